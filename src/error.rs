@@ -1,0 +1,269 @@
+//! One error type for the whole crate. Each variant says what was expected, what was found, and what to do.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The result of every fallible operation in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation did not happen. Unless a variant says otherwise, the table is as it was before the call.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let table = locule::Table::<Visit>::options().capacity(1).create(directory.path().join("visits.loc"))?;
+/// table.insert(&Visit { id: 1, hits: 0 })?;
+/// match table.insert(&Visit { id: 2, hits: 0 }) {
+///     Err(locule::Error::Full { live_count, capacity, .. }) => assert_eq!((live_count, capacity), (1, 1)),
+///     other => panic!("expected a full table, found {other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Error {
+    /// The operating system refused something.
+    Io {
+        /// What was being done, such as "open" or "flush".
+        action: &'static str,
+        /// The file it was done to.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// `create` found a file of that name.
+    AlreadyExists {
+        /// The file that is there.
+        path: PathBuf,
+    },
+    /// `open` found no file of that name.
+    DoesNotExist {
+        /// The path that names nothing.
+        path: PathBuf,
+    },
+    /// An option or an argument is outside what the store can do.
+    InvalidArgument {
+        /// What was asked for, what is possible.
+        reason: String,
+    },
+    /// The file is not a locule table, or is of a version or byte order that this program cannot read.
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        reason: String,
+    },
+    /// Something in the file contradicts itself: a bad sector, a bug, or a program that wrote where it should not.
+    /// Nothing damaged is ever returned as data.
+    Damaged {
+        /// What was expected and what was found, and where.
+        reason: String,
+    },
+    /// The file was made for another record type.
+    SchemaMismatch {
+        /// The schema of the record type.
+        expected: String,
+        /// The schema in the file.
+        found: String,
+    },
+    /// The file is attached by processes that this one cannot share it with.
+    Incompatible {
+        /// Which part of the environment differs, and what to do.
+        reason: String,
+    },
+    /// Somebody held a lock for the whole timeout. The holder is alive, perhaps stopped: a dead one is repaired.
+    Timeout {
+        /// Which lock: "write", "commit", or "gate".
+        lock: &'static str,
+        /// The process that holds it, if it could be found out.
+        holder_pid: Option<u32>,
+        /// How long this call waited.
+        waited: Duration,
+    },
+    /// A lock of the table can no longer be used. Every process must drop its handle; the next opener makes the locks
+    /// anew, and no published write is lost.
+    Condemned,
+    /// The file was replaced or destroyed. `reopen` attaches to the file that has its name now, if there is one.
+    Superseded,
+    /// A flush failed in this process or another, so nothing written since the last commit can be promised to survive
+    /// a power cut. Writes that were published are still served. Every process must drop its handle; the next opener
+    /// recovers.
+    FlushFailed {
+        /// What the operating system said, if it said so in this process.
+        source: Option<io::Error>,
+    },
+    /// The write happened and is served, but the commit that it set off (`commit_every`) did not finish.
+    CommitAfterWrite {
+        /// Why the commit failed.
+        source: Box<Error>,
+    },
+    /// The handle is read-only, and the operation writes or needs a lock.
+    ReadOnly {
+        /// What was asked for.
+        operation: &'static str,
+    },
+    /// The operation was called inside the closure of another one on the same thread, where it would wait for itself.
+    /// Use the transaction that the closure is given.
+    Nested,
+    /// The process forked inside a transaction, and this is the child: the transaction is its parent's.
+    Forked,
+    /// No slot is free.
+    Full {
+        /// How many records there are.
+        live_count: u64,
+        /// How many there can be.
+        capacity: u64,
+        /// How many slots have used up their generations and are never used again.
+        retired_count: u64,
+    },
+    /// A record with this key is there already.
+    DuplicateKey {
+        /// The slot number of the record that is there.
+        slot: u32,
+    },
+    /// An update would have changed the record's key. Delete it and insert a new one, in one `write` if need be.
+    KeyChanged,
+    /// In one transaction a key was deleted, its slot was given to another record because no other was free, and now
+    /// the key is to be inserted again. Insert the keys that stay before those that are new, or update in place.
+    SlotTaken {
+        /// The slot.
+        slot: u32,
+    },
+    /// No record has this id: it was deleted, or never was.
+    NotFound {
+        /// The id, as a number.
+        id: u64,
+    },
+    /// Somebody else changed the record first.
+    Conflict {
+        /// The version that the caller had seen.
+        expected: u64,
+        /// The version that the record has now.
+        found: u64,
+    },
+    /// Records kept changing while a snapshot was read, and a read-only handle cannot take the lock to stop that.
+    SnapshotBusy {
+        /// How often it was tried.
+        attempt_count: u32,
+    },
+    /// A value does not fit its field. Nothing is ever cut to fit.
+    TooLong {
+        /// What the field holds, in bytes.
+        capacity_bytes: usize,
+        /// What the value has, in bytes.
+        found_bytes: usize,
+    },
+    /// A value is not one that its type can have.
+    InvalidValue {
+        /// What was expected and what was found.
+        reason: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Error::Io { action, path: path.to_owned(), source }
+    }
+
+    pub(crate) fn damaged(reason: impl Into<String>) -> Self {
+        Error::Damaged { reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Io { action, path, source } => write!(f, "cannot {action} {}: {source}", path.display()),
+            Error::AlreadyExists { path } => write!(
+                f,
+                "{} exists already: open it, or create with `replace` if it is to be thrown away",
+                path.display()
+            ),
+            Error::DoesNotExist { path } => {
+                write!(f, "{} does not exist: create it, or use `open_or_create`", path.display())
+            }
+            Error::InvalidArgument { reason } | Error::InvalidValue { reason } => f.write_str(reason),
+            Error::Foreign { path, reason } => write!(f, "{} cannot be read as a table: {reason}", path.display()),
+            Error::Damaged { reason } => {
+                write!(f, "the table is damaged: {reason}; keep a copy of the file, and see `locule verify`")
+            }
+            Error::SchemaMismatch { expected, found } => write!(
+                f,
+                "the file holds other records than this program's type\n  expected: {expected}\n  found:    {found}"
+            ),
+            Error::Incompatible { reason } => f.write_str(reason),
+            Error::Timeout { lock, holder_pid, waited } => {
+                write!(f, "waited {waited:?} for the {lock} lock, ")?;
+                match holder_pid {
+                    Some(pid) => write!(f, "which process {pid} holds: continue it if it is stopped, or end it"),
+                    None => f.write_str("whose holder could not be found out: try again"),
+                }
+            }
+            Error::Condemned => f.write_str(
+                "a lock of the table can no longer be used: drop every handle in every process and open the file again",
+            ),
+            Error::Superseded => {
+                f.write_str("the file was replaced or destroyed since it was opened: call `reopen`")
+            }
+            Error::FlushFailed { source } => {
+                f.write_str("a flush to disk failed")?;
+                if let Some(source) = source {
+                    write!(f, " ({source})")?;
+                }
+                f.write_str(
+                    ": commits are refused until every process has dropped its handle and the file is opened again",
+                )
+            }
+            Error::CommitAfterWrite { source } => {
+                write!(f, "the write is published, but the commit after it failed: {source}")
+            }
+            Error::ReadOnly { operation } => write!(f, "{operation} on a read-only handle: open the file for writing"),
+            Error::Nested => f.write_str(
+                "the call would wait for the transaction that it is made in: use the transaction that the closure is given",
+            ),
+            Error::Forked => f.write_str("this process was forked inside a transaction, which is its parent's to finish"),
+            Error::Full { live_count, capacity, retired_count } => {
+                write!(f, "the table is full: {live_count} records in {capacity} slots")?;
+                if *retired_count > 0 {
+                    write!(f, " ({retired_count} worn out)")?;
+                }
+                f.write_str(": delete some, or make a table with a larger capacity")
+            }
+            Error::DuplicateKey { slot } => {
+                write!(f, "a record with this key is in slot {slot} already: update it, or use `upsert`")
+            }
+            Error::KeyChanged => {
+                f.write_str("an update must not change the key: delete the record and insert it under its new key")
+            }
+            Error::SlotTaken { slot } => write!(
+                f,
+                "this key was deleted in this transaction and its slot {slot} given to another: \
+                 insert the keys that stay before the new ones"
+            ),
+            Error::NotFound { id } => write!(f, "no record has id {id}: it was deleted, or never was"),
+            Error::Conflict { expected, found } => write!(
+                f,
+                "expected version {expected} and found {found}: somebody was faster, read the record again"
+            ),
+            Error::SnapshotBusy { attempt_count } => write!(
+                f,
+                "the table changed during each of {attempt_count} snapshots: try again, or open the file for writing"
+            ),
+            Error::TooLong { capacity_bytes, found_bytes } => {
+                write!(f, "a value of {found_bytes} bytes does not fit a field of {capacity_bytes} bytes")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } | Error::FlushFailed { source: Some(source) } => Some(source),
+            Error::CommitAfterWrite { source } => Some(source),
+            _ => None,
+        }
+    }
+}
