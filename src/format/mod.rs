@@ -1,0 +1,7 @@
+//! Bytes to values and back. Pure and total: any bytes in, a value or an error out.
+
+pub mod inline;
+pub mod schema;
+pub mod time;
+pub mod untyped;
+pub mod values;

@@ -1,0 +1,512 @@
+//! The schema of a table: the names and types of the fields of its records, where they lie, and how the file says so.
+//!
+//! A [`Schema`] can only be made by checking: whoever has one knows that its fields follow each other without gaps, that
+//! their offsets and widths add up to at most [`Schema::RECORD_BYTES_MAX`], and that all the rules below hold.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use super::untyped::decode_value;
+use super::values::Field;
+use crate::{Error, Result};
+
+/// The type of a field, without the option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldType {
+    /// `bool`
+    Bool,
+    /// `i8`
+    I8,
+    /// `i16`
+    I16,
+    /// `i32`
+    I32,
+    /// `i64`
+    I64,
+    /// `i128`
+    I128,
+    /// `u8`
+    U8,
+    /// `u16`
+    U16,
+    /// `u32`
+    U32,
+    /// `u64`
+    U64,
+    /// `u128`
+    U128,
+    /// `f32`
+    F32,
+    /// `f64`
+    F64,
+    /// [`Text`](crate::Text) of at most so many bytes, at least 1.
+    Text(u16),
+    /// [`Bytes`](crate::Bytes) of at most so many bytes, at least 1.
+    Bytes(u16),
+    /// [`Timestamp`](crate::Timestamp)
+    Timestamp,
+    /// [`Date`](crate::Date)
+    Date,
+}
+
+impl FieldType {
+    /// The width of a value, in bytes, without the presence byte that a nullable field has before it.
+    ///
+    /// ```
+    /// assert_eq!(locule::FieldType::Text(32).value_bytes(), 2 + 32);
+    /// ```
+    pub const fn value_bytes(self) -> usize {
+        match self {
+            FieldType::Bool | FieldType::I8 | FieldType::U8 => 1,
+            FieldType::I16 | FieldType::U16 => 2,
+            FieldType::I32 | FieldType::U32 | FieldType::F32 | FieldType::Date => 4,
+            FieldType::I64 | FieldType::U64 | FieldType::F64 | FieldType::Timestamp => 8,
+            FieldType::I128 | FieldType::U128 => 16,
+            FieldType::Text(capacity_bytes) | FieldType::Bytes(capacity_bytes) => 2 + capacity_bytes as usize,
+        }
+    }
+
+    /// Whether a key can have this type: all but floats.
+    pub const fn can_be_key(self) -> bool {
+        !matches!(self, FieldType::F32 | FieldType::F64)
+    }
+
+    /// The number that stands for the type in the file. It never changes its meaning.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            FieldType::Bool => 1,
+            FieldType::I8 => 2,
+            FieldType::I16 => 3,
+            FieldType::I32 => 4,
+            FieldType::I64 => 5,
+            FieldType::I128 => 6,
+            FieldType::U8 => 7,
+            FieldType::U16 => 8,
+            FieldType::U32 => 9,
+            FieldType::U64 => 10,
+            FieldType::U128 => 11,
+            FieldType::F32 => 12,
+            FieldType::F64 => 13,
+            FieldType::Text(_) => 14,
+            FieldType::Bytes(_) => 15,
+            FieldType::Timestamp => 16,
+            FieldType::Date => 17,
+        }
+    }
+
+    /// What follows the code in the file: the capacity of text and bytes, zero for all other types.
+    const fn capacity_bytes(self) -> u16 {
+        match self {
+            FieldType::Text(capacity_bytes) | FieldType::Bytes(capacity_bytes) => capacity_bytes,
+            _ => 0,
+        }
+    }
+
+    fn from_code(code: u8, capacity_bytes: u16) -> Result<Self> {
+        let field_type = match code {
+            1 => FieldType::Bool,
+            2 => FieldType::I8,
+            3 => FieldType::I16,
+            4 => FieldType::I32,
+            5 => FieldType::I64,
+            6 => FieldType::I128,
+            7 => FieldType::U8,
+            8 => FieldType::U16,
+            9 => FieldType::U32,
+            10 => FieldType::U64,
+            11 => FieldType::U128,
+            12 => FieldType::F32,
+            13 => FieldType::F64,
+            14 => FieldType::Text(capacity_bytes),
+            15 => FieldType::Bytes(capacity_bytes),
+            16 => FieldType::Timestamp,
+            17 => FieldType::Date,
+            _ => return Err(Error::damaged(format!("expected a type code from 1 to 17 in the schema, found {code}"))),
+        };
+        if field_type.capacity_bytes() != capacity_bytes {
+            return Err(Error::damaged(format!("expected capacity 0 for {field_type}, found {capacity_bytes}")));
+        }
+        Ok(field_type)
+    }
+}
+
+/// As in Rust: `u64`, `Text<32>`.
+impl fmt::Display for FieldType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FieldType::Bool => "bool",
+            FieldType::I8 => "i8",
+            FieldType::I16 => "i16",
+            FieldType::I32 => "i32",
+            FieldType::I64 => "i64",
+            FieldType::I128 => "i128",
+            FieldType::U8 => "u8",
+            FieldType::U16 => "u16",
+            FieldType::U32 => "u32",
+            FieldType::U64 => "u64",
+            FieldType::U128 => "u128",
+            FieldType::F32 => "f32",
+            FieldType::F64 => "f64",
+            FieldType::Text(capacity_bytes) => return write!(f, "Text<{capacity_bytes}>"),
+            FieldType::Bytes(capacity_bytes) => return write!(f, "Bytes<{capacity_bytes}>"),
+            FieldType::Timestamp => "Timestamp",
+            FieldType::Date => "Date",
+        })
+    }
+}
+
+/// One field of a [`Schema`]. It is described by [`new`](Self::new) and the methods after it, and gets its place in the
+/// record from [`Schema::new`].
+///
+/// ```
+/// use locule::{FieldSchema, FieldType};
+///
+/// let field = FieldSchema::new("note", FieldType::Text(40)).nullable().with_doc("What the visitor said.");
+/// assert_eq!(field.to_string(), "note: Option<Text<40>>");
+/// assert_eq!(field.field_bytes(), 1 + 2 + 40);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldSchema {
+    name: String,
+    field_type: FieldType,
+    is_nullable: bool,
+    is_key: bool,
+    offset_bytes: usize,
+    default: Option<Vec<u8>>,
+    doc: String,
+}
+
+impl FieldSchema {
+    /// A field that is not nullable and not the key, without default and documentation.
+    pub fn new(name: impl Into<String>, field_type: FieldType) -> Self {
+        FieldSchema {
+            name: name.into(),
+            field_type,
+            is_nullable: false,
+            is_key: false,
+            offset_bytes: 0,
+            default: None,
+            doc: String::new(),
+        }
+    }
+
+    /// The same, but it can hold nothing.
+    #[must_use]
+    pub fn nullable(mut self) -> Self {
+        self.is_nullable = true;
+        self
+    }
+
+    /// The same, but it is the key.
+    #[must_use]
+    pub fn key(mut self) -> Self {
+        self.is_key = true;
+        self
+    }
+
+    /// The same, with the encoded value that inserts take which leave the field out.
+    #[must_use]
+    pub fn with_default(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.default = Some(bytes.into());
+        self
+    }
+
+    /// The same, with documentation for people.
+    #[must_use]
+    pub fn with_doc(mut self, doc: impl Into<String>) -> Self {
+        self.doc = doc.into();
+        self
+    }
+
+    /// The field's name: ASCII letters, digits and underscores, not beginning with a digit, at most 255 bytes.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The field's type, without the option.
+    pub fn field_type(&self) -> FieldType {
+        self.field_type
+    }
+
+    /// Whether the field can hold nothing.
+    pub fn is_nullable(&self) -> bool {
+        self.is_nullable
+    }
+
+    /// Whether the field is the key.
+    pub fn is_key(&self) -> bool {
+        self.is_key
+    }
+
+    /// Where the field begins in the record, in bytes. It is 0 until the field is part of a [`Schema`].
+    pub fn offset_bytes(&self) -> usize {
+        self.offset_bytes
+    }
+
+    /// The width of the field in the record, in bytes, with the presence byte of a nullable one.
+    pub fn field_bytes(&self) -> usize {
+        usize::from(self.is_nullable) + self.field_type.value_bytes()
+    }
+
+    /// The encoded default value, if there is one.
+    pub fn default(&self) -> Option<&[u8]> {
+        self.default.as_deref()
+    }
+
+    /// The documentation, empty if there is none.
+    pub fn doc(&self) -> &str {
+        &self.doc
+    }
+
+    /// The rules that concern one field alone.
+    fn check(&self) -> Result<()> {
+        let name = &self.name;
+        if !is_field_name(name.as_bytes()) {
+            return Err(invalid(format!(
+                "a field is named {name:?}: expected ASCII letters, digits and underscores, no digit first, 1 to 255 bytes"
+            )));
+        }
+        if let FieldType::Text(0) | FieldType::Bytes(0) = self.field_type {
+            return Err(invalid(format!("field `{name}` has type {}, which holds nothing", self.field_type)));
+        }
+        if self.is_key && self.is_nullable {
+            return Err(invalid(format!("key `{name}` is nullable: a key must have a value")));
+        }
+        if self.is_key && !self.field_type.can_be_key() {
+            return Err(invalid(format!("key `{name}` is a float: expected a type whose values equal themselves")));
+        }
+        if u32::try_from(self.doc.len()).is_err() {
+            return Err(invalid(format!("the documentation of field `{name}` has more than 4 GiB")));
+        }
+        if let Some(default) = &self.default {
+            decode_value(self, default)
+                .map_err(|error| invalid(format!("the default of field `{name}` is not one of its values: {error}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// As in `record!`: `key id: u64`, `note: Option<Text<40>>`.
+impl fmt::Display for FieldSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = if self.is_key { "key " } else { "" };
+        let (option, end) = if self.is_nullable { ("Option<", ">") } else { ("", "") };
+        write!(f, "{key}{}: {option}{}{end}", self.name, self.field_type)
+    }
+}
+
+/// Whether a field can have this name. It is a constant function so that `record!` can ask when a program is compiled.
+pub(crate) const fn is_field_name(name: &[u8]) -> bool {
+    if let [] | [b'0'..=b'9', ..] = name {
+        return false;
+    }
+    let mut rest = name;
+    while let [byte, others @ ..] = rest {
+        if !(byte.is_ascii_alphanumeric() || *byte == b'_') {
+            return false;
+        }
+        rest = others;
+    }
+    name.len() <= 255
+}
+
+/// The fields of the records of a table, in the order in which they lie in a record, without gaps.
+///
+/// ```
+/// use locule::{FieldSchema, FieldType, Schema};
+///
+/// let schema = Schema::new(vec![
+///     FieldSchema::new("id", FieldType::U64).key(),
+///     FieldSchema::new("user", FieldType::Text(32)),
+/// ])?;
+/// assert_eq!(schema.to_string(), "key id: u64, user: Text<32>");
+/// assert_eq!(schema.record_bytes(), 8 + 2 + 32);
+/// assert_eq!(schema.field("user").map(FieldSchema::offset_bytes), Some(8));
+/// # Ok::<(), locule::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    fields: Vec<FieldSchema>,
+    record_bytes: usize,
+}
+
+impl Schema {
+    /// The largest record there can be, in bytes: 64 KiB.
+    pub const RECORD_BYTES_MAX: usize = 65_536;
+
+    /// A schema of these fields, which get their offsets in this order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] unless there is at least one field, a record has at most
+    /// [`RECORD_BYTES_MAX`](Self::RECORD_BYTES_MAX) bytes, names differ from each other and are ASCII letters, digits and
+    /// underscores (at most 255, no digit first), at most one field is the key, which is neither nullable nor a float,
+    /// text and bytes have a capacity of at least 1, and each default is a value that its field can have.
+    pub fn new(fields: Vec<FieldSchema>) -> Result<Self> {
+        if fields.is_empty() {
+            return Err(invalid("a record without fields: expected at least one".to_owned()));
+        }
+        let mut names = HashSet::new();
+        for field in &fields {
+            field.check()?;
+            if !names.insert(field.name()) {
+                return Err(invalid(format!("two fields are named `{}`", field.name)));
+            }
+        }
+        if fields.iter().filter(|field| field.is_key).count() > 1 {
+            return Err(invalid("two fields are keys: expected at most one".to_owned()));
+        }
+        let schema = Schema::from_valid_fields(fields);
+        if schema.record_bytes > Self::RECORD_BYTES_MAX {
+            return Err(invalid(format!(
+                "a record has {} bytes: expected at most {}",
+                schema.record_bytes,
+                Self::RECORD_BYTES_MAX
+            )));
+        }
+        Ok(schema)
+    }
+
+    /// A schema of fields that have been found valid: by `new`, or by the compiler where `record!` was used.
+    pub(crate) fn from_valid_fields(mut fields: Vec<FieldSchema>) -> Self {
+        let mut record_bytes = 0_usize;
+        for field in &mut fields {
+            field.offset_bytes = record_bytes;
+            record_bytes = record_bytes.saturating_add(field.field_bytes());
+        }
+        Schema { fields, record_bytes }
+    }
+
+    /// The fields, in the order in which they lie in a record.
+    pub fn fields(&self) -> &[FieldSchema] {
+        &self.fields
+    }
+
+    /// The width of a record, in bytes.
+    pub fn record_bytes(&self) -> usize {
+        self.record_bytes
+    }
+
+    /// The key field, if there is one.
+    pub fn key(&self) -> Option<&FieldSchema> {
+        self.fields.iter().find(|field| field.is_key)
+    }
+
+    /// The field with this name, if there is one.
+    pub fn field(&self, name: &str) -> Option<&FieldSchema> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Whether records of both schemas are the same bytes with the same meaning: the same names, types and nullability
+    /// in the same order, and the same key. Defaults and documentation can differ.
+    pub fn same_records(&self, other: &Schema) -> bool {
+        let meaning = |field: &FieldSchema| (field.field_type, field.is_nullable, field.is_key);
+        self.fields.len() == other.fields.len()
+            && self
+                .fields
+                .iter()
+                .zip(&other.fields)
+                .all(|(mine, theirs)| mine.name == theirs.name && meaning(mine) == meaning(theirs))
+    }
+
+    /// The schema as the file has it, described in `format.md`.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A schema has at most 65,536 fields, since each takes a byte at least, so no cast here can lose anything.
+        bytes.extend((self.fields.len() as u32).to_ne_bytes());
+        for field in &self.fields {
+            let flags = [(field.is_nullable, NULLABLE), (field.is_key, KEY), (field.default.is_some(), DEFAULT)];
+            bytes.push(field.field_type.code());
+            bytes.push(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
+            bytes.extend(field.field_type.capacity_bytes().to_ne_bytes());
+            bytes.extend((field.doc.len() as u32).to_ne_bytes());
+            bytes.push(field.name.len() as u8);
+            bytes.extend(field.name.as_bytes());
+            bytes.extend(field.default.iter().flatten());
+            bytes.extend(field.doc.as_bytes());
+        }
+        bytes
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, all of it and nothing after it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] for any bytes that `encode` does not write.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader { rest: bytes };
+        let field_count: u32 = reader.number()?;
+        // Nothing is reserved for the count before that many fields have been read: it can be any number.
+        let mut fields = Vec::new();
+        for _ in 0..field_count {
+            fields.push(reader.field()?);
+        }
+        if !reader.rest.is_empty() {
+            return Err(Error::damaged(format!("expected the end of the schema, found {} bytes", reader.rest.len())));
+        }
+        Schema::new(fields).map_err(|error| Error::damaged(format!("the schema is not a valid one: {error}")))
+    }
+}
+
+/// One line that a person can read: `key id: u64, user: Text<32>, note: Option<Text<40>>`.
+impl fmt::Display for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, field) in self.fields.iter().enumerate() {
+            let separator = if number == 0 { "" } else { ", " };
+            write!(f, "{separator}{field}")?;
+        }
+        Ok(())
+    }
+}
+
+const NULLABLE: u8 = 1;
+const KEY: u8 = 2;
+const DEFAULT: u8 = 4;
+
+/// Reads a schema from the front of some bytes.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn bytes(&mut self, count: usize) -> Result<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or_else(|| {
+            Error::damaged(format!("the schema ends where {count} bytes were expected: found {}", self.rest.len()))
+        })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn number<T: Field>(&mut self) -> Result<T> {
+        self.bytes(T::FIELD_BYTES).and_then(T::decode)
+    }
+
+    fn text(&mut self, count: usize) -> Result<String> {
+        String::from_utf8(self.bytes(count)?.to_owned())
+            .map_err(|error| Error::damaged(format!("expected UTF-8 text in the schema: {error}")))
+    }
+
+    fn field(&mut self) -> Result<FieldSchema> {
+        let code = self.number()?;
+        let flags: u8 = self.number()?;
+        let field_type = FieldType::from_code(code, self.number()?)?;
+        let doc_bytes: u32 = self.number()?;
+        let name_bytes: u8 = self.number()?;
+        let mut field = FieldSchema::new(self.text(usize::from(name_bytes))?, field_type);
+        if flags & !(NULLABLE | KEY | DEFAULT) != 0 {
+            return Err(Error::damaged(format!("unknown flags {flags:#04x} at field `{}` of the schema", field.name)));
+        }
+        field.is_nullable = flags & NULLABLE != 0;
+        field.is_key = flags & KEY != 0;
+        if flags & DEFAULT != 0 {
+            field.default = Some(self.bytes(field.field_bytes())?.to_owned());
+        }
+        let doc_bytes = usize::try_from(doc_bytes).unwrap_or(usize::MAX);
+        field.doc = self.text(doc_bytes)?;
+        Ok(field)
+    }
+}
+
+fn invalid(reason: String) -> Error {
+    Error::InvalidArgument { reason }
+}

@@ -1,0 +1,4 @@
+//! What users type.
+
+mod clock;
+pub mod record;

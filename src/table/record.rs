@@ -1,0 +1,396 @@
+//! Typed records: the traits, and the macro that implements them for a struct.
+
+use crate::{Field, KeyField, Result, Schema};
+
+/// A struct whose values are the records of a table. [`record!`](crate::record) makes one.
+///
+/// ```
+/// use locule::Record;
+///
+/// locule::record! {
+///     pub struct Visit {
+///         key id: u64,
+///         hits: u32 = 1,
+///     }
+/// }
+///
+/// let visit = Visit { id: 7, ..Visit::default() };
+/// let mut bytes = [0; Visit::RECORD_BYTES];
+/// visit.encode(&mut bytes);
+/// assert_eq!(Visit::decode(&bytes)?, visit);
+/// assert_eq!(Visit::schema().to_string(), "key id: u64, hits: u32");
+/// # Ok::<(), locule::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a record",
+    note = "declare the struct inside `locule::record! {{ ... }}`"
+)]
+pub trait Record: Sized + 'static {
+    /// The width of an encoded record, in bytes: the widths of its fields, which lie there in order and without gaps.
+    const RECORD_BYTES: usize;
+
+    /// An array of words that holds [`RECORD_BYTES`](Self::RECORD_BYTES) bytes: a record is shared in whole words.
+    type Words: Copy + AsRef<[u64]> + AsMut<[u64]> + Send + Sync + 'static;
+
+    /// Words to encode into, all zero.
+    const ZEROED: Self::Words;
+
+    /// The names, types, defaults and documentation of the fields. It is made anew by each call.
+    fn schema() -> Schema;
+
+    /// Writes the record.
+    ///
+    /// # Panics
+    ///
+    /// If `bytes` is not exactly [`RECORD_BYTES`](Self::RECORD_BYTES) long.
+    fn encode(&self, bytes: &mut [u8]);
+
+    /// Reads a record that [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`](crate::Error::Damaged), which names the field, for any bytes that `encode` does not write.
+    fn decode(bytes: &[u8]) -> Result<Self>;
+}
+
+/// A [`Record`] that has a key.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no key",
+    note = "write `key` before a field inside `locule::record! {{ ... }}`"
+)]
+pub trait Keyed: Record {
+    /// The type of the key.
+    type Key: KeyField;
+    /// Where the key begins in an encoded record, in bytes.
+    const KEY_OFFSET_BYTES: usize;
+    /// The width of the key in an encoded record, in bytes.
+    const KEY_BYTES: usize = <Self::Key as Field>::FIELD_BYTES;
+
+    /// The key of this record.
+    fn key(&self) -> &Self::Key;
+}
+
+/// Declares a struct whose values are the records of a table.
+///
+/// ```
+/// use locule::{Text, Timestamp};
+///
+/// locule::record! {
+///     /// One visitor's session.
+///     #[derive(PartialOrd)]
+///     pub struct Session {
+///         /// The number in the visitor's cookie.
+///         pub key id: u64,
+///         pub user: Text<32>,
+///         pub hits: u32 = 1,
+///         pub score: f64,
+///         pub seen: Timestamp,
+///         pub note: Option<Text<40>> = Some(Text::literal("new")),
+///     }
+/// }
+///
+/// let session = Session { id: 42, user: "alice".parse()?, ..Session::default() };
+/// assert_eq!((session.hits, session.note.as_deref()), (1, Some("new")));
+/// # Ok::<(), locule::Error>(())
+/// ```
+///
+/// The struct is an ordinary one, with the attributes, documentation and visibility that are written, on it and on each
+/// field. It also has:
+///
+/// * `Clone`, `Copy`, `PartialEq` and `Debug`, derived. Other traits can be derived by an attribute.
+/// * `Default`: each field has its default, or else that of its type.
+/// * [`Record`](crate::Record), and [`Keyed`](crate::Keyed) if there is a key.
+///
+/// A **field** is a [`Field`](crate::Field): `bool`, an integer, `f32`, `f64`, [`Text`](crate::Text),
+/// [`Bytes`](crate::Bytes), [`Timestamp`](crate::Timestamp), [`Date`](crate::Date), or an `Option` of one of these. The last
+/// four have to be imported or written with their path, like any type. All fields together have at most 65,536 bytes. Field
+/// names are ASCII; a raw one, such as `r#type`, has its plain name in the file. A field's documentation goes into the file.
+///
+/// **`key`** before the name of at most one field makes it the [key](crate::KeyField): any type but a float or an option.
+///
+/// A **default** is a constant expression of the field's type. One that does not fit, such as a too long
+/// [`Text::literal`](crate::Text::literal), does not compile.
+///
+/// The struct is not generic. Fields cannot be conditional (`#[cfg]`), since all programs that share a file must agree on
+/// them. A struct of more than about a hundred fields needs `#![recursion_limit = "512"]` at the top of the crate.
+#[macro_export]
+macro_rules! record {
+    (
+        $(#[$($attribute:tt)*])*
+        $visibility:vis struct $name:ident { $($fields:tt)* }
+    ) => {
+        $crate::record_rules! {
+            @read [$(#[$($attribute)*])* $visibility struct $name] [] [] { $($fields)* }
+        }
+    };
+    ($(#[$($attribute:tt)*])* $visibility:vis struct $name:ident < $($rest:tt)*) => {
+        ::core::compile_error!("a record cannot have generics: its encoding must be known");
+    };
+    ($(#[$($attribute:tt)*])* $visibility:vis struct $name:ident $($rest:tt)*) => {
+        ::core::compile_error!("a record needs named fields: `struct Name { field: type, ... }`");
+    };
+    ($($other:tt)*) => {
+        ::core::compile_error!("expected one record: `struct Name { field: type, ... }`");
+    };
+}
+
+/// The rules behind [`record!`](crate::record). `@read` takes one field off the front of `{ ... }` at each step:
+///
+/// ```text
+/// @read [attributes visibility struct Name] [the key, if it was read] [the fields read so far] { the others }
+/// ```
+///
+/// The key is `name (type) [the types before it]`, a field is `{[attributes] [visibility] is_key name (type) [default]}`.
+/// Mistakes are looked for first, since a type cannot be looked into once it is matched as one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! record_rules {
+    // The end.
+    (@read $head:tt $key:tt [] {}) => {
+        ::core::compile_error!("a record needs at least one field");
+    };
+    (@read [$($head:tt)*] $key:tt [$($field:tt)+] {}) => {
+        $crate::record_rules! { @write [$($head)*] $($field)+ }
+        $crate::record_rules! { @write_key [$($head)*] $key }
+    };
+
+    // `key pub id` is read like `pub key id`.
+    (@read $head:tt $key:tt $done:tt {
+        $(#[$($attribute:tt)*])* key pub $(($($scope:tt)*))? $name:ident : $($rest:tt)*
+    }) => {
+        $crate::record_rules! {
+            @read $head $key $done { $(#[$($attribute)*])* pub $(($($scope)*))? key $name : $($rest)* }
+        }
+    };
+
+    // Mistakes.
+    (@read $head:tt [$($key:tt)+] $done:tt { $(#[$($attribute:tt)*])* $visibility:vis key $name:ident : $($rest:tt)* }) => {
+        ::core::compile_error!(::core::concat!(
+            "two keys: a record has at most one, and `", ::core::stringify!($name), "` is the second"
+        ));
+    };
+    (@read $head:tt $key:tt $done:tt { $(#[$($attribute:tt)*])* $visibility:vis key $name:ident : Option < $($rest:tt)* }) => {
+        ::core::compile_error!(::core::concat!(
+            "a nullable key: `", ::core::stringify!($name), "` must always have a value"
+        ));
+    };
+    (@read $head:tt $key:tt $done:tt { $(#[$($attribute:tt)*])* $visibility:vis key $name:ident : f32 $($rest:tt)* }) => {
+        $crate::record_rules! { @float_key $name }
+    };
+    (@read $head:tt $key:tt $done:tt { $(#[$($attribute:tt)*])* $visibility:vis key $name:ident : f64 $($rest:tt)* }) => {
+        $crate::record_rules! { @float_key $name }
+    };
+    (@float_key $name:ident) => {
+        ::core::compile_error!(::core::concat!(
+            "a float key: `", ::core::stringify!($name), "` could be a value that does not equal itself"
+        ));
+    };
+    (@read $head:tt $key:tt $done:tt {
+        $(#[$($attribute:tt)*])* $visibility:vis $($name:ident)+ : $($segment:ident)::+ < 0 $($rest:tt)*
+    }) => {
+        $crate::record_rules! { @zero_width $($name)+ }
+    };
+    (@read $head:tt $key:tt $done:tt {
+        $(#[$($attribute:tt)*])* $visibility:vis $($name:ident)+ : Option < $($segment:ident)::+ < 0 $($rest:tt)*
+    }) => {
+        $crate::record_rules! { @zero_width $($name)+ }
+    };
+    (@zero_width $($name:ident)+) => {
+        ::core::compile_error!(::core::concat!(
+            "a zero-width field: `", ::core::stringify!($($name)+), "` can hold nothing, its capacity is at least 1 byte"
+        ));
+    };
+
+    // The key, and any other field.
+    (@read $head:tt [] [$({
+        $attributes_before:tt $visibility_before:tt $is_key_before:tt $name_before:ident ($type_before:ty) $default_before:tt
+    })*] {
+        $(#[$($attribute:tt)*])* $visibility:vis key $name:ident : $type:ty $(= $default:expr)? $(, $($rest:tt)*)?
+    }) => {
+        $crate::record_rules! {
+            @read $head
+            [$name ($type) [$($type_before),*]]
+            [
+                $({
+                    $attributes_before $visibility_before $is_key_before $name_before ($type_before) $default_before
+                })*
+                {[$(#[$($attribute)*])*] [$visibility] true $name ($type) [$($default)?]}
+            ]
+            { $($($rest)*)? }
+        }
+    };
+    (@read $head:tt $key:tt [$($done:tt)*] {
+        $(#[$($attribute:tt)*])* $visibility:vis $name:ident : $type:ty $(= $default:expr)? $(, $($rest:tt)*)?
+    }) => {
+        $crate::record_rules! {
+            @read $head $key
+            [$($done)* {[$(#[$($attribute)*])*] [$visibility] false $name ($type) [$($default)?]}]
+            { $($($rest)*)? }
+        }
+    };
+    (@read $head:tt $key:tt $done:tt { $($rest:tt)+ }) => {
+        ::core::compile_error!(::core::concat!(
+            "expected a field, `[pub] [key] name: type [= default]`, found: ", ::core::stringify!($($rest)+)
+        ));
+    };
+
+    (@write [$(#[$($attribute:tt)*])* $visibility:vis struct $name:ident] $({
+        [$(#[$($field_attribute:tt)*])*] [$field_visibility:vis] $is_key:tt $field:ident ($type:ty) [$($default:expr)?]
+    })+) => {
+        $(#[$($attribute)*])*
+        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq, ::core::fmt::Debug)]
+        $visibility struct $name {
+            $($(#[$($field_attribute)*])* $field_visibility $field: $type,)+
+        }
+
+        // What the rules above cannot see. Nothing in this block has a name, so that no name of the caller is hidden.
+        const _: () = {
+            ::core::assert!(
+                <$name as $crate::Record>::RECORD_BYTES <= $crate::Schema::RECORD_BYTES_MAX,
+                "a record has at most 65,536 bytes"
+            );
+            $(::core::assert!(
+                $crate::macro_support::is_field_name(::core::stringify!($field)),
+                "a field name is made of at most 255 ASCII letters, digits and underscores"
+            );)+
+        };
+        // Each default once more, since a constant without a name is computed even if nothing uses it.
+        $($(const _: $type = $default;)?)+
+
+        impl $crate::Record for $name {
+            const RECORD_BYTES: usize = 0 $(+ <$type as $crate::Field>::FIELD_BYTES)+;
+            type Words = [u64; <$name as $crate::Record>::RECORD_BYTES.div_ceil(8)];
+            const ZEROED: Self::Words = [0; <$name as $crate::Record>::RECORD_BYTES.div_ceil(8)];
+
+            fn schema() -> $crate::Schema {
+                $crate::macro_support::schema([$(
+                    $crate::macro_support::field::<$type>(
+                        ::core::stringify!($field),
+                        $is_key,
+                        &[$($crate::record_rules!(@default $default))?],
+                        &[$($crate::record_rules!(@doc $($field_attribute)*)),*],
+                    )
+                ),+])
+            }
+
+            #[inline]
+            fn encode(&self, bytes: &mut [u8]) {
+                // Checked once, so that the compiler need not check at each field.
+                ::core::assert_eq!(bytes.len(), <$name as $crate::Record>::RECORD_BYTES, "the width of a record");
+                let mut rest = bytes;
+                $($crate::macro_support::encode_next(&self.$field, &mut rest);)+
+            }
+
+            #[inline]
+            fn decode(bytes: &[u8]) -> $crate::Result<Self> {
+                let mut rest = $crate::macro_support::exactly(bytes, <$name as $crate::Record>::RECORD_BYTES)?;
+                // The fields of a struct expression are computed in the order in which they are written.
+                ::core::result::Result::Ok($name {
+                    $($field: $crate::macro_support::decode_next(&mut rest, ::core::stringify!($field))?,)+
+                })
+            }
+        }
+
+        impl ::core::default::Default for $name {
+            fn default() -> Self {
+                $name { $($field: $crate::record_rules!(@default_or_else $type, $($default)?),)+ }
+            }
+        }
+    };
+
+    (@write_key $head:tt []) => {};
+    (@write_key [$(#[$($attribute:tt)*])* $visibility:vis struct $name:ident] [$key:ident ($type:ty) [$($before:ty),*]]) => {
+        impl $crate::Keyed for $name {
+            type Key = $type;
+            const KEY_OFFSET_BYTES: usize = 0 $(+ <$before as $crate::Field>::FIELD_BYTES)*;
+
+            #[inline]
+            fn key(&self) -> &$type {
+                &self.$key
+            }
+        }
+    };
+
+    (@default $default:expr) => { $default };
+    (@default_or_else $type:ty,) => { <$type as ::core::default::Default>::default() };
+    (@default_or_else $type:ty, $default:expr) => { $default };
+
+    (@doc doc = $text:expr) => { ::core::option::Option::Some($text) };
+    (@doc cfg $($condition:tt)*) => {
+        ::core::compile_error!("a field of a record cannot be conditional: all programs that share a file need the same ones")
+    };
+    (@doc $($other:tt)*) => { ::core::option::Option::None };
+}
+
+/// What the code that `record!` writes calls. It is public since that code is in other crates, and not for anybody else.
+#[doc(hidden)]
+pub mod macro_support {
+    use crate::format::schema;
+    use crate::{Error, Field, FieldSchema, Result, Schema};
+
+    /// A raw identifier without its prefix.
+    const fn plain(name: &[u8]) -> &[u8] {
+        match name {
+            [b'r', b'#', plain @ ..] => plain,
+            _ => name,
+        }
+    }
+
+    pub const fn is_field_name(name: &str) -> bool {
+        schema::is_field_name(plain(name.as_bytes()))
+    }
+
+    /// `default` has one element or none. `doc_lines` has one element for each attribute of the field.
+    pub fn field<T: Field>(name: &str, is_key: bool, default: &[T], doc_lines: &[Option<&str>]) -> FieldSchema {
+        let mut field = FieldSchema::new(name.strip_prefix("r#").unwrap_or(name), T::TYPE);
+        if T::NULLABLE {
+            field = field.nullable();
+        }
+        if is_key {
+            field = field.key();
+        }
+        for default in default {
+            let mut bytes = vec![0; T::FIELD_BYTES];
+            default.encode(&mut bytes);
+            field = field.with_default(bytes);
+        }
+        // The compiler leaves the space between `///` and the text in the text.
+        let lines: Vec<_> = doc_lines.iter().flatten().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+        field.with_doc(lines.join("\n").trim_end())
+    }
+
+    pub fn schema<const N: usize>(fields: [FieldSchema; N]) -> Schema {
+        Schema::from_valid_fields(fields.into())
+    }
+
+    #[inline]
+    pub fn encode_next<T: Field>(value: &T, rest: &mut &mut [u8]) {
+        let (bytes, others) = std::mem::take(rest).split_at_mut(T::FIELD_BYTES);
+        value.encode(bytes);
+        *rest = others;
+    }
+
+    #[inline]
+    pub fn exactly(bytes: &[u8], record_bytes: usize) -> Result<&[u8]> {
+        if bytes.len() == record_bytes {
+            Ok(bytes)
+        } else {
+            Err(Error::damaged(format!("expected a record of {record_bytes} bytes, found {}", bytes.len())))
+        }
+    }
+
+    #[inline]
+    pub fn decode_next<T: Field>(rest: &mut &[u8], name: &str) -> Result<T> {
+        let (bytes, others) = rest.split_at_checked(T::FIELD_BYTES).unwrap_or((rest, &[]));
+        *rest = others;
+        T::decode(bytes).map_err(|error| in_field(name, error))
+    }
+
+    #[cold]
+    fn in_field(name: &str, error: Error) -> Error {
+        match error {
+            Error::Damaged { reason } => Error::damaged(format!("field `{name}`: {reason}")),
+            other => other,
+        }
+    }
+}
