@@ -377,3 +377,64 @@ impl<const N: usize> fmt::Display for Bytes<N> {
 pub(super) fn write_hexadecimal(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeSet, HashMap};
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_ever_cut() {
+        assert_eq!(Text::<4>::new("abcd").unwrap(), "abcd");
+        let error = Text::<4>::new("abcdé").unwrap_err();
+        assert!(matches!(error, Error::TooLong { capacity_bytes: 4, found_bytes: 6 }), "{error:?}");
+        assert!(matches!("abcde".parse::<Text<4>>(), Err(Error::TooLong { .. })));
+        assert!(matches!(Text::<4>::try_from("abcde".to_owned()), Err(Error::TooLong { .. })));
+        assert!(matches!(Bytes::<4>::try_from(&b"abcde"[..]), Err(Error::TooLong { .. })));
+        let long = "x".repeat(65_536 + 1);
+        assert!(matches!(Text::<65_535>::new(&long), Err(Error::TooLong { found_bytes: 65_537, .. })));
+        assert!(matches!(Text::<1>::new(&long), Err(Error::TooLong { found_bytes: 65_537, .. })));
+    }
+
+    #[test]
+    fn text_behaves_like_the_str_that_it_holds() {
+        let texts = ["", "\0", "a", "a\0", "ab", "b", "zebra", "Łódź", "ł"];
+        for left in texts {
+            let text = Text::<8>::new(left).unwrap();
+            assert_eq!((&*text, text.as_ref(), text.as_str()), (left, left, left));
+            assert_eq!((text.to_string(), format!("{text:?}")), (left.to_owned(), format!("{left:?}")));
+            assert_eq!(format!("{text:>9}|"), format!("{left:>9}|"));
+            for right in texts {
+                let other = Text::<8>::new(right).unwrap();
+                assert_eq!(text.cmp(&other), left.cmp(right));
+                assert_eq!(text == other, left == right);
+                assert_eq!(text == right, left == right);
+            }
+        }
+        let by_name = HashMap::from([(Text::<8>::new("ab").unwrap(), 1)]);
+        assert_eq!(by_name.get("ab"), Some(&1));
+        let ordered: BTreeSet<_> = texts.iter().map(|text| Text::<8>::new(text).unwrap()).collect();
+        assert!(ordered.contains("zebra"));
+        assert_eq!(Text::<8>::default(), "");
+    }
+
+    #[test]
+    fn bytes_behave_like_the_slice_that_they_hold() {
+        let bytes = Bytes::<4>::new(&[0, 255, 0]).unwrap();
+        assert_eq!((&*bytes, bytes.len()), (&[0, 255, 0][..], 3));
+        assert_ne!(bytes, Bytes::new(&[0, 255]).unwrap());
+        assert!(bytes > Bytes::new(&[0, 255]).unwrap());
+        assert_eq!(format!("{bytes} {bytes:?}"), "00ff00 [0, 255, 0]");
+        assert_eq!(HashMap::from([(bytes, 1)]).get(&[0, 255, 0][..]), Some(&1));
+    }
+
+    #[test]
+    fn literals_are_what_new_gives() {
+        const TEXT: Text<7> = Text::literal("Łódź");
+        const BYTES: Bytes<300> = Bytes::literal(&[7; 300]);
+        assert_eq!(TEXT, Text::new("Łódź").unwrap());
+        assert_eq!(BYTES, Bytes::new(&[7; 300]).unwrap());
+        assert!(std::panic::catch_unwind(|| Text::<2>::literal("abc")).is_err());
+    }
+}

@@ -510,3 +510,182 @@ impl<'a> Reader<'a> {
 fn invalid(reason: String) -> Error {
     Error::InvalidArgument { reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::values::tests::Random;
+
+    fn every_type() -> Vec<FieldType> {
+        (1..=17).map(|code| FieldType::from_code(code, if matches!(code, 14 | 15) { 9 } else { 0 }).unwrap()).collect()
+    }
+
+    fn session() -> Schema {
+        Schema::new(vec![
+            FieldSchema::new("id", FieldType::U64).key().with_doc("The number in the cookie.\nNever reused."),
+            FieldSchema::new("hits", FieldType::U32).with_default(7_u32.to_ne_bytes()),
+            FieldSchema::new("note", FieldType::Text(3)).nullable().with_default([0; 6]),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn fields_follow_each_other_without_gaps() {
+        let fields = every_type().into_iter().enumerate();
+        let fields =
+            fields.map(|(number, field_type)| FieldSchema::new(format!("field_{number}"), field_type).nullable());
+        let schema = Schema::new(fields.collect()).unwrap();
+        let mut offset_bytes = 0;
+        for field in schema.fields() {
+            assert_eq!(field.offset_bytes(), offset_bytes);
+            offset_bytes += 1 + field.field_type().value_bytes();
+        }
+        assert_eq!(schema.record_bytes(), offset_bytes);
+    }
+
+    #[test]
+    fn a_schema_that_cannot_be_is_refused_with_the_reason() {
+        let field = |name: &str, field_type| FieldSchema::new(name, field_type);
+        let id = || field("id", FieldType::U64);
+        let cases = [
+            (vec![], "without fields"),
+            (vec![id(), id()], "two fields are named `id`"),
+            (vec![id().key(), field("other", FieldType::U8).key()], "two fields are keys"),
+            (vec![id().key().nullable()], "key `id` is nullable"),
+            (vec![field("score", FieldType::F64).key()], "key `score` is a float"),
+            (vec![field("score", FieldType::F32).key()], "key `score` is a float"),
+            (vec![field("text", FieldType::Text(0))], "holds nothing"),
+            (vec![field("bytes", FieldType::Bytes(0))], "holds nothing"),
+            (vec![field("", FieldType::U8)], "a field is named \"\""),
+            (vec![field("1st", FieldType::U8)], "no digit first"),
+            (vec![field("first name", FieldType::U8)], "a field is named"),
+            (vec![field("größe", FieldType::U8)], "ASCII"),
+            (vec![field(&"x".repeat(256), FieldType::U8)], "1 to 255 bytes"),
+            (vec![id().with_default([0; 7])], "8 bytes, found 7"),
+            (vec![field("flag", FieldType::Bool).with_default([2])], "the default of field `flag`"),
+            (vec![field("large", FieldType::Text(65_535))], "65537 bytes: expected at most 65536"),
+        ];
+        for (fields, phrase) in cases {
+            match Schema::new(fields) {
+                Err(Error::InvalidArgument { reason }) => assert!(reason.contains(phrase), "{reason:?}: {phrase:?}"),
+                other => panic!("expected {phrase:?}, found {other:?}"),
+            }
+        }
+        assert_eq!(Schema::new(vec![field("large", FieldType::Text(65_534))]).unwrap().record_bytes(), 65_536);
+        assert!(Schema::new(vec![field(&"x".repeat(255), FieldType::U8)]).is_ok());
+    }
+
+    #[test]
+    fn only_names_types_order_and_key_make_records_differ() {
+        let id = || FieldSchema::new("id", FieldType::U64);
+        let hits = || FieldSchema::new("hits", FieldType::U32);
+        let schema = |fields: Vec<FieldSchema>| Schema::new(fields).unwrap();
+        let plain = schema(vec![id().key(), hits()]);
+        assert!(plain.same_records(&schema(vec![id().key(), hits().with_doc("How many.").with_default([0; 4])])));
+        for other in [
+            vec![id(), hits()],
+            vec![id(), hits().key()],
+            vec![hits(), id().key()],
+            vec![id().key()],
+            vec![id().key(), hits().nullable()],
+            vec![id().key(), FieldSchema::new("hits", FieldType::I32)],
+            vec![id().key(), FieldSchema::new("clicks", FieldType::U32)],
+            vec![id().key(), hits(), FieldSchema::new("more", FieldType::U8)],
+        ] {
+            let other = schema(other);
+            assert!(!plain.same_records(&other) && !other.same_records(&plain), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_person_reads_it_in_one_line() {
+        assert_eq!(session().to_string(), "key id: u64, hits: u32, note: Option<Text<3>>");
+        let names: Vec<_> = every_type().iter().map(FieldType::to_string).collect();
+        assert_eq!(
+            names.join(" "),
+            "bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 Text<9> Bytes<9> Timestamp Date"
+        );
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_the_format_describes() {
+        let schema = Schema::new(vec![
+            FieldSchema::new("id", FieldType::U16).key().with_default([5, 6]).with_doc("é"),
+            FieldSchema::new("note", FieldType::Text(258)).nullable(),
+        ]);
+        let expected = [
+            &2_u32.to_ne_bytes()[..],
+            &[8, 2 + 4],
+            &0_u16.to_ne_bytes(),
+            &2_u32.to_ne_bytes(),
+            &[2],
+            b"id",
+            &[5, 6],
+            "é".as_bytes(),
+            &[14, 1],
+            &258_u16.to_ne_bytes(),
+            &0_u32.to_ne_bytes(),
+            &[4],
+            b"note",
+        ];
+        assert_eq!(schema.unwrap().encode(), expected.concat());
+    }
+
+    #[test]
+    fn an_encoded_schema_comes_back() {
+        for key in every_type() {
+            let mut fields = vec![FieldSchema::new("key", key)];
+            fields[0].is_key = key.can_be_key();
+            fields.extend(every_type().iter().enumerate().map(|(number, field_type)| {
+                let field =
+                    FieldSchema::new(format!("field_{number}"), *field_type).nullable().with_doc("ä ".repeat(number));
+                let width = field.field_bytes();
+                if number % 2 == 0 { field } else { field.with_default(vec![0; width]) }
+            }));
+            let schema = Schema::new(fields).unwrap();
+            assert_eq!(Schema::decode(&schema.encode()).unwrap(), schema);
+        }
+    }
+
+    #[test]
+    fn damaged_schemas_are_refused_or_another_valid_schema() {
+        fn check(bytes: &[u8]) -> bool {
+            match Schema::decode(bytes) {
+                Ok(schema) => {
+                    assert_eq!(schema.encode(), bytes);
+                    true
+                }
+                Err(error) => {
+                    assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
+                    false
+                }
+            }
+        }
+        let whole = session().encode();
+        assert!(check(&whole));
+        for length in 0..whole.len() {
+            assert!(!check(&whole[..length]));
+        }
+        assert!(!check(&[&whole[..], &[0]].concat()));
+        for place in 0..whole.len() {
+            for value in 0..=255 {
+                let mut bytes = whole.clone();
+                bytes[place] = value;
+                check(&bytes);
+            }
+        }
+        let mut random = Random(4);
+        for _ in 0..20_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random.below(4) {
+                let place = random.below(bytes.len());
+                bytes[place] = random.next() as u8;
+            }
+            check(&bytes);
+            let length = random.below(64);
+            check(&(0..length).map(|_| random.below(20) as u8).collect::<Vec<_>>());
+        }
+        // As many fields as can be said, and no field: refused without making room for them.
+        assert!(!check(&u32::MAX.to_ne_bytes()));
+    }
+}

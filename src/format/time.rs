@@ -330,3 +330,147 @@ impl Parser<'_> {
         i64::try_from(microseconds).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_calendar_agrees_with_counting_day_by_day() {
+        // A twin that knows nothing but the lengths of months and the leap year rule, from year -1200 to 2800.
+        let (mut year, mut month, mut day) = (-1200_i32, 1_u8, 1_u8);
+        let mut days = Date::new(year, month, day).unwrap().days();
+        let mut epoch_was_met = false;
+        while year < 2800 {
+            let date = Date::from_days(days);
+            assert_eq!((date.year(), date.month(), date.day()), (year, month, day));
+            assert_eq!(Date::new(year, month, day).unwrap(), date);
+            epoch_was_met |= days == 0 && (year, month, day) == (1970, 1, 1);
+            let is_leap_year = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+            let february_days = if is_leap_year { 29 } else { 28 };
+            let month_days = [31, february_days, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][usize::from(month) - 1];
+            assert!(Date::new(year, month, month_days + 1).is_err());
+            days += 1;
+            day += 1;
+            if day > month_days {
+                (month, day) = (month + 1, 1);
+            }
+            if month > 12 {
+                (year, month) = (year + 1, 1);
+            }
+        }
+        assert!(epoch_was_met);
+    }
+
+    #[test]
+    fn days_that_do_not_exist_are_refused() {
+        for (year, month, day) in
+            [(2023, 2, 29), (1900, 2, 29), (2024, 0, 1), (2024, 13, 1), (2024, 1, 0), (2024, 4, 31)]
+        {
+            assert!(matches!(Date::new(year, month, day), Err(Error::InvalidValue { .. })), "{year}-{month}-{day}");
+        }
+        assert!(Date::new(2000, 2, 29).is_ok());
+        assert!(matches!(Date::new(i32::MAX, 1, 1), Err(Error::InvalidValue { .. })));
+        assert!(matches!(Date::new(i32::MIN, 1, 1), Err(Error::InvalidValue { .. })));
+    }
+
+    #[test]
+    fn dates_are_written_and_read_in_iso_8601() {
+        for (text, year, month, day) in [
+            ("1815-12-10", 1815, 12, 10),
+            ("0000-03-01", 0, 3, 1),
+            ("-0001-12-31", -1, 12, 31),
+            ("9999-12-31", 9999, 12, 31),
+            ("+10000-01-01", 10_000, 1, 1),
+        ] {
+            let date = Date::new(year, month, day).unwrap();
+            assert_eq!((date.to_string().as_str(), text.parse::<Date>().unwrap()), (text, date));
+        }
+        assert_eq!((Date::MIN.to_string(), Date::MAX.to_string()), ("-5877641-06-23".into(), "+5881580-07-11".into()));
+        for date in [Date::MIN, Date::MAX] {
+            assert_eq!(date.to_string().parse::<Date>().unwrap(), date);
+        }
+        for text in [
+            "",
+            "2024",
+            "2024-1-1",
+            "2024-02-30",
+            "24-01-01",
+            "12024-01-01",
+            "2024-01-01 ",
+            " 2024-01-01",
+            "2024-01-0é",
+            "+9999999-01-01",
+            "+99999999999999999999-01-01",
+            "-5877641-06-22",
+        ] {
+            assert!(matches!(text.parse::<Date>(), Err(Error::InvalidValue { .. })), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn timestamps_are_written_and_read_to_the_microsecond() {
+        for (text, microseconds) in [
+            ("1970-01-01T00:00:00.000000Z", 0),
+            ("1969-12-31T23:59:59.999999Z", -1),
+            ("2001-09-09T01:46:40.000001Z", 1_000_000_000_000_001),
+            ("1815-12-10T12:34:56.789012Z", -4_861_682_703_210_988),
+            ("-290308-12-21T19:59:05.224192Z", i64::MIN),
+            ("+294247-01-10T04:00:54.775807Z", i64::MAX),
+        ] {
+            let timestamp = Timestamp::from_microseconds(microseconds);
+            assert_eq!((timestamp.to_string().as_str(), text.parse::<Timestamp>().unwrap()), (text, timestamp));
+        }
+        for (text, microseconds) in [("1970-01-01T00:00:01Z", 1_000_000), ("1970-01-01T00:00:00.5Z", 500_000)] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().microseconds(), microseconds);
+        }
+        for text in [
+            "",
+            "1970-01-01",
+            "1970-01-01T00:00:00.000000",
+            "1970-01-01T24:00:00Z",
+            "1970-01-01T00:60:00Z",
+            "1970-01-01T00:00:60Z",
+            "1970-01-01T00:00:00.Z",
+            "1970-01-01T00:00:00.0000000Z",
+            "1970-01-01T00:00:00Z ",
+            "-290308-12-21T19:59:05.224191Z",
+            "+294247-01-10T04:00:54.775808Z",
+        ] {
+            assert!(matches!(text.parse::<Timestamp>(), Err(Error::InvalidValue { .. })), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn system_times_become_timestamps_and_come_back() {
+        for microseconds in [i64::MIN, -1_000_001, -1, 0, 1, 1_700_000_000_123_456, i64::MAX] {
+            let timestamp = Timestamp::from_microseconds(microseconds);
+            assert_eq!(Timestamp::try_from(SystemTime::from(timestamp)).unwrap(), timestamp);
+        }
+        let nanosecond = Duration::from_nanos(1);
+        assert_eq!(Timestamp::try_from(SystemTime::UNIX_EPOCH - nanosecond).unwrap().microseconds(), -1);
+        assert_eq!(Timestamp::try_from(SystemTime::UNIX_EPOCH + nanosecond).unwrap().microseconds(), 0);
+        let too_late = SystemTime::from(Timestamp::MAX) + Duration::from_micros(1);
+        assert!(matches!(Timestamp::try_from(too_late), Err(Error::InvalidValue { .. })));
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused() {
+        let mut random = crate::format::values::tests::Random(2);
+        let alphabet: Vec<char> = "0123456789-+T:.Zé ".chars().collect();
+        for _ in 0..20_000 {
+            let mut text: Vec<char> = "2024-02-29T23:59:59.999999Z".chars().take(random.below(28)).collect();
+            for _ in 0..random.below(3) {
+                let place = random.below(text.len() + 1);
+                text.insert(place, alphabet[random.below(alphabet.len())]);
+            }
+            let text: String = text.into_iter().collect();
+            if let Ok(date) = text.parse::<Date>() {
+                assert_eq!(date.to_string().parse::<Date>().unwrap(), date);
+            }
+            if let Ok(timestamp) = text.parse::<Timestamp>() {
+                assert_eq!(timestamp.to_string().parse::<Timestamp>().unwrap(), timestamp);
+            }
+        }
+    }
+}

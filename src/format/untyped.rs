@@ -107,3 +107,73 @@ pub fn decode_value(field: &FieldSchema, bytes: &[u8]) -> Result<Value> {
         FieldType::Date => Value::Date(Date::decode(bytes)?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::values::tests::Random;
+    use crate::{Bytes, Error, Text};
+
+    /// The value that a field of type `T` holds, by way of its bytes, as a person reads it.
+    fn shown<T: Field>(value: T) -> String {
+        let mut bytes = vec![0; T::FIELD_BYTES];
+        value.encode(&mut bytes);
+        let field = FieldSchema::new("field", T::TYPE);
+        let field = if T::NULLABLE { field.nullable() } else { field };
+        decode_value(&field, &bytes).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_person_reads_what_the_field_holds() {
+        assert_eq!(shown(true), "true");
+        assert_eq!(shown(i8::MIN), "-128");
+        assert_eq!(shown(i16::MIN), "-32768");
+        assert_eq!(shown(i32::MIN), "-2147483648");
+        assert_eq!(shown(i64::MIN), "-9223372036854775808");
+        assert_eq!(shown(i128::MIN), "-170141183460469231731687303715884105728");
+        assert_eq!(shown(u8::MAX), "255");
+        assert_eq!(shown(u16::MAX), "65535");
+        assert_eq!(shown(u32::MAX), "4294967295");
+        assert_eq!(shown(u64::MAX), "18446744073709551615");
+        assert_eq!(shown(u128::MAX), "340282366920938463463374607431768211455");
+        assert_eq!((shown(0.1_f32), shown(0.1_f64)), ("0.1".to_owned(), "0.1".to_owned()));
+        assert_eq!((shown(1.0), shown(-0.0), shown(1e300)), ("1.0".into(), "-0.0".into(), "1e300".into()));
+        assert_eq!(shown(Text::<8>::literal("Łódź")), "Łódź");
+        assert_eq!(shown(Bytes::<8>::literal(&[0, 255])), "00ff");
+        assert_eq!(shown(Timestamp::from_microseconds(-1)), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(shown(Date::from_days(-1)), "1969-12-31");
+        assert_eq!((shown(Some(5_u8)), shown(None::<u8>)), ("5".into(), "null".into()));
+        assert_eq!(shown(Some(Text::<8>::default())), "");
+    }
+
+    #[test]
+    fn typed_and_untyped_decoding_accept_the_same_bytes() {
+        fn check<T: Field>(random: &mut Random) {
+            let field = FieldSchema::new("field", T::TYPE);
+            let field = if T::NULLABLE { field.nullable() } else { field };
+            assert_eq!(field.field_bytes(), T::FIELD_BYTES);
+            for _ in 0..2_000 {
+                let mut bytes: Vec<u8> = (0..T::FIELD_BYTES).map(|_| random.below(3) as u8).collect();
+                bytes.resize(T::FIELD_BYTES - usize::from(random.below(20) == 0), 0);
+                if random.below(2) == 0 {
+                    let kept = random.below(bytes.len() + 1);
+                    bytes[kept..].fill(0);
+                }
+                match (T::decode(&bytes), decode_value(&field, &bytes)) {
+                    (Ok(_), Ok(_)) | (Err(Error::Damaged { .. }), Err(Error::Damaged { .. })) => {}
+                    other => panic!("{bytes:?} are {other:?}"),
+                }
+            }
+        }
+        let mut random = Random(3);
+        check::<bool>(&mut random);
+        check::<u16>(&mut random);
+        check::<Option<i128>>(&mut random);
+        check::<Text<4>>(&mut random);
+        check::<Option<Text<4>>>(&mut random);
+        check::<Bytes<4>>(&mut random);
+        check::<Option<Bytes<4>>>(&mut random);
+        check::<Option<Timestamp>>(&mut random);
+        check::<Date>(&mut random);
+    }
+}

@@ -337,3 +337,175 @@ pub(super) fn split_presence(bytes: &[u8]) -> Result<Option<&[u8]>> {
         [] => Err(Error::damaged("expected a presence byte, found nothing")),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The generator "SplitMix64": the same numbers in every run.
+    pub(crate) struct Random(pub(crate) u64);
+
+    impl Random {
+        pub(crate) fn next(&mut self) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ (mixed >> 31)
+        }
+
+        pub(crate) fn below(&mut self, limit: usize) -> usize {
+            (self.next() % limit as u64) as usize
+        }
+    }
+
+    fn bytes_of<T: Field>(value: T) -> Vec<u8> {
+        // Not zeros, so that a byte which encode leaves out shows.
+        let mut bytes = vec![0xa5; T::FIELD_BYTES];
+        value.encode(&mut bytes);
+        bytes
+    }
+
+    /// The value comes back, alone and in an option, and with the same bytes, which also tells 0.0 from -0.0 and one NaN
+    /// from another.
+    fn round_trip<T: Field + sealed::Present>(value: T) {
+        let bytes = bytes_of(value);
+        assert_eq!(bytes.len(), T::TYPE.value_bytes());
+        assert_eq!(bytes_of(T::decode(&bytes).unwrap()), bytes, "{value:?}");
+
+        let optional = bytes_of(Some(value));
+        assert_eq!(optional, [&[1], &bytes[..]].concat());
+        assert_eq!(bytes_of(Option::<T>::decode(&optional).unwrap()), optional, "{value:?}");
+
+        let none = bytes_of(None::<T>);
+        assert_eq!(none, vec![0; 1 + T::FIELD_BYTES]);
+        assert_eq!(Option::<T>::decode(&none).unwrap(), None);
+    }
+
+    #[test]
+    fn every_value_comes_back_bit_by_bit() {
+        macro_rules! integers {
+            ($($type:ty),+) => {$(
+                for value in [<$type>::MIN, <$type>::MIN + 1, 0, 1, 42, <$type>::MAX - 1, <$type>::MAX] {
+                    round_trip(value);
+                    assert_eq!(<$type>::decode(&bytes_of(value)).unwrap(), value);
+                    assert_eq!(bytes_of(value), value.to_ne_bytes());
+                }
+            )+};
+        }
+        integers!(i8, i16, i32, i64, i128, u8, u16, u32, u64, u128);
+        round_trip(false);
+        round_trip(true);
+        for value in [0.0, -0.0, 1.5, -1e-310, f64::MIN, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::EPSILON] {
+            round_trip(value);
+        }
+        for bits in [0x7ff8_0000_0000_0001, 0xfff8_dead_beef_0042, 0x7ff0_0000_0000_0001, (-0.0_f64).to_bits()] {
+            assert_eq!(f64::decode(&bytes_of(f64::from_bits(bits))).unwrap().to_bits(), bits);
+        }
+        for bits in [0x7fc0_0001, 0xffc0_dead, 0x7f80_0001, (-0.0_f32).to_bits(), f32::MIN.to_bits()] {
+            assert_eq!(f32::decode(&bytes_of(f32::from_bits(bits))).unwrap().to_bits(), bits);
+        }
+        for microseconds in [i64::MIN, -1, 0, 1, i64::MAX] {
+            round_trip(Timestamp::from_microseconds(microseconds));
+        }
+        for date in [Date::MIN, Date::new(1815, 12, 10).unwrap(), Date::default(), Date::MAX] {
+            round_trip(date);
+        }
+        for text in ["", "a", "a\0b", "\0\0", "Łódź", "12345678"] {
+            round_trip(Text::<8>::new(text).unwrap());
+            assert_eq!(Text::<8>::decode(&bytes_of(Text::<8>::new(text).unwrap())).unwrap(), text);
+        }
+        for bytes in [&b""[..], b"a", b"a\0", b"\xff\xfe", b"12345678"] {
+            round_trip(Bytes::<8>::new(bytes).unwrap());
+            assert_eq!(Bytes::<8>::decode(&bytes_of(Bytes::<8>::new(bytes).unwrap())).unwrap(), bytes);
+        }
+        round_trip(Text::<65_535>::new(&"x".repeat(65_535)).unwrap());
+    }
+
+    fn refused<T: Field>(bytes: &[u8], phrase: &str) {
+        match T::decode(bytes) {
+            Err(Error::Damaged { reason }) => assert!(reason.contains(phrase), "{reason:?} does not say {phrase:?}"),
+            other => panic!("expected a refusal that says {phrase:?}, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn bytes_that_encode_does_not_write_are_refused_with_the_reason() {
+        refused::<bool>(&[2], "0 or 1, found 2");
+        refused::<u32>(&[0; 3], "4 bytes, found 3");
+        refused::<u32>(&[], "found 0");
+        refused::<Option<u8>>(&[2, 0], "presence byte, 0 or 1, found 2");
+        refused::<Option<u8>>(&[0, 9], "zeros after the presence byte");
+        refused::<Option<u8>>(&[], "found 0");
+        let text = |length: u16, content: [u8; 4]| [&length.to_ne_bytes()[..], &content].concat();
+        refused::<Text<4>>(&text(5, [0; 4]), "at most 4 bytes, found 5");
+        refused::<Text<4>>(&text(2, [b'a', 0xff, 0, 0]), "UTF-8");
+        refused::<Text<4>>(&text(1, *b"ab\0\0"), "zeros behind the end");
+        refused::<Bytes<4>>(&text(u16::MAX, [0; 4]), "at most 4 bytes, found 65535");
+        refused::<Text<5>>(&text(0, [0; 4]), "7 bytes, found 6");
+    }
+
+    #[test]
+    fn decoders_are_total_and_accept_only_what_encode_writes() {
+        fn check<T: Field>(random: &mut Random) -> usize {
+            let mut accepted_count = 0;
+            for _ in 0..3_000 {
+                // Small bytes most of the time, since random lengths and presence bytes are nearly always wrong.
+                let mut bytes: Vec<u8> = (0..T::FIELD_BYTES)
+                    .map(|_| if random.below(8) == 0 { random.next() as u8 } else { random.below(3) as u8 })
+                    .collect();
+                if random.below(2) == 0 {
+                    let kept = random.below(T::FIELD_BYTES + 1);
+                    bytes[kept..].fill(0);
+                }
+                if random.below(50) == 0 {
+                    bytes.truncate(random.below(T::FIELD_BYTES));
+                }
+                match T::decode(&bytes) {
+                    Ok(value) => {
+                        assert_eq!(bytes_of(value), bytes);
+                        accepted_count += 1;
+                    }
+                    Err(error) => assert!(matches!(error, Error::Damaged { .. })),
+                }
+            }
+            accepted_count
+        }
+        let mut random = Random(1);
+        assert!(check::<bool>(&mut random) > 100);
+        assert!(check::<i128>(&mut random) > 100);
+        assert!(check::<f32>(&mut random) > 100);
+        assert!(check::<Option<f64>>(&mut random) > 100);
+        assert!(check::<Text<3>>(&mut random) > 100);
+        assert!(check::<Option<Text<3>>>(&mut random) > 100);
+        assert!(check::<Bytes<3>>(&mut random) > 100);
+        assert!(check::<Option<Date>>(&mut random) > 100);
+    }
+
+    /// What `Table::find` does with its argument.
+    fn find<K: KeyField, Q: Key<K> + ?Sized>(key: &Q) -> Option<K> {
+        let mut bytes = vec![0xa5; K::FIELD_BYTES];
+        key.encode_key(&mut bytes).then(|| K::decode(&bytes).unwrap())
+    }
+
+    #[test]
+    fn keys_can_be_looked_up_by_what_stands_for_them() {
+        // No type is written for the integer: it has to follow from the key.
+        assert_eq!(find::<u64, _>(&42), Some(42));
+        assert_eq!(find::<i8, _>(&-1), Some(-1));
+        assert_eq!(find::<u128, _>(&u128::MAX), Some(u128::MAX));
+        assert_eq!(find::<bool, _>(&true), Some(true));
+        assert_eq!(find::<Date, _>(&Date::MIN), Some(Date::MIN));
+        let text = Text::<4>::new("ab").unwrap();
+        assert_eq!(find(&text), Some(text));
+        assert_eq!(find("ab"), Some(text));
+        assert_eq!(find(&"ab"), Some(text));
+        assert_eq!(find(&"ab".to_owned()), Some(text));
+        assert_eq!(find::<Text<4>, _>("too long"), None);
+        let bytes = Bytes::<4>::new(b"ab").unwrap();
+        assert_eq!(find(&bytes), Some(bytes));
+        assert_eq!(find(b"ab"), Some(bytes));
+        assert_eq!(find(&b"ab"[..]), Some(bytes));
+        assert_eq!(find(&b"ab".to_vec()), Some(bytes));
+        assert_eq!(find::<Bytes<4>, _>(b"too long"), None);
+    }
+}
