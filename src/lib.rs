@@ -13,8 +13,9 @@ mod format;
 mod table;
 
 pub use error::{Error, Result};
+pub use format::field_type::FieldType;
 pub use format::inline::{Bytes, Text};
-pub use format::schema::{FieldSchema, FieldType, Schema};
+pub use format::schema::{FieldSchema, Schema};
 pub use format::time::{Date, Timestamp};
 pub use format::untyped::{Value, decode_value};
 pub use format::values::{Field, Key, KeyField};

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::field_type::FieldType;
 use super::inline::{content_of, utf8, write_hexadecimal};
-use super::schema::{FieldSchema, FieldType};
+use super::schema::FieldSchema;
 use super::time::{Date, Timestamp};
 use super::values::{Field, split_presence, wrong_length};
 use crate::Result;

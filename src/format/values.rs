@@ -7,8 +7,8 @@
 use std::fmt;
 use std::hash::Hash;
 
+use super::field_type::FieldType;
 use super::inline::{Bytes, Text};
-use super::schema::FieldType;
 use super::time::{Date, Timestamp};
 use crate::{Error, Result};
 
