@@ -155,6 +155,11 @@ pub enum Error {
         /// What the value has, in bytes.
         found_bytes: usize,
     },
+    /// The closure of a `write` gave up for a reason of its own: see [`Error::caller`].
+    Caller {
+        /// The reason.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A value is not one that its type can have.
     InvalidValue {
         /// What was expected and what was found.
@@ -163,6 +168,24 @@ pub enum Error {
 }
 
 impl Error {
+    /// An error of the caller's own, for a closure that gives up.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::options().capacity(9).create(directory.path().join("visits.loc"))?;
+    /// let outcome = table.write(|transaction| {
+    ///     transaction.insert(&Visit { id: 1, hits: 0 })?;
+    ///     Err::<(), _>(locule::Error::caller("not today"))
+    /// });
+    /// assert_eq!(outcome.unwrap_err().to_string(), "not today");
+    /// assert!(table.is_empty()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn caller(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Error::Caller { source: source.into() }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Error::Io { action, path: path.to_owned(), source }
     }
@@ -247,6 +270,7 @@ impl fmt::Display for Error {
                 f,
                 "expected version {expected} and found {found}: somebody was faster, read the record again"
             ),
+            Error::Caller { source } => fmt::Display::fmt(source, f),
             Error::SnapshotBusy { attempt_count } => write!(
                 f,
                 "the table changed during each of {attempt_count} snapshots: try again, or open the file for writing"
@@ -263,6 +287,7 @@ impl std::error::Error for Error {
         match self {
             Error::Io { source, .. } | Error::FlushFailed { source: Some(source) } => Some(source),
             Error::CommitAfterWrite { source } => Some(source),
+            Error::Caller { source } => source.source(),
             _ => None,
         }
     }

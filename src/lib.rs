@@ -1,5 +1,6 @@
 //! A memory-mapped fixed-slot record store: one preallocated file, one lock inside it, many processes.
 
+#![deny(missing_docs, unsafe_code)]
 #![cfg_attr(
     not(test),
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::string_slice)
@@ -13,6 +14,7 @@ mod format;
 mod table;
 
 pub use error::{Error, Result};
+pub use format::cell::RecordId;
 pub use format::field_type::FieldType;
 pub use format::inline::{Bytes, Text};
 pub use format::schema::{FieldSchema, Schema};

@@ -1,6 +1,12 @@
-//! Bytes to values and back. Pure and total: any bytes in, a value or an error out.
+//! Bytes to values and back: pure, and total, so that any bytes give a value or an error.
 
+pub mod cell;
+pub mod checksum;
+pub mod commit_record;
+pub mod control;
 pub mod field_type;
+pub mod geometry;
+pub mod header;
 pub mod inline;
 pub mod schema;
 pub mod time;

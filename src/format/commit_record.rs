@@ -1,0 +1,124 @@
+//! The two sealed descriptions of a whole table: the state after one transaction, and the record of one commit.
+//!
+//! Either is a few words with a check over all of them, so that one that is torn, or mixed of two, never verifies;
+//! nor does a blank one, since the checks start from the table's own digest seed, which is not zero.
+
+use super::checksum::{crc32, mix};
+
+/// The words of a sealed state.
+pub const STATE_WORDS: usize = 4;
+/// The words of a commit record.
+pub const COMMIT_RECORD_WORDS: usize = 7;
+
+/// The table after one transaction: what the control region says of the newest one, and of one that is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The number of the transaction.
+    pub number: u64,
+    pub live_count: u64,
+    /// The digest seed, plus what each visible cell adds to it.
+    pub digest: u64,
+}
+
+impl State {
+    pub fn to_words(self, digest_seed: u64) -> [u64; STATE_WORDS] {
+        [self.number, self.live_count, self.digest, self.seal(digest_seed)]
+    }
+
+    pub fn from_words([number, live_count, digest, seal]: [u64; STATE_WORDS], digest_seed: u64) -> Option<Self> {
+        let state = State { number, live_count, digest };
+        (state.seal(digest_seed) == seal).then_some(state)
+    }
+
+    fn seal(self, digest_seed: u64) -> u64 {
+        mix(self.number, self.live_count.wrapping_add(digest_seed.rotate_left(32)), self.digest)
+    }
+}
+
+/// One commit: the state that became durable with it, and what a recovery must know besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommitRecord {
+    pub state: State,
+    /// The number that was durable before: whoever reads this record knows that it had been acknowledged.
+    pub predecessor: u64,
+    /// New records get generations above this one.
+    pub generation_floor: u64,
+    /// When the commit began, in microseconds since 1970.
+    pub wall_time_microseconds: i64,
+}
+
+impl CommitRecord {
+    pub fn to_words(self, digest_seed: u64) -> [u64; COMMIT_RECORD_WORDS] {
+        let mut words = [
+            self.state.number,
+            self.predecessor,
+            self.state.live_count,
+            self.state.digest,
+            self.generation_floor,
+            self.wall_time_microseconds.cast_unsigned(),
+            digest_seed,
+        ];
+        let check = crc32(bytemuck::cast_slice(&words));
+        if let Some(last) = words.last_mut() {
+            *last = u64::from(check);
+        }
+        words
+    }
+
+    pub fn from_words(words: [u64; COMMIT_RECORD_WORDS], digest_seed: u64) -> Option<Self> {
+        let [number, predecessor, live_count, digest, generation_floor, wall_time, _] = words;
+        let record = CommitRecord {
+            state: State { number, live_count, digest },
+            predecessor,
+            generation_floor,
+            wall_time_microseconds: wall_time.cast_signed(),
+        };
+        (record.to_words(digest_seed) == words).then_some(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: u64 = 0x1234_5678_9abc_def1;
+
+    #[test]
+    fn a_sealed_state_mixed_of_two_never_verifies() {
+        let old = State { number: 5, live_count: 2, digest: 77 }.to_words(SEED);
+        let new = State { number: 6, live_count: 3, digest: 99 }.to_words(SEED);
+        for choice in 1_u32..15 {
+            let mut mixed = old;
+            for (position, word) in mixed.iter_mut().enumerate() {
+                if choice >> position & 1 == 1 {
+                    *word = new[position];
+                }
+            }
+            assert_eq!(State::from_words(mixed, SEED), None, "{choice:04b}");
+        }
+    }
+
+    #[test]
+    fn blank_words_are_no_state_and_no_commit() {
+        assert_eq!(State::from_words([0; STATE_WORDS], SEED), None);
+        assert_eq!(CommitRecord::from_words([0; COMMIT_RECORD_WORDS], SEED), None);
+    }
+
+    #[test]
+    fn a_commit_record_comes_back_and_any_flipped_bit_shows() {
+        let record = CommitRecord {
+            state: State { number: 9, live_count: 4, digest: 5 },
+            predecessor: 3,
+            generation_floor: 1,
+            wall_time_microseconds: -1,
+        };
+        let words = record.to_words(SEED);
+        assert_eq!(CommitRecord::from_words(words, SEED), Some(record));
+        for bit in 0..COMMIT_RECORD_WORDS * 64 {
+            let mut flipped = words;
+            flipped[bit / 64] ^= 1 << (bit % 64);
+            assert_eq!(CommitRecord::from_words(flipped, SEED), None, "bit {bit}");
+        }
+        assert_eq!(CommitRecord::from_words(words, SEED + 1), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! The control region: which word is where, counted in words from the start of the region.
+//!
+//! Words that different processes write do not share a cache line (8 words) with words that readers poll. Everything
+//! here can be rebuilt: after another machine start none of it is believed but what is sealed.
+
+/// The words of the control region: one page.
+pub const CONTROL_WORDS: usize = 512;
+
+/// The mutex under which records are written; up to 64 bytes.
+pub const WRITE_MUTEX: usize = 0;
+/// The mutex under which commits are made; up to 64 bytes.
+pub const COMMIT_MUTEX: usize = 8;
+/// Words reserved for each mutex.
+pub const MUTEX_WORDS: usize = 8;
+
+/// 1: the file was replaced or destroyed.
+pub const SUPERSEDED: usize = 16;
+/// 1: a mutex cannot be used any more.
+pub const CONDEMNED: usize = 17;
+/// 1: a flush failed.
+pub const FAILED: usize = 18;
+/// How often the index was rebuilt; the lowest bit says which of the two hash tables is in use.
+pub const INDEX_EPOCH: usize = 19;
+/// Reserved for the change feed's futex.
+pub const CHANGES: usize = 20;
+
+/// The highest transaction number ever taken.
+pub const USED: usize = 24;
+/// The number of the transaction whose intent list is complete: the commit point for process death.
+pub const PREPARED: usize = 25;
+/// The number of the last published transaction.
+pub const LAST: usize = 26;
+/// How many entries the intent list has; 0 when no transaction is in progress.
+pub const INTENT_COUNT: usize = 27;
+/// How many slots were ever taken from the free ring.
+pub const FREE_TAKEN: usize = 28;
+/// How many slots were ever put into the free ring.
+pub const FREE_RETURNED: usize = 29;
+/// What `FREE_TAKEN` becomes when the transaction in progress is published.
+pub const FREE_TAKEN_NEXT: usize = 30;
+/// What `FREE_RETURNED` becomes then.
+pub const FREE_RETURNED_NEXT: usize = 31;
+
+/// The sealed newest state, four words.
+pub const NEWEST: usize = 32;
+/// The sealed intent, four words.
+pub const INTENT: usize = 36;
+
+/// The number of the newest commit that is on the disk.
+pub const DURABLE: usize = 40;
+/// The number of the commit in flight, or `NO_PIN`.
+pub const PIN: usize = 41;
+/// 1 while a flush of the durable group is under way.
+pub const FLUSHING: usize = 42;
+/// When the last commit began, in milliseconds of the monotonic clock.
+pub const LAST_COMMIT_MILLISECONDS: usize = 43;
+/// New records get generations above this one.
+pub const GENERATION_FLOOR: usize = 44;
+/// How many entries of the hash table in use are not empty.
+pub const INDEX_OCCUPIED: usize = 45;
+
+/// The incarnation: boot id (two words), device, inode, PID namespace, mutex fingerprint, and a seal over them, which is
+/// written last and taken away first.
+pub const INCARNATION: usize = 48;
+/// The words of the incarnation before its seal.
+pub const INCARNATION_WORDS: usize = 6;
+/// The seal of the incarnation; 0: none.
+pub const INCARNATION_SEAL: usize = 54;
+
+/// Commits made.
+pub const COMMIT_COUNT: usize = 56;
+/// Recoveries by a first opener.
+pub const RECOVERY_COUNT: usize = 57;
+/// Owners that died holding the write mutex with nothing in progress.
+pub const REPAIRED_HOLDING_COUNT: usize = 58;
+/// Owners that died while they were staging.
+pub const REPAIRED_STAGING_COUNT: usize = 59;
+/// Owners that died between preparing and publishing.
+pub const REPAIRED_PREPARED_COUNT: usize = 60;
+/// Owners that died while they were publishing.
+pub const REPAIRED_PUBLISHING_COUNT: usize = 61;
+/// Owners that died holding the commit mutex.
+pub const DEAD_COMMITTER_COUNT: usize = 62;
+
+/// What `PIN` holds when no commit is in flight.
+pub const NO_PIN: u64 = u64::MAX;
+
+const _: () = {
+    assert!(COMMIT_MUTEX >= WRITE_MUTEX + MUTEX_WORDS && SUPERSEDED >= COMMIT_MUTEX + MUTEX_WORDS);
+    assert!(INTENT == NEWEST + super::commit_record::STATE_WORDS);
+    assert!(INCARNATION_SEAL == INCARNATION + INCARNATION_WORDS);
+    assert!(USED / 8 != SUPERSEDED / 8 && DEAD_COMMITTER_COUNT < CONTROL_WORDS);
+};

@@ -1,0 +1,257 @@
+//! Where everything in a file is. A [`Geometry`] can only be made by a constructor that has checked all of it, with
+//! checked arithmetic, so whoever holds one knows that every word it names is inside a file of
+//! [`word_count`](Geometry::word_count) words, for any slot below [`capacity`](Geometry::capacity).
+
+use super::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, SLOT_LIMIT};
+use super::control::CONTROL_WORDS;
+use crate::error::{Error, Result};
+use std::ops::Range;
+
+/// The largest payload of a record.
+pub const RECORD_BYTES_LIMIT: usize = 65_536;
+/// The durable group starts at a multiple of this: the largest page size in use.
+pub const DURABLE_ALIGNMENT_BYTES: usize = 65_536;
+/// The words of a page, as far as this format is concerned. Real pages may be larger.
+pub const PAGE_WORDS: usize = 512;
+/// Two commit records, each in a page of its own.
+pub const COMMIT_RECORD_COUNT: usize = 2;
+
+const WORD_BYTES: usize = 8;
+
+/// Where the key is in a record's payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPosition {
+    pub offset_bytes: usize,
+    pub key_bytes: usize,
+}
+
+/// The sizes and places of one file's regions. All places are counted in words of 8 bytes from the start of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    capacity: u32,
+    record_bytes: usize,
+    key: Option<KeyPosition>,
+    cell_words: usize,
+    index_entry_count: usize,
+    control: usize,
+    intents: usize,
+    heads: usize,
+    free_ring: usize,
+    index: usize,
+    commit_records: usize,
+    cells: usize,
+    word_count: usize,
+}
+
+impl Geometry {
+    /// Lays out a file of `capacity` slots for records of `record_bytes`, behind a header of `header_bytes`.
+    pub fn new(capacity: u64, record_bytes: usize, key: Option<KeyPosition>, header_bytes: usize) -> Result<Self> {
+        let capacity_in_range = u32::try_from(capacity).ok().filter(|count| (1..=SLOT_LIMIT).contains(count));
+        let Some(capacity) = capacity_in_range else {
+            return Err(invalid(format!("a table has 1 to {SLOT_LIMIT} slots, not {capacity}")));
+        };
+        if !(1..=RECORD_BYTES_LIMIT).contains(&record_bytes) {
+            return Err(invalid(format!("a record has 1 to {RECORD_BYTES_LIMIT} bytes, not {record_bytes}")));
+        }
+        if let Some(KeyPosition { offset_bytes, key_bytes }) = key {
+            if key_bytes == 0 || offset_bytes.checked_add(key_bytes).is_none_or(|end| end > record_bytes) {
+                return Err(invalid(format!(
+                    "a key of {key_bytes} bytes at {offset_bytes} is not inside a record of {record_bytes}"
+                )));
+            }
+        }
+        if header_bytes == 0 || header_bytes % (PAGE_WORDS * WORD_BYTES) != 0 {
+            return Err(invalid(format!("a header has whole pages of 4096 bytes, not {header_bytes} bytes")));
+        }
+        Self::lay_out(capacity, record_bytes, key, header_bytes)
+            .ok_or_else(|| invalid(format!("{capacity} records of {record_bytes} bytes are more than a file can hold")))
+    }
+
+    fn lay_out(capacity: u32, record_bytes: usize, key: Option<KeyPosition>, header_bytes: usize) -> Option<Self> {
+        let slots = usize::try_from(capacity).ok()?;
+        let cell_words = CELL_HEADER_WORDS.checked_add(record_bytes.div_ceil(WORD_BYTES))?;
+        // Twice the capacity: a transaction that replaces every record has both sets of keys in the index for a while.
+        // One more, so that a search always meets an empty entry.
+        let index_entry_count =
+            if key.is_some() { slots.checked_mul(2)?.checked_add(1)?.next_power_of_two() } else { 0 };
+        let control = header_bytes / WORD_BYTES;
+        let intents = control.checked_add(CONTROL_WORDS)?;
+        let heads = intents.checked_add(slots)?;
+        let free_ring = heads.checked_add(slots)?;
+        let index = free_ring.checked_add(slots)?;
+        let commit_records = index
+            .checked_add(index_entry_count.checked_mul(2)?)?
+            .checked_next_multiple_of(DURABLE_ALIGNMENT_BYTES / WORD_BYTES)?;
+        let cells = commit_records.checked_add(COMMIT_RECORD_COUNT * PAGE_WORDS)?;
+        let cell_count = slots.checked_mul(usize::try_from(CELLS_PER_SLOT).ok()?)?;
+        let word_count =
+            cells.checked_add(cell_count.checked_mul(cell_words)?)?.checked_next_multiple_of(PAGE_WORDS)?;
+        // Files, mappings and slices are at most this long.
+        isize::try_from(word_count.checked_mul(WORD_BYTES)?).ok()?;
+        Some(Geometry {
+            capacity,
+            record_bytes,
+            key,
+            cell_words,
+            index_entry_count,
+            control,
+            intents,
+            heads,
+            free_ring,
+            index,
+            commit_records,
+            cells,
+            word_count,
+        })
+    }
+
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    pub fn record_bytes(&self) -> usize {
+        self.record_bytes
+    }
+
+    /// The payload of a record in words, the last one padded with zeros.
+    pub fn record_words(&self) -> usize {
+        self.cell_words - CELL_HEADER_WORDS
+    }
+
+    pub fn key(&self) -> Option<KeyPosition> {
+        self.key
+    }
+
+    pub fn cell_words(&self) -> usize {
+        self.cell_words
+    }
+
+    /// The entries of one of the two hash tables: a power of two, or 0 without a key.
+    pub fn index_entry_count(&self) -> usize {
+        self.index_entry_count
+    }
+
+    pub fn word_count(&self) -> usize {
+        self.word_count
+    }
+
+    pub fn file_bytes(&self) -> usize {
+        self.word_count * WORD_BYTES
+    }
+
+    pub fn header_bytes(&self) -> usize {
+        self.control * WORD_BYTES
+    }
+
+    pub fn control(&self) -> usize {
+        self.control
+    }
+
+    pub fn intents(&self) -> usize {
+        self.intents
+    }
+
+    pub fn heads(&self) -> usize {
+        self.heads
+    }
+
+    pub fn free_ring(&self) -> usize {
+        self.free_ring
+    }
+
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    pub fn commit_records(&self) -> usize {
+        self.commit_records
+    }
+
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// Where a commit record is: 0 or 1.
+    pub fn commit_record(&self, record: usize) -> usize {
+        self.commit_records + (record & 1) * PAGE_WORDS
+    }
+
+    /// Where a cell of a slot is. The cell number is taken modulo four; the slot must be below the capacity.
+    #[inline]
+    pub fn cell(&self, slot: u32, cell: u32) -> usize {
+        debug_assert!(slot < self.capacity);
+        self.cells + (widen(slot) * widen(CELLS_PER_SLOT) + widen(cell & 3)) * self.cell_words
+    }
+
+    /// The four cells of a slot.
+    pub fn slot(&self, slot: u32) -> Range<usize> {
+        let first = self.cell(slot, 0);
+        first..first + widen(CELLS_PER_SLOT) * self.cell_words
+    }
+
+    /// What a commit flushes: the commit records and all cells.
+    pub fn durable_group(&self) -> Range<usize> {
+        self.commit_records..self.word_count
+    }
+}
+
+/// `u32` to `usize`, which Linux never makes smaller.
+#[expect(clippy::as_conversions, reason = "usize has at least 32 bits on every Linux")]
+pub const fn widen(number: u32) -> usize {
+    number as usize
+}
+
+/// `usize` to `u64`, which no target makes smaller.
+#[expect(clippy::as_conversions, reason = "usize has at most 64 bits on every Linux")]
+pub const fn word(number: usize) -> u64 {
+    number as u64
+}
+
+fn invalid(reason: String) -> Error {
+    Error::InvalidArgument { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_follow_one_another_without_overlap() {
+        for (capacity, record_bytes) in [(1, 1), (10_000, 128), (1 << 24, 1), (3, 65_536), (12_345, 77)] {
+            let key = Some(KeyPosition { offset_bytes: 0, key_bytes: 1 });
+            let geometry = Geometry::new(capacity, record_bytes, key, 4096).unwrap();
+            let slots = usize::try_from(capacity).unwrap();
+            assert_eq!(geometry.control(), 512);
+            assert_eq!(geometry.intents(), geometry.control() + CONTROL_WORDS);
+            assert_eq!(geometry.heads(), geometry.intents() + slots);
+            assert_eq!(geometry.free_ring(), geometry.heads() + slots);
+            assert_eq!(geometry.index(), geometry.free_ring() + slots);
+            assert!(geometry.commit_records() >= geometry.index() + 2 * geometry.index_entry_count());
+            assert_eq!(geometry.commit_records() * 8 % 65_536, 0);
+            assert_eq!(geometry.cells(), geometry.commit_records() + 1024);
+            let last = geometry.slot(geometry.capacity() - 1);
+            assert!(last.end <= geometry.word_count() && last.end + 512 > geometry.word_count());
+            assert!(geometry.index_entry_count() > 2 * slots);
+        }
+    }
+
+    #[test]
+    fn what_no_file_can_hold_is_an_error_and_not_an_overflow() {
+        for (capacity, record_bytes, header_bytes) in [
+            (0, 8, 4096),
+            ((1 << 24) + 1, 8, 4096),
+            (u64::MAX, 8, 4096),
+            (1, 0, 4096),
+            (1, 65_537, 4096),
+            (1, usize::MAX, 4096),
+            (1, 8, 0),
+            (1, 8, 100),
+            (1, 8, usize::MAX - 4095),
+        ] {
+            assert!(Geometry::new(capacity, record_bytes, None, header_bytes).is_err(), "{capacity} {record_bytes}");
+        }
+        for (offset_bytes, key_bytes) in [(0, 0), (0, 9), (8, 1), (usize::MAX, 2)] {
+            assert!(Geometry::new(1, 8, Some(KeyPosition { offset_bytes, key_bytes }), 4096).is_err());
+        }
+    }
+}

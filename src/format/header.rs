@@ -1,0 +1,242 @@
+//! The header: what never changes after a file was created. All offsets in bytes; numbers in native byte order.
+
+use super::checksum::crc32;
+use super::geometry::{Geometry, KeyPosition};
+use super::schema::Schema;
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// The first eight bytes of every table. The line ending shows a transfer as text, the zero stops a terminal.
+pub const MAGIC: [u8; 8] = *b"locule\n\0";
+/// Reads differently on a machine of the other byte order.
+pub const BYTE_ORDER_MARK: u64 = 0x0102_0304_0506_0708;
+/// The version of the format that this code reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+/// The first page of a header, which says how long the header is.
+pub const FIRST_PAGE_BYTES: usize = 4096;
+/// No header is longer.
+const HEADER_BYTES_LIMIT: usize = 1 << 26;
+
+/// Name, offset and width of each field before the schema; `format.md` is compared with this.
+pub const FIELDS: [(&str, usize, usize); 22] = [
+    ("magic", 0, 8),
+    ("byte_order_mark", 8, 8),
+    ("format_version", 16, 4),
+    ("header_bytes", 20, 4),
+    ("compatible_features", 24, 8),
+    ("incompatible_features", 32, 8),
+    ("capacity", 40, 4),
+    ("record_bytes", 44, 4),
+    ("key_offset_bytes", 48, 4),
+    ("key_bytes", 52, 4),
+    ("cell_bytes", 56, 4),
+    ("index_entry_count", 60, 4),
+    ("control_offset", 64, 8),
+    ("intents_offset", 72, 8),
+    ("heads_offset", 80, 8),
+    ("free_ring_offset", 88, 8),
+    ("index_offset", 96, 8),
+    ("commit_records_offset", 104, 8),
+    ("cells_offset", 112, 8),
+    ("file_bytes", 120, 8),
+    ("uuid", 128, 16),
+    ("hash_seed", 144, 8),
+];
+const CREATED: usize = 152;
+const SCHEMA_BYTES: usize = 160;
+const HEADER_CRC: usize = 164;
+/// Where the schema begins.
+pub const SCHEMA: usize = 168;
+
+/// A header that was checked, or is to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    pub geometry: Geometry,
+    pub uuid: [u8; 16],
+    /// What key hashes start from.
+    pub hash_seed: u64,
+    pub created_microseconds: i64,
+    pub schema: Schema,
+}
+
+impl Header {
+    /// The header of a new table.
+    pub fn new(
+        capacity: u64,
+        schema: Schema,
+        uuid: [u8; 16],
+        hash_seed: u64,
+        created_microseconds: i64,
+    ) -> Result<Self> {
+        let header_bytes = SCHEMA.saturating_add(schema.encode().len()).next_multiple_of(FIRST_PAGE_BYTES);
+        if header_bytes > HEADER_BYTES_LIMIT {
+            return Err(Error::InvalidArgument {
+                reason: format!("the schema needs {header_bytes} bytes, of {HEADER_BYTES_LIMIT}: shorten its texts"),
+            });
+        }
+        let geometry = Geometry::new(capacity, schema.record_bytes(), key_position(&schema), header_bytes)?;
+        Ok(Header { geometry, uuid, hash_seed, created_microseconds, schema })
+    }
+
+    /// What digests and seals of this table start from: never zero, and of this table alone.
+    pub fn digest_seed(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.uuid;
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h]) | 1
+    }
+
+    /// The bytes of the header region.
+    pub fn encode(&self) -> Vec<u8> {
+        let schema = self.schema.encode();
+        let mut bytes = self.fixed_fields(schema.len());
+        bytes.extend_from_slice(&schema);
+        bytes.resize(self.geometry.header_bytes(), 0);
+        let crc = crc32(&bytes);
+        put(&mut bytes, HEADER_CRC, &crc.to_ne_bytes());
+        bytes
+    }
+
+    /// Everything before the schema, with a CRC of zero.
+    fn fixed_fields(&self, schema_bytes: usize) -> Vec<u8> {
+        let geometry = &self.geometry;
+        let key = geometry.key().unwrap_or(KeyPosition { offset_bytes: 0, key_bytes: 0 });
+        let mut bytes = Vec::with_capacity(geometry.header_bytes());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&BYTE_ORDER_MARK.to_ne_bytes());
+        bytes.extend_from_slice(&FORMAT_VERSION.to_ne_bytes());
+        bytes.extend_from_slice(&narrow(geometry.header_bytes()));
+        bytes.extend_from_slice(&[0; 16]);
+        bytes.extend_from_slice(&geometry.capacity().to_ne_bytes());
+        bytes.extend_from_slice(&narrow(geometry.record_bytes()));
+        bytes.extend_from_slice(&narrow(key.offset_bytes));
+        bytes.extend_from_slice(&narrow(key.key_bytes));
+        bytes.extend_from_slice(&narrow(geometry.cell_words() * 8));
+        bytes.extend_from_slice(&narrow(geometry.index_entry_count()));
+        for word in [
+            geometry.control(),
+            geometry.intents(),
+            geometry.heads(),
+            geometry.free_ring(),
+            geometry.index(),
+            geometry.commit_records(),
+            geometry.cells(),
+            geometry.word_count(),
+        ] {
+            bytes.extend_from_slice(&word.saturating_mul(8).to_ne_bytes());
+        }
+        bytes.extend_from_slice(&self.uuid);
+        bytes.extend_from_slice(&self.hash_seed.to_ne_bytes());
+        bytes.extend_from_slice(&self.created_microseconds.to_ne_bytes());
+        bytes.extend_from_slice(&narrow(schema_bytes));
+        bytes.extend_from_slice(&[0; 4]);
+        bytes
+    }
+
+    /// How long the header is that begins with this page. Foreign files are told apart here.
+    pub fn length_bytes(first_page: &[u8], path: &Path) -> Result<usize> {
+        let foreign = |reason: String| Error::Foreign { path: path.to_owned(), reason };
+        let magic = first_page.get(..8);
+        if magic != Some(&MAGIC) {
+            let found = magic.unwrap_or(first_page).escape_ascii().to_string();
+            return Err(foreign(format!(
+                "expected it to begin with \"{}\", found \"{found}\": it is not a locule table",
+                MAGIC.escape_ascii()
+            )));
+        }
+        let mark = u64::from_ne_bytes(array(first_page, 8));
+        if mark == BYTE_ORDER_MARK.swap_bytes() {
+            return Err(foreign("it was made on a machine of the other byte order: dump it there".to_owned()));
+        }
+        let version = u32::from_ne_bytes(array(first_page, 16));
+        if mark != BYTE_ORDER_MARK || version != FORMAT_VERSION {
+            return Err(foreign(format!(
+                "expected format version {FORMAT_VERSION}, found {version}: use a locule of that version"
+            )));
+        }
+        let header_bytes = widen_u32(first_page, 20);
+        if header_bytes == 0 || header_bytes % FIRST_PAGE_BYTES != 0 || header_bytes > HEADER_BYTES_LIMIT {
+            return Err(foreign(format!("a header of {header_bytes} bytes: its first page is damaged")));
+        }
+        Ok(header_bytes)
+    }
+
+    /// Decodes and checks the whole header region. Whoever holds the result holds a geometry that was computed anew and
+    /// agrees with every field of the file.
+    pub fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
+        let header_bytes = Self::length_bytes(bytes, path)?;
+        let foreign = |reason: String| Error::Foreign { path: path.to_owned(), reason };
+        let Some(bytes) = bytes.get(..header_bytes) else {
+            return Err(foreign(format!(
+                "expected a header of {header_bytes} bytes, found {}: cut short",
+                bytes.len()
+            )));
+        };
+        let stored_crc = u32::from_ne_bytes(array(bytes, HEADER_CRC));
+        let mut without_crc = bytes.to_vec();
+        put(&mut without_crc, HEADER_CRC, &[0; 4]);
+        let found_crc = crc32(&without_crc);
+        if found_crc != stored_crc {
+            return Err(foreign(format!(
+                "its header is damaged: expected CRC {stored_crc:08x}, found {found_crc:08x}"
+            )));
+        }
+        let incompatible_features = u64::from_ne_bytes(array(bytes, 32));
+        if incompatible_features != 0 {
+            return Err(foreign(format!(
+                "it uses features {incompatible_features:#x}, which this version does not know: use a newer locule"
+            )));
+        }
+        let schema_end = SCHEMA.saturating_add(widen_u32(bytes, SCHEMA_BYTES));
+        let schema_bytes =
+            bytes.get(SCHEMA..schema_end).ok_or_else(|| foreign("its schema is cut short".to_owned()))?;
+        let schema =
+            Schema::decode(schema_bytes).map_err(|error| foreign(format!("its schema is damaged: {error}")))?;
+        let capacity = u64::from(u32::from_ne_bytes(array(bytes, 40)));
+        let geometry = Geometry::new(capacity, schema.record_bytes(), key_position(&schema), header_bytes)
+            .map_err(|error| foreign(format!("its header is damaged: {error}")))?;
+        let header = Header {
+            geometry,
+            uuid: array(bytes, 128),
+            hash_seed: u64::from_ne_bytes(array(bytes, 144)),
+            created_microseconds: i64::from_ne_bytes(array(bytes, CREATED)),
+            schema,
+        };
+        // The region offsets stand in the file for readers in other languages; here they follow from the sizes.
+        let expected = header.fixed_fields(schema_bytes.len());
+        for (name, offset, width) in FIELDS {
+            let range = offset..offset + width;
+            // Compatible features are those that an old reader may pass over.
+            if name != "compatible_features" && expected.get(range.clone()) != bytes.get(range) {
+                return Err(foreign(format!("its header contradicts itself in {name}")));
+            }
+        }
+        Ok(header)
+    }
+}
+
+fn key_position(schema: &Schema) -> Option<KeyPosition> {
+    schema.key().map(|field| KeyPosition { offset_bytes: field.offset_bytes(), key_bytes: field.field_bytes() })
+}
+
+/// The bytes at an offset; zeros beyond the end.
+fn array<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    let mut array = [0; N];
+    if let Some(source) = offset.checked_add(N).and_then(|end| bytes.get(offset..end)) {
+        array.copy_from_slice(source);
+    }
+    array
+}
+
+fn widen_u32(bytes: &[u8], offset: usize) -> usize {
+    super::geometry::widen(u32::from_ne_bytes(array(bytes, offset)))
+}
+
+fn put(bytes: &mut [u8], offset: usize, source: &[u8]) {
+    if let Some(target) = bytes.get_mut(offset..offset + source.len()) {
+        target.copy_from_slice(source);
+    }
+}
+
+/// A size that the geometry has checked to be far below 2^32.
+fn narrow(size: usize) -> [u8; 4] {
+    u32::try_from(size).unwrap_or(u32::MAX).to_ne_bytes()
+}
