@@ -11,6 +11,7 @@ compile_error!("locule runs on Linux only: it needs robust process-shared mutexe
 
 mod error;
 mod format;
+mod shm;
 mod table;
 
 pub use error::{Error, Result};

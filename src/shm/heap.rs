@@ -1,0 +1,102 @@
+//! Words on the heap: the private copy that a read-only handle recovers for itself, and the medium of tests.
+//!
+//! The locks are words beside the table, so that a test can say that an owner died.
+
+use super::medium::{Acquired, Lock, LockFailure};
+use super::words::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const FREE: u64 = 0;
+const HELD: u64 = 1;
+const OWNER_DIED: u64 = 2;
+
+/// A table on the heap.
+pub struct Heap {
+    words: Box<[AtomicU64]>,
+    locks: [AtomicU64; 2],
+    /// Whether flushes fail.
+    #[cfg(test)]
+    pub fail_flushes: AtomicU64,
+}
+
+impl Heap {
+    /// A table of these words.
+    pub fn new(words: impl IntoIterator<Item = u64>) -> Self {
+        Heap {
+            words: words.into_iter().map(AtomicU64::new).collect(),
+            locks: [AtomicU64::new(FREE), AtomicU64::new(FREE)],
+            #[cfg(test)]
+            fail_flushes: AtomicU64::new(0),
+        }
+    }
+
+    pub fn words(&self) -> &[AtomicU64] {
+        &self.words
+    }
+
+    fn word(&self, lock: Lock) -> &AtomicU64 {
+        let [write, commit] = &self.locks;
+        match lock {
+            Lock::Write => write,
+            Lock::Commit => commit,
+        }
+    }
+
+    /// Takes a lock if it is free or its owner died.
+    pub fn try_lock(&self, lock: Lock) -> Option<Acquired> {
+        let word = self.word(lock);
+        let take = |from| word.compare_exchange(from, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        if take(FREE) {
+            Some(Acquired::Clean)
+        } else if take(OWNER_DIED) {
+            Some(Acquired::OwnerDied)
+        } else {
+            None
+        }
+    }
+
+    pub fn lock(&self, lock: Lock, timeout: Duration) -> Result<Acquired, LockFailure> {
+        let start = Instant::now();
+        loop {
+            if let Some(acquired) = self.try_lock(lock) {
+                return Ok(acquired);
+            }
+            if start.elapsed() >= timeout {
+                return Err(LockFailure::Timeout { holder: None });
+            }
+            #[cfg(not(loom))]
+            std::thread::yield_now();
+            #[cfg(loom)]
+            loom::thread::yield_now();
+        }
+    }
+
+    pub fn unlock(&self, lock: Lock) {
+        self.word(lock).store(FREE, Ordering::Release);
+    }
+
+    pub fn initialise_locks(&self) {
+        for lock in &self.locks {
+            lock.store(FREE, Ordering::Release);
+        }
+    }
+
+    pub fn locks_are_free(&self) -> bool {
+        self.locks.iter().all(|lock| lock.load(Ordering::Acquire) != HELD)
+    }
+
+    /// There is no disk under a heap; tests make its flushes fail.
+    pub fn flush(&self) -> std::io::Result<()> {
+        #[cfg(test)]
+        if self.fail_flushes.load(Ordering::Relaxed) != 0 {
+            return Err(std::io::Error::other("a test makes flushes fail"));
+        }
+        Ok(())
+    }
+
+    /// Whoever held a lock died.
+    #[cfg(test)]
+    pub fn owner_died(&self, lock: Lock) {
+        let _ = self.word(lock).compare_exchange(HELD, OWNER_DIED, Ordering::Release, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,269 @@
+//! The index: a hash table from a key's hash to its slot, that readers search while a writer changes it.
+//!
+//! Open addressing, linear probing; an entry is one word. Two tables, one of them in use: the epoch's lowest bit says
+//! which. Invariants:
+//!
+//! 1. Entries never move inside a table.
+//! 2. From the home position of an entry to the entry itself no position is empty, at any moment.
+//! 3. A key is put in before its record is published, and taken out after its record is gone.
+//! 4. A rebuild fills the table that is *not* in use, and only then counts the epoch up.
+//!
+//! So a search that meets an empty position has not missed a key that was there all the time, if the epoch is still
+//! the same: by 2 in the table it searched, and by 4 because a table is refilled only after the epoch has moved on.
+//! A hit is verified by the caller in the record; an entry whose record is not there (yet, or any more) is passed over.
+//!
+//! A removed entry becomes a tombstone, or empty if the next position is empty: then no entry's way leads across it, so 2
+//! still holds. Tombstones before it become empty for the same reason. That keeps them so few that a rebuild is rare.
+//!
+//! Memory ordering: entries are stored with release and loaded with acquire. A rebuild has a release fence before it
+//! clears the old table, a search an acquire fence before it looks at the epoch again: who saw a cleared entry sees that
+//! the epoch moved on.
+
+use super::words::{Ordering, Words, fence};
+use crate::format::cell::SLOT_LIMIT;
+use crate::format::checksum::low_half;
+use crate::format::control::{INDEX_EPOCH, INDEX_OCCUPIED};
+use crate::format::geometry::Geometry;
+
+const EMPTY: u64 = 0;
+const TOMBSTONE: u64 = 1;
+const USED_BIT: u64 = 1 << 63;
+const SLOT_BITS: u32 = 24;
+/// Bits of the hash that an entry has no room for.
+const HASH_SHIFT: u32 = 25;
+
+/// The hash of a key, as much of it as an entry holds: 39 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyHash(u64);
+
+impl KeyHash {
+    /// Hashes the bytes of a key by XXH3-64, with the table's own seed.
+    #[inline]
+    pub fn new(key: &[u8], hash_seed: u64) -> Self {
+        KeyHash(xxhash_rust::xxh3::xxh3_64_with_seed(key, hash_seed) >> HASH_SHIFT)
+    }
+}
+
+/// The index of a table.
+#[derive(Clone, Copy)]
+pub struct Index<'a> {
+    control: Words<'a>,
+    tables: Words<'a>,
+    entry_count: usize,
+}
+
+impl<'a> Index<'a> {
+    #[inline]
+    pub fn new(words: Words<'a>, control: Words<'a>, geometry: &Geometry) -> Self {
+        let entry_count = geometry.index_entry_count();
+        Index { control, tables: words.part(geometry.index()..geometry.index() + 2 * entry_count), entry_count }
+    }
+
+    #[inline]
+    pub fn epoch(self) -> u64 {
+        self.control.load(INDEX_EPOCH, Ordering::Acquire)
+    }
+
+    /// Whether nothing that was found since `epoch` was read can be a miss because of a rebuild.
+    #[inline]
+    pub fn is_still(self, epoch: u64) -> bool {
+        fence(Ordering::Acquire);
+        self.control.load(INDEX_EPOCH, Ordering::Acquire) == epoch
+    }
+
+    /// The slots that may hold a key with this hash, in the table of an epoch.
+    #[inline]
+    pub fn candidates(self, epoch: u64, hash: KeyHash) -> Candidates<'a> {
+        Candidates { table: self.table(epoch), wanted: entry(hash, 0), position: hash.0, left: self.entry_count }
+    }
+
+    #[inline]
+    fn table(self, epoch: u64) -> Words<'a> {
+        if epoch & 1 == 0 {
+            self.tables.part(0..self.entry_count)
+        } else {
+            self.tables.part(self.entry_count..2 * self.entry_count)
+        }
+    }
+
+    fn positions(self, hash: KeyHash) -> impl Iterator<Item = usize> {
+        (0..self.entry_count).map(move |step| position(hash.0, step, self.entry_count))
+    }
+
+    /// Puts a key in; again is the same as once. Under the write mutex. Whether there was room, as
+    /// [`needs_rebuild`](Self::needs_rebuild) has seen to.
+    pub fn insert(self, hash: KeyHash, slot: u32) -> bool {
+        let table = self.table(self.epoch());
+        let new = entry(hash, slot);
+        let mut target = None;
+        for position in self.positions(hash) {
+            let found = table.load(position, Ordering::Relaxed);
+            if found == new {
+                return true;
+            }
+            if found == TOMBSTONE && target.is_none() {
+                target = Some(position);
+            }
+            if found == EMPTY {
+                if target.is_none() {
+                    // Counted first: who dies in between leaves one too many, never one too few.
+                    let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed);
+                    self.control.store(INDEX_OCCUPIED, occupied.saturating_add(1), Ordering::Relaxed);
+                }
+                target = target.or(Some(position));
+                break;
+            }
+        }
+        match target {
+            Some(position) => {
+                table.store(position, new, Ordering::Release);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes a key out; one that is not there is no matter. Under the write mutex.
+    pub fn remove(self, hash: KeyHash, slot: u32) {
+        let table = self.table(self.epoch());
+        let old = entry(hash, slot);
+        for position in self.positions(hash) {
+            match table.load(position, Ordering::Relaxed) {
+                EMPTY => return,
+                found if found == old => {
+                    table.store(position, TOMBSTONE, Ordering::Release);
+                    self.clear_tombstones_before_gap(table, position);
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Makes the tombstone at a position empty if the next position is, and those before it.
+    fn clear_tombstones_before_gap(self, table: Words<'_>, mut at: usize) {
+        let mask = self.entry_count - 1;
+        if table.load((at + 1) & mask, Ordering::Relaxed) != EMPTY {
+            return;
+        }
+        let mut cleared = 0;
+        while table.load(at, Ordering::Relaxed) == TOMBSTONE {
+            table.store(at, EMPTY, Ordering::Release);
+            cleared += 1;
+            at = at.wrapping_sub(1) & mask;
+        }
+        let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed);
+        self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Relaxed);
+    }
+
+    /// Whether the table is to be rebuilt before this many keys are put in, given how many live keys it has.
+    pub fn needs_rebuild(self, insert_count: u64, live_count: u64) -> bool {
+        let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed);
+        let limit = u64::try_from(self.entry_count / 4 * 3).unwrap_or(u64::MAX);
+        occupied.saturating_add(insert_count) > limit && occupied > live_count
+    }
+
+    /// Copies what is not a tombstone into the other table, and goes over to that. Under the write mutex.
+    pub fn rebuild(self) {
+        let epoch = self.epoch();
+        let (old, new) = (self.table(epoch), self.table(epoch ^ 1));
+        clear(new);
+        let mut count = 0;
+        for index in 0..old.len() {
+            let found = old.load(index, Ordering::Relaxed);
+            if found & USED_BIT != 0 {
+                count += u64::from(self.place(new, found));
+            }
+        }
+        self.finish_rebuild(epoch, count);
+    }
+
+    /// Fills the table that is not in use with these keys, and goes over to it. For a first opener, who believes nothing
+    /// that is in the index.
+    pub fn rebuild_from(self, keys: impl Iterator<Item = (KeyHash, u32)>) {
+        let epoch = self.epoch();
+        let new = self.table(epoch ^ 1);
+        clear(new);
+        let mut count = 0;
+        for (hash, slot) in keys {
+            count += u64::from(self.place(new, entry(hash, slot)));
+        }
+        self.finish_rebuild(epoch, count);
+    }
+
+    fn finish_rebuild(self, epoch: u64, occupied: u64) {
+        self.control.store(INDEX_OCCUPIED, occupied, Ordering::Relaxed);
+        self.control.store(INDEX_EPOCH, epoch.wrapping_add(1), Ordering::Release);
+    }
+
+    fn place(self, table: Words<'_>, new: u64) -> bool {
+        let hash = KeyHash((new & !USED_BIT) >> SLOT_BITS);
+        match self.positions(hash).find(|position| table.load(*position, Ordering::Relaxed) == EMPTY) {
+            Some(position) => {
+                table.store(position, new, Ordering::Release);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Every entry of the table in use: hash and slot. For checks.
+    pub fn entries(self) -> impl Iterator<Item = (KeyHash, u32)> + use<'a> {
+        let table = self.table(self.epoch());
+        (0..table.len())
+            .map(move |index| table.load(index, Ordering::Acquire))
+            .filter(|found| found & USED_BIT != 0)
+            .map(|found| (KeyHash((found & !USED_BIT) >> SLOT_BITS), slot_of(found)))
+    }
+}
+
+/// The slots that a search meets, until an empty position ends it.
+pub struct Candidates<'a> {
+    table: Words<'a>,
+    wanted: u64,
+    position: u64,
+    left: usize,
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        let count = self.table.len();
+        while self.left > 0 {
+            self.left -= 1;
+            let found = self.table.load(position(self.position, 0, count), Ordering::Acquire);
+            self.position = self.position.wrapping_add(1);
+            if found == EMPTY {
+                return None;
+            }
+            if (found ^ self.wanted) >> SLOT_BITS == 0 {
+                return Some(slot_of(found));
+            }
+        }
+        None
+    }
+}
+
+fn clear(table: Words<'_>) {
+    fence(Ordering::Release);
+    for index in 0..table.len() {
+        table.store(index, EMPTY, Ordering::Relaxed);
+    }
+}
+
+/// The position some steps after home; a table's length is a power of two.
+#[inline]
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "masked by the table's length")]
+fn position(home: u64, step: usize, entry_count: usize) -> usize {
+    (home as usize).wrapping_add(step) & entry_count.wrapping_sub(1)
+}
+
+fn entry(hash: KeyHash, slot: u32) -> u64 {
+    USED_BIT | hash.0 << SLOT_BITS | u64::from(slot & (SLOT_LIMIT - 1))
+}
+
+fn slot_of(entry: u64) -> u32 {
+    low_half(entry) & (SLOT_LIMIT - 1)
+}

@@ -1,0 +1,244 @@
+//! The process-shared robust mutex: all of pthread that this crate uses.
+//!
+//! Invariants:
+//!
+//! - The mutex is `PTHREAD_PROCESS_SHARED`, `PTHREAD_MUTEX_ROBUST`, `PTHREAD_MUTEX_ERRORCHECK`, of no priority
+//!   protocol. It is initialised by a first opener, who is alone, and never destroyed.
+//! - That an owner died comes out of every way of locking as [`Acquired::OwnerDied`]. The mutex is made consistent at
+//!   once, so that a repairer who dies too is noticed in the same way, and one who gives up leaves a usable mutex:
+//!   whether something is half done is written in the table and not in the mutex.
+//! - Every wait is cut into slices: on kernels before 6.2 a waiter that is killed just after an owner's death woke it
+//!   takes the wake-up with it, and the others would sleep for ever. Each slice is measured by the monotonic clock
+//!   where the C library can do that.
+//! - A waiter first spins for a bounded time. Critical sections are shorter than a system call; robust mutexes do
+//!   not spin of themselves, and sleeping at once halves the throughput of 50 processes.
+#![allow(unsafe_code)]
+
+use super::medium::{Acquired, LockFailure};
+use super::words::{AtomicU64, Ordering};
+use nix::libc;
+use std::hint::spin_loop;
+use std::io;
+use std::mem::{MaybeUninit, align_of, size_of};
+use std::time::{Duration, Instant};
+
+const _: () = {
+    assert!(size_of::<libc::pthread_mutex_t>() <= crate::format::control::MUTEX_WORDS * 8);
+    assert!(align_of::<libc::pthread_mutex_t>() <= align_of::<AtomicU64>());
+};
+
+/// How long a wait for the kernel is at most before the lock is tried again.
+const SLICE: Duration = Duration::from_millis(50);
+/// How often a waiter looks at the lock before it sleeps.
+const SPIN_COUNT: u32 = 200;
+/// The part of the kernel's futex word that is a thread id, and the bit that says that the owner died.
+const THREAD_ID_MASK: u32 = 0x3fff_ffff;
+const OWNER_DIED_BIT: u32 = 0x4000_0000;
+/// Which 32-bit word of the mutex is the one that the kernel's robust list points at.
+const FUTEX_INDEX: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
+
+/// A mutex that lies in shared words.
+#[derive(Clone, Copy)]
+pub struct RobustMutex<'a> {
+    words: &'a [AtomicU64],
+}
+
+impl<'a> RobustMutex<'a> {
+    /// The mutex in these words, which are at least [`MUTEX_WORDS`](crate::format::control::MUTEX_WORDS).
+    ///
+    /// # Safety
+    ///
+    /// The words are in writable memory and hold a mutex that [`initialise`](Self::initialise) made on this machine
+    /// start, or will before anything but that is called. Only these functions and the kernel write them.
+    pub unsafe fn new(words: &'a [AtomicU64]) -> Self {
+        assert!(words.len() >= crate::format::control::MUTEX_WORDS, "a mutex is inside the control region");
+        RobustMutex { words }
+    }
+
+    fn pointer(self) -> *mut libc::pthread_mutex_t {
+        self.words.as_ptr().cast_mut().cast()
+    }
+
+    /// Makes the mutex, free. Nobody else may be using it.
+    pub fn initialise(self) -> io::Result<()> {
+        let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
+        let attributes = attributes.as_mut_ptr();
+        // SAFETY: `attributes` points to writable memory of the right type; it is initialised by the first call before
+        // the others read it, and destroyed once, after its last use. The mutex's words are writable, aligned and
+        // large enough (asserted above), outlive the call, and by the contract of `new` nobody else uses them.
+        unsafe {
+            check(libc::pthread_mutexattr_init(attributes))?;
+            let made = check(libc::pthread_mutexattr_setpshared(attributes, libc::PTHREAD_PROCESS_SHARED))
+                .and_then(|()| check(libc::pthread_mutexattr_setrobust(attributes, libc::PTHREAD_MUTEX_ROBUST)))
+                .and_then(|()| check(libc::pthread_mutexattr_settype(attributes, libc::PTHREAD_MUTEX_ERRORCHECK)))
+                .and_then(|()| {
+                    for word in self.words {
+                        word.store(0, Ordering::Relaxed);
+                    }
+                    check(libc::pthread_mutex_init(self.pointer(), attributes))
+                });
+            libc::pthread_mutexattr_destroy(attributes);
+            made
+        }
+    }
+
+    /// Takes the lock, waiting for at most `timeout`.
+    #[inline]
+    pub fn lock(self, timeout: Duration) -> Result<Acquired, LockFailure> {
+        match self.try_lock()? {
+            Some(acquired) => Ok(acquired),
+            None => self.wait(timeout),
+        }
+    }
+
+    /// Takes the lock unless somebody holds it.
+    #[inline]
+    pub fn try_lock(self) -> Result<Option<Acquired>, LockFailure> {
+        // SAFETY: by the contract of `new` the pointer is to an initialised mutex, which stays mapped for the
+        // lifetime of `words`.
+        let code = unsafe { libc::pthread_mutex_trylock(self.pointer()) };
+        self.interpret(code)
+    }
+
+    #[cold]
+    fn wait(self, timeout: Duration) -> Result<Acquired, LockFailure> {
+        for _ in 0..SPIN_COUNT {
+            if self.futex_word() & THREAD_ID_MASK == 0 {
+                if let Some(acquired) = self.try_lock()? {
+                    return Ok(acquired);
+                }
+            }
+            spin_loop();
+        }
+        let start = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            let code = self.lock_before(left.min(SLICE));
+            if let Some(acquired) = self.interpret(code)? {
+                return Ok(acquired);
+            }
+            if left.is_zero() {
+                return Err(self.timeout());
+            }
+        }
+    }
+
+    fn timeout(self) -> LockFailure {
+        match self.holder() {
+            // The kernel gives the lock of a dead thread on; where it could not, the lock stays with nobody.
+            Some(thread_id) if is_gone(thread_id) && self.holder() == Some(thread_id) => LockFailure::Unusable,
+            holder => LockFailure::Timeout { holder },
+        }
+    }
+
+    /// One slice of waiting in the kernel.
+    fn lock_before(self, slice: Duration) -> i32 {
+        #[cfg(target_env = "gnu")]
+        {
+            unsafe extern "C" {
+                fn pthread_mutex_clocklock(
+                    mutex: *mut libc::pthread_mutex_t,
+                    clock: libc::clockid_t,
+                    deadline: *const libc::timespec,
+                ) -> libc::c_int;
+            }
+            let deadline = deadline(libc::CLOCK_MONOTONIC, slice);
+            // SAFETY: the declaration is that of pthread.h since glibc 2.30; the mutex as in `try_lock`; the deadline
+            // is a normalised timespec that outlives the call.
+            unsafe { pthread_mutex_clocklock(self.pointer(), libc::CLOCK_MONOTONIC, &deadline) }
+        }
+        #[cfg(not(target_env = "gnu"))]
+        {
+            let deadline = deadline(libc::CLOCK_REALTIME, slice);
+            // SAFETY: the mutex as in `try_lock`; the deadline is a normalised timespec that outlives the call.
+            unsafe { libc::pthread_mutex_timedlock(self.pointer(), &deadline) }
+        }
+    }
+
+    /// What a locking function's result means; `None` is "not yet".
+    #[inline]
+    fn interpret(self, code: i32) -> Result<Option<Acquired>, LockFailure> {
+        match code {
+            0 => Ok(Some(Acquired::Clean)),
+            libc::EOWNERDEAD => {
+                // SAFETY: the pointer as in `try_lock`; this thread owns the mutex, which is in the inconsistent
+                // state, as EOWNERDEAD says.
+                unsafe { libc::pthread_mutex_consistent(self.pointer()) };
+                Ok(Some(Acquired::OwnerDied))
+            }
+            libc::EBUSY | libc::ETIMEDOUT => Ok(None),
+            libc::EDEADLK => Err(LockFailure::Nested),
+            _ => Err(LockFailure::Unusable),
+        }
+    }
+
+    /// Lets the lock go. Does nothing if this thread does not hold it: the mutex checks.
+    #[inline]
+    pub fn unlock(self) {
+        // SAFETY: the pointer as in `try_lock`. An error-checking mutex that the thread does not own is left alone.
+        unsafe { libc::pthread_mutex_unlock(self.pointer()) };
+    }
+
+    /// The kernel thread id of the owner, if there is one.
+    pub fn holder(self) -> Option<u32> {
+        Some(self.futex_word() & THREAD_ID_MASK).filter(|thread_id| *thread_id != 0)
+    }
+
+    /// Whether no thread that may be alive owns the mutex.
+    pub fn is_free(self) -> bool {
+        let word = self.futex_word();
+        word & THREAD_ID_MASK == 0 || word & OWNER_DIED_BIT != 0
+    }
+
+    /// The word that the kernel reads when a thread dies: part of its ABI, and in a place that every C library keeps,
+    /// since processes share these mutexes across its versions.
+    #[inline]
+    fn futex_word(self) -> u32 {
+        let word = self.words.first().map_or(0, |word| word.load(Ordering::Relaxed));
+        let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
+        u32::from_ne_bytes(if FUTEX_INDEX == 0 { [a, b, c, d] } else { [e, f, g, h] })
+    }
+}
+
+/// What tells one C library's mutexes from another's: two that share a file must agree in this number.
+pub fn mutex_fingerprint() -> io::Result<u64> {
+    let words: [AtomicU64; crate::format::control::MUTEX_WORDS] = Default::default();
+    // SAFETY: the words are this function's own, and the mutex is never locked.
+    unsafe { RobustMutex::new(&words) }.initialise()?;
+    let mut description = format!(
+        "{} {} {} {}",
+        std::env::consts::ARCH,
+        if cfg!(target_env = "musl") { "musl" } else { "gnu" },
+        size_of::<usize>(),
+        size_of::<libc::pthread_mutex_t>()
+    )
+    .into_bytes();
+    for word in &words {
+        description.extend_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+    }
+    Ok(xxhash_rust::xxh3::xxh3_64(&description))
+}
+
+fn check(code: i32) -> io::Result<()> {
+    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+}
+
+/// Now plus a slice, by this clock.
+fn deadline(clock: libc::clockid_t, slice: Duration) -> libc::timespec {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is writable. Both clocks exist on every Linux; were one missing, the deadline would lie in the
+    // past, and the wait be a short one.
+    unsafe { libc::clock_gettime(clock, &mut now) };
+    let nanoseconds = now.tv_nsec + libc::c_long::from(i32::try_from(slice.subsec_nanos()).unwrap_or(0));
+    libc::timespec {
+        tv_sec: now.tv_sec + libc::time_t::try_from(slice.as_secs()).unwrap_or(0) + nanoseconds / 1_000_000_000,
+        tv_nsec: nanoseconds % 1_000_000_000,
+    }
+}
+
+/// Whether no thread of this PID namespace has this id.
+fn is_gone(thread_id: u32) -> bool {
+    let Ok(thread_id) = i32::try_from(thread_id) else { return false };
+    // Signal 0 only asks; `kill` finds threads by their id too.
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(thread_id), None) == Err(nix::errno::Errno::ESRCH)
+}

@@ -1,0 +1,136 @@
+//! A file mapped into this process, and the page that notices a fork.
+//!
+//! Invariants:
+//!
+//! - The mapping lives exactly as long as its [`Map`]; words and mutexes borrow from that, so a thread that is still
+//!   unlocking keeps the page of the lock mapped.
+//! - A file is at least as long as its mapping when it is mapped. Nothing in this crate ever makes a table shorter;
+//!   who truncates one under its users kills them with SIGBUS.
+//! - Shared bytes are only ever seen as atomics.
+#![allow(unsafe_code)]
+
+use super::lock::RobustMutex;
+use super::medium::Lock;
+use super::words::AtomicU64;
+use crate::format::control::{COMMIT_MUTEX, MUTEX_WORDS, WRITE_MUTEX};
+use memmap2::{MmapOptions, MmapRaw};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A mapped table.
+pub struct Map {
+    raw: MmapRaw,
+    word_count: usize,
+    /// Where the control region begins, in words.
+    control: usize,
+}
+
+impl Map {
+    /// Maps `word_count` words of a file that is at least that long, whose control region begins at `control`.
+    pub fn new(file: &File, word_count: usize, control: usize, writable: bool, prefault: bool) -> io::Result<Self> {
+        if control.checked_add(COMMIT_MUTEX + MUTEX_WORDS).is_none_or(|end| end > word_count) {
+            return Err(io::Error::other("no room for the control region"));
+        }
+        let raw = Self::map(file, word_count, writable, prefault)?;
+        Ok(Map { raw, word_count, control })
+    }
+
+    /// Maps a whole file of words that has no mutexes.
+    pub fn of_words(file: &File, word_count: usize) -> io::Result<Self> {
+        Ok(Map { raw: Self::map(file, word_count, true, false)?, word_count, control: 0 })
+    }
+
+    fn map(file: &File, word_count: usize, writable: bool, prefault: bool) -> io::Result<MmapRaw> {
+        let length_bytes =
+            word_count.checked_mul(8).ok_or_else(|| io::Error::other("larger than the address space"))?;
+        let mut options = MmapOptions::new();
+        options.len(length_bytes);
+        if prefault {
+            options.populate();
+        }
+        if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }
+    }
+
+    #[inline]
+    pub fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is `word_count` words long, page-aligned, and lives as long as `self`. Every bit pattern is
+        // an AtomicU64. Other processes change the words, which is what atomics are for; no plain reference to
+        // them is ever made. In a read-only mapping they are only loaded: the engine refuses to write through a
+        // read-only handle before it stores anything, and loads of 64 bits do not write on any Linux target.
+        unsafe { std::slice::from_raw_parts(self.raw.as_ptr().cast(), self.word_count) }
+    }
+
+    /// One of the table's mutexes.
+    #[inline]
+    pub fn mutex(&self, lock: Lock) -> RobustMutex<'_> {
+        let start = self.control
+            + match lock {
+                Lock::Write => WRITE_MUTEX,
+                Lock::Commit => COMMIT_MUTEX,
+            };
+        // `new` has checked that the range is inside the mapping.
+        let words = self.words().get(start..start + MUTEX_WORDS).unwrap_or_default();
+        // SAFETY: the words are in the mapping, which is writable: locks are only taken through writable handles. The engine
+        // attaches to a file only if its incarnation says that its mutexes were made on this machine start with this
+        // machine's C library, or else initialises them first. The engine stores nothing into these words.
+        unsafe { RobustMutex::new(words) }
+    }
+
+    /// Waits until these words are on the disk.
+    pub fn flush(&self, words: Range<usize>) -> io::Result<()> {
+        self.raw.flush_range(words.start.saturating_mul(8), words.len().saturating_mul(8))
+    }
+}
+
+/// The id of this process, without a system call but the first time in each process.
+///
+/// It is kept in a page that the kernel wipes in a child of `fork`, so a child never sees its parent's id.
+pub fn process_id() -> u32 {
+    static PAGE: OnceLock<Option<MmapRaw>> = OnceLock::new();
+    let page = PAGE.get_or_init(|| {
+        if cfg!(miri) {
+            return None;
+        }
+        let page = MmapRaw::from(MmapOptions::new().len(4096).map_anon().ok()?);
+        // SAFETY: the page was just mapped, private and anonymous, is a whole page, and nothing refers to it yet.
+        let code = unsafe { nix::libc::madvise(page.as_mut_ptr().cast(), 4096, nix::libc::MADV_WIPEONFORK) };
+        (code == 0).then_some(page)
+    });
+    // Without such a page (kernels before 4.14) the system call is made each time.
+    let Some(page) = page else { return std::process::id() };
+    // SAFETY: the page is mapped for the life of the process, aligned, and only ever used as this one atomic.
+    let known = unsafe { &*page.as_ptr().cast::<AtomicU32>() };
+    match known.load(Ordering::Relaxed) {
+        0 => {
+            let id = std::process::id();
+            known.store(id, Ordering::Relaxed);
+            id
+        }
+        id => id,
+    }
+}
+
+/// Asks a copy-on-write file system (btrfs) to overwrite this file in place: it is to be done while the file is empty, and
+/// one that cannot, or need not, is left as it is.
+pub fn avoid_copy_on_write(file: &File) {
+    use nix::libc;
+    use std::os::fd::AsRawFd;
+    const FS_NOCOW_FL: libc::c_long = 0x0080_0000;
+    let is_btrfs = nix::sys::statfs::fstatfs(file)
+        .is_ok_and(|file_system| file_system.filesystem_type() == nix::sys::statfs::BTRFS_SUPER_MAGIC);
+    if !is_btrfs {
+        return;
+    }
+    let mut flags: libc::c_long = 0;
+    // SAFETY: the descriptor is open for the whole block. Both requests take a pointer to a long, which is writable
+    // and outlives the calls; a failure changes nothing.
+    unsafe {
+        if libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) == 0 {
+            flags |= FS_NOCOW_FL;
+            libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &flags);
+        }
+    }
+}

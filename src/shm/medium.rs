@@ -1,0 +1,165 @@
+//! Where a table's words are: mapped from a file and shared, or on the heap.
+//!
+//! The engine above sees words, two locks and a flush, and neither pthread nor mmap.
+
+use super::heap::Heap;
+#[cfg(not(loom))]
+use super::map::Map;
+#[cfg(test)]
+use super::probe;
+use super::words::Words;
+use std::io;
+use std::ops::Range;
+use std::time::Duration;
+
+/// One of a table's two mutexes. Who takes both takes `Commit` first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Held while records are written.
+    Write,
+    /// Held while a commit is made.
+    Commit,
+}
+
+impl Lock {
+    /// The name that errors use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lock::Write => "write",
+            Lock::Commit => "commit",
+        }
+    }
+}
+
+/// A lock was taken. That its last owner died is no error, and does not mean that anything is left half done.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acquired {
+    Clean,
+    OwnerDied,
+}
+
+/// A lock was not taken.
+#[derive(Debug)]
+pub enum LockFailure {
+    /// Somebody else held it all the time: the thread with this kernel thread id, where it could be read.
+    Timeout { holder: Option<u32> },
+    /// This thread holds it already.
+    Nested,
+    /// The lock can never be taken again.
+    Unusable,
+}
+
+/// The words of a table, its locks, and the disk under it.
+pub enum Medium {
+    #[cfg(not(loom))]
+    Mapped(Map),
+    Heap(Heap),
+}
+
+impl Medium {
+    #[inline]
+    pub fn words(&self) -> Words<'_> {
+        match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => Words::new(map.words()),
+            Medium::Heap(heap) => Words::new(heap.words()),
+        }
+    }
+
+    /// Takes a lock, waiting for at most `timeout`.
+    #[inline]
+    pub fn lock(&self, lock: Lock, timeout: Duration) -> Result<Acquired, LockFailure> {
+        #[cfg(test)]
+        probe::visit(probe::Event::Lock { which: lock });
+        let acquired = match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => map.mutex(lock).lock(timeout),
+            Medium::Heap(heap) => heap.lock(lock, timeout),
+        };
+        #[cfg(test)]
+        if acquired.is_ok() {
+            probe::visit(probe::Event::Locked { which: lock });
+        }
+        acquired
+    }
+
+    /// Takes a lock if that is possible at once; `None` if somebody holds it.
+    pub fn try_lock(&self, lock: Lock) -> Result<Option<Acquired>, LockFailure> {
+        #[cfg(test)]
+        probe::visit(probe::Event::Lock { which: lock });
+        let acquired = match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => map.mutex(lock).try_lock()?,
+            Medium::Heap(heap) => heap.try_lock(lock),
+        };
+        #[cfg(test)]
+        if acquired.is_some() {
+            probe::visit(probe::Event::Locked { which: lock });
+        }
+        Ok(acquired)
+    }
+
+    /// Lets a lock go that this thread holds.
+    #[inline]
+    pub fn unlock(&self, lock: Lock) {
+        #[cfg(test)]
+        if !probe::visit(probe::Event::Unlock { which: lock }) {
+            return;
+        }
+        match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => map.mutex(lock).unlock(),
+            Medium::Heap(heap) => heap.unlock(lock),
+        }
+    }
+
+    /// The kernel thread id of who holds a lock at this moment, where that can be seen.
+    pub fn lock_holder(&self, lock: Lock) -> Option<u32> {
+        match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => map.mutex(lock).holder(),
+            Medium::Heap(_) => None,
+        }
+    }
+
+    /// Makes both locks anew. Nobody else may be using the table.
+    pub fn initialise_locks(&self) -> io::Result<()> {
+        match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => {
+                map.mutex(Lock::Write).initialise()?;
+                map.mutex(Lock::Commit).initialise()
+            }
+            Medium::Heap(heap) => {
+                heap.initialise_locks();
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether nobody alive holds a lock. Only meaningful while nobody else uses the table.
+    pub fn locks_are_free(&self) -> bool {
+        match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => [Lock::Write, Lock::Commit].iter().all(|lock| map.mutex(*lock).is_free()),
+            Medium::Heap(heap) => heap.locks_are_free(),
+        }
+    }
+
+    /// Waits until these words are on the disk as they are now, or newer. Nothing happens on the heap.
+    pub fn flush(&self, words: Range<usize>) -> io::Result<()> {
+        #[cfg(test)]
+        if !probe::visit(probe::Event::Flush { words: words.clone() }) {
+            return Ok(());
+        }
+        let result = match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => map.flush(words.clone()),
+            Medium::Heap(heap) => heap.flush(),
+        };
+        #[cfg(test)]
+        probe::visit(probe::Event::Flushed { words });
+        result
+    }
+}

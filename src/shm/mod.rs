@@ -1,0 +1,22 @@
+//! Shared words: how they are mapped, locked, read and written. Knows nothing of schemas and records.
+
+pub mod heap;
+pub mod index;
+#[cfg(not(loom))]
+pub mod lock;
+#[cfg(not(loom))]
+pub mod map;
+pub mod medium;
+#[cfg(test)]
+pub mod probe;
+pub mod slot;
+pub mod words;
+
+/// The id of this process, which in a child of `fork` is another than in its parent.
+#[inline]
+pub fn process_id() -> u32 {
+    #[cfg(not(loom))]
+    return map::process_id();
+    #[cfg(loom)]
+    return 1;
+}

@@ -1,0 +1,75 @@
+//! Test builds only: what a test sees of, and does at, each access to shared memory.
+//!
+//! A hook is called on the thread that makes the access, before it happens (for a store, also after it). It may stop
+//! there for as long as it likes, run other operations on the same table (its own accesses are not probed then), or
+//! kill the thread's "process" with [`die`]: from then on nothing that the thread does reaches shared memory, locks or
+//! the disk, destructors included, just as after SIGKILL.
+
+use super::words::AtomicU64;
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+
+/// What is about to happen.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A load that orders something: acquire.
+    Load,
+    /// A store is about to happen.
+    Store { word: &'a AtomicU64, value: u64 },
+    /// A store has happened.
+    Stored { word: &'a AtomicU64, value: u64 },
+    /// A page is made dirty, unchanged.
+    Touch { word: &'a AtomicU64 },
+    /// A lock is about to be taken (again, after another try failed).
+    Lock { which: super::medium::Lock },
+    /// A lock was taken.
+    Locked { which: super::medium::Lock },
+    /// A lock is about to be let go.
+    Unlock { which: super::medium::Lock },
+    /// A flush of these words is about to begin.
+    Flush { words: Range<usize> },
+    /// The flush is done on the disk, and its caller is about to be told.
+    Flushed { words: Range<usize> },
+}
+
+type Hook = Box<dyn FnMut(&Event<'_>)>;
+
+thread_local! {
+    static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+    static DEAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The payload of the unwinding that stands for SIGKILL.
+pub struct Killed;
+
+/// Ends this thread's process at this very access. Only to be called by a hook.
+pub fn die() -> ! {
+    DEAD.set(true);
+    std::panic::resume_unwind(Box::new(Killed))
+}
+
+/// Runs `body` with a hook; `None` if it was killed. Other panics go through.
+pub fn with_hook<R>(hook: impl FnMut(&Event<'_>) + 'static, body: impl FnOnce() -> R) -> Option<R> {
+    HOOK.set(Some(Box::new(hook)));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+    HOOK.set(None);
+    DEAD.set(false);
+    match outcome {
+        Ok(result) => Some(result),
+        Err(payload) if payload.is::<Killed>() => None,
+        Err(payload) => std::panic::resume_unwind(payload),
+    }
+}
+
+/// Called by the facade. Whether the access is to happen.
+pub fn visit(event: Event<'_>) -> bool {
+    if DEAD.get() {
+        return false;
+    }
+    // The hook is taken out while it runs, so that what it does itself is not probed.
+    if let Some(mut hook) = HOOK.take() {
+        hook(&event);
+        HOOK.set(Some(hook));
+    }
+    true
+}

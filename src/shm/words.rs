@@ -1,0 +1,112 @@
+//! The one facade through which shared words are read and written.
+//!
+//! Nothing else in the crate touches an atomic of a table, so this is where the model checker's atomics are put in
+//! (`--cfg loom`), where tests count, stop, kill and record every store, and where an index is checked.
+
+#[cfg(not(loom))]
+pub use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+#[cfg(loom)]
+pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
+
+#[cfg(test)]
+use super::probe;
+use std::ops::Range;
+
+/// A run of shared words. Any process may change any of them at any moment.
+#[derive(Clone, Copy)]
+pub struct Words<'a>(&'a [AtomicU64]);
+
+impl<'a> Words<'a> {
+    pub fn new(words: &'a [AtomicU64]) -> Self {
+        Words(words)
+    }
+
+    pub fn len(self) -> usize {
+        self.0.len()
+    }
+
+    /// A part of the words.
+    ///
+    /// # Panics
+    ///
+    /// If the range is not inside. Ranges come from a [`Geometry`](crate::format::geometry::Geometry), which has checked
+    /// them, and slots and cells are checked before they are used; so this would be an error in this crate.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a range outside is an error in this crate, and must not go on")]
+    pub fn part(self, range: Range<usize>) -> Self {
+        Words(&self.0[range])
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "an index outside is an error in this crate, and must not go on")]
+    fn word(self, index: usize) -> &'a AtomicU64 {
+        &self.0[index]
+    }
+
+    /// Reads a word. Panics if the index is not inside, as [`part`](Self::part).
+    #[inline]
+    pub fn load(self, index: usize, ordering: Ordering) -> u64 {
+        let word = self.word(index);
+        #[cfg(test)]
+        if ordering != Ordering::Relaxed {
+            probe::visit(probe::Event::Load);
+        }
+        word.load(ordering)
+    }
+
+    /// Writes a word. Panics if the index is not inside, as [`part`](Self::part).
+    #[inline]
+    pub fn store(self, index: usize, value: u64, ordering: Ordering) {
+        let word = self.word(index);
+        #[cfg(test)]
+        if !probe::visit(probe::Event::Store { word, value }) {
+            return;
+        }
+        word.store(value, ordering);
+        #[cfg(test)]
+        probe::visit(probe::Event::Stored { word, value });
+    }
+
+    /// Makes the page of a word dirty without changing anything, also if another process changes the word just now.
+    #[inline]
+    pub fn touch(self, index: usize) {
+        let word = self.word(index);
+        #[cfg(test)]
+        if !probe::visit(probe::Event::Touch { word }) {
+            return;
+        }
+        word.fetch_or(0, Ordering::Relaxed);
+    }
+
+    /// Copies words out, each by a relaxed load: what is shared is never seen through a plain reference.
+    #[inline]
+    pub fn copy_to(self, target: &mut [u64]) {
+        debug_assert_eq!(self.len(), target.len());
+        for (target, word) in target.iter_mut().zip(self.0) {
+            *target = word.load(Ordering::Relaxed);
+        }
+    }
+
+    /// Copies words in, each by a relaxed store.
+    #[inline]
+    pub fn copy_from(self, source: &[u64]) {
+        debug_assert_eq!(self.len(), source.len());
+        #[cfg(not(test))]
+        for (word, source) in self.0.iter().zip(source) {
+            word.store(*source, Ordering::Relaxed);
+        }
+        #[cfg(test)]
+        for (index, source) in source.iter().enumerate() {
+            self.store(index, *source, Ordering::Relaxed);
+        }
+    }
+
+    /// Copies a fixed number of words out.
+    #[inline]
+    pub fn to_array<const N: usize>(self, start: usize) -> [u64; N] {
+        let mut array = [0; N];
+        self.part(start..start + N).copy_to(&mut array);
+        array
+    }
+}
