@@ -12,6 +12,7 @@ compile_error!("locule runs on Linux only: it needs robust process-shared mutexe
 mod error;
 mod format;
 mod shm;
+mod store;
 mod table;
 
 pub use error::{Error, Result};

@@ -1,0 +1,226 @@
+//! The file of a handle: its locks, and what tells one surrounding of a table from another.
+//!
+//! Invariants:
+//!
+//! - Two bytes of the file carry open-file-description locks. The gate is held, exclusively by writers and shared by
+//!   read-only handles, while a handle is being opened. The attachment is held shared by every handle as long as it is
+//!   open. Who holds the gate and gets the attachment exclusively is alone.
+//! - Such locks belong to the open file, so they end with the last process that has it, however that ends; a child of
+//!   `fork` shares its parent's.
+//! - Nothing here is used on the hot path.
+
+use crate::error::{Error, Result};
+use crate::format::control::INCARNATION_WORDS;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const GATE: i64 = 0;
+const ATTACHMENT: i64 = 1;
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
+
+/// How a byte of the file is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    Shared,
+    Exclusive,
+    Nothing,
+}
+
+/// An open file and its locks, which go when it is dropped.
+pub struct Attachment {
+    file: File,
+    path: PathBuf,
+}
+
+impl Attachment {
+    pub fn new(file: File, path: &Path) -> Self {
+        Attachment { file, path: path.to_owned() }
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits for the gate.
+    pub fn enter_gate(&self, hold: Hold, timeout: Duration) -> Result<()> {
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        while !self.try_lock(GATE, hold)? {
+            if start.elapsed() >= timeout {
+                return Err(Error::Timeout { lock: "gate", holder_pid: None, waited: timeout });
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        Ok(())
+    }
+
+    pub fn leave_gate(&self) -> Result<()> {
+        self.try_lock(GATE, Hold::Nothing).map(drop)
+    }
+
+    /// Takes the attachment, or changes how it is held. False if somebody else's hold is in the way.
+    pub fn try_attach(&self, hold: Hold) -> Result<bool> {
+        self.try_lock(ATTACHMENT, hold)
+    }
+
+    /// Gives the attachment up; the handle is of no use any more.
+    pub fn let_go(&self) {
+        // Nothing can be done about a failure, and the lock goes with the file at the latest.
+        let _ = self.try_lock(ATTACHMENT, Hold::Nothing);
+    }
+
+    /// Whether the path still names this very file.
+    pub fn is_named_by_path(&self) -> Result<bool> {
+        let own = self.file.metadata().map_err(Error::io("look at", &self.path))?;
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(named) => Ok((named.dev(), named.ino()) == (own.dev(), own.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("look at", &self.path)(error)),
+        }
+    }
+
+    /// Whether the file has no name any more.
+    pub fn is_unlinked(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
+    fn try_lock(&self, byte: i64, hold: Hold) -> Result<bool> {
+        let kind = match hold {
+            Hold::Shared => libc::F_RDLCK,
+            Hold::Exclusive => libc::F_WRLCK,
+            Hold::Nothing => libc::F_UNLCK,
+        };
+        let range = libc::flock {
+            l_type: i16::try_from(kind).unwrap_or(0),
+            l_whence: i16::try_from(libc::SEEK_SET).unwrap_or(0),
+            l_start: byte,
+            l_len: 1,
+            l_pid: 0,
+        };
+        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range)) {
+            Ok(_) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(error) => Err(Error::io("lock", &self.path)(error.into())),
+        }
+    }
+}
+
+/// Everything that must be the same for two processes to share the mutexes in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incarnation {
+    pub boot_id: [u64; 2],
+    pub device: u64,
+    pub inode: u64,
+    pub pid_namespace: u64,
+    pub mutex_fingerprint: u64,
+}
+
+impl Incarnation {
+    /// That of this process and this file.
+    pub fn current(file: &File, path: &Path) -> Result<Self> {
+        let metadata = file.metadata().map_err(Error::io("look at", path))?;
+        Ok(Incarnation {
+            boot_id: boot_id()?,
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            pid_namespace: pid_namespace()?,
+            mutex_fingerprint: mutex_fingerprint()?,
+        })
+    }
+
+    pub fn to_words(self) -> [u64; INCARNATION_WORDS] {
+        let [high, low] = self.boot_id;
+        [high, low, self.device, self.inode, self.pid_namespace, self.mutex_fingerprint]
+    }
+
+    pub fn from_words([high, low, device, inode, pid_namespace, mutex_fingerprint]: [u64; INCARNATION_WORDS]) -> Self {
+        Incarnation { boot_id: [high, low], device, inode, pid_namespace, mutex_fingerprint }
+    }
+
+    /// Whether the file was last used here, in place, on this machine start, though perhaps by another kind of process.
+    pub fn is_same_start(&self, other: &Self) -> bool {
+        (self.boot_id, self.device, self.inode) == (other.boot_id, other.device, other.inode)
+    }
+
+    /// How the processes that have the file attached differ from this one, and what to do.
+    pub fn difference(&self, attached: Option<&Self>) -> String {
+        let Some(attached) = attached else {
+            return "the file is attached by processes that have not finished opening or repairing it: end them, or \
+                    wait for them"
+                .to_owned();
+        };
+        if attached.boot_id != self.boot_id {
+            return "the file is attached under another boot id: by another machine, or one that was restored from a \
+                    snapshot; processes share a table within one running kernel only"
+                .to_owned();
+        }
+        if (attached.device, attached.inode) != (self.device, self.inode) {
+            return "the file is attached under another device or inode number: it was copied or moved under its \
+                    users; end them"
+                .to_owned();
+        }
+        if attached.pid_namespace != self.pid_namespace {
+            return format!(
+                "the file is attached by processes of another PID namespace ({}, this is {}): a mutex cannot tell \
+                 their thread ids from ours; run both in one (docker run --pid=container:NAME, shareProcessNamespace)",
+                attached.pid_namespace, self.pid_namespace
+            );
+        }
+        "the file is attached by processes whose C library makes other mutexes (another architecture, pointer size, \
+         or glibc against musl): build them alike"
+            .to_owned()
+    }
+}
+
+fn boot_id() -> Result<[u64; 2]> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    let [a, b] = uuid_words(read_uuid(path)?);
+    Ok([a, b])
+}
+
+/// A new random UUID, from the kernel.
+pub fn random_uuid() -> Result<[u8; 16]> {
+    read_uuid(Path::new("/proc/sys/kernel/random/uuid"))
+}
+
+/// Reads one of the kernel's files that hold a UUID as text.
+fn read_uuid(path: &Path) -> Result<[u8; 16]> {
+    let mut text = [0; 64];
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let length = file.read_at(&mut text, 0).map_err(Error::io("read", path))?;
+    let digits = text.iter().take(length).filter_map(|byte| char::from(*byte).to_digit(16));
+    let value = digits.fold(0_u128, |value, digit| value << 4 | u128::from(digit));
+    Ok(value.to_be_bytes())
+}
+
+/// The two halves of a UUID as words.
+pub fn uuid_words(uuid: [u8; 16]) -> [u64; 2] {
+    bytemuck::cast(uuid)
+}
+
+fn pid_namespace() -> Result<u64> {
+    let path = Path::new("/proc/self/ns/pid");
+    Ok(std::fs::metadata(path).map_err(Error::io("look at", path))?.ino())
+}
+
+#[cfg(not(loom))]
+fn mutex_fingerprint() -> Result<u64> {
+    crate::shm::lock::mutex_fingerprint().map_err(Error::io("make a mutex for", Path::new("comparison")))
+}
+
+#[cfg(loom)]
+fn mutex_fingerprint() -> Result<u64> {
+    Ok(0)
+}

@@ -1,0 +1,164 @@
+//! Committing: what was published until now survives a power cut from here on.
+//!
+//! Invariants:
+//!
+//! 1. The committer reads the newest state and pins its number in one go, under the write mutex. Until the pin is gone,
+//!    writers leave every cell alone that is visible at that number.
+//! 2. A commit overwrites the record that does *not* carry the number `DURABLE`. Which one that is follows from that
+//!    number alone.
+//! 3. One flush, of the durable group, without the write mutex. It is enough, since a recovery believes a record only if
+//!    the digest of the cells that it finds matches.
+//! 4. `DURABLE` is stored before `PIN` is taken away; writers read them in the other order.
+//! 5. `FLUSHING` is set before a flush and cleared after it. Who finds it set has a predecessor that died inside its
+//!    flush: that may have failed, and the kernel takes the pages for clean. So every page is written to and flushed
+//!    again before anything else.
+//! 6. After a failed flush (`FAILED`) no commit succeeds until a recovery.
+
+use super::Store;
+use super::guard::{CommitGuard, WriteGuard};
+use crate::error::{Error, Result};
+use crate::format::commit_record::{COMMIT_RECORD_WORDS, CommitRecord, State};
+use crate::format::control::{
+    COMMIT_COUNT, DEAD_COMMITTER_COUNT, DURABLE, FAILED, FLUSHING, GENERATION_FLOOR, LAST, LAST_COMMIT_MILLISECONDS,
+    NO_PIN, PIN,
+};
+use crate::format::geometry::{COMMIT_RECORD_COUNT, PAGE_WORDS};
+use crate::shm::medium::Acquired;
+use crate::shm::words::Ordering;
+use std::io;
+
+impl Store {
+    /// Makes everything that was published before the call durable; returns the number of the newest transaction that
+    /// is. If another process is at it, waits and finds most of the work done.
+    pub fn commit(&self) -> Result<u64> {
+        self.check_may_lock("commit")?;
+        self.check_usable()?;
+        let wanted = self.control().load(LAST, Ordering::Acquire);
+        let (guard, acquired) = CommitGuard::lock(self, self.settings.lock_timeout)?;
+        self.commit_under(&guard, acquired, wanted)
+    }
+
+    /// Commits if the handle's interval has passed since the last commit by anybody, and nobody is at it.
+    #[inline]
+    pub fn commit_if_due(&self) -> Result<()> {
+        let Some(interval) = self.settings.commit_every else { return Ok(()) };
+        let last = self.control().load(LAST_COMMIT_MILLISECONDS, Ordering::Relaxed);
+        let passed = super::status::monotonic_milliseconds().saturating_sub(last);
+        if u128::from(passed) < interval.as_millis() {
+            return Ok(());
+        }
+        self.commit_now_due().map_err(|source| Error::CommitAfterWrite { source: Box::new(source) })
+    }
+
+    #[cold]
+    fn commit_now_due(&self) -> Result<()> {
+        let wanted = self.control().load(LAST, Ordering::Acquire);
+        if let Some((guard, acquired)) = CommitGuard::try_lock(self)? {
+            self.commit_under(&guard, acquired, wanted)?;
+        }
+        Ok(())
+    }
+
+    fn commit_under(&self, _guard: &CommitGuard<'_>, acquired: Acquired, wanted: u64) -> Result<u64> {
+        self.check_usable()?;
+        let control = self.control();
+        if acquired == Acquired::OwnerDied {
+            self.count(DEAD_COMMITTER_COUNT);
+        }
+        if control.load(FAILED, Ordering::Acquire) != 0 {
+            return Err(Error::FlushFailed { source: None });
+        }
+        if control.load(FLUSHING, Ordering::Acquire) != 0 {
+            self.dirty_durable_group();
+            self.flush_or_fail()?;
+            control.store(FLUSHING, 0, Ordering::Release);
+        }
+        let durable = control.load(DURABLE, Ordering::Acquire);
+        if durable >= wanted {
+            return Ok(durable);
+        }
+        let state = self.pin_newest()?;
+        self.put_commit_record(
+            self.record_not_carrying(durable),
+            CommitRecord {
+                state,
+                predecessor: durable,
+                generation_floor: control.load(GENERATION_FLOOR, Ordering::Relaxed),
+                wall_time_microseconds: (self.settings.wall_clock)(),
+            },
+        );
+        control.store(FLUSHING, 1, Ordering::Release);
+        self.flush_or_fail()?;
+        control.store(DURABLE, state.number, Ordering::Release);
+        control.store(PIN, NO_PIN, Ordering::Release);
+        control.store(LAST_COMMIT_MILLISECONDS, super::status::monotonic_milliseconds(), Ordering::Relaxed);
+        control.store(FLUSHING, 0, Ordering::Release);
+        self.count(COMMIT_COUNT);
+        Ok(state.number)
+    }
+
+    /// Pins the newest state, so that writers keep its cells.
+    fn pin_newest(&self) -> Result<State> {
+        let _guard = WriteGuard::lock(self)?;
+        let state = self.newest_state()?;
+        self.control().store(PIN, state.number, Ordering::Release);
+        Ok(state)
+    }
+
+    /// Which commit record may be overwritten: not the durable one.
+    fn record_not_carrying(&self, durable: u64) -> usize {
+        let carries = |record: &usize| self.commit_record(*record).is_some_and(|found| found.state.number == durable);
+        (0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)
+    }
+
+    fn flush_or_fail(&self) -> Result<()> {
+        let result = self.flush_durable_group();
+        if let Err(source) = result {
+            let control = self.control();
+            control.store(FAILED, 1, Ordering::Release);
+            control.store(FLUSHING, 0, Ordering::Release);
+            return Err(Error::FlushFailed { source: Some(source) });
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush_durable_group(&self) -> io::Result<()> {
+        self.medium.flush(self.geometry.durable_group())
+    }
+
+    /// Makes every page of the durable group dirty.
+    pub(super) fn dirty_durable_group(&self) {
+        for index in self.geometry.durable_group().step_by(PAGE_WORDS) {
+            self.words().touch(index);
+        }
+    }
+
+    /// Touches the pages of a slot before the lock is taken: after a flush the first write to a page faults, and can
+    /// wait for the disk. Not while nobody commits.
+    #[inline]
+    pub(super) fn touch_slot(&self, slot: u32) {
+        let commits_are_made =
+            self.settings.commit_every.is_some() || self.control().load(COMMIT_COUNT, Ordering::Relaxed) != 0;
+        if commits_are_made && slot < self.geometry.capacity() {
+            let cells = self.geometry.slot(slot);
+            for index in cells.clone().step_by(PAGE_WORDS) {
+                self.words().touch(index);
+            }
+            // The last cell may reach into one more page.
+            self.words().touch(cells.end - 1);
+        }
+    }
+
+    /// A commit record, if it verifies.
+    pub(super) fn commit_record(&self, record: usize) -> Option<CommitRecord> {
+        let words = self.words().to_array::<COMMIT_RECORD_WORDS>(self.geometry.commit_record(record));
+        CommitRecord::from_words(words, self.digest_seed)
+    }
+
+    pub(super) fn put_commit_record(&self, record: usize, content: CommitRecord) {
+        let start = self.geometry.commit_record(record);
+        for (offset, word) in content.to_words(self.digest_seed).into_iter().enumerate() {
+            self.words().store(start + offset, word, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Making a new file, which nobody sees before it is whole; replacing and destroying one that others may be using.
+
+use super::attach::{Hold, random_uuid, uuid_words};
+use super::guard::WriteGuard;
+use super::open::{Entry, check_file_system};
+use super::{Settings, Store};
+use crate::error::{Error, Result};
+use crate::format::commit_record::{CommitRecord, State};
+use crate::format::control::SUPERSEDED;
+use crate::format::header::Header;
+use crate::format::schema::Schema;
+use crate::shm::words::Ordering;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// What a new table is to be.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub capacity: u64,
+    pub mode: u32,
+    pub schema: Schema,
+}
+
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Makes a new table; there must be no file of that name.
+pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+    if path.symlink_metadata().is_ok() {
+        // Asked first so that nothing large is written in vain; what decides is the link at the end.
+        return Err(Error::AlreadyExists { path: path.to_owned() });
+    }
+    let file = NewFile::write(path, plan, settings)?;
+    file.link(path)?;
+    Store::open(path, settings)
+}
+
+/// Opens a table, or makes it if there is none. Any number of processes may do this at once: they get one table.
+pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+    // A bound only in case somebody makes and destroys the file all the time.
+    for _ in 0..1000 {
+        match Store::open(path, settings) {
+            Err(Error::DoesNotExist { .. }) => {}
+            opened => return opened,
+        }
+        // One process builds while the others wait; without this lock they would all build, and one would win.
+        let _turn = DirectoryTurn::take(path, settings);
+        if path.symlink_metadata().is_err() {
+            match create(path, plan, settings) {
+                Err(Error::AlreadyExists { .. }) => {}
+                created => return created,
+            }
+        }
+    }
+    Err(Error::DoesNotExist { path: path.to_owned() })
+}
+
+/// Makes a new table in the place of one that may be in use. Its users get `Superseded`.
+pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+    if let Some(entry) = Entry::enter_if_exists(path, Hold::Exclusive, settings)? {
+        let file = NewFile::write(path, plan, settings)?;
+        retire(entry, settings, || file.rename_over(path))?;
+        return Store::open(path, settings);
+    }
+    create(path, plan, settings)
+}
+
+/// Deletes a table that may be in use. Its users get `Superseded`.
+pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
+    let entry = Entry::enter(path, Hold::Exclusive, settings)?;
+    retire(entry, settings, || {
+        std::fs::remove_file(path).map_err(Error::io("delete", path))?;
+        sync_directory(path)
+    })
+}
+
+/// Takes a file away from its users: `action` takes its name, under the write mutex if there are users.
+fn retire(entry: Entry, settings: &Settings, action: impl FnOnce() -> Result<()>) -> Result<()> {
+    if entry.attachment().try_attach(Hold::Exclusive)? {
+        // Nobody uses it, and nobody can begin to: the gate is held, and behind it the name is looked at again.
+        return action();
+    }
+    let store = entry.attach_to_users(settings)?;
+    let _guard = WriteGuard::lock(&store)?;
+    action()?;
+    store.supersede();
+    Ok(())
+}
+
+impl Store {
+    /// Tells every user of the file that it has lost its name. Under the write mutex.
+    pub(super) fn supersede(&self) {
+        self.control().store(SUPERSEDED, 1, Ordering::Release);
+    }
+}
+
+/// A whole file without its name.
+struct NewFile {
+    file: File,
+    /// The name it has for now, where the file system knows no files without one.
+    temporary: Option<PathBuf>,
+}
+
+impl NewFile {
+    fn write(path: &Path, plan: &Plan, settings: &Settings) -> Result<Self> {
+        let [hash_seed, _] = uuid_words(random_uuid()?);
+        let header =
+            Header::new(plan.capacity, plan.schema.clone(), random_uuid()?, hash_seed, (settings.wall_clock)())?;
+        let new = Self::open(path, plan.mode)?;
+        check_file_system(&new.file, path, settings)?;
+        #[cfg(not(loom))]
+        crate::shm::map::avoid_copy_on_write(&new.file);
+        new.fill(&header).map_err(Error::io("write", path))?;
+        Ok(new)
+    }
+
+    fn open(path: &Path, mode: u32) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(mode);
+        let nameless = options.clone().custom_flags(OFlag::O_TMPFILE.bits()).open(directory_of(path));
+        if let Ok(file) = nameless {
+            return Ok(NewFile { file, temporary: None });
+        }
+        let temporary = temporary_name(path)?;
+        let file = options.create_new(true).open(&temporary).map_err(Error::io("create", path))?;
+        Ok(NewFile { file, temporary: Some(temporary) })
+    }
+
+    /// Writes everything, zeros too: space that is only reserved would make the first flushes pay for its first use, and
+    /// a sparse file would turn a full disk into SIGBUS.
+    fn fill(&self, header: &Header) -> io::Result<()> {
+        let file_bytes = header.geometry.file_bytes();
+        let length = libc_length(file_bytes)?;
+        match nix::fcntl::fallocate(&self.file, nix::fcntl::FallocateFlags::empty(), 0, length) {
+            Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut offset_bytes = 0;
+        let zeros = vec![0; CHUNK_BYTES.min(file_bytes)];
+        while offset_bytes < file_bytes {
+            let part = zeros.get(..CHUNK_BYTES.min(file_bytes - offset_bytes)).unwrap_or(&zeros);
+            self.file.write_all_at(part, crate::format::geometry::word(offset_bytes))?;
+            offset_bytes += part.len();
+        }
+        self.file.write_all_at(&header.encode(), 0)?;
+        let record = first_commit_record(header);
+        let record_offset = crate::format::geometry::word(header.geometry.commit_record(0) * 8);
+        self.file.write_all_at(bytemuck::cast_slice(&record), record_offset)?;
+        self.file.sync_all()
+    }
+
+    /// Gives the file its name, which nothing else may have.
+    fn link(self, path: &Path) -> Result<()> {
+        let exists = |error| match error {
+            Errno::EEXIST => Error::AlreadyExists { path: path.to_owned() },
+            error => Error::io("create", path)(error.into()),
+        };
+        match &self.temporary {
+            None => self.link_nameless(path).map_err(exists)?,
+            Some(temporary) => {
+                let flags = nix::fcntl::RenameFlags::RENAME_NOREPLACE;
+                nix::fcntl::renameat2(AT_FDCWD, temporary, AT_FDCWD, path, flags).map_err(exists)?;
+            }
+        }
+        sync_directory(path)
+    }
+
+    fn link_nameless(&self, path: &Path) -> Result<(), Errno> {
+        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        nix::unistd::linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
+    }
+
+    /// Gives the file a name that another one has.
+    fn rename_over(mut self, path: &Path) -> Result<()> {
+        let temporary = match self.temporary.take() {
+            Some(temporary) => temporary,
+            None => {
+                let temporary = temporary_name(path)?;
+                self.link_nameless(&temporary).map_err(|error| Error::io("create", path)(error.into()))?;
+                temporary
+            }
+        };
+        let renamed = std::fs::rename(&temporary, path).map_err(Error::io("replace", path));
+        if renamed.is_err() {
+            let _ = std::fs::remove_file(&temporary);
+        }
+        renamed?;
+        sync_directory(path)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // Whoever gave up leaves nothing behind; after a renaming there is nothing of this name.
+            let _ = std::fs::remove_file(temporary);
+        }
+    }
+}
+
+/// The record of an empty table: transaction 0.
+pub(super) fn first_commit_record(header: &Header) -> [u64; crate::format::commit_record::COMMIT_RECORD_WORDS] {
+    let record = CommitRecord {
+        state: State { number: 0, live_count: 0, digest: header.digest_seed() },
+        predecessor: 0,
+        generation_floor: 0,
+        wall_time_microseconds: header.created_microseconds,
+    };
+    record.to_words(header.digest_seed())
+}
+
+fn libc_length(file_bytes: usize) -> io::Result<i64> {
+    i64::try_from(file_bytes).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn temporary_name(path: &Path) -> Result<PathBuf> {
+    let [unique, _] = uuid_words(random_uuid()?);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(path.with_file_name(format!(".{name}.{unique:016x}.new")))
+}
+
+fn sync_directory(path: &Path) -> Result<()> {
+    let directory = directory_of(path);
+    File::open(directory).and_then(|file| file.sync_all()).map_err(Error::io("flush", directory))
+}
+
+/// An advisory lock on a directory, so that of many processes that make one table, one builds it.
+struct DirectoryTurn {
+    _lock: Option<nix::fcntl::Flock<File>>,
+}
+
+impl DirectoryTurn {
+    /// Waits for the lock as long as for any other; goes on without it then, or where there are no such locks: it only
+    /// saves work.
+    fn take(path: &Path, settings: &Settings) -> Self {
+        let start = std::time::Instant::now();
+        let Ok(mut file) = File::open(directory_of(path)) else { return DirectoryTurn { _lock: None } };
+        loop {
+            match nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return DirectoryTurn { _lock: Some(lock) },
+                Err((back, Errno::EAGAIN)) if start.elapsed() < settings.lock_timeout => file = back,
+                Err(_) => return DirectoryTurn { _lock: None },
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_path_without_a_directory_is_in_the_current_one() {
+        assert_eq!(super::directory_of(std::path::Path::new("a.loc")), std::path::Path::new("."));
+        assert_eq!(super::directory_of(std::path::Path::new("b/a.loc")), std::path::Path::new("b"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Holding the write mutex: what is checked when it is taken, and who may let it go.
+
+use super::{Access, Store};
+use crate::error::{Error, Result};
+use crate::format::control::{INTENT_COUNT, LAST, PREPARED, REPAIRED_HOLDING_COUNT};
+use crate::shm::medium::{Acquired, Lock, LockFailure};
+use crate::shm::process_id;
+use crate::shm::words::Ordering;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+thread_local! {
+    /// The innermost table, by its UUID, whose closure this thread is inside of, and how many closures there are. (Were
+    /// it an outer one, the error-checking mutex would notice.)
+    static INSIDE: Cell<[u8; 16]> = const { Cell::new([0; 16]) };
+    static INSIDE_COUNT: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Runs a caller's closure, in which calls that take a lock of the same table are refused.
+pub fn inside_closure<R>(store: &Store, body: impl FnOnce() -> R) -> R {
+    struct Leave([u8; 16]);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            INSIDE.set(self.0);
+            INSIDE_COUNT.set(INSIDE_COUNT.get().saturating_sub(1));
+        }
+    }
+    let _leave = Leave(INSIDE.replace(store.header.uuid));
+    INSIDE_COUNT.set(INSIDE_COUNT.get() + 1);
+    body()
+}
+
+/// The write mutex, held. Everything that a dead owner left is repaired, and the table is usable.
+///
+/// Dropped, it lets the mutex go, unless this is the child of a fork: what the parent held is the parent's.
+pub struct WriteGuard<'a> {
+    store: &'a Store,
+    process_id: u32,
+    /// A mutex is let go by the thread that took it.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl<'a> WriteGuard<'a> {
+    /// Takes the mutex, waiting for at most the handle's timeout, and repairs.
+    #[inline]
+    pub fn lock(store: &'a Store) -> Result<Self> {
+        store.check_may_lock("writing")?;
+        store.check_usable()?;
+        let acquired = store.medium.lock(Lock::Write, store.settings.lock_timeout);
+        let acquired = acquired.map_err(|failure| store.lock_failed(Lock::Write, failure))?;
+        let guard = WriteGuard { store, process_id: process_id(), _not_send: PhantomData };
+        // The file may have been replaced while this thread waited.
+        store.check_usable()?;
+        let control = store.control();
+        let is_clean = control.load(INTENT_COUNT, Ordering::Relaxed) == 0
+            && control.load(PREPARED, Ordering::Relaxed) == control.load(LAST, Ordering::Relaxed);
+        if acquired == Acquired::OwnerDied || !is_clean {
+            guard.repair(acquired, is_clean)?;
+        }
+        Ok(guard)
+    }
+
+    /// Whoever gets the mutex from a dead owner, or finds something half done, puts it right: finishes what was
+    /// prepared, undoes what was not.
+    #[cold]
+    fn repair(&self, acquired: Acquired, is_clean: bool) -> Result<()> {
+        if is_clean {
+            self.store.count(REPAIRED_HOLDING_COUNT);
+        } else {
+            self.store.repair(acquired == Acquired::OwnerDied)?;
+        }
+        // The dead owner may have been replacing the file: between the renaming and the word that says so.
+        if self.store.attachment.as_ref().is_some_and(|attachment| attachment.is_unlinked()) {
+            self.store.supersede();
+            return Err(Error::Superseded);
+        }
+        Ok(())
+    }
+
+    /// Whether this process still is the one that took the mutex.
+    #[inline]
+    pub fn is_mine(&self) -> bool {
+        self.process_id == process_id()
+    }
+}
+
+impl Drop for WriteGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_mine() {
+            self.store.medium.unlock(Lock::Write);
+        }
+    }
+}
+
+/// The commit mutex, held.
+pub struct CommitGuard<'a> {
+    store: &'a Store,
+    process_id: u32,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl<'a> CommitGuard<'a> {
+    /// Takes the mutex, waiting for at most `timeout`.
+    pub fn lock(store: &'a Store, timeout: Duration) -> Result<(Self, Acquired)> {
+        let acquired = store.medium.lock(Lock::Commit, timeout);
+        let acquired = acquired.map_err(|failure| store.lock_failed(Lock::Commit, failure))?;
+        Ok((Self::new(store), acquired))
+    }
+
+    /// Takes the mutex if nobody holds it.
+    pub fn try_lock(store: &'a Store) -> Result<Option<(Self, Acquired)>> {
+        let acquired = store.medium.try_lock(Lock::Commit);
+        let acquired = acquired.map_err(|failure| store.lock_failed(Lock::Commit, failure))?;
+        Ok(acquired.map(|acquired| (Self::new(store), acquired)))
+    }
+
+    fn new(store: &'a Store) -> Self {
+        CommitGuard { store, process_id: process_id(), _not_send: PhantomData }
+    }
+}
+
+impl Drop for CommitGuard<'_> {
+    fn drop(&mut self) {
+        if self.process_id == process_id() {
+            self.store.medium.unlock(Lock::Commit);
+        }
+    }
+}
+
+impl Store {
+    /// Whether this thread may take a lock of this table now.
+    #[inline]
+    pub(super) fn check_may_lock(&self, operation: &'static str) -> Result<()> {
+        if self.access != Access::ReadWrite {
+            return Err(Error::ReadOnly { operation });
+        }
+        if INSIDE_COUNT.get() != 0 && INSIDE.get() == self.header.uuid {
+            return Err(Error::Nested);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn lock_failed(&self, lock: Lock, failure: LockFailure) -> Error {
+        match failure {
+            LockFailure::Nested => Error::Nested,
+            LockFailure::Timeout { holder } => Error::Timeout {
+                lock: lock.name(),
+                holder_pid: holder.map(super::status::process_of_thread),
+                waited: self.settings.lock_timeout,
+            },
+            LockFailure::Unusable => {
+                self.control().store(crate::format::control::CONDEMNED, 1, Ordering::Release);
+                self.let_go();
+                Error::Condemned
+            }
+        }
+    }
+
+    /// Counts one up; counters of different writers are each under a mutex of their own.
+    pub(super) fn count(&self, counter: usize) {
+        let control = self.control();
+        control.store(counter, control.load(counter, Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,206 @@
+//! The engine: lock-free reads, transactions, commits, recovery, and opening. Knows records as words and keys as
+//! bytes; what they mean is the business of the layer above.
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `read` | `get`, `find`, snapshots: no lock, no system call |
+//! | `guard` | taking the write mutex, what is checked then, and who may let it go |
+//! | `txn` | staging, the choice of a cell, preparing |
+//! | `publish` | publishing, and repairing what a dead owner left |
+//! | `commit` | making everything durable with one flush |
+//! | `recover` | which state a first opener believes, and how the file gets there |
+//! | `open`, `create`, `attach` | files, their locks, and who may share one |
+
+pub mod attach;
+pub mod commit;
+#[cfg(not(loom))]
+pub mod create;
+pub mod guard;
+#[cfg(not(loom))]
+pub mod open;
+pub mod publish;
+pub mod read;
+pub mod recover;
+pub mod single;
+pub mod status;
+pub mod txn;
+
+use crate::error::{Error, Result};
+use crate::format::control::{CONDEMNED, FAILED, SUPERSEDED};
+use crate::format::geometry::Geometry;
+use crate::format::header::Header;
+use crate::shm::index::{Index, KeyHash};
+use crate::shm::medium::Medium;
+use crate::shm::words::{Ordering, Words};
+use attach::Attachment;
+use std::path::Path;
+use std::time::Duration;
+
+/// What a handle was opened with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub lock_timeout: Duration,
+    pub commit_every: Option<Duration>,
+    pub verify_reads: bool,
+    pub prefault: bool,
+    pub any_file_system: bool,
+    /// Microseconds since 1970, for commit records.
+    pub wall_clock: fn() -> i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            lock_timeout: Duration::from_secs(5),
+            commit_every: Some(Duration::from_secs(1)),
+            verify_reads: true,
+            prefault: false,
+            any_file_system: false,
+            wall_clock: status::wall_time_microseconds,
+        }
+    }
+}
+
+/// What a handle may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    ReadWrite,
+    /// Reads what others write.
+    ReadOnly,
+    /// Reads a recovered copy of its own, since the file needs a recovery that this handle may not make.
+    PrivateCopy,
+}
+
+/// One handle on a table.
+pub struct Store {
+    medium: Medium,
+    header: Header,
+    geometry: Geometry,
+    digest_seed: u64,
+    settings: Settings,
+    access: Access,
+    recovery: recover::Recovery,
+    /// The file, unless the table is on the heap. Dropped after the mapping.
+    attachment: Option<Attachment>,
+}
+
+/// A record that is to be written: its words, and what can be computed of them before any lock is taken.
+#[derive(Clone, Copy)]
+pub struct Encoded<'a> {
+    payload: &'a [u64],
+    payload_crc: u32,
+    key_hash: Option<KeyHash>,
+}
+
+impl Store {
+    /// A handle that is not attached yet.
+    fn new(medium: Medium, header: Header, settings: Settings, access: Access, attachment: Option<Attachment>) -> Self {
+        let (geometry, digest_seed) = (header.geometry, header.digest_seed());
+        let recovery = recover::Recovery::IN_ORDER;
+        Store { medium, header, geometry, digest_seed, settings, access, recovery, attachment }
+    }
+
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The path that the file was opened by.
+    pub fn path(&self) -> &Path {
+        self.attachment.as_ref().map_or(Path::new("(memory)"), Attachment::path)
+    }
+
+    /// What opening found and repaired.
+    pub fn recovery(&self) -> &recover::Recovery {
+        &self.recovery
+    }
+
+    #[inline]
+    fn words(&self) -> Words<'_> {
+        self.medium.words()
+    }
+
+    /// The control region.
+    #[inline]
+    fn control(&self) -> Words<'_> {
+        let start = self.geometry.control();
+        self.words().part(start..start + crate::format::control::CONTROL_WORDS)
+    }
+
+    #[inline]
+    fn index(&self) -> Index<'_> {
+        Index::new(self.words(), self.control(), &self.geometry)
+    }
+
+    /// Computes what a write needs to know of a record, so that it is not done under the lock.
+    #[inline]
+    pub fn encoded<'a>(&self, payload: &'a [u64]) -> Encoded<'a> {
+        let bytes: &[u8] = bytemuck::cast_slice(payload);
+        Encoded {
+            payload,
+            payload_crc: crate::format::checksum::crc32(bytes),
+            key_hash: self.key_of(payload).map(|key| self.hash(key)),
+        }
+    }
+
+    #[inline]
+    fn hash(&self, key: &[u8]) -> KeyHash {
+        KeyHash::new(key, self.header.hash_seed)
+    }
+
+    /// The bytes of a record's key.
+    #[inline]
+    fn key_of<'a>(&self, payload: &'a [u64]) -> Option<&'a [u8]> {
+        let key = self.geometry.key()?;
+        let bytes: &[u8] = bytemuck::cast_slice(payload);
+        bytes.get(key.offset_bytes..key.offset_bytes + key.key_bytes)
+    }
+
+    /// Whether this handle can still be used. Every operation begins with this.
+    #[inline]
+    fn check_usable(&self) -> Result<()> {
+        let control = self.control();
+        if control.load(SUPERSEDED, Ordering::Relaxed) | control.load(CONDEMNED, Ordering::Relaxed) != 0 {
+            return Err(self.unusable());
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn unusable(&self) -> Error {
+        if self.control().load(CONDEMNED, Ordering::Relaxed) != 0 {
+            self.let_go();
+            return Error::Condemned;
+        }
+        Error::Superseded
+    }
+
+    /// Gives the attachment up if nobody can attach before a recovery.
+    pub fn detach_if_unusable(&self) {
+        let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
+        if is_set(CONDEMNED) || is_set(FAILED) {
+            self.let_go();
+        }
+    }
+
+    /// Gives the attachment up, so that a first opener can be alone.
+    fn let_go(&self) {
+        if let Some(attachment) = &self.attachment {
+            attachment.let_go();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

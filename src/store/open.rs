@@ -1,0 +1,276 @@
+//! Opening a file: through the gate, with others or as the first.
+
+use super::attach::{Attachment, Hold, Incarnation};
+use super::recover::Recovery;
+use super::{Access, Settings, Store};
+use crate::error::{Error, Result};
+use crate::format::checksum::mix;
+use crate::format::control::{CONDEMNED, FAILED, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, LAST, SUPERSEDED};
+use crate::format::geometry::word;
+use crate::format::header::{FIRST_PAGE_BYTES, Header};
+use crate::shm::heap::Heap;
+use crate::shm::map::Map;
+use crate::shm::medium::Medium;
+use crate::shm::words::Ordering;
+use nix::fcntl::OFlag;
+use nix::sys::statfs;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+/// File systems on which processes of several machines, or none at all, share pages coherently.
+const REFUSED_FILE_SYSTEMS: [(i64, &str); 9] = [
+    (0x6969, "NFS"),
+    (0x517B, "SMB"),
+    (0xFF53_4D42, "CIFS"),
+    (0xFE53_4D42, "SMB2"),
+    (0x6573_5546, "FUSE"),
+    (0x00C3_6400, "Ceph"),
+    (0x0102_1997, "9P"),
+    (0x5346_414F, "AFS"),
+    (0x0BD0_0BD0, "Lustre"),
+];
+
+/// A file whose gate is held and whose path names it: nobody can begin to use it meanwhile.
+pub struct Entry {
+    attachment: Attachment,
+    header: Header,
+    is_writable: bool,
+}
+
+impl Entry {
+    /// Opens a file and enters its gate: exclusively to write, shared to read.
+    pub fn enter(path: &Path, gate: Hold, settings: &Settings) -> Result<Self> {
+        Self::enter_if_exists(path, gate, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })
+    }
+
+    /// The same; `None` if there is no such file.
+    pub fn enter_if_exists(path: &Path, gate: Hold, settings: &Settings) -> Result<Option<Self>> {
+        let is_writable = gate == Hold::Exclusive;
+        loop {
+            let flags = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+            let opened = OpenOptions::new().read(true).write(is_writable).custom_flags(flags.bits()).open(path);
+            let file = match opened {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(Error::io("open", path)(error)),
+            };
+            check_file_system(&file, path, settings)?;
+            let attachment = Attachment::new(file, path);
+            attachment.enter_gate(gate, settings.lock_timeout)?;
+            // Somebody may have replaced the file while this one waited at its gate.
+            if attachment.is_named_by_path()? {
+                let header = read_header(attachment.file(), path)?;
+                return Ok(Some(Entry { attachment, header, is_writable }));
+            }
+        }
+    }
+
+    pub fn attachment(&self) -> &Attachment {
+        &self.attachment
+    }
+
+    fn path(&self) -> &Path {
+        self.attachment.path()
+    }
+
+    /// Attaches to a file that others use.
+    pub fn attach_to_users(self, settings: &Settings) -> Result<Store> {
+        let own = Incarnation::current(self.attachment.file(), self.path())?;
+        let store = self.map(settings)?;
+        store.attach_as_one_of_many(&own)?;
+        Ok(store)
+    }
+
+    /// Makes a handle on the mapped file, not attached yet.
+    fn map(self, settings: &Settings) -> Result<Store> {
+        let geometry = self.header.geometry;
+        let map = Map::new(
+            self.attachment.file(),
+            geometry.word_count(),
+            geometry.control(),
+            self.is_writable,
+            settings.prefault,
+        )
+        .map_err(Error::io("map", self.path()))?;
+        let access = if self.is_writable { Access::ReadWrite } else { Access::ReadOnly };
+        Ok(Store::new(Medium::Mapped(map), self.header, settings.clone(), access, Some(self.attachment)))
+    }
+
+    /// Makes a handle on a copy of the file in this process's memory.
+    fn copy(self, settings: &Settings) -> Result<Store> {
+        let mut words = vec![0_u64; self.header.geometry.word_count()];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+        self.attachment.file().read_exact_at(bytes, 0).map_err(Error::io("read", self.path()))?;
+        Ok(Store::new(Medium::Heap(Heap::new(words)), self.header, settings.clone(), Access::PrivateCopy, None))
+    }
+}
+
+impl Store {
+    /// Opens a table for reading and writing. The first process to open it on a machine start recovers it.
+    pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
+        let entry = Entry::enter(path, Hold::Exclusive, settings)?;
+        let own = Incarnation::current(entry.attachment.file(), path)?;
+        let mut store = entry.map(settings)?;
+        if store.hold(Hold::Exclusive)? {
+            store.attach_as_the_first(&own)?;
+        } else {
+            store.attach_as_one_of_many(&own)?;
+            store.recovery = store.recovery_in_order();
+        }
+        store.leave_gate()?;
+        Ok(store)
+    }
+
+    /// Opens a table for reading. Never changes a byte of the file: if that needs a recovery, the handle recovers a copy.
+    pub fn open_read_only(path: &Path, settings: &Settings) -> Result<Self> {
+        let entry = Entry::enter(path, Hold::Shared, settings)?;
+        let own = Incarnation::current(entry.attachment.file(), path)?;
+        let mut store = entry.map(settings)?;
+        let control = store.control();
+        let is_usable = control.load(CONDEMNED, Ordering::Acquire) | control.load(SUPERSEDED, Ordering::Acquire) == 0;
+        // Readers use no mutex, so it does not matter whose they are.
+        if is_usable && store.incarnation().is_some_and(|attached| attached.is_same_start(&own)) {
+            if store.hold(Hold::Shared)? {
+                store.recovery = store.recovery_in_order();
+                store.leave_gate()?;
+                return Ok(store);
+            }
+        }
+        let entry = Entry {
+            attachment: store.attachment.take().ok_or(Error::Superseded)?,
+            header: store.header,
+            is_writable: false,
+        };
+        let mut copy = entry.copy(settings)?;
+        let is_same_start = copy.incarnation().is_some_and(|attached| attached.is_same_start(&own));
+        copy.recovery = Recovery { is_private_copy: true, ..copy.recover(is_same_start)? };
+        Ok(copy)
+    }
+
+    /// Nobody else is attached, and nobody can be: recovers if need be, and makes room for others.
+    fn attach_as_the_first(&mut self, own: &Incarnation) -> Result<()> {
+        let attached = self.incarnation();
+        let is_same_start = attached.is_some_and(|attached| attached.is_same_start(own));
+        // The file can have been restored in place, with a mutex that somebody held.
+        if attached == Some(*own) && self.trouble().is_none() && self.medium.locks_are_free() {
+            self.recovery = self.recovery_in_order();
+        } else {
+            self.recovery = self.recover(is_same_start)?;
+            self.medium.initialise_locks().map_err(Error::io("make the locks of", self.path()))?;
+            self.put_incarnation(own);
+        }
+        self.hold(Hold::Shared)?;
+        Ok(())
+    }
+
+    fn attach_as_one_of_many(&self, own: &Incarnation) -> Result<()> {
+        let attached = self.incarnation();
+        if attached != Some(*own) {
+            return Err(Error::Incompatible { reason: own.difference(attached.as_ref()) });
+        }
+        if let Some(trouble) = self.trouble() {
+            return Err(trouble);
+        }
+        if !self.hold(Hold::Shared)? {
+            let reason = "somebody has the file to himself: another program locks it".to_owned();
+            return Err(Error::Incompatible { reason });
+        }
+        Ok(())
+    }
+
+    /// Why nobody can attach before a recovery.
+    fn trouble(&self) -> Option<Error> {
+        let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
+        if is_set(CONDEMNED) {
+            Some(Error::Condemned)
+        } else if is_set(FAILED) {
+            Some(Error::FlushFailed { source: None })
+        } else if is_set(SUPERSEDED) {
+            Some(Error::Superseded)
+        } else {
+            None
+        }
+    }
+
+    fn recovery_in_order(&self) -> Recovery {
+        let number = self.control().load(LAST, Ordering::Acquire);
+        let live_count = self.control().load(crate::format::control::NEWEST + 1, Ordering::Acquire);
+        Recovery { number, highest_number_seen: number, live_count, ..self.recovery }
+    }
+
+    fn incarnation(&self) -> Option<Incarnation> {
+        let words = self.control().to_array::<INCARNATION_WORDS>(INCARNATION);
+        let seal = self.control().load(INCARNATION_SEAL, Ordering::Acquire);
+        (seal == incarnation_seal(words)).then(|| Incarnation::from_words(words))
+    }
+
+    fn put_incarnation(&self, incarnation: &Incarnation) {
+        let words = incarnation.to_words();
+        for (offset, content) in words.into_iter().enumerate() {
+            self.control().store(INCARNATION + offset, content, Ordering::Relaxed);
+        }
+        self.control().store(INCARNATION_SEAL, incarnation_seal(words), Ordering::Release);
+    }
+
+    fn hold(&self, hold: Hold) -> Result<bool> {
+        self.attachment.as_ref().map_or(Ok(true), |attachment| attachment.try_attach(hold))
+    }
+
+    fn leave_gate(&self) -> Result<()> {
+        self.attachment.as_ref().map_or(Ok(()), Attachment::leave_gate)
+    }
+}
+
+/// Never 0, which is what is written while there is no incarnation.
+fn incarnation_seal([a, b, c, d, e, f]: [u64; INCARNATION_WORDS]) -> u64 {
+    mix(mix(a, b, c), mix(d, e, f), 1) | 1
+}
+
+fn read_header(file: &File, path: &Path) -> Result<Header> {
+    let metadata = file.metadata().map_err(Error::io("look at", path))?;
+    let foreign = |reason: String| Error::Foreign { path: path.to_owned(), reason };
+    if !metadata.is_file() {
+        return Err(foreign("it is not a regular file".to_owned()));
+    }
+    let read = |length_bytes: usize| -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length_bytes];
+        match file.read_exact_at(&mut bytes, 0) {
+            Ok(()) => Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(foreign(format!("it ends after {} bytes, inside its header", metadata.len())))
+            }
+            Err(error) => Err(Error::io("read", path)(error)),
+        }
+    };
+    let first_page = read(FIRST_PAGE_BYTES)?;
+    let header_bytes = Header::length_bytes(&first_page, path)?;
+    let bytes = if header_bytes > FIRST_PAGE_BYTES { read(header_bytes)? } else { first_page };
+    let header = Header::decode(&bytes, path)?;
+    let expected = word(header.geometry.file_bytes());
+    if metadata.len() < expected {
+        return Err(foreign(format!("expected {expected} bytes, found {}: it was cut short", metadata.len())));
+    }
+    Ok(header)
+}
+
+/// Refuses file systems on which shared mappings are not shared by everybody.
+pub fn check_file_system(file: &File, path: &Path, settings: &Settings) -> Result<()> {
+    if settings.any_file_system {
+        return Ok(());
+    }
+    let found = statfs::fstatfs(file).map_err(|error| Error::io("look at", path)(error.into()))?.filesystem_type();
+    for (magic, name) in REFUSED_FILE_SYSTEMS {
+        if i64::from(found.0) == magic {
+            return Err(Error::Incompatible {
+                reason: format!(
+                    "{} is on {name}, where machines do not share memory: put the table on a local file system, or set \
+                     `allow_any_file_system` if only one machine ever uses it",
+                    path.display()
+                ),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Reading without a lock.
+//!
+//! Nothing here writes to shared memory, makes a system call, or waits for a writer: not for one that is stopped in
+//! the middle of a transaction, and not for one that died there.
+
+use super::guard::{WriteGuard, inside_closure};
+use super::{Access, Store};
+use crate::error::{Error, Result};
+use crate::format::cell::{CellHeader, RecordId};
+use crate::format::checksum::crc32;
+use crate::format::control::{LAST, NEWEST, PREPARED};
+use crate::shm::slot;
+use crate::shm::words::{Ordering, fence};
+
+/// How often a snapshot is tried without the lock.
+const SNAPSHOT_ATTEMPT_COUNT: u32 = 16;
+
+/// Where and what a record is, beside its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    pub id: RecordId,
+    pub version: u64,
+    pub update_count: u32,
+}
+
+impl Meta {
+    pub(super) fn new(slot: u32, header: CellHeader) -> Self {
+        Meta { id: RecordId::new(slot, header.generation), version: header.number, update_count: header.update_count }
+    }
+}
+
+impl Store {
+    /// Copies the record with an id into `payload`, which has the table's record length. `None` if it was deleted.
+    #[inline]
+    pub fn get(&self, id: RecordId, payload: &mut [u64]) -> Result<Option<Meta>> {
+        self.check_usable()?;
+        if id.slot() >= self.geometry.capacity() {
+            return Ok(None);
+        }
+        Ok(self.read_slot(id.slot(), payload)?.filter(|meta| meta.id == id))
+    }
+
+    /// Copies the record with a key into `payload`. `None` if there was none at some moment of the call.
+    #[inline]
+    pub fn find(&self, key: &[u8], payload: &mut [u64]) -> Result<Option<Meta>> {
+        self.check_usable()?;
+        let index = self.index();
+        let hash = self.hash(key);
+        let mut epoch = index.epoch();
+        loop {
+            for slot in index.candidates(epoch, hash) {
+                if let Some(meta) = self.read_candidate(slot, payload)? {
+                    if self.key_of(payload) == Some(key) {
+                        return Ok(Some(meta));
+                    }
+                }
+            }
+            if index.is_still(epoch) {
+                return Ok(None);
+            }
+            epoch = index.epoch();
+        }
+    }
+
+    #[inline]
+    fn read_candidate(&self, slot: u32, payload: &mut [u64]) -> Result<Option<Meta>> {
+        if slot >= self.geometry.capacity() {
+            return Err(Error::damaged(format!("the index names slot {slot} of {}", self.geometry.capacity())));
+        }
+        self.read_slot(slot, payload)
+    }
+
+    /// Copies the live record of a slot, which must be below the capacity.
+    #[inline]
+    pub fn read_slot(&self, slot: u32, payload: &mut [u64]) -> Result<Option<Meta>> {
+        let Some(header) = slot::read(self.words(), &self.geometry, slot, payload)? else {
+            return Ok(None);
+        };
+        if self.settings.verify_reads && !header.verifies(crc32(bytemuck::cast_slice(payload))) {
+            return Err(rotten(slot, header));
+        }
+        Ok(Some(Meta::new(slot, header)))
+    }
+
+    /// How many records there are.
+    pub fn live_count(&self) -> Result<u64> {
+        self.check_usable()?;
+        Ok(self.control().load(NEWEST + 1, Ordering::Acquire))
+    }
+
+    /// Runs `body` until nothing was published while it ran, so that all it read is of one moment. After a bounded
+    /// number of tries it runs under the write mutex, which a read-only handle cannot take.
+    ///
+    /// A result that is an error because of such a change is not seen by the caller: `body` runs again.
+    pub fn snapshot<R>(&self, mut body: impl FnMut() -> Result<R>) -> Result<R> {
+        self.check_usable()?;
+        let control = self.control();
+        for _ in 0..SNAPSHOT_ATTEMPT_COUNT {
+            let prepared = control.load(PREPARED, Ordering::Acquire);
+            if control.load(LAST, Ordering::Acquire) == prepared {
+                let result = inside_closure(self, &mut body);
+                fence(Ordering::Acquire);
+                if control.load(PREPARED, Ordering::Relaxed) == prepared {
+                    return result;
+                }
+            }
+            std::hint::spin_loop();
+        }
+        if self.access != Access::ReadWrite {
+            return Err(Error::SnapshotBusy { attempt_count: SNAPSHOT_ATTEMPT_COUNT });
+        }
+        let _guard = WriteGuard::lock(self)?;
+        inside_closure(self, body)
+    }
+}
+
+#[cold]
+fn rotten(slot: u32, header: CellHeader) -> Error {
+    Error::damaged(format!(
+        "the record in slot {slot}, written by transaction {}, does not have its checksum {:08x}",
+        header.number, header.check
+    ))
+}
