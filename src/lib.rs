@@ -14,6 +14,8 @@ mod format;
 mod shm;
 mod store;
 mod table;
+#[doc(hidden)]
+pub mod testing;
 
 pub use error::{Error, Result};
 pub use format::cell::RecordId;
@@ -23,7 +25,36 @@ pub use format::schema::{FieldSchema, Schema};
 pub use format::time::{Date, Timestamp};
 pub use format::untyped::{Value, decode_value};
 pub use format::values::{Field, Key, KeyField};
+pub use store::recover::{Found, Recovery};
+pub use store::status::{RepairCounts, Status, Writer, WriterState};
+pub use table::options::Options;
 pub use table::record::{Keyed, Record};
+pub use table::row::Row;
+pub use table::rows::Rows;
+pub use table::snapshot::Snapshot;
+pub use table::table::Table;
+pub use table::write::Write;
 
 #[doc(hidden)]
 pub use table::record::macro_support;
+
+/// Deletes a table. Processes that have it open get [`Error::Superseded`] from then on. A file that is not a locule
+/// table is left alone.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(9).create(&path)?;
+/// locule::destroy(&path)?;
+/// assert!(matches!(table.len(), Err(locule::Error::Superseded)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::DoesNotExist`], [`Error::Foreign`], [`Error::Incompatible`] if it is in use by processes that this one cannot
+/// share a lock with, [`Error::Timeout`] if somebody holds its lock for five seconds, [`Error::Io`].
+pub fn destroy(path: impl AsRef<std::path::Path>) -> Result<()> {
+    store::create::destroy(path.as_ref(), &store::Settings::default())
+}

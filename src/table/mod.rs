@@ -1,4 +1,11 @@
 //! What users type.
 
 mod clock;
+pub mod options;
 pub mod record;
+pub mod row;
+pub mod rows;
+pub mod snapshot;
+#[expect(clippy::module_inception, reason = "the type of that name is what users type")]
+pub mod table;
+pub mod write;

@@ -1,0 +1,160 @@
+//! How a table is made or opened.
+
+use super::record::Record;
+use super::table::Table;
+use crate::error::Result;
+use crate::store::create::{self, Plan};
+use crate::store::{Settings, Store};
+use std::marker::PhantomData;
+use std::path::Path;
+use std::time::Duration;
+
+/// How a table is made or opened. The last call names the file and says which of the two.
+///
+/// ```
+/// # use std::time::Duration;
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options()
+///     .capacity(10_000)
+///     .commit_every(Some(Duration::from_millis(200)))
+///     .open_or_create(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "options do nothing before `create`, `open` or another of the last calls"]
+pub struct Options<T> {
+    capacity: u64,
+    mode: u32,
+    settings: Settings,
+    _records: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Options<T> {
+    fn clone(&self) -> Self {
+        Options { settings: self.settings.clone(), ..*self }
+    }
+}
+
+impl<T: Record> Options<T> {
+    pub(super) fn new() -> Self {
+        Options { capacity: 10_000, mode: 0o600, settings: Settings::default(), _records: PhantomData }
+    }
+
+    /// How many records a new table has room for: 1 to 16,777,216; 10,000 if nothing is said. It never changes, and is not
+    /// looked at when a table is opened that is there already.
+    pub fn capacity(mut self, slot_count: u64) -> Self {
+        self.capacity = slot_count;
+        self
+    }
+
+    /// The permissions of a new file, less the process's umask; 0o600 if nothing is said. Everybody who may write the file
+    /// is trusted: see the README.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// How long an operation waits for a lock at most; 5 seconds if nothing is said. A holder that dies is noticed at
+    /// once; this is for one that is stopped, or too slow.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.lock_timeout = timeout;
+        self
+    }
+
+    /// Lets a write that finds the last commit of the table older than this commit it, after it has happened. One second if
+    /// nothing is said, and `None` for never: then only [`commit`](Table::commit) and [`close`](Table::close) make
+    /// anything survive a power cut. Against the death of processes nothing needs to be committed.
+    pub fn commit_every(mut self, interval: Option<Duration>) -> Self {
+        self.settings.commit_every = interval;
+        self
+    }
+
+    /// Whether each read compares the record's checksum; true if nothing is said. It guards against bad memory, bad disks
+    /// and programs that write where they should not, and costs about as much as the rest of a read. Records are never torn
+    /// either way.
+    pub fn verify_reads(mut self, verify: bool) -> Self {
+        self.settings.verify_reads = verify;
+        self
+    }
+
+    /// Whether opening brings the whole file into memory and maps every page, so that no later operation has to; false if
+    /// nothing is said.
+    pub fn prefault(mut self, prefault: bool) -> Self {
+        self.settings.prefault = prefault;
+        self
+    }
+
+    /// Whether network and FUSE file systems are accepted, on which processes of several machines would not see each other's
+    /// writes; false if nothing is said.
+    pub fn allow_any_file_system(mut self, allow: bool) -> Self {
+        self.settings.any_file_system = allow;
+        self
+    }
+
+    /// Makes a new table. Nobody sees the file before it is whole and on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](crate::Error::AlreadyExists) if there is a file of that name,
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) if the capacity is out of range, [`Io`](crate::Error::Io) with what
+    /// the system says, such as that the disk is full; nothing is left behind then.
+    pub fn create(self, path: impl AsRef<Path>) -> Result<Table<T>> {
+        let store = create::create(path.as_ref(), &self.plan(), &self.settings)?;
+        Table::new(store, self)
+    }
+
+    /// Makes a new, empty table in the place of one that may be there and in use. Processes that have the old one open get
+    /// [`Superseded`](crate::Error::Superseded) from then on; what they wrote is gone. A file that is not a locule table is
+    /// left alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create) and [`open`](Self::open).
+    pub fn replace(self, path: impl AsRef<Path>) -> Result<Table<T>> {
+        let store = create::replace(path.as_ref(), &self.plan(), &self.settings)?;
+        Table::new(store, self)
+    }
+
+    /// Opens a table. The first process that opens it after a restart of the machine recovers it:
+    /// [`Table::recovery`] says what that found.
+    ///
+    /// # Errors
+    ///
+    /// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if it is no locule table or cut
+    /// short, [`SchemaMismatch`](crate::Error::SchemaMismatch) if it holds other records,
+    /// [`Incompatible`](crate::Error::Incompatible) if it is in use by processes that cannot share it with this one,
+    /// [`Damaged`](crate::Error::Damaged) if part of what was committed is missing (the file stays as it is),
+    /// [`Timeout`](crate::Error::Timeout) if another process was opening it all the time.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Table<T>> {
+        let store = Store::open(path.as_ref(), &self.settings)?;
+        Table::new(store, self)
+    }
+
+    /// Opens a table, or makes it if there is none. Any number of processes can do this at once: they get one table.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create) and [`open`](Self::open).
+    pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<Table<T>> {
+        let store = create::open_or_create(path.as_ref(), &self.plan(), &self.settings)?;
+        Table::new(store, self)
+    }
+
+    /// Opens a table for reading. Not a byte of the file is changed, and no mutex is taken: if the file needs a recovery, this
+    /// handle works on a recovered copy in its own memory, which nobody else changes, and
+    /// [`recovery`](Table::recovery) says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_read_only(self, path: impl AsRef<Path>) -> Result<Table<T>> {
+        let store = Store::open_read_only(path.as_ref(), &self.settings)?;
+        Table::new(store, self)
+    }
+
+    fn plan(&self) -> Plan {
+        Plan { capacity: self.capacity, mode: self.mode, schema: T::schema() }
+    }
+}

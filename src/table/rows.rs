@@ -1,0 +1,49 @@
+//! Iterating over a table.
+
+use super::record::Record;
+use super::row::Row;
+use super::table::row_of;
+use crate::error::Result;
+use crate::store::Store;
+use std::marker::PhantomData;
+
+/// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter).
+pub struct Rows<'a, T> {
+    store: &'a Store,
+    next_slot: u32,
+    _records: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: Record> Rows<'a, T> {
+    pub(super) fn new(store: &'a Store) -> Self {
+        Rows { store, next_slot: 0, _records: PhantomData }
+    }
+}
+
+impl<T: Record> Iterator for Rows<'_, T> {
+    type Item = Result<Row<T>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut words = T::ZEROED;
+        while self.next_slot < self.store.geometry().capacity() {
+            let slot = self.next_slot;
+            self.next_slot += 1;
+            let found = self.store.read_slot(slot, words.as_mut()).and_then(|meta| row_of(meta, &words));
+            if let Some(row) = found.transpose() {
+                return Some(row);
+            }
+        }
+        None
+    }
+}
+
+impl<T: Record> std::iter::FusedIterator for Rows<'_, T> {}
+
+impl<'a, T: Record> IntoIterator for &'a super::table::Table<T> {
+    type Item = Result<Row<T>>;
+    type IntoIter = Rows<'a, T>;
+
+    fn into_iter(self) -> Rows<'a, T> {
+        self.iter()
+    }
+}

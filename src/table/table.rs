@@ -1,0 +1,437 @@
+//! A typed table: what users type.
+
+use super::options::Options;
+use super::record::{Keyed, Record};
+use super::row::Row;
+use super::rows::Rows;
+use super::snapshot::Snapshot;
+use super::write::Write;
+use crate::error::{Error, Result};
+use crate::format::cell::RecordId;
+use crate::format::values::Key;
+use crate::store::guard::inside_closure;
+use crate::store::read::Meta;
+use crate::store::recover::Recovery;
+use crate::store::status::Status;
+use crate::store::{Access, Store};
+use std::marker::PhantomData;
+use std::path::Path;
+
+/// How often an update is tried without the lock before it runs under it.
+const UPDATE_ATTEMPT_COUNT: u32 = 4;
+
+/// A table of records of one type, shared with any number of processes.
+///
+/// A handle can be used by many threads at once. Dropping it does not commit; [`close`](Self::close) does.
+///
+/// ```
+/// use locule::{Table, Text};
+///
+/// locule::record! {
+///     /// One visitor's session.
+///     pub struct Session {
+///         pub key id: u64,
+///         pub user: Text<32>,
+///         pub hits: u32 = 0,
+///     }
+/// }
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("sessions.loc");
+/// let table = Table::<Session>::options().capacity(10_000).open_or_create(&path)?;
+/// let id = table.insert(&Session { id: 42, user: Text::new("ada")?, ..Session::default() })?;
+/// table.update(id, |session| session.hits += 1)?;
+/// assert_eq!(table.find(&42)?.map(|row| row.hits), Some(1));
+/// table.commit()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Table<T> {
+    pub(super) store: Store,
+    options: Options<T>,
+    _records: PhantomData<fn() -> T>,
+}
+
+impl<T: Record> Table<T> {
+    /// How a table is to be made or opened.
+    pub fn options() -> Options<T> {
+        Options::new()
+    }
+
+    /// Opens a table with the usual options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::options().open(path)
+    }
+
+    pub(super) fn new(store: Store, options: Options<T>) -> Result<Self> {
+        let expected = T::schema();
+        let found = &store.header().schema;
+        if !expected.same_records(found) {
+            return Err(Error::SchemaMismatch { expected: expected.to_string(), found: found.to_string() });
+        }
+        let geometry = store.geometry();
+        let word_count = T::ZEROED.as_ref().len();
+        if (T::RECORD_BYTES, word_count) != (geometry.record_bytes(), geometry.record_words()) {
+            let reason = format!("{} bytes in {word_count} words are not what the schema says", T::RECORD_BYTES);
+            return Err(Error::InvalidArgument { reason });
+        }
+        Ok(Table { store, options, _records: PhantomData })
+    }
+
+    // -- reading -----------------------------------------------------------------------------------
+
+    /// The record with an id; `None` if it was deleted. Takes no lock, makes no system call, never waits for a writer.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](Error::Damaged) if the record does not have its checksum, [`Superseded`](Error::Superseded),
+    /// [`Condemned`](Error::Condemned).
+    #[inline]
+    pub fn get(&self, id: RecordId) -> Result<Option<Row<T>>> {
+        let mut words = T::ZEROED;
+        let meta = self.store.get(id, words.as_mut())?;
+        row_of(meta, &words)
+    }
+
+    /// How many records there are.
+    ///
+    /// # Errors
+    ///
+    /// [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned).
+    pub fn len(&self) -> Result<u64> {
+        self.store.live_count()
+    }
+
+    /// Whether there is no record.
+    ///
+    /// # Errors
+    ///
+    /// As [`len`](Self::len).
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// How many records there can be.
+    pub fn capacity(&self) -> u64 {
+        u64::from(self.store.geometry().capacity())
+    }
+
+    /// All records, in no order that means anything. Each is whole, and was there at some moment while the iteration passed
+    /// it; a record that is there all the time is seen exactly once; one that is inserted or deleted meanwhile may be seen or
+    /// not. For records of one moment, use [`snapshot`](Self::snapshot).
+    pub fn iter(&self) -> Rows<'_, T> {
+        Rows::new(&self.store)
+    }
+
+    /// The records that a closure accepts. They are seen as [`iter`](Self::iter) sees them: while others write, they need
+    /// not be of one moment. What is returned are copies, which may be out of date when they are looked at; so change
+    /// them with [`update`](Self::update), which starts from the newest content, or [`update_if`](Self::update_if).
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::options().capacity(9).create(directory.path().join("visits.loc"))?;
+    /// for (id, hits) in [(1, 5), (2, 1), (3, 4)] {
+    ///     table.insert(&Visit { id, hits })?;
+    /// }
+    /// for row in table.select(|visit| visit.hits > 3)? {
+    ///     table.delete(row.id)?;
+    /// }
+    /// assert_eq!(table.len()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); the first error ends the search.
+    pub fn select(&self, mut accept: impl FnMut(&T) -> bool) -> Result<Vec<Row<T>>> {
+        self.iter().filter(|row| row.as_ref().map_or(true, |row| accept(&row.record))).collect()
+    }
+
+    /// Several reads that agree: everything that the closure reads is of one moment. It takes no lock, and the closure runs
+    /// again if something was published meanwhile; after a few times it runs under the write lock, so it should be
+    /// short. Inside, calls of this table that take a lock are refused.
+    ///
+    /// ```
+    /// # locule::record! { struct Account { key id: u64, amount: i64 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Account>::options().capacity(9).create(directory.path().join("accounts.loc"))?;
+    /// # table.insert(&Account { id: 1, amount: 5 })?;
+    /// # table.insert(&Account { id: 2, amount: -5 })?;
+    /// let sum = table.snapshot(|view| {
+    ///     let mut sum = 0;
+    ///     for row in view.iter() {
+    ///         sum += row?.amount;
+    ///     }
+    ///     Ok(sum)
+    /// })?;
+    /// assert_eq!(sum, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the closure returns; [`SnapshotBusy`](Error::SnapshotBusy) on a read-only handle if others never stopped writing;
+    /// what taking the lock returns.
+    pub fn snapshot<R>(&self, mut body: impl FnMut(&Snapshot<'_, T>) -> Result<R>) -> Result<R> {
+        let view = Snapshot::new(self);
+        self.store.snapshot(|| body(&view))
+    }
+
+    // -- writing -----------------------------------------------------------------------------------
+
+    /// Inserts a record.
+    ///
+    /// # Errors
+    ///
+    /// [`DuplicateKey`](Error::DuplicateKey); [`Full`](Error::Full), with both counts; and what any write can return:
+    /// [`Timeout`](Error::Timeout), which names the process that holds the lock, [`ReadOnly`](Error::ReadOnly),
+    /// [`Nested`](Error::Nested), [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned),
+    /// [`Damaged`](Error::Damaged). After any of them nothing was changed. Only
+    /// [`CommitAfterWrite`](Error::CommitAfterWrite) says that the write happened and the commit after it did not.
+    #[inline]
+    pub fn insert(&self, record: &T) -> Result<RecordId> {
+        Ok(self.with_encoded(record, |store, encoded| store.insert(encoded))?.id)
+    }
+
+    /// Inserts a record, and tells its first version besides its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    pub fn insert_versioned(&self, record: &T) -> Result<(RecordId, u64)> {
+        let meta = self.with_encoded(record, |store, encoded| store.insert(encoded))?;
+        Ok((meta.id, meta.version))
+    }
+
+    /// Changes the record with an id, and returns its new version. The closure gets a copy of the newest content and runs
+    /// *without* the lock; if somebody else changed the record meanwhile it runs again, on what they wrote, and after a few
+    /// times under the lock. So it may run several times, must not rely on running once, and inside it calls of this table
+    /// that take a lock are refused. A closure that panics changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](Error::NotFound) if the record was deleted, [`KeyChanged`](Error::KeyChanged) if the closure changed the
+    /// key, and what any write can return (see [`insert`](Self::insert)).
+    #[inline]
+    pub fn update(&self, id: RecordId, mut change: impl FnMut(&mut T)) -> Result<u64> {
+        for _ in 0..UPDATE_ATTEMPT_COUNT {
+            let Some(Row { version, mut record, .. }) = self.get(id)? else {
+                return Err(Error::NotFound { id: id.into() });
+            };
+            inside_closure(&self.store, || change(&mut record));
+            match self.update_if(id, version, &record) {
+                Err(Error::Conflict { .. }) => {}
+                done => return done,
+            }
+        }
+        self.write(|transaction| transaction.update(id, &mut change))
+    }
+
+    /// Writes another content of the record with an id, whatever its version; returns the new one.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    #[inline]
+    pub fn replace(&self, id: RecordId, record: &T) -> Result<u64> {
+        Ok(self.with_encoded(record, |store, encoded| store.update(id, None, encoded))?.version)
+    }
+
+    /// Writes another content of the record with an id if it still is this version; returns the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](Error::Conflict) if somebody was faster, with both versions; else as [`update`](Self::update).
+    #[inline]
+    pub fn update_if(&self, id: RecordId, version: u64, record: &T) -> Result<u64> {
+        Ok(self.with_encoded(record, |store, encoded| store.update(id, Some(version), encoded))?.version)
+    }
+
+    /// Deletes the record with an id; returns the number of the transaction that did it. A full table can always delete.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](Error::NotFound) if it was deleted already: an id never names another record later. And what any write
+    /// can return (see [`insert`](Self::insert)).
+    pub fn delete(&self, id: RecordId) -> Result<u64> {
+        Ok(self.store.delete(id, None)?.version)
+    }
+
+    /// Deletes the record with an id if it still is this version.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](Error::Conflict) if somebody changed it, with both versions; else as [`delete`](Self::delete).
+    pub fn delete_if(&self, id: RecordId, version: u64) -> Result<u64> {
+        Ok(self.store.delete(id, Some(version))?.version)
+    }
+
+    /// All or nothing: what the closure does happens at once when it returns `Ok`, and not at all when it returns an error
+    /// or panics. It may touch any number of records, up to all of them, and sees its own writes. Other processes read
+    /// on meanwhile, and wait with their own writes: so it should be short.
+    ///
+    /// ```
+    /// # locule::record! { struct Account { key id: u64, amount: i64 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Account>::options().capacity(9).create(directory.path().join("accounts.loc"))?;
+    /// # let from = table.insert(&Account { id: 1, amount: 5 })?;
+    /// # let to = table.insert(&Account { id: 2, amount: 0 })?;
+    /// table.write(|transaction| {
+    ///     transaction.update(from, |account| account.amount -= 5)?;
+    ///     transaction.update(to, |account| account.amount += 5)
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the closure returns ([`Error::caller`] makes one of any error), and what any write can return (see
+    /// [`insert`](Self::insert)).
+    pub fn write<R>(&self, body: impl FnOnce(&mut Write<'_, T>) -> Result<R>) -> Result<R> {
+        let mut write = Write::begin(self)?;
+        let result = inside_closure(&self.store, || body(&mut write))?;
+        write.publish()?;
+        self.store.commit_if_due()?;
+        Ok(result)
+    }
+
+    // -- the file ----------------------------------------------------------------------------------
+
+    /// Makes everything that was published before the call survive a power cut; returns the number of the newest transaction
+    /// that does. One flush serves all processes that wait for one.
+    ///
+    /// # Errors
+    ///
+    /// [`FlushFailed`](Error::FlushFailed), which stays until every process has dropped its handle and the table was opened
+    /// again; and what any write can return (see [`insert`](Self::insert)).
+    pub fn commit(&self) -> Result<u64> {
+        self.store.commit()
+    }
+
+    /// Commits and drops the handle. (Dropping alone does not commit. A read-only handle has nothing to commit.)
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit).
+    pub fn close(self) -> Result<()> {
+        if self.store.access() == Access::ReadWrite {
+            self.store.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Attaches to the file that has the path now, with the options that this handle was made with: after
+    /// [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned) or [`FlushFailed`](Error::FlushFailed). Record
+    /// ids of a file that was replaced mean nothing in the new one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::open`]; the handle then stays as it was, but for a file that needs a recovery: this handle's own hold on it
+    /// has to end first, and it must not be used further.
+    pub fn reopen(&mut self) -> Result<()> {
+        let path = self.store.path().to_owned();
+        self.store.detach_if_unusable();
+        let options = self.options.clone();
+        *self = match self.store.access() {
+            Access::ReadWrite => options.open(path)?,
+            Access::ReadOnly | Access::PrivateCopy => options.open_read_only(path)?,
+        };
+        Ok(())
+    }
+
+    /// What opening found and repaired.
+    pub fn recovery(&self) -> &Recovery {
+        self.store.recovery()
+    }
+
+    /// Counters, and who holds the write lock at the moment. Takes no lock.
+    pub fn status(&self) -> Status {
+        self.store.status()
+    }
+
+    #[inline]
+    fn with_encoded(
+        &self,
+        record: &T,
+        write: impl FnOnce(&Store, crate::store::Encoded<'_>) -> Result<Meta>,
+    ) -> Result<Meta> {
+        let words = words_of(record);
+        write(&self.store, self.store.encoded(words.as_ref()))
+    }
+}
+
+impl<T: Keyed> Table<T> {
+    /// The record with a key; `None` if there is none. Takes no lock, makes no system call, and never waits for a writer,
+    /// whether the key is there or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    #[inline]
+    pub fn find<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Row<T>>> {
+        let mut words = T::ZEROED;
+        let meta = self.find_words(key, &mut words)?;
+        row_of(meta, &words)
+    }
+
+    /// Whether there is a record with a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn contains_key<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<bool> {
+        let mut words = T::ZEROED;
+        Ok(self.find_words(key, &mut words)?.is_some())
+    }
+
+    /// Inserts a record, or writes it over the one that has its key; returns the id of either.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert), without `DuplicateKey`.
+    pub fn upsert(&self, record: &T) -> Result<RecordId> {
+        Ok(self.with_encoded(record, |store, encoded| store.upsert(encoded))?.id)
+    }
+
+    #[inline]
+    fn find_words<Q: Key<T::Key> + ?Sized>(&self, key: &Q, words: &mut T::Words) -> Result<Option<Meta>> {
+        with_key_bytes::<T, Q, _>(key, |key| self.store.find(key, words.as_mut())).unwrap_or(Ok(None))
+    }
+}
+
+/// Calls `body` with a key's bytes; `None` if no record can have this key.
+#[inline]
+pub(super) fn with_key_bytes<T: Keyed, Q: Key<T::Key> + ?Sized, R>(
+    key: &Q,
+    body: impl FnOnce(&[u8]) -> R,
+) -> Option<R> {
+    // A record is at least as long as its key.
+    let mut buffer = T::ZEROED;
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(buffer.as_mut());
+    let bytes = bytes.get_mut(..T::KEY_BYTES)?;
+    key.encode_key(bytes).then(|| body(bytes))
+}
+
+/// A record in words, padded with zeros.
+#[inline]
+pub(super) fn words_of<T: Record>(record: &T) -> T::Words {
+    let mut words = T::ZEROED;
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(words.as_mut());
+    if let Some(bytes) = bytes.get_mut(..T::RECORD_BYTES) {
+        record.encode(bytes);
+    }
+    words
+}
+
+/// The row that these words are.
+#[inline]
+pub(super) fn row_of<T: Record>(meta: Option<Meta>, words: &T::Words) -> Result<Option<Row<T>>> {
+    let Some(meta) = meta else { return Ok(None) };
+    let bytes: &[u8] = bytemuck::cast_slice(words.as_ref());
+    let record = T::decode(bytes.get(..T::RECORD_BYTES).unwrap_or_default())?;
+    Ok(Some(Row::new(meta, record)))
+}
