@@ -41,6 +41,7 @@ pub struct CellHeader {
 
 impl CellHeader {
     /// The header of a cell whose payload has this CRC-32 (0 for a tombstone).
+    #[inline]
     pub fn new(number: u64, generation: u64, is_live: bool, update_count: u32, payload_crc: u32) -> Self {
         let mut header = CellHeader { number, generation, is_live, update_count, check: 0 };
         header.check = header.expected_check(payload_crc);
@@ -48,6 +49,7 @@ impl CellHeader {
     }
 
     /// Decodes the words; bits that have no meaning yet are ignored, but the check covers them.
+    #[inline]
     pub fn from_words([number, generation_and_live, count_and_check]: [u64; CELL_HEADER_WORDS]) -> Self {
         CellHeader {
             number,
@@ -59,20 +61,24 @@ impl CellHeader {
     }
 
     /// The words that [`from_words`](Self::from_words) decodes.
+    #[inline]
     pub fn to_words(self) -> [u64; CELL_HEADER_WORDS] {
         [self.number, self.generation_and_live(), u64::from(self.update_count) | u64::from(self.check) << 32]
     }
 
     /// Whether the check fits the rest of the header and a payload with this CRC-32.
+    #[inline]
     pub fn verifies(&self, payload_crc: u32) -> bool {
         self.check == self.expected_check(payload_crc)
     }
 
+    #[inline]
     fn expected_check(&self, payload_crc: u32) -> u32 {
         let payload_crc = if self.is_live { payload_crc } else { 0 };
         cell_check(payload_crc, self.number, self.generation_and_live(), self.update_count)
     }
 
+    #[inline]
     fn generation_and_live(&self) -> u64 {
         self.generation | if self.is_live { LIVE_BIT } else { 0 }
     }
@@ -88,32 +94,39 @@ impl Head {
     /// The head of a slot that was never written.
     pub const EMPTY: Head = Head(0);
 
+    #[inline]
     pub fn new(number: u64, is_live: bool, cell: u32) -> Self {
         Head((number & (NUMBER_LIMIT - 1)) | u64::from(is_live) << 61 | u64::from(cell & 3) << 62)
     }
 
+    #[inline]
     pub fn from_word(word: u64) -> Self {
         Head(word)
     }
 
+    #[inline]
     pub fn word(self) -> u64 {
         self.0
     }
 
+    #[inline]
     pub fn number(self) -> u64 {
         self.0 & (NUMBER_LIMIT - 1)
     }
 
+    #[inline]
     pub fn is_live(self) -> bool {
         self.0 >> 61 & 1 == 1
     }
 
     /// The current cell, 0 to 3.
+    #[inline]
     pub fn cell(self) -> u32 {
         low_half(self.0 >> 62)
     }
 
     /// Whether the slot was ever written.
+    #[inline]
     pub fn exists(self) -> bool {
         self.number() != 0
     }
@@ -135,16 +148,19 @@ impl Head {
 pub struct RecordId(u64);
 
 impl RecordId {
+    #[inline]
     pub(crate) fn new(slot: u32, generation: u64) -> Self {
         RecordId(generation << SLOT_BITS | u64::from(slot & (SLOT_LIMIT - 1)))
     }
 
     /// The slot: 0 to the table's capacity - 1.
+    #[inline]
     pub fn slot(self) -> u32 {
         low_half(self.0) & (SLOT_LIMIT - 1)
     }
 
     /// How often the slot had been given to a record when this one was inserted; recoveries skip some.
+    #[inline]
     pub fn generation(self) -> u64 {
         self.0 >> SLOT_BITS
     }
@@ -193,6 +209,7 @@ pub struct Intent {
 }
 
 impl Intent {
+    #[inline]
     pub fn to_word(self) -> u64 {
         u64::from(self.slot)
             | u64::from(self.cell & 3) << 24
@@ -204,10 +221,11 @@ impl Intent {
     }
 
     /// Decodes a word; the slot is checked against the table's capacity.
+    #[inline]
     pub fn from_word(word: u64, capacity: u32) -> Result<Self> {
         let slot = low_half(word) & (SLOT_LIMIT - 1);
         if slot >= capacity {
-            return Err(Error::damaged(format!("the intent list names slot {slot} of a table of {capacity}")));
+            return Err(stray_intent(slot, capacity));
         }
         let bits = |shift: u32| low_half(word >> shift) & 3;
         let flag = |shift: u32| word >> shift & 1 == 1;
@@ -221,4 +239,9 @@ impl Intent {
             frees_slot: flag(31),
         })
     }
+}
+
+#[cold]
+fn stray_intent(slot: u32, capacity: u32) -> Error {
+    Error::damaged(format!("the intent list names slot {slot} of a table of {capacity}"))
 }

@@ -6,6 +6,7 @@
 
 /// Mixes three words into one: the same in every build, whatever the machine. The first three factors
 /// are those of SplitMix64 and of its finisher, the last is Pelle Evensen's for `rrmxmx`.
+#[inline]
 pub fn mix(first: u64, second: u64, third: u64) -> u64 {
     let sum = first
         .wrapping_add(1)
@@ -17,24 +18,28 @@ pub fn mix(first: u64, second: u64, third: u64) -> u64 {
 }
 
 /// CRC-32 (IEEE 802.3, as in zlib) of some bytes.
+#[inline]
 pub fn crc32(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
 
 /// The check of one cell: the CRC-32 of its payload, crossed with a mix of the words before it. A tombstone's payload is
 /// not covered: its CRC counts as 0.
+#[inline]
 pub fn cell_check(payload_crc: u32, number: u64, generation_and_live: u64, update_count: u32) -> u32 {
     let header = mix(number, generation_and_live, u64::from(update_count));
     payload_crc ^ low_half(header)
 }
 
 /// What one visible cell adds to the digest of the table.
+#[inline]
 pub fn digest_of_cell(slot: u32, number: u64, check: u32) -> u64 {
     mix(u64::from(slot), number, u64::from(check))
 }
 
 /// The low 32 bits of a word.
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
+#[inline]
 pub const fn low_half(word: u64) -> u32 {
     word as u32
 }

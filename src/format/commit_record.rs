@@ -21,15 +21,18 @@ pub struct State {
 }
 
 impl State {
+    #[inline]
     pub fn to_words(self, digest_seed: u64) -> [u64; STATE_WORDS] {
         [self.number, self.live_count, self.digest, self.seal(digest_seed)]
     }
 
+    #[inline]
     pub fn from_words([number, live_count, digest, seal]: [u64; STATE_WORDS], digest_seed: u64) -> Option<Self> {
         let state = State { number, live_count, digest };
         (state.seal(digest_seed) == seal).then_some(state)
     }
 
+    #[inline]
     fn seal(self, digest_seed: u64) -> u64 {
         mix(self.number, self.live_count.wrapping_add(digest_seed.rotate_left(32)), self.digest)
     }

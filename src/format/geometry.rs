@@ -25,12 +25,45 @@ pub struct KeyPosition {
     pub key_bytes: usize,
 }
 
+/// Which bits of which words of a payload are the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct KeyMask {
+    first_word: usize,
+    end_word: usize,
+    first_mask: u64,
+    last_mask: u64,
+}
+
+impl KeyMask {
+    fn new(key: Option<KeyPosition>) -> Self {
+        let Some(KeyPosition { offset_bytes, key_bytes }) = key else {
+            return KeyMask { first_word: 0, end_word: 0, first_mask: 0, last_mask: 0 };
+        };
+        let end_bytes = offset_bytes + key_bytes;
+        // Bytes of a word in memory order: those from `from`, and those before `to`.
+        let mask = |is_key: &dyn Fn(usize) -> bool| {
+            let mut bytes = [0; WORD_BYTES];
+            for (position, byte) in bytes.iter_mut().enumerate() {
+                *byte = if is_key(position) { 0xff } else { 0 };
+            }
+            u64::from_ne_bytes(bytes)
+        };
+        KeyMask {
+            first_word: offset_bytes / WORD_BYTES,
+            end_word: end_bytes.div_ceil(WORD_BYTES),
+            first_mask: mask(&|position| position >= offset_bytes % WORD_BYTES),
+            last_mask: mask(&|position| position <= (end_bytes - 1) % WORD_BYTES),
+        }
+    }
+}
+
 /// The sizes and places of one file's regions. All places are counted in words of 8 bytes from the start of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     capacity: u32,
     record_bytes: usize,
     key: Option<KeyPosition>,
+    key_mask: KeyMask,
     cell_words: usize,
     index_entry_count: usize,
     control: usize,
@@ -92,6 +125,7 @@ impl Geometry {
             capacity,
             record_bytes,
             key,
+            key_mask: KeyMask::new(key),
             cell_words,
             index_entry_count,
             control,
@@ -105,32 +139,60 @@ impl Geometry {
         })
     }
 
+    #[inline]
     pub fn capacity(&self) -> u32 {
         self.capacity
     }
 
+    #[inline]
     pub fn record_bytes(&self) -> usize {
         self.record_bytes
     }
 
     /// The payload of a record in words, the last one padded with zeros.
+    #[inline]
     pub fn record_words(&self) -> usize {
         self.cell_words - CELL_HEADER_WORDS
     }
 
+    #[inline]
     pub fn key(&self) -> Option<KeyPosition> {
         self.key
     }
 
+    /// Whether two payloads have the same key. The words of one are got one by one.
+    #[inline(always)]
+    pub fn is_same_key(&self, record: &[u64], other_word: impl Fn(usize) -> u64) -> bool {
+        let KeyMask { first_word, end_word, first_mask, last_mask } = self.key_mask;
+        let mut index = first_word;
+        while index < end_word {
+            let mut difference = record.get(index).copied().unwrap_or(0) ^ other_word(index);
+            if index == first_word {
+                difference &= first_mask;
+            }
+            if index + 1 == end_word {
+                difference &= last_mask;
+            }
+            if difference != 0 {
+                return false;
+            }
+            index += 1;
+        }
+        true
+    }
+
+    #[inline]
     pub fn cell_words(&self) -> usize {
         self.cell_words
     }
 
     /// The entries of one of the two hash tables: a power of two, or 0 without a key.
+    #[inline]
     pub fn index_entry_count(&self) -> usize {
         self.index_entry_count
     }
 
+    #[inline]
     pub fn word_count(&self) -> usize {
         self.word_count
     }
@@ -143,22 +205,27 @@ impl Geometry {
         self.control * WORD_BYTES
     }
 
+    #[inline]
     pub fn control(&self) -> usize {
         self.control
     }
 
+    #[inline]
     pub fn intents(&self) -> usize {
         self.intents
     }
 
+    #[inline]
     pub fn heads(&self) -> usize {
         self.heads
     }
 
+    #[inline]
     pub fn free_ring(&self) -> usize {
         self.free_ring
     }
 
+    #[inline]
     pub fn index(&self) -> usize {
         self.index
     }
@@ -184,6 +251,7 @@ impl Geometry {
     }
 
     /// The four cells of a slot.
+    #[inline]
     pub fn slot(&self, slot: u32) -> Range<usize> {
         let first = self.cell(slot, 0);
         first..first + widen(CELLS_PER_SLOT) * self.cell_words
@@ -197,12 +265,14 @@ impl Geometry {
 
 /// `u32` to `usize`, which Linux never makes smaller.
 #[expect(clippy::as_conversions, reason = "usize has at least 32 bits on every Linux")]
+#[inline]
 pub const fn widen(number: u32) -> usize {
     number as usize
 }
 
 /// `usize` to `u64`, which no target makes smaller.
 #[expect(clippy::as_conversions, reason = "usize has at most 64 bits on every Linux")]
+#[inline]
 pub const fn word(number: usize) -> u64 {
     number as u64
 }
@@ -232,6 +302,21 @@ mod tests {
             let last = geometry.slot(geometry.capacity() - 1);
             assert!(last.end <= geometry.word_count() && last.end + 512 > geometry.word_count());
             assert!(geometry.index_entry_count() > 2 * slots);
+        }
+    }
+
+    #[test]
+    fn keys_are_compared_to_the_byte() {
+        for (offset_bytes, key_bytes) in [(0, 8), (0, 3), (3, 2), (6, 5), (5, 19), (8, 8), (7, 1), (15, 9)] {
+            let key = Some(KeyPosition { offset_bytes, key_bytes });
+            let geometry = Geometry::new(1, 24, key, 4096).unwrap();
+            let record = [0x0102_0304_0506_0708, 0x1112_1314_1516_1718, 0x2122_2324_2526_2728_u64];
+            for position in 0..24 {
+                let mut other = record;
+                bytemuck::cast_slice_mut::<u64, u8>(&mut other)[position] ^= 0x40;
+                let in_key = (offset_bytes..offset_bytes + key_bytes).contains(&position);
+                assert_eq!(geometry.is_same_key(&record, |index| other[index]), !in_key, "{key:?} {position}");
+            }
         }
     }
 

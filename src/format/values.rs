@@ -179,12 +179,12 @@ macro_rules! number_fields {
             const TYPE: FieldType = FieldType::$type;
             const FIELD_BYTES: usize = size_of::<$number>();
 
-            #[inline]
+            #[inline(always)]
             fn encode(&self, bytes: &mut [u8]) {
                 bytes.copy_from_slice(&self.to_ne_bytes());
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode(bytes: &[u8]) -> Result<Self> {
                 exactly(bytes).map(Self::from_ne_bytes)
             }

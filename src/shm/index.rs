@@ -19,10 +19,10 @@
 //! clears the old table, a search an acquire fence before it looks at the epoch again: who saw a cleared entry sees that
 //! the epoch moved on.
 
-use super::words::{Ordering, Words, fence};
+use super::words::{FixedWords, Ordering, Words, fence};
 use crate::format::cell::SLOT_LIMIT;
 use crate::format::checksum::low_half;
-use crate::format::control::{INDEX_EPOCH, INDEX_OCCUPIED};
+use crate::format::control::{CONTROL_WORDS, INDEX_EPOCH, INDEX_OCCUPIED};
 use crate::format::geometry::Geometry;
 
 const EMPTY: u64 = 0;
@@ -38,46 +38,54 @@ pub struct KeyHash(u64);
 
 impl KeyHash {
     /// Hashes the bytes of a key by XXH3-64, with the table's own seed.
-    #[inline]
+    #[inline(always)]
     pub fn new(key: &[u8], hash_seed: u64) -> Self {
         KeyHash(xxhash_rust::xxh3::xxh3_64_with_seed(key, hash_seed) >> HASH_SHIFT)
+    }
+
+    /// Hashes the key of a record; without a key, nothing.
+    #[inline(always)]
+    pub fn of_record(record: &[u64], geometry: &Geometry, hash_seed: u64) -> Self {
+        let bytes: &[u8] = bytemuck::cast_slice(record);
+        let key = geometry.key().and_then(|key| bytes.get(key.offset_bytes..key.offset_bytes + key.key_bytes));
+        Self::new(key.unwrap_or_default(), hash_seed)
     }
 }
 
 /// The index of a table.
 #[derive(Clone, Copy)]
 pub struct Index<'a> {
-    control: Words<'a>,
+    control: FixedWords<'a, CONTROL_WORDS>,
     tables: Words<'a>,
     entry_count: usize,
 }
 
 impl<'a> Index<'a> {
-    #[inline]
-    pub fn new(words: Words<'a>, control: Words<'a>, geometry: &Geometry) -> Self {
+    #[inline(always)]
+    pub fn new(words: Words<'a>, control: FixedWords<'a, CONTROL_WORDS>, geometry: &Geometry) -> Self {
         let entry_count = geometry.index_entry_count();
         Index { control, tables: words.part(geometry.index()..geometry.index() + 2 * entry_count), entry_count }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn epoch(self) -> u64 {
         self.control.load(INDEX_EPOCH, Ordering::Acquire)
     }
 
     /// Whether nothing that was found since `epoch` was read can be a miss because of a rebuild.
-    #[inline]
+    #[inline(always)]
     pub fn is_still(self, epoch: u64) -> bool {
         fence(Ordering::Acquire);
         self.control.load(INDEX_EPOCH, Ordering::Acquire) == epoch
     }
 
     /// The slots that may hold a key with this hash, in the table of an epoch.
-    #[inline]
+    #[inline(always)]
     pub fn candidates(self, epoch: u64, hash: KeyHash) -> Candidates<'a> {
         Candidates { table: self.table(epoch), wanted: entry(hash, 0), position: hash.0, left: self.entry_count }
     }
 
-    #[inline]
+    #[inline(always)]
     fn table(self, epoch: u64) -> Words<'a> {
         if epoch & 1 == 0 {
             self.tables.part(0..self.entry_count)
@@ -86,6 +94,7 @@ impl<'a> Index<'a> {
         }
     }
 
+    #[inline(always)]
     fn positions(self, hash: KeyHash) -> impl Iterator<Item = usize> {
         (0..self.entry_count).map(move |step| position(hash.0, step, self.entry_count))
     }
@@ -228,7 +237,7 @@ pub struct Candidates<'a> {
 impl Iterator for Candidates<'_> {
     type Item = u32;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<u32> {
         let count = self.table.len();
         while self.left > 0 {

@@ -18,7 +18,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// A mapped table.
 pub struct Map {
@@ -88,8 +88,23 @@ impl Map {
 /// The id of this process, without a system call but the first time in each process.
 ///
 /// It is kept in a page that the kernel wipes in a child of `fork`, so a child never sees its parent's id.
+#[inline]
 pub fn process_id() -> u32 {
+    // SAFETY: the pointer is null or was stored by `ask_process_id`: to a page that is mapped for the life of the process,
+    // aligned, and only ever used as this one atomic.
+    let known = unsafe { PROCESS_ID_PAGE.load(Ordering::Acquire).as_ref() };
+    match known.map_or(0, |known| known.load(Ordering::Relaxed)) {
+        0 => ask_process_id(),
+        id => id,
+    }
+}
+
+static PROCESS_ID_PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
+
+#[cold]
+fn ask_process_id() -> u32 {
     static PAGE: OnceLock<Option<MmapRaw>> = OnceLock::new();
+    let id = std::process::id();
     let page = PAGE.get_or_init(|| {
         if cfg!(miri) {
             return None;
@@ -100,17 +115,12 @@ pub fn process_id() -> u32 {
         (code == 0).then_some(page)
     });
     // Without such a page (kernels before 4.14) the system call is made each time.
-    let Some(page) = page else { return std::process::id() };
-    // SAFETY: the page is mapped for the life of the process, aligned, and only ever used as this one atomic.
-    let known = unsafe { &*page.as_ptr().cast::<AtomicU32>() };
-    match known.load(Ordering::Relaxed) {
-        0 => {
-            let id = std::process::id();
-            known.store(id, Ordering::Relaxed);
-            id
-        }
-        id => id,
+    if let Some(page) = page {
+        // SAFETY: as in `process_id`.
+        unsafe { &*page.as_ptr().cast::<AtomicU32>() }.store(id, Ordering::Relaxed);
+        PROCESS_ID_PAGE.store(page.as_mut_ptr().cast(), Ordering::Release);
     }
+    id
 }
 
 /// Asks a copy-on-write file system (btrfs) to overwrite this file in place: it is to be done while the file is empty, and

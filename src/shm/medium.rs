@@ -54,7 +54,9 @@ pub enum LockFailure {
 pub enum Medium {
     #[cfg(not(loom))]
     Mapped(Map),
-    Heap(Heap),
+    /// In a box, so that a handle itself holds nothing that other threads write, and the compiler may keep its fields in
+    /// registers.
+    Heap(Box<Heap>),
 }
 
 impl Medium {

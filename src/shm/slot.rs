@@ -17,7 +17,7 @@
 //! - `stage` stores number 0 with release, after the head was moved away; a reader that finds the wrong number has an
 //!   acquire fence before it loads the head again: so it finds another head, unless something is damaged.
 
-use super::words::{Ordering, Words, fence};
+use super::words::{FixedWords, Ordering, Words, fence};
 use crate::error::{Error, Result};
 use crate::format::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, CellHeader, Head};
 use crate::format::geometry::{Geometry, widen};
@@ -25,13 +25,13 @@ use crate::format::geometry::{Geometry, widen};
 const NUMBER: usize = 0;
 
 /// The head of a slot, which must be below the capacity.
-#[inline]
+#[inline(always)]
 pub fn head(words: Words<'_>, geometry: &Geometry, slot: u32) -> Head {
     Head::from_word(words.load(geometry.heads() + widen(slot), Ordering::Acquire))
 }
 
 /// Publishes a head: whoever sees it sees the cell that it names.
-#[inline]
+#[inline(always)]
 pub fn publish(words: Words<'_>, geometry: &Geometry, slot: u32, head: Head) {
     words.store(geometry.heads() + widen(slot), head.word(), Ordering::Release);
 }
@@ -39,15 +39,15 @@ pub fn publish(words: Words<'_>, geometry: &Geometry, slot: u32, head: Head) {
 /// Copies the live record of a slot, as it was published at one moment during the call. `None` if there was none.
 ///
 /// Takes no lock, and never waits for a writer: when it goes again, another transaction was published.
-#[inline]
+#[inline(always)]
 pub fn read(words: Words<'_>, geometry: &Geometry, slot: u32, payload: &mut [u64]) -> Result<Option<CellHeader>> {
     let mut head_seen = head(words, geometry, slot);
     loop {
         if !head_seen.is_live() {
             return Ok(None);
         }
-        let cell = words.part(cell_range(geometry, slot, head_seen.cell(), payload.len()));
-        if let Some(header) = copy(cell, head_seen.number(), payload) {
+        let (cell, source) = cell_at(words, geometry, slot, head_seen.cell(), payload.len());
+        if let Some(header) = copy(cell, source, head_seen.number(), payload) {
             return Ok(Some(header));
         }
         fence(Ordering::Acquire);
@@ -60,13 +60,13 @@ pub fn read(words: Words<'_>, geometry: &Geometry, slot: u32, payload: &mut [u64
 }
 
 /// Copies a cell if it has this number before and after.
-#[inline]
-fn copy(cell: Words<'_>, number: u64, payload: &mut [u64]) -> Option<CellHeader> {
-    if cell.load(NUMBER, Ordering::Relaxed) != number {
+#[inline(always)]
+fn copy(cell: Header<'_>, source: Words<'_>, number: u64, payload: &mut [u64]) -> Option<CellHeader> {
+    let [first, second, third] = cell.to_array(0);
+    if first != number {
         return None;
     }
-    let [_, second, third] = cell.to_array::<CELL_HEADER_WORDS>(0);
-    cell.part(CELL_HEADER_WORDS..cell.len()).copy_to(payload);
+    source.copy_to(payload);
     fence(Ordering::Acquire);
     (cell.load(NUMBER, Ordering::Relaxed) == number).then(|| CellHeader::from_words([number, second, third]))
 }
@@ -81,60 +81,71 @@ fn torn(slot: u32, head: Head) -> Error {
 }
 
 /// The header of a cell, for whoever holds the write mutex or is alone.
-#[inline]
+#[inline(always)]
 pub fn cell_header(words: Words<'_>, geometry: &Geometry, slot: u32, cell: u32) -> CellHeader {
-    CellHeader::from_words(words.to_array(geometry.cell(slot, cell)))
+    let header: Header<'_> = words.fixed(geometry.cell(slot, cell));
+    CellHeader::from_words(header.to_array(0))
 }
 
 /// Copies a cell, for whoever holds the write mutex or is alone.
 pub fn read_cell(words: Words<'_>, geometry: &Geometry, slot: u32, cell: u32, payload: &mut [u64]) -> CellHeader {
-    let range = cell_range(geometry, slot, cell, payload.len());
-    words.part(range.start + CELL_HEADER_WORDS..range.end).copy_to(payload);
-    cell_header(words, geometry, slot, cell)
+    let (header, source) = cell_at(words, geometry, slot, cell, payload.len());
+    source.copy_to(payload);
+    CellHeader::from_words(header.to_array(0))
+}
+
+/// Whether the record in a cell has the same key as a record, of which only the key's bytes are looked at.
+#[inline(always)]
+pub fn has_key_of(words: Words<'_>, geometry: &Geometry, slot: u32, cell: u32, record: &[u64]) -> bool {
+    let payload = geometry.cell(slot, cell) + CELL_HEADER_WORDS;
+    geometry.is_same_key(record, |index| words.load(payload + index, Ordering::Relaxed))
 }
 
 /// The numbers of the four cells of a slot.
-#[inline]
+#[inline(always)]
 pub fn cell_numbers(words: Words<'_>, geometry: &Geometry, slot: u32) -> [u64; 4] {
-    [0, 1, 2, 3].map(|cell| words.load(geometry.cell(slot, cell) + NUMBER, Ordering::Relaxed))
+    // Not by `map`, which is not always inlined.
+    let number = |cell| words.load(geometry.cell(slot, cell) + NUMBER, Ordering::Relaxed);
+    [number(0), number(1), number(2), number(3)]
 }
 
 /// Which cell is visible at a transaction number: the one with the highest number that is not above it.
-#[inline]
+#[inline(always)]
 pub fn visible_cell(numbers: [u64; 4], at_number: u64) -> Option<u32> {
     let mut visible = None;
     let mut highest = 0;
-    for (cell, number) in (0..CELLS_PER_SLOT).zip(numbers) {
+    let mut cell = 0;
+    for number in numbers {
         if number > highest && number <= at_number {
             visible = Some(cell);
             highest = number;
         }
+        cell += 1;
     }
     visible
 }
 
 /// A cell that may be written: not the current one, nor one visible at a number that has to be kept. With two such
 /// numbers there is always one. `head` must be the slot's.
-#[inline]
-pub fn free_cell(numbers: [u64; 4], head: Head, kept_numbers: [u64; 2]) -> u32 {
+#[inline(always)]
+pub fn free_cell(numbers: [u64; 4], head: Head, [first, second]: [u64; 2]) -> u32 {
+    let bit = |cell: Option<u32>| cell.map_or(0, |cell| 1 << (cell & 3));
     let current = head.exists().then(|| head.cell());
-    let [first, second] = kept_numbers.map(|number| visible_cell(numbers, number));
-    let is_free = |cell: &u32| ![current, first, second].contains(&Some(*cell));
-    // Three cells are kept at most, and there are four.
-    (0..CELLS_PER_SLOT).find(is_free).unwrap_or(0)
+    let kept: u32 = bit(current) | bit(visible_cell(numbers, first)) | bit(visible_cell(numbers, second));
+    // Three bits are set at most, of the lowest four.
+    (!kept).trailing_zeros() % CELLS_PER_SLOT
 }
 
 /// Writes a cell that no head names.
-#[inline]
+#[inline(always)]
 pub fn stage(words: Words<'_>, geometry: &Geometry, slot: u32, cell: u32, header: CellHeader, payload: &[u64]) {
-    let range = cell_range(geometry, slot, cell, payload.len());
-    let cell = words.part(range);
+    let (cell, target) = cell_at(words, geometry, slot, cell, payload.len());
     let [number, second, third] = header.to_words();
     cell.store(NUMBER, 0, Ordering::Release);
     fence(Ordering::Release);
     cell.store(NUMBER + 1, second, Ordering::Relaxed);
     cell.store(NUMBER + 2, third, Ordering::Relaxed);
-    cell.part(CELL_HEADER_WORDS..cell.len()).copy_from(payload);
+    target.copy_from(payload);
     cell.store(NUMBER, number, Ordering::Release);
 }
 
@@ -143,10 +154,20 @@ pub fn wipe(words: Words<'_>, geometry: &Geometry, slot: u32, cell: u32) {
     words.store(geometry.cell(slot, cell) + NUMBER, 0, Ordering::Release);
 }
 
-#[inline]
-fn cell_range(geometry: &Geometry, slot: u32, cell: u32, payload_words: usize) -> std::ops::Range<usize> {
+type Header<'a> = FixedWords<'a, CELL_HEADER_WORDS>;
+
+/// The header and the payload of a cell.
+#[inline(always)]
+fn cell_at<'a>(
+    words: Words<'a>,
+    geometry: &Geometry,
+    slot: u32,
+    cell: u32,
+    payload_words: usize,
+) -> (Header<'a>, Words<'a>) {
     let start = geometry.cell(slot, cell);
-    start..start + CELL_HEADER_WORDS + payload_words
+    let payload = start + CELL_HEADER_WORDS;
+    (words.fixed(start), words.part(payload..payload + payload_words))
 }
 
 #[cfg(test)]

@@ -32,20 +32,20 @@ impl<'a> Words<'a> {
     ///
     /// If the range is not inside. Ranges come from a [`Geometry`](crate::format::geometry::Geometry), which has checked
     /// them, and slots and cells are checked before they are used; so this would be an error in this crate.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "a range outside is an error in this crate, and must not go on")]
     pub fn part(self, range: Range<usize>) -> Self {
         Words(&self.0[range])
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "an index outside is an error in this crate, and must not go on")]
     fn word(self, index: usize) -> &'a AtomicU64 {
         &self.0[index]
     }
 
     /// Reads a word. Panics if the index is not inside, as [`part`](Self::part).
-    #[inline]
+    #[inline(always)]
     pub fn load(self, index: usize, ordering: Ordering) -> u64 {
         let word = self.word(index);
         #[cfg(test)]
@@ -56,7 +56,7 @@ impl<'a> Words<'a> {
     }
 
     /// Writes a word. Panics if the index is not inside, as [`part`](Self::part).
-    #[inline]
+    #[inline(always)]
     pub fn store(self, index: usize, value: u64, ordering: Ordering) {
         let word = self.word(index);
         #[cfg(test)]
@@ -69,7 +69,7 @@ impl<'a> Words<'a> {
     }
 
     /// Makes the page of a word dirty without changing anything, also if another process changes the word just now.
-    #[inline]
+    #[inline(always)]
     pub fn touch(self, index: usize) {
         let word = self.word(index);
         #[cfg(test)]
@@ -80,7 +80,7 @@ impl<'a> Words<'a> {
     }
 
     /// Copies words out, each by a relaxed load: what is shared is never seen through a plain reference.
-    #[inline]
+    #[inline(always)]
     pub fn copy_to(self, target: &mut [u64]) {
         debug_assert_eq!(self.len(), target.len());
         for (target, word) in target.iter_mut().zip(self.0) {
@@ -89,7 +89,7 @@ impl<'a> Words<'a> {
     }
 
     /// Copies words in, each by a relaxed store.
-    #[inline]
+    #[inline(always)]
     pub fn copy_from(self, source: &[u64]) {
         debug_assert_eq!(self.len(), source.len());
         #[cfg(not(test))]
@@ -102,11 +102,51 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Copies a fixed number of words out.
-    #[inline]
-    pub fn to_array<const N: usize>(self, start: usize) -> [u64; N] {
-        let mut array = [0; N];
-        self.part(start..start + N).copy_to(&mut array);
+    /// A fixed number of words, whose constant indices need no check. Panics if they are not inside, as
+    /// [`part`](Self::part).
+    #[inline(always)]
+    pub fn fixed<const N: usize>(self, start: usize) -> FixedWords<'a, N> {
+        match self.0.get(start..).and_then(<[AtomicU64]>::first_chunk) {
+            Some(words) => FixedWords(words),
+            None => out_of_range(),
+        }
+    }
+}
+
+#[cold]
+#[expect(clippy::panic, reason = "an index outside is an error in this crate, and must not go on")]
+fn out_of_range() -> ! {
+    panic!("a place outside the table, which its geometry makes impossible")
+}
+
+/// A fixed number of shared words.
+#[derive(Clone, Copy)]
+pub struct FixedWords<'a, const N: usize>(&'a [AtomicU64; N]);
+
+impl<const N: usize> FixedWords<'_, N> {
+    /// Reads a word.
+    #[inline(always)]
+    pub fn load(self, index: usize, ordering: Ordering) -> u64 {
+        Words(self.0).load(index, ordering)
+    }
+
+    /// Writes a word.
+    #[inline(always)]
+    pub fn store(self, index: usize, value: u64, ordering: Ordering) {
+        Words(self.0).store(index, value, ordering);
+    }
+
+    /// Copies some of the words out, each by a relaxed load.
+    #[inline(always)]
+    pub fn to_array<const M: usize>(self, start: usize) -> [u64; M] {
+        let mut array = [0; M];
+        let mut index = 0;
+        while index < M {
+            if let Some(target) = array.get_mut(index) {
+                *target = self.load(start + index, Ordering::Relaxed);
+            }
+            index += 1;
+        }
         array
     }
 }

@@ -100,7 +100,7 @@ impl Store {
     /// Pins the newest state, so that writers keep its cells.
     fn pin_newest(&self) -> Result<State> {
         let _guard = WriteGuard::lock(self)?;
-        let state = self.newest_state()?;
+        let state = self.shared().newest_state()?;
         self.control().store(PIN, state.number, Ordering::Release);
         Ok(state)
     }
@@ -151,8 +151,8 @@ impl Store {
 
     /// A commit record, if it verifies.
     pub(super) fn commit_record(&self, record: usize) -> Option<CommitRecord> {
-        let words = self.words().to_array::<COMMIT_RECORD_WORDS>(self.geometry.commit_record(record));
-        CommitRecord::from_words(words, self.digest_seed)
+        let words = self.words().fixed::<COMMIT_RECORD_WORDS>(self.geometry.commit_record(record));
+        CommitRecord::from_words(words.to_array(0), self.digest_seed)
     }
 
     pub(super) fn put_commit_record(&self, record: usize, content: CommitRecord) {

@@ -6,9 +6,11 @@
 //! | `read` | `get`, `find`, snapshots: no lock, no system call |
 //! | `guard` | taking the write mutex, what is checked then, and who may let it go |
 //! | `txn` | staging, the choice of a cell, preparing |
+//! | `single` | transactions of one record |
 //! | `publish` | publishing, and repairing what a dead owner left |
 //! | `commit` | making everything durable with one flush |
 //! | `recover` | which state a first opener believes, and how the file gets there |
+//! | `shared` | a table's words, for the length of one operation |
 //! | `open`, `create`, `attach` | files, their locks, and who may share one |
 
 pub mod attach;
@@ -21,6 +23,7 @@ pub mod open;
 pub mod publish;
 pub mod read;
 pub mod recover;
+pub mod shared;
 pub mod single;
 pub mod status;
 pub mod txn;
@@ -29,10 +32,11 @@ use crate::error::{Error, Result};
 use crate::format::control::{CONDEMNED, FAILED, SUPERSEDED};
 use crate::format::geometry::Geometry;
 use crate::format::header::Header;
-use crate::shm::index::{Index, KeyHash};
+use crate::shm::index::KeyHash;
 use crate::shm::medium::Medium;
 use crate::shm::words::{Ordering, Words};
 use attach::Attachment;
+use shared::Control;
 use std::path::Path;
 use std::time::Duration;
 
@@ -89,7 +93,7 @@ pub struct Store {
 pub struct Encoded<'a> {
     payload: &'a [u64],
     payload_crc: u32,
-    key_hash: Option<KeyHash>,
+    key_hash: KeyHash,
 }
 
 impl Store {
@@ -126,49 +130,30 @@ impl Store {
         &self.recovery
     }
 
-    #[inline]
+    #[inline(always)]
     fn words(&self) -> Words<'_> {
         self.medium.words()
     }
 
-    /// The control region.
-    #[inline]
-    fn control(&self) -> Words<'_> {
-        let start = self.geometry.control();
-        self.words().part(start..start + crate::format::control::CONTROL_WORDS)
-    }
-
-    #[inline]
-    fn index(&self) -> Index<'_> {
-        Index::new(self.words(), self.control(), &self.geometry)
+    #[inline(always)]
+    fn control(&self) -> Control<'_> {
+        self.medium.words().fixed(self.geometry.control())
     }
 
     /// Computes what a write needs to know of a record, so that it is not done under the lock.
-    #[inline]
+    #[inline(always)]
     pub fn encoded<'a>(&self, payload: &'a [u64]) -> Encoded<'a> {
         let bytes: &[u8] = bytemuck::cast_slice(payload);
-        Encoded {
-            payload,
-            payload_crc: crate::format::checksum::crc32(bytes),
-            key_hash: self.key_of(payload).map(|key| self.hash(key)),
-        }
+        Encoded { payload, payload_crc: crate::format::checksum::crc32(bytes), key_hash: self.hash_of_key(payload) }
     }
 
-    #[inline]
-    fn hash(&self, key: &[u8]) -> KeyHash {
-        KeyHash::new(key, self.header.hash_seed)
-    }
-
-    /// The bytes of a record's key.
-    #[inline]
-    fn key_of<'a>(&self, payload: &'a [u64]) -> Option<&'a [u8]> {
-        let key = self.geometry.key()?;
-        let bytes: &[u8] = bytemuck::cast_slice(payload);
-        bytes.get(key.offset_bytes..key.offset_bytes + key.key_bytes)
+    #[inline(always)]
+    fn hash_of_key(&self, record: &[u64]) -> KeyHash {
+        KeyHash::of_record(record, &self.geometry, self.header.hash_seed)
     }
 
     /// Whether this handle can still be used. Every operation begins with this.
-    #[inline]
+    #[inline(always)]
     fn check_usable(&self) -> Result<()> {
         let control = self.control();
         if control.load(SUPERSEDED, Ordering::Relaxed) | control.load(CONDEMNED, Ordering::Relaxed) != 0 {

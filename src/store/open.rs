@@ -103,7 +103,13 @@ impl Entry {
         let mut words = vec![0_u64; self.header.geometry.word_count()];
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         self.attachment.file().read_exact_at(bytes, 0).map_err(Error::io("read", self.path()))?;
-        Ok(Store::new(Medium::Heap(Heap::new(words)), self.header, settings.clone(), Access::PrivateCopy, None))
+        Ok(Store::new(
+            Medium::Heap(Box::new(Heap::new(words))),
+            self.header,
+            settings.clone(),
+            Access::PrivateCopy,
+            None,
+        ))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, RecordId};
 use crate::format::checksum::crc32;
 use crate::format::control::{LAST, NEWEST, PREPARED};
+use crate::shm::index::KeyHash;
 use crate::shm::slot;
 use crate::shm::words::{Ordering, fence};
 
@@ -24,6 +25,7 @@ pub struct Meta {
 }
 
 impl Meta {
+    #[inline(always)]
     pub(super) fn new(slot: u32, header: CellHeader) -> Self {
         Meta { id: RecordId::new(slot, header.generation), version: header.number, update_count: header.update_count }
     }
@@ -31,7 +33,7 @@ impl Meta {
 
 impl Store {
     /// Copies the record with an id into `payload`, which has the table's record length. `None` if it was deleted.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, id: RecordId, payload: &mut [u64]) -> Result<Option<Meta>> {
         self.check_usable()?;
         if id.slot() >= self.geometry.capacity() {
@@ -41,16 +43,18 @@ impl Store {
     }
 
     /// Copies the record with a key into `payload`. `None` if there was none at some moment of the call.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, key: &[u8], payload: &mut [u64]) -> Result<Option<Meta>> {
         self.check_usable()?;
-        let index = self.index();
-        let hash = self.hash(key);
+        let Some(position) = self.geometry.key() else { return Ok(None) };
+        let index = self.shared().index();
+        let hash = KeyHash::new(key, self.header.hash_seed);
         let mut epoch = index.epoch();
         loop {
             for slot in index.candidates(epoch, hash) {
                 if let Some(meta) = self.read_candidate(slot, payload)? {
-                    if self.key_of(payload) == Some(key) {
+                    let bytes: &[u8] = bytemuck::cast_slice(payload);
+                    if bytes.get(position.offset_bytes..position.offset_bytes + key.len()) == Some(key) {
                         return Ok(Some(meta));
                     }
                 }
@@ -62,16 +66,16 @@ impl Store {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_candidate(&self, slot: u32, payload: &mut [u64]) -> Result<Option<Meta>> {
         if slot >= self.geometry.capacity() {
-            return Err(Error::damaged(format!("the index names slot {slot} of {}", self.geometry.capacity())));
+            return Err(self.stray_entry(slot));
         }
         self.read_slot(slot, payload)
     }
 
     /// Copies the live record of a slot, which must be below the capacity.
-    #[inline]
+    #[inline(always)]
     pub fn read_slot(&self, slot: u32, payload: &mut [u64]) -> Result<Option<Meta>> {
         let Some(header) = slot::read(self.words(), &self.geometry, slot, payload)? else {
             return Ok(None);
@@ -80,6 +84,11 @@ impl Store {
             return Err(rotten(slot, header));
         }
         Ok(Some(Meta::new(slot, header)))
+    }
+
+    #[cold]
+    pub(super) fn stray_entry(&self, slot: u32) -> Error {
+        Error::damaged(format!("the index names slot {slot} of {}", self.geometry.capacity()))
     }
 
     /// How many records there are.

@@ -197,9 +197,9 @@ impl Store {
         let control = self.control();
         let records = [0, 1].map(|record| self.commit_record(record).map(|found| (record, found)));
         let prepared = control.load(PREPARED, Ordering::Relaxed);
-        let intent = self.state(INTENT).filter(|state| state.number == prepared);
+        let intent = self.shared().state(INTENT).filter(|state| state.number == prepared);
         let mut candidates: Vec<State> = records.iter().flatten().map(|(_, record)| record.state).collect();
-        candidates.extend(self.state(NEWEST));
+        candidates.extend(self.shared().state(NEWEST));
         candidates.extend(intent);
         candidates.sort_by_key(|state| std::cmp::Reverse(state.number));
         let highest = candidates.first().map_or(0, |state| state.number);
@@ -343,18 +343,20 @@ impl Store {
         // Oldest first: those that were never used, then by when they became free.
         free_slots.sort_unstable();
         for (position, (_, slot)) in (0..).zip(&free_slots) {
-            self.put_free_ring_entry(position, *slot);
+            self.shared().put_free_ring_entry(position, *slot);
         }
         let free_count = word(free_slots.len());
         if self.geometry.key().is_some() {
             let heads =
                 (0..self.geometry.capacity()).map(|slot| (slot, slot::head(self.words(), &self.geometry, slot)));
             let live = heads.filter(|(_, head)| head.is_live());
-            let keys = live.filter_map(|(slot, head)| Some((self.hash_of_live_cell(slot, head.cell())?, slot)));
-            self.index().rebuild_from(keys);
+            let keys =
+                live.filter_map(|(slot, head)| Some((self.shared().hash_of_live_cell(slot, head.cell())?, slot)));
+            self.shared().index().rebuild_from(keys);
         }
-        self.put_state(NEWEST, state);
-        self.put_state(INTENT, state);
+        let sealed = state.to_words(self.digest_seed);
+        self.shared().put_state(NEWEST, sealed);
+        self.shared().put_state(INTENT, sealed);
         for (index, content) in [
             (INTENT_COUNT, 0),
             (USED, state.number),

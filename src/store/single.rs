@@ -51,8 +51,9 @@ impl Store {
     /// Touches the slot that the next insert will probably get; that it may be another by then does no harm.
     #[inline]
     fn touch_next_free_slot(&self) {
-        let taken = self.control().load(FREE_TAKEN, Ordering::Relaxed);
-        if let Ok(slot) = self.free_ring_entry(taken) {
+        let shared = self.shared();
+        let taken = shared.control.load(FREE_TAKEN, Ordering::Relaxed);
+        if let Ok(slot) = shared.free_ring_entry(taken) {
             self.touch_slot(slot);
         }
     }

@@ -107,9 +107,9 @@ impl Store {
     fn writer_state(&self) -> WriterState {
         let control = self.control();
         let prepared = control.load(PREPARED, Ordering::Acquire);
-        let intent_count = self.intent_count().unwrap_or(0);
+        let intent_count = self.shared().intent_count().unwrap_or(0);
         if prepared != control.load(LAST, Ordering::Acquire) {
-            if self.is_partly_published(prepared, intent_count) {
+            if self.shared().is_partly_published(prepared, intent_count) {
                 WriterState::Publishing
             } else {
                 WriterState::Prepared

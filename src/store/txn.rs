@@ -14,12 +14,14 @@
 //!    transaction can only come back to its own slot, so readers never miss it.
 
 use super::guard::WriteGuard;
+use super::publish::Steps;
 use super::read::Meta;
+use super::shared::Shared;
 use super::{Encoded, Store};
 use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Intent, NUMBER_LIMIT, RecordId};
 use crate::format::checksum::digest_of_cell;
-use crate::format::commit_record::State;
+use crate::format::commit_record::{STATE_WORDS, State};
 use crate::format::control::{
     DURABLE, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INTENT, INTENT_COUNT,
     PIN, PREPARED, USED,
@@ -34,25 +36,28 @@ use std::collections::HashMap;
 const SHORT_LIST: usize = 8;
 
 /// A transaction in progress. Dropped before it is published, it never happened.
+///
+/// It is kept small and is not moved: the usual one is of one record, and takes a few dozen nanoseconds.
 pub struct Transaction<'a> {
     store: &'a Store,
+    shared: Shared<'a>,
     guard: WriteGuard<'a>,
-    /// The number, once something was staged.
-    number: Option<u64>,
+    /// The number; 0 before anything is staged.
+    number: u64,
     intent_count: usize,
     /// How many slots were taken from the free ring.
     taken_count: u64,
-    /// Slots that this transaction made free; some may be in use again.
-    freed: Vec<u32>,
-    /// Whether a slot may have another key now than before.
-    reuses_slots: bool,
-    overlay: Overlay,
+    /// What only a transaction of several steps needs.
+    several: Option<Box<Several>>,
 }
 
-/// What a transaction of several steps knows of its own intent list, brought up to date when it is asked.
 #[derive(Default)]
-struct Overlay {
-    /// How much of the list is in here.
+struct Several {
+    /// Before this position of the intent list there is no slot that the transaction made free.
+    freed_search_start: usize,
+    /// Whether a slot may have another key now than before.
+    reuses_slots: bool,
+    /// How much of the intent list is in the two maps.
     seen_count: usize,
     positions: HashMap<u32, usize>,
     /// The slots with live staged records by the hash of their key; each is verified.
@@ -77,18 +82,17 @@ struct Seen {
 
 impl Store {
     /// Takes the write mutex and begins a transaction.
-    #[inline]
+    #[inline(always)]
     pub fn begin(&self) -> Result<Transaction<'_>> {
         let guard = WriteGuard::lock(self)?;
         Ok(Transaction {
             store: self,
+            shared: self.shared(),
             guard,
-            number: None,
+            number: 0,
             intent_count: 0,
             taken_count: 0,
-            freed: Vec::new(),
-            reuses_slots: false,
-            overlay: Overlay::default(),
+            several: None,
         })
     }
 }
@@ -99,14 +103,15 @@ impl<'a> Transaction<'a> {
     }
 
     /// Inserts a record; its key must not be there.
+    #[inline(always)]
     pub fn insert(&mut self, record: Encoded<'_>) -> Result<Meta> {
-        let slot = match self.locate(record)? {
+        let slot = match self.locate(record.payload, record.key_hash)? {
             Located::Live(slot) => return Err(Error::DuplicateKey { slot }),
             Located::Deleted(slot) if self.seen(slot)?.header.is_live => return Err(Error::SlotTaken { slot }),
             Located::Deleted(slot) => slot,
             Located::Absent => self.take_free_slot()?,
         };
-        let floor = self.store.control().load(GENERATION_FLOOR, Ordering::Relaxed);
+        let floor = self.shared.control.load(GENERATION_FLOOR, Ordering::Relaxed);
         let generation = self.seen(slot)?.header.generation.max(floor).saturating_add(1);
         if generation >= GENERATION_LIMIT {
             return Err(self.full());
@@ -115,26 +120,29 @@ impl<'a> Transaction<'a> {
     }
 
     /// Writes another content of the record with an id, if it is the version that is expected.
+    #[inline(always)]
     pub fn update(&mut self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Result<Meta> {
         let seen = self.expect(id, expected_version)?;
-        let key_is_same = self.store.key_of(record.payload).is_none_or(|key| self.has_key(seen, key));
-        if !key_is_same {
+        if !self.has_key(seen, record.payload) {
             return Err(Error::KeyChanged);
         }
         self.stage(seen.slot, Some(record), seen.header.generation, seen.header.update_count.saturating_add(1))
     }
 
     /// Deletes the record with an id, if it is the version that is expected.
+    #[inline(always)]
     pub fn delete(&mut self, id: RecordId, expected_version: Option<u64>) -> Result<Meta> {
         let seen = self.expect(id, expected_version)?;
         let meta = self.stage(seen.slot, None, seen.header.generation, seen.header.update_count)?;
-        self.freed.push(seen.slot);
+        if let Some(several) = &mut self.several {
+            several.freed_search_start = 0;
+        }
         Ok(meta)
     }
 
     /// Inserts a record, or writes it over the one that has its key.
     pub fn upsert(&mut self, record: Encoded<'_>) -> Result<Meta> {
-        match self.locate(record)? {
+        match self.locate(record.payload, record.key_hash)? {
             Located::Live(slot) => {
                 let CellHeader { generation, update_count, .. } = self.seen(slot)?.header;
                 self.stage(slot, Some(record), generation, update_count.saturating_add(1))
@@ -145,15 +153,15 @@ impl<'a> Transaction<'a> {
 
     /// Copies the record with an id, as this transaction sees it.
     pub fn get(&mut self, id: RecordId, payload: &mut [u64]) -> Result<Option<Meta>> {
-        if id.slot() >= self.store.geometry.capacity() {
+        if id.slot() >= self.shared.geometry.capacity() {
             return Ok(None);
         }
         Ok(self.read_slot(id.slot(), payload)?.filter(|meta| meta.id == id))
     }
 
     /// Copies the record with a key, as this transaction sees it.
-    pub fn find(&mut self, key: &[u8], payload: &mut [u64]) -> Result<Option<Meta>> {
-        match self.locate_key(key, self.store.hash(key))? {
+    pub fn find(&mut self, key: &[u64], payload: &mut [u64]) -> Result<Option<Meta>> {
+        match self.locate(key, self.store.hash_of_key(key))? {
             Located::Live(slot) => self.read_slot(slot, payload),
             Located::Deleted(_) | Located::Absent => Ok(None),
         }
@@ -165,7 +173,7 @@ impl<'a> Transaction<'a> {
         if !seen.header.is_live {
             return Ok(None);
         }
-        slot::read_cell(self.store.words(), &self.store.geometry, slot, seen.cell, payload);
+        slot::read_cell(self.shared.words, self.shared.geometry, slot, seen.cell, payload);
         if !seen.header.verifies(crate::format::checksum::crc32(bytemuck::cast_slice(payload))) {
             return Err(Error::damaged(format!("the record in slot {slot} does not have its checksum")));
         }
@@ -173,9 +181,10 @@ impl<'a> Transaction<'a> {
     }
 
     /// The live record with this id and version.
+    #[inline(always)]
     fn expect(&mut self, id: RecordId, expected_version: Option<u64>) -> Result<Seen> {
         let not_found = || Error::NotFound { id: id.into() };
-        if id.slot() >= self.store.geometry.capacity() {
+        if id.slot() >= self.shared.geometry.capacity() {
             return Err(not_found());
         }
         let seen = self.seen(id.slot())?;
@@ -192,9 +201,10 @@ impl<'a> Transaction<'a> {
 
     /// The cell of a slot that this transaction sees: its own, or the current one. A slot that was never written has a
     /// header of zeros.
+    #[inline(always)]
     fn seen(&mut self, slot: u32) -> Result<Seen> {
-        let Store { geometry, .. } = self.store;
-        let words = self.store.words();
+        let Shared { geometry, .. } = self.shared;
+        let words = self.shared.words;
         if let Some((_, intent)) = self.intent_of(slot)? {
             let header = slot::cell_header(words, geometry, slot, intent.cell);
             return Ok(Seen { slot, cell: intent.cell, header });
@@ -210,37 +220,34 @@ impl<'a> Transaction<'a> {
         Ok(Seen { slot, cell: head.cell(), header })
     }
 
-    fn has_key(&self, seen: Seen, key: &[u8]) -> bool {
-        self.store.cell_has_key(seen.slot, seen.cell, key)
+    #[inline(always)]
+    fn has_key(&self, seen: Seen, record: &[u64]) -> bool {
+        slot::has_key_of(self.shared.words, self.shared.geometry, seen.slot, seen.cell, record)
     }
 
     // -- looking for keys --------------------------------------------------------------------------
 
-    fn locate(&mut self, record: Encoded<'_>) -> Result<Located> {
-        match (record.key_hash, self.store.key_of(record.payload)) {
-            (Some(hash), Some(key)) => self.locate_key(key, hash),
-            _ => Ok(Located::Absent),
+    /// Looks for a key, given as a record of which nothing else is looked at.
+    fn locate(&mut self, key: &[u64], hash: KeyHash) -> Result<Located> {
+        if self.shared.geometry.key().is_none() {
+            return Ok(Located::Absent);
         }
-    }
-
-    fn locate_key(&mut self, key: &[u8], hash: KeyHash) -> Result<Located> {
         if self.intent_count > 0 {
-            self.update_overlay()?;
-            for slot in self.overlay.keys.get(&hash).cloned().unwrap_or_default() {
+            let staged = self.up_to_date()?.keys.get(&hash).cloned().unwrap_or_default();
+            for slot in staged {
                 let seen = self.seen(slot)?;
                 if seen.header.is_live && self.has_key(seen, key) {
                     return Ok(Located::Live(slot));
                 }
             }
         }
-        let store = self.store;
-        let index = store.index();
+        let index = self.shared.index();
         for slot in index.candidates(index.epoch(), hash) {
-            if slot >= store.geometry.capacity() {
-                return Err(Error::damaged(format!("the index names slot {slot} of {}", store.geometry.capacity())));
+            if slot >= self.shared.geometry.capacity() {
+                return Err(self.store.stray_entry(slot));
             }
-            let head = slot::head(store.words(), &store.geometry, slot);
-            if head.is_live() && store.cell_has_key(slot, head.cell(), key) {
+            let head = slot::head(self.shared.words, self.shared.geometry, slot);
+            if head.is_live() && slot::has_key_of(self.shared.words, self.shared.geometry, slot, head.cell(), key) {
                 let is_touched = self.intent_of(slot)?.is_some();
                 let seen = self.seen(slot)?;
                 let is_live = !is_touched || seen.header.is_live && self.has_key(seen, key);
@@ -251,53 +258,59 @@ impl<'a> Transaction<'a> {
     }
 
     /// The entry of the intent list for a slot, and its position.
+    #[inline(always)]
     fn intent_of(&mut self, slot: u32) -> Result<Option<(usize, Intent)>> {
         if self.intent_count <= SHORT_LIST {
             for position in 0..self.intent_count {
-                let intent = self.store.intent(position)?;
+                let intent = self.shared.intent(position)?;
                 if intent.slot == slot {
                     return Ok(Some((position, intent)));
                 }
             }
             return Ok(None);
         }
-        self.update_overlay()?;
-        match self.overlay.positions.get(&slot) {
-            Some(position) => Ok(Some((*position, self.store.intent(*position)?))),
+        match self.up_to_date()?.positions.get(&slot).copied() {
+            Some(position) => Ok(Some((position, self.shared.intent(position)?))),
             None => Ok(None),
         }
     }
 
-    fn update_overlay(&mut self) -> Result<()> {
-        for position in self.overlay.seen_count..self.intent_count {
-            let intent = self.store.intent(position)?;
-            self.overlay.positions.insert(intent.slot, position);
-            self.overlay.seen_count = position + 1;
-            if let Some(hash) = self.store.hash_of_live_cell(intent.slot, intent.cell) {
-                self.overlay.keys.entry(hash).or_default().push(intent.slot);
+    /// The maps of a transaction of several steps, with everything that is on the intent list.
+    fn up_to_date(&mut self) -> Result<&mut Several> {
+        let shared = self.shared;
+        let several = self.several.get_or_insert_default();
+        for position in several.seen_count..self.intent_count {
+            let intent = shared.intent(position)?;
+            several.positions.insert(intent.slot, position);
+            several.seen_count = position + 1;
+            if let Some(hash) = shared.hash_of_live_cell(intent.slot, intent.cell) {
+                several.keys.entry(hash).or_default().push(intent.slot);
             }
         }
-        Ok(())
+        Ok(several)
     }
 
     // -- staging -----------------------------------------------------------------------------------
 
     /// The slot that has been free for longest; when the ring is empty, one that this transaction made free.
+    #[inline(always)]
     fn take_free_slot(&mut self) -> Result<u32> {
-        let store = self.store;
-        let control = store.control();
+        let control = self.shared.control;
         let taken = control.load(FREE_TAKEN, Ordering::Relaxed).wrapping_add(self.taken_count);
         if taken != control.load(FREE_RETURNED, Ordering::Relaxed) {
-            let slot = store.free_ring_entry(taken)?;
-            if slot::head(store.words(), &store.geometry, slot).is_live() || self.intent_of(slot)?.is_some() {
+            let slot = self.shared.free_ring_entry(taken)?;
+            if slot::head(self.shared.words, self.shared.geometry, slot).is_live() || self.intent_of(slot)?.is_some() {
                 return Err(Error::damaged(format!("slot {slot} is in the free ring and is not free")));
             }
             self.taken_count += 1;
             return Ok(slot);
         }
-        while let Some(slot) = self.freed.pop() {
+        for position in self.several.get_or_insert_default().freed_search_start..self.intent_count {
+            let slot = self.shared.intent(position)?.slot;
             if !self.seen(slot)?.header.is_live {
-                self.reuses_slots = true;
+                let several = self.several.get_or_insert_default();
+                several.freed_search_start = position + 1;
+                several.reuses_slots = true;
                 return Ok(slot);
             }
         }
@@ -306,9 +319,9 @@ impl<'a> Transaction<'a> {
 
     #[cold]
     fn full(&self) -> Error {
-        let control = self.store.control();
-        let live_count = self.store.newest_state().map_or(0, |state| state.live_count);
-        let capacity = u64::from(self.store.geometry.capacity());
+        let control = self.shared.control;
+        let live_count = self.shared.newest_state().map_or(0, |state| state.live_count);
+        let capacity = u64::from(self.shared.geometry.capacity());
         let free_count =
             control.load(FREE_RETURNED, Ordering::Relaxed).wrapping_sub(control.load(FREE_TAKEN, Ordering::Relaxed));
         let retired_count = capacity.saturating_sub(live_count).saturating_sub(free_count);
@@ -316,11 +329,11 @@ impl<'a> Transaction<'a> {
     }
 
     /// Writes the next content of a slot, `None` for a tombstone, into a cell that nobody needs.
+    #[inline(always)]
     fn stage(&mut self, slot: u32, record: Option<Encoded<'_>>, generation: u64, update_count: u32) -> Result<Meta> {
         if !self.guard.is_mine() {
             return Err(Error::Forked);
         }
-        let store = self.store;
         let number = self.number()?;
         let cell = match self.intent_of(slot)? {
             Some((_, intent)) => intent.cell,
@@ -328,33 +341,35 @@ impl<'a> Transaction<'a> {
         };
         let (payload, payload_crc) = record.map_or((&[][..], 0), |record| (record.payload, record.payload_crc));
         let header = CellHeader::new(number, generation, record.is_some(), update_count, payload_crc);
-        slot::stage(store.words(), &store.geometry, slot, cell, header, payload);
-        if let (Some(hash), true) = (record.and_then(|record| record.key_hash), self.overlay.seen_count > 0) {
-            // A slot that is in the overlay already may have got another key.
-            self.overlay.keys.entry(hash).or_default().push(slot);
+        slot::stage(self.shared.words, self.shared.geometry, slot, cell, header, payload);
+        if let (Some(several), Some(Encoded { key_hash, .. })) = (&mut self.several, record) {
+            // A slot that is in the maps already may have got another key.
+            several.keys.entry(key_hash).or_default().push(slot);
         }
         Ok(Meta::new(slot, header))
     }
 
     /// The number of this transaction, taken when it is first asked for.
+    #[inline(always)]
     fn number(&mut self) -> Result<u64> {
-        if let Some(number) = self.number {
-            return Ok(number);
+        if self.number != 0 {
+            return Ok(self.number);
         }
-        let control = self.store.control();
+        let control = self.shared.control;
         let number = control.load(USED, Ordering::Relaxed).saturating_add(1);
         if number >= NUMBER_LIMIT {
             return Err(Error::damaged("transaction numbers are used up, which takes longer than there is time"));
         }
         control.store(USED, number, Ordering::Release);
-        self.number = Some(number);
+        self.number = number;
         Ok(number)
     }
 
     /// Chooses a cell of a slot and puts both on the intent list.
+    #[inline(always)]
     fn list(&mut self, slot: u32) -> Result<u32> {
-        let Store { geometry, .. } = self.store;
-        let (words, control) = (self.store.words(), self.store.control());
+        let Shared { geometry, .. } = self.shared;
+        let (words, control) = (self.shared.words, self.shared.control);
         let head = slot::head(words, geometry, slot);
         let pin = control.load(PIN, Ordering::Acquire);
         let durable = control.load(DURABLE, Ordering::Acquire);
@@ -372,7 +387,7 @@ impl<'a> Transaction<'a> {
         if self.intent_count >= widen(geometry.capacity()) {
             return Err(Error::damaged("the intent list is longer than the table"));
         }
-        self.store.put_intent(self.intent_count, intent);
+        self.shared.put_intent(self.intent_count, intent);
         self.intent_count += 1;
         control.store(INTENT_COUNT, word(self.intent_count), Ordering::Release);
         Ok(cell)
@@ -382,84 +397,91 @@ impl<'a> Transaction<'a> {
 
     /// Makes everything that was staged happen at once. Returns the transaction's number: the version of every record
     /// that it wrote. A transaction that staged nothing has the number of the one before it.
-    pub fn publish(mut self) -> Result<u64> {
-        let Some(number) = self.number else {
-            return Ok(self.store.newest_state()?.number);
-        };
+    #[inline(always)]
+    pub fn publish(&mut self) -> Result<u64> {
+        if self.intent_count == 0 {
+            return Ok(self.shared.newest_state()?.number);
+        }
         if !self.guard.is_mine() {
             return Err(Error::Forked);
         }
-        let state = self.prepare(number)?;
+        let (state, steps) = self.prepare(self.number)?;
         // From here on the transaction has happened: whatever comes, it is finished and not undone.
         let intent_count = std::mem::take(&mut self.intent_count);
-        self.store.publish(state, intent_count)?;
-        Ok(number)
+        self.shared.publish(state, intent_count, steps)?;
+        Ok(self.number)
     }
 
     /// Completes the intent list and seals the intent: the commit point.
-    fn prepare(&mut self, number: u64) -> Result<State> {
-        let store = self.store;
-        let control = store.control();
-        let mut state = store.newest_state()?;
+    #[inline(always)]
+    fn prepare(&mut self, number: u64) -> Result<([u64; STATE_WORDS], Steps)> {
+        let shared = self.shared;
+        let control = shared.control;
+        let mut state = shared.newest_state()?;
         state.number = number;
-        let (mut insert_count, mut freed_count) = (0, 0);
+        let reuses_slots = self.several.as_ref().is_some_and(|several| several.reuses_slots);
+        let (mut insert_count, mut remove_count, mut freed_count) = (0, 0, 0);
         for position in 0..self.intent_count {
-            let intent = self.store.intent(position)?;
-            let finished = store.finish_intent(intent, self.reuses_slots, &mut state);
+            let intent = shared.intent(position)?;
+            let finished = finish_intent(shared, intent, reuses_slots, &mut state);
             insert_count += u64::from(finished.inserts_key);
+            remove_count += u64::from(finished.removes_key);
             freed_count += u64::from(finished.frees_slot);
             if finished != intent {
-                store.put_intent(position, finished);
+                shared.put_intent(position, finished);
             }
         }
-        if insert_count > 0 {
-            let index = store.index();
-            if index.needs_rebuild(insert_count, state.live_count) {
-                index.rebuild();
-            }
+        if insert_count > 0 && shared.index().needs_rebuild(insert_count, state.live_count) {
+            shared.index().rebuild();
         }
-        let taken = control.load(FREE_TAKEN, Ordering::Relaxed).wrapping_add(self.taken_count);
-        control.store(FREE_TAKEN_NEXT, taken, Ordering::Relaxed);
-        let returned = control.load(FREE_RETURNED, Ordering::Relaxed).wrapping_add(freed_count);
-        control.store(FREE_RETURNED_NEXT, returned, Ordering::Relaxed);
-        store.put_state(INTENT, state);
+        if self.taken_count + freed_count > 0 {
+            let taken = control.load(FREE_TAKEN, Ordering::Relaxed).wrapping_add(self.taken_count);
+            control.store(FREE_TAKEN_NEXT, taken, Ordering::Relaxed);
+            let returned = control.load(FREE_RETURNED, Ordering::Relaxed).wrapping_add(freed_count);
+            control.store(FREE_RETURNED_NEXT, returned, Ordering::Relaxed);
+        }
+        let sealed = state.to_words(shared.digest_seed);
+        shared.put_state(INTENT, sealed);
         control.store(PREPARED, number, Ordering::Release);
-        Ok(state)
+        let steps = Steps {
+            inserts_keys: insert_count > 0,
+            removes_keys: remove_count > 0,
+            moves_free_slots: self.taken_count + freed_count > 0,
+        };
+        Ok((sealed, steps))
     }
 }
 
-impl Store {
-    /// What publishing will have to do for one slot, and what that changes in the state of the table.
-    fn finish_intent(&self, intent: Intent, may_have_new_key: bool, state: &mut State) -> Intent {
-        let (words, geometry) = (self.words(), &self.geometry);
-        let new = slot::cell_header(words, geometry, intent.slot, intent.cell);
-        state.digest = state.digest.wrapping_add(digest_of_cell(intent.slot, new.number, new.check));
-        let head = slot::head(words, geometry, intent.slot);
-        if head.exists() {
-            let old = slot::cell_header(words, geometry, intent.slot, head.cell());
-            state.digest = state.digest.wrapping_sub(digest_of_cell(intent.slot, old.number, old.check));
-        }
-        state.live_count =
-            state.live_count.wrapping_add(u64::from(new.is_live)).wrapping_sub(u64::from(head.is_live()));
-        let hash_in = |cell| self.hash_of_live_cell(intent.slot, cell);
-        // An entry of the index is a hash and a slot: two keys of one hash in one slot share it.
-        let keeps_entry =
-            head.is_live() && new.is_live && (!may_have_new_key || hash_in(head.cell()) == hash_in(intent.cell));
-        let has_key = geometry.key().is_some();
-        Intent {
-            inserts_key: has_key && new.is_live && !keeps_entry,
-            removes_key: has_key && head.is_live() && !keeps_entry,
-            // A slot that has used up its generations is not given out again.
-            frees_slot: !new.is_live && new.generation < GENERATION_LIMIT - 1,
-            ..intent
-        }
+/// What publishing will have to do for one slot, and what that changes in the state of the table.
+#[inline(always)]
+fn finish_intent(shared: Shared<'_>, intent: Intent, may_have_new_key: bool, state: &mut State) -> Intent {
+    let Shared { words, geometry, .. } = shared;
+    let new = slot::cell_header(words, geometry, intent.slot, intent.cell);
+    state.digest = state.digest.wrapping_add(digest_of_cell(intent.slot, new.number, new.check));
+    let head = slot::head(words, geometry, intent.slot);
+    if head.exists() {
+        let old = slot::cell_header(words, geometry, intent.slot, head.cell());
+        state.digest = state.digest.wrapping_sub(digest_of_cell(intent.slot, old.number, old.check));
+    }
+    state.live_count = state.live_count.wrapping_add(u64::from(new.is_live)).wrapping_sub(u64::from(head.is_live()));
+    let hash_in = |cell| shared.hash_of_live_cell(intent.slot, cell);
+    // An entry of the index is a hash and a slot: two keys of one hash in one slot share it.
+    let keeps_entry =
+        head.is_live() && new.is_live && (!may_have_new_key || hash_in(head.cell()) == hash_in(intent.cell));
+    let has_key = geometry.key().is_some();
+    Intent {
+        inserts_key: has_key && new.is_live && !keeps_entry,
+        removes_key: has_key && head.is_live() && !keeps_entry,
+        // A slot that has used up its generations is not given out again.
+        frees_slot: !new.is_live && new.generation < GENERATION_LIMIT - 1,
+        ..intent
     }
 }
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.intent_count > 0 && self.guard.is_mine() {
-            self.store.undo(self.intent_count);
+            self.shared.undo(self.intent_count);
         }
     }
 }

@@ -273,7 +273,7 @@ macro_rules! record_rules {
                 ),+])
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(&self, bytes: &mut [u8]) {
                 // Checked once, so that the compiler need not check at each field.
                 ::core::assert_eq!(bytes.len(), <$name as $crate::Record>::RECORD_BYTES, "the width of a record");
@@ -281,7 +281,7 @@ macro_rules! record_rules {
                 $($crate::macro_support::encode_next(&self.$field, &mut rest);)+
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode(bytes: &[u8]) -> $crate::Result<Self> {
                 let mut rest = $crate::macro_support::exactly(bytes, <$name as $crate::Record>::RECORD_BYTES)?;
                 // The fields of a struct expression are computed in the order in which they are written.
@@ -363,14 +363,14 @@ pub mod macro_support {
         Schema::from_valid_fields(fields.into())
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn encode_next<T: Field>(value: &T, rest: &mut &mut [u8]) {
         let (bytes, others) = std::mem::take(rest).split_at_mut(T::FIELD_BYTES);
         value.encode(bytes);
         *rest = others;
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn exactly(bytes: &[u8], record_bytes: usize) -> Result<&[u8]> {
         if bytes.len() == record_bytes {
             Ok(bytes)
@@ -379,7 +379,7 @@ pub mod macro_support {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn decode_next<T: Field>(rest: &mut &[u8], name: &str) -> Result<T> {
         let (bytes, others) = rest.split_at_checked(T::FIELD_BYTES).unwrap_or((rest, &[]));
         *rest = others;

@@ -353,7 +353,7 @@ impl<T: Record> Table<T> {
         self.store.status()
     }
 
-    #[inline]
+    #[inline(always)]
     fn with_encoded(
         &self,
         record: &T,
@@ -397,27 +397,29 @@ impl<T: Keyed> Table<T> {
         Ok(self.with_encoded(record, |store, encoded| store.upsert(encoded))?.id)
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_words<Q: Key<T::Key> + ?Sized>(&self, key: &Q, words: &mut T::Words) -> Result<Option<Meta>> {
-        with_key_bytes::<T, Q, _>(key, |key| self.store.find(key, words.as_mut())).unwrap_or(Ok(None))
+        let mut buffer = T::ZEROED;
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(buffer.as_mut());
+        // A record is at least as long as its key.
+        let Some(bytes) = bytes.get_mut(..T::KEY_BYTES) else { return Ok(None) };
+        if !key.encode_key(bytes) {
+            return Ok(None);
+        }
+        self.store.find(bytes, words.as_mut())
     }
 }
 
-/// Calls `body` with a key's bytes; `None` if no record can have this key.
-#[inline]
-pub(super) fn with_key_bytes<T: Keyed, Q: Key<T::Key> + ?Sized, R>(
-    key: &Q,
-    body: impl FnOnce(&[u8]) -> R,
-) -> Option<R> {
-    // A record is at least as long as its key.
-    let mut buffer = T::ZEROED;
-    let bytes: &mut [u8] = bytemuck::cast_slice_mut(buffer.as_mut());
-    let bytes = bytes.get_mut(..T::KEY_BYTES)?;
-    key.encode_key(bytes).then(|| body(bytes))
+/// A record of which only the key is filled in; `None` if no record can have this key.
+pub(super) fn key_words<T: Keyed, Q: Key<T::Key> + ?Sized>(key: &Q) -> Option<T::Words> {
+    let mut words = T::ZEROED;
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(words.as_mut());
+    let bytes = bytes.get_mut(T::KEY_OFFSET_BYTES..T::KEY_OFFSET_BYTES + T::KEY_BYTES)?;
+    key.encode_key(bytes).then_some(words)
 }
 
 /// A record in words, padded with zeros.
-#[inline]
+#[inline(always)]
 pub(super) fn words_of<T: Record>(record: &T) -> T::Words {
     let mut words = T::ZEROED;
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(words.as_mut());
@@ -428,7 +430,7 @@ pub(super) fn words_of<T: Record>(record: &T) -> T::Words {
 }
 
 /// The row that these words are.
-#[inline]
+#[inline(always)]
 pub(super) fn row_of<T: Record>(meta: Option<Meta>, words: &T::Words) -> Result<Option<Row<T>>> {
     let Some(meta) = meta else { return Ok(None) };
     let bytes: &[u8] = bytemuck::cast_slice(words.as_ref());

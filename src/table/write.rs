@@ -2,7 +2,7 @@
 
 use super::record::{Keyed, Record};
 use super::row::Row;
-use super::table::{Table, row_of, with_key_bytes, words_of};
+use super::table::{Table, key_words, row_of, words_of};
 use crate::error::{Error, Result};
 use crate::format::cell::RecordId;
 use crate::format::values::Key;
@@ -23,7 +23,7 @@ impl<'a, T: Record> Write<'a, T> {
         Ok(Write { transaction: table.store.begin()?, _records: PhantomData })
     }
 
-    pub(super) fn publish(self) -> Result<u64> {
+    pub(super) fn publish(&mut self) -> Result<u64> {
         self.transaction.publish()
     }
 
@@ -114,8 +114,9 @@ impl<T: Keyed> Write<'_, T> {
     /// As [`Table::find`].
     pub fn find<Q: Key<T::Key> + ?Sized>(&mut self, key: &Q) -> Result<Option<Row<T>>> {
         let mut words = T::ZEROED;
-        let found = with_key_bytes::<T, Q, _>(key, |key| self.transaction.find(key, words.as_mut()));
-        row_of(found.unwrap_or(Ok(None))?, &words)
+        let Some(key) = key_words::<T, Q>(key) else { return Ok(None) };
+        let meta = self.transaction.find(key.as_ref(), words.as_mut())?;
+        row_of(meta, &words)
     }
 
     /// Inserts a record, or writes it over the one that has its key.

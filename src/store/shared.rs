@@ -1,0 +1,125 @@
+//! A table's words and how they lie, for the length of one operation: so that an operation looks up once where its table
+//! is, and the compiler can keep that in registers.
+
+use super::Store;
+use crate::error::{Error, Result};
+use crate::format::cell::Intent;
+use crate::format::commit_record::{STATE_WORDS, State};
+use crate::format::control::{CONTROL_WORDS, INTENT_COUNT, NEWEST};
+use crate::format::geometry::{Geometry, widen};
+use crate::shm::index::{Index, KeyHash};
+use crate::shm::slot;
+use crate::shm::words::{FixedWords, Ordering, Words};
+
+/// The control region.
+pub type Control<'a> = FixedWords<'a, CONTROL_WORDS>;
+
+/// A table's words and how they lie.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    pub words: Words<'a>,
+    pub control: Control<'a>,
+    pub geometry: &'a Geometry,
+    pub digest_seed: u64,
+    pub hash_seed: u64,
+}
+
+impl Store {
+    #[inline(always)]
+    pub(super) fn shared(&self) -> Shared<'_> {
+        let words = self.medium.words();
+        Shared {
+            words,
+            control: words.fixed(self.geometry.control()),
+            geometry: &self.geometry,
+            digest_seed: self.digest_seed,
+            hash_seed: self.header.hash_seed,
+        }
+    }
+}
+
+impl<'a> Shared<'a> {
+    #[inline(always)]
+    pub fn index(self) -> Index<'a> {
+        Index::new(self.words, self.control, self.geometry)
+    }
+
+    /// One entry of the intent list.
+    #[inline(always)]
+    pub fn intent(self, position: usize) -> Result<Intent> {
+        let word = self.words.load(self.geometry.intents() + position, Ordering::Relaxed);
+        Intent::from_word(word, self.geometry.capacity())
+    }
+
+    #[inline(always)]
+    pub fn put_intent(self, position: usize, intent: Intent) {
+        self.words.store(self.geometry.intents() + position, intent.to_word(), Ordering::Release);
+    }
+
+    /// How many entries the intent list has.
+    pub fn intent_count(self) -> Result<usize> {
+        let count = self.control.load(INTENT_COUNT, Ordering::Relaxed);
+        usize::try_from(count).ok().filter(|count| *count <= widen(self.geometry.capacity())).ok_or_else(|| {
+            Error::damaged(format!("the intent list has {count} entries in a table of {}", self.geometry.capacity()))
+        })
+    }
+
+    /// A sealed state, if it verifies.
+    #[inline(always)]
+    pub fn state(self, at: usize) -> Option<State> {
+        State::from_words(self.control.to_array::<STATE_WORDS>(at), self.digest_seed)
+    }
+
+    /// The sealed newest state. Under the write mutex it always verifies.
+    #[inline(always)]
+    pub fn newest_state(self) -> Result<State> {
+        self.state(NEWEST).ok_or_else(|| Error::damaged("the newest state does not verify"))
+    }
+
+    #[inline(always)]
+    pub fn put_state(self, at: usize, [number, live_count, digest, seal]: [u64; STATE_WORDS]) {
+        self.control.store(at, number, Ordering::Relaxed);
+        self.control.store(at + 1, live_count, Ordering::Relaxed);
+        self.control.store(at + 2, digest, Ordering::Relaxed);
+        self.control.store(at + 3, seal, Ordering::Relaxed);
+    }
+
+    fn free_ring_index(self, count: u64) -> usize {
+        let position = count % u64::from(self.geometry.capacity());
+        self.geometry.free_ring() + usize::try_from(position).unwrap_or(0)
+    }
+
+    /// The slot at a position of the free ring, counted from the beginning of time.
+    pub fn free_ring_entry(self, count: u64) -> Result<u32> {
+        let word = self.words.load(self.free_ring_index(count), Ordering::Relaxed);
+        u32::try_from(word)
+            .ok()
+            .filter(|slot| *slot < self.geometry.capacity())
+            .ok_or_else(|| Error::damaged(format!("the free ring names slot {word} of {}", self.geometry.capacity())))
+    }
+
+    pub fn put_free_ring_entry(self, count: u64, slot: u32) {
+        self.words.store(self.free_ring_index(count), u64::from(slot), Ordering::Relaxed);
+    }
+
+    /// The hash of the key in a cell; `None` without a key, or if the cell is a tombstone.
+    pub fn hash_of_live_cell(self, slot: u32, cell: u32) -> Option<KeyHash> {
+        self.geometry.key()?;
+        let header = slot::cell_header(self.words, self.geometry, slot, cell);
+        if !header.is_live {
+            return None;
+        }
+        // On the stack, unless records are long.
+        let mut short = [0; 32];
+        let mut long = Vec::new();
+        let payload = match short.get_mut(..self.geometry.record_words()) {
+            Some(payload) => payload,
+            None => {
+                long.resize(self.geometry.record_words(), 0);
+                &mut long
+            }
+        };
+        slot::read_cell(self.words, self.geometry, slot, cell, payload);
+        Some(KeyHash::of_record(payload, self.geometry, self.hash_seed))
+    }
+}
