@@ -188,4 +188,6 @@ impl Store {
 }
 
 #[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
 mod tests;
