@@ -9,6 +9,8 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("locule runs on Linux only: it needs robust process-shared mutexes and open-file-description locks");
 
+#[cfg(test)]
+mod documentation_tests;
 mod error;
 mod format;
 mod shm;
