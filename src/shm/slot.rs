@@ -48,7 +48,8 @@ pub fn read(words: Words<'_>, geometry: &Geometry, slot: u32, payload: &mut [u64
         }
         let (cell, source) = cell_at(words, geometry, slot, head_seen.cell(), payload.len());
         if let Some(header) = copy(cell, source, head_seen.number(), payload) {
-            return Ok(Some(header));
+            // The check of a tombstone does not cover the payload behind it, so that must never be taken for a record's.
+            return if header.is_live { Ok(Some(header)) } else { Err(torn(slot, head_seen)) };
         }
         fence(Ordering::Acquire);
         let head_now = head(words, geometry, slot);
@@ -74,7 +75,7 @@ fn copy(cell: Header<'_>, source: Words<'_>, number: u64, payload: &mut [u64]) -
 #[cold]
 fn torn(slot: u32, head: Head) -> Error {
     Error::damaged(format!(
-        "the head of slot {slot} names transaction {} in cell {}, which does not have that number",
+        "the head of slot {slot} names transaction {} in cell {}, which holds no record of that number",
         head.number(),
         head.cell()
     ))

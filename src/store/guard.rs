@@ -6,28 +6,25 @@ use crate::format::control::{INTENT_COUNT, LAST, PREPARED, REPAIRED_HOLDING_COUN
 use crate::shm::medium::{Acquired, Lock, LockFailure};
 use crate::shm::process_id;
 use crate::shm::words::Ordering;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 thread_local! {
-    /// The innermost table, by its UUID, whose closure this thread is inside of, and how many closures there are. (Were
-    /// it an outer one, the error-checking mutex would notice.)
-    static INSIDE: Cell<[u8; 16]> = const { Cell::new([0; 16]) };
-    static INSIDE_COUNT: Cell<u32> = const { Cell::new(0) };
+    /// The tables, by their UUIDs, whose closures this thread is inside of.
+    static INSIDE: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Runs a caller's closure, in which calls that take a lock of the same table are refused.
 pub fn inside_closure<R>(store: &Store, body: impl FnOnce() -> R) -> R {
-    struct Leave([u8; 16]);
+    struct Leave;
     impl Drop for Leave {
         fn drop(&mut self) {
-            INSIDE.set(self.0);
-            INSIDE_COUNT.set(INSIDE_COUNT.get().saturating_sub(1));
+            INSIDE.with_borrow_mut(Vec::pop);
         }
     }
-    let _leave = Leave(INSIDE.replace(store.header.uuid));
-    INSIDE_COUNT.set(INSIDE_COUNT.get() + 1);
+    INSIDE.with_borrow_mut(|tables| tables.push(store.header.uuid));
+    let _leave = Leave;
     body()
 }
 
@@ -136,7 +133,7 @@ impl Store {
         if self.access != Access::ReadWrite {
             return Err(Error::ReadOnly { operation });
         }
-        if INSIDE_COUNT.get() != 0 && INSIDE.get() == self.header.uuid {
+        if INSIDE.with_borrow(|tables| tables.contains(&self.header.uuid)) {
             return Err(Error::Nested);
         }
         Ok(())

@@ -1,0 +1,259 @@
+//! Every way in which making or opening a table fails, and what is left of the file then: the file, as it was.
+
+mod common;
+
+use common::{Child, Visits, assert_consistent, keys, options, scratch, visit};
+use locule::{Error, Found};
+use nix::sys::stat::Mode;
+use std::fs;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::Path;
+
+#[test]
+fn child_process() {
+    common::play(&[("lack permission", lack_permission)]);
+}
+
+/// Everything that opens a file which should be a table already.
+fn open_in_every_way(path: &Path) -> Vec<(&'static str, Error)> {
+    vec![
+        ("open", options().open(path).map(drop).unwrap_err()),
+        ("open_read_only", options().open_read_only(path).map(drop).unwrap_err()),
+        ("open_or_create", options().open_or_create(path).map(drop).unwrap_err()),
+        ("replace", options().replace(path).map(drop).unwrap_err()),
+        ("destroy", locule::destroy(path).unwrap_err()),
+    ]
+}
+
+#[track_caller]
+fn assert_foreign(path: &Path) {
+    for (name, error) in open_in_every_way(path) {
+        assert!(matches!(&error, Error::Foreign { path: named, .. } if named == path), "{name}: {error:?}");
+    }
+}
+
+#[test]
+fn what_exists_is_not_created_and_what_does_not_exist_is_not_opened() {
+    let (directory, path) = scratch();
+    for outcome in [options().open(&path).map(drop), options().open_read_only(&path).map(drop), locule::destroy(&path)]
+    {
+        assert!(matches!(&outcome, Err(Error::DoesNotExist { path: named }) if *named == path), "{outcome:?}");
+    }
+    let table = options().create(&path).unwrap();
+    assert_eq!(table.recovery().found, Found::New);
+    table.insert(&visit(1, 0)).unwrap();
+    let outcome = options().create(&path).map(drop);
+    assert!(matches!(&outcome, Err(Error::AlreadyExists { path: named }) if *named == path), "{outcome:?}");
+    assert_eq!(keys(&options().open_or_create(&path).unwrap()), [1]);
+
+    let nowhere = directory.path().join("no such directory/visits.loc");
+    assert!(matches!(options().open(&nowhere).map(drop), Err(Error::DoesNotExist { .. })));
+    assert!(matches!(options().create(&nowhere).map(drop), Err(Error::Io { .. })));
+    assert!(matches!(options().open_or_create(&nowhere).map(drop), Err(Error::Io { .. })));
+    assert!(matches!(options().replace(&nowhere).map(drop), Err(Error::Io { .. })));
+}
+
+#[test]
+fn impossible_options_are_refused_and_leave_nothing_behind() {
+    let (directory, path) = scratch();
+    for capacity in [0, (1 << 24) + 1, u64::MAX] {
+        for outcome in [
+            options().capacity(capacity).create(&path),
+            options().capacity(capacity).open_or_create(&path),
+            options().capacity(capacity).replace(&path),
+        ] {
+            assert!(matches!(outcome.map(drop), Err(Error::InvalidArgument { .. })));
+        }
+    }
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_has_the_mode_that_was_asked_for_and_only_its_own_name() {
+    let (directory, path) = scratch();
+    drop(options().create(&path).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(options().mode(0o700).replace(&path).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_not_a_table_is_refused_and_left_alone() {
+    let (directory, path) = scratch();
+    drop(options().create(&path).unwrap());
+    let table = fs::read(&path).unwrap();
+    let mut other_version = table.clone();
+    other_version[16] = 99;
+    let mut other_byte_order = table;
+    other_byte_order[8..16].reverse();
+    for (name, bytes) in [
+        ("empty", vec![]),
+        ("short", b"locule".to_vec()),
+        ("text", b"A text that is longer than a page.\n".repeat(1000)),
+        ("zeros", vec![0; 1 << 20]),
+        ("magic", [&b"locule\n\0"[..], &[0; 10_000]].concat()),
+        ("version", other_version),
+        ("byte order", other_byte_order),
+    ] {
+        let path = directory.path().join(name);
+        fs::write(&path, &bytes).unwrap();
+        assert_foreign(&path);
+        assert!(fs::read(&path).unwrap() == bytes, "{name} was changed");
+    }
+    let message = options().open(directory.path().join("version")).map(drop).unwrap_err().to_string();
+    assert!(message.contains("expected format version 1, found 99"), "{message}");
+
+    let fifo = directory.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    assert_foreign(&fifo);
+
+    // These cannot even be opened for writing, or as what the link points to.
+    let link = directory.path().join("link");
+    symlink(&path, &link).unwrap();
+    let dangling = directory.path().join("dangling");
+    symlink(directory.path().join("nothing"), &dangling).unwrap();
+    let sub_directory = directory.path().join("directory");
+    fs::create_dir(&sub_directory).unwrap();
+    for path in [&link, &dangling, &sub_directory] {
+        for (name, error) in open_in_every_way(path) {
+            assert!(matches!(error, Error::Io { .. } | Error::Foreign { .. }), "{name} {}: {error:?}", path.display());
+        }
+        let outcome = options().create(path).map(drop);
+        assert!(matches!(outcome, Err(Error::AlreadyExists { .. })), "{outcome:?}");
+        assert!(path.symlink_metadata().is_ok());
+    }
+    assert!(!directory.path().join("nothing").exists());
+    assert_consistent(&options().open(&path).unwrap());
+}
+
+#[test]
+fn a_file_cut_short_at_any_page_is_refused() {
+    let (directory, path) = scratch();
+    let table = options().create(&path).unwrap();
+    table.insert(&visit(1, 0)).unwrap();
+    table.close().unwrap();
+    let copy = directory.path().join("copy");
+    fs::copy(&path, &copy).unwrap();
+    let length_bytes = fs::metadata(&path).unwrap().len();
+    assert_eq!(length_bytes % 4096, 0);
+    let file = fs::OpenOptions::new().write(true).open(&copy).unwrap();
+    for length_bytes in (0..length_bytes).rev().filter(|length| [0, 1, 4095].contains(&(length % 4096))) {
+        file.set_len(length_bytes).unwrap();
+        assert_foreign(&copy);
+        assert_eq!(fs::metadata(&copy).unwrap().len(), length_bytes);
+    }
+}
+
+#[test]
+fn a_header_with_any_byte_changed_is_refused() {
+    let (_directory, path) = scratch();
+    drop(options().create(&path).unwrap());
+    let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut header = vec![0; 4096];
+    file.read_exact_at(&mut header, 0).unwrap();
+    let mut random = fastrand::Rng::with_seed(3);
+    for (offset, byte) in (0..).zip(&header) {
+        file.write_all_at(&[byte ^ random.u8(1..)], offset).unwrap();
+        let outcome = options().open(&path).map(drop);
+        assert!(matches!(outcome, Err(Error::Foreign { .. })), "byte {offset}: {outcome:?}");
+        if offset % 16 == 0 {
+            assert_foreign(&path);
+        }
+        file.write_all_at(&[*byte], offset).unwrap();
+    }
+    assert_consistent(&options().open(&path).unwrap());
+}
+
+#[test]
+fn another_record_type_is_refused_with_both_schemas() {
+    mod other {
+        locule::record! { pub struct Visit { pub key visitor: u64, pub hits: u32 } }
+    }
+    let (_directory, path) = scratch();
+    let table = options().create(&path).unwrap();
+    table.insert(&visit(1, 0)).unwrap();
+    for outcome in [
+        locule::Table::<other::Visit>::open(&path).map(drop),
+        locule::Table::<other::Visit>::options().open_read_only(&path).map(drop),
+        locule::Table::<other::Visit>::options().open_or_create(&path).map(drop),
+    ] {
+        let error = outcome.unwrap_err();
+        let message = error.to_string();
+        let Error::SchemaMismatch { expected, found } = error else { panic!("{message}") };
+        assert_eq!(expected, "key visitor: u64, hits: u32");
+        assert_eq!(found, "key visitor: u64, hits: u64, name: Text<100>");
+        assert!(message.contains(&expected) && message.contains(&found), "{message}");
+    }
+    assert_eq!(keys(&table), [1]);
+}
+
+#[test]
+fn a_read_only_handle_reads_and_refuses_to_write() {
+    let (_directory, path) = scratch();
+    let table = options().create(&path).unwrap();
+    let id = table.insert(&visit(1, 0)).unwrap();
+    let reader = options().open_read_only(&path).unwrap();
+    assert!(!reader.recovery().is_private_copy);
+    for outcome in [
+        reader.insert(&visit(2, 0)).map(drop),
+        reader.upsert(&visit(1, 1)).map(drop),
+        reader.update(id, |visit| visit.hits += 1).map(drop),
+        reader.replace(id, &visit(1, 1)).map(drop),
+        reader.delete(id).map(drop),
+        reader.write(|_| Ok(())),
+        reader.commit().map(drop),
+    ] {
+        assert!(matches!(outcome, Err(Error::ReadOnly { .. })), "{outcome:?}");
+    }
+    assert_consistent(&reader);
+    table.insert(&visit(2, 0)).unwrap();
+    assert_eq!(keys(&reader), [1, 2]);
+    reader.close().unwrap();
+}
+
+// -- permissions -----------------------------------------------------------------------------------
+
+/// Gives up being root, if this process is, and tries what is not allowed.
+fn lack_permission(path: &Path, _: &str) {
+    if nix::unistd::Uid::effective().is_root() {
+        nix::unistd::setgid(nix::unistd::Gid::from_raw(65_534)).unwrap();
+        nix::unistd::setuid(nix::unistd::Uid::from_raw(65_534)).unwrap();
+    }
+    let directory = path.parent().unwrap();
+    let (readable, hidden) = (directory.join("readable.loc"), directory.join("hidden.loc"));
+
+    let reader = options().open_read_only(&readable).unwrap();
+    assert_eq!(keys(&reader), [1]);
+    assert_denied(options().open(&readable));
+    assert_denied(options().open(&hidden));
+    assert_denied(options().open_read_only(&hidden));
+    assert_denied(options().create(directory.join("new.loc")));
+    assert_denied(options().open_or_create(directory.join("new.loc")));
+    assert!(!directory.join("new.loc").exists());
+}
+
+#[track_caller]
+fn assert_denied(outcome: locule::Result<Visits>) {
+    let error = outcome.map(drop).unwrap_err();
+    let is_denied = matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied);
+    assert!(is_denied, "{error:?}");
+}
+
+#[test]
+fn what_the_file_system_does_not_permit_is_an_error_that_says_so() {
+    let (directory, path) = scratch();
+    for name in ["readable.loc", "hidden.loc"] {
+        let table = options().create(directory.path().join(name)).unwrap();
+        table.insert(&visit(1, 0)).unwrap();
+    }
+    let permit = |name, mode| {
+        fs::set_permissions(directory.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    permit("readable.loc", 0o444);
+    permit("hidden.loc", 0o000);
+    permit("", 0o555);
+    Child::spawn("lack permission", &path, "").finish();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 2);
+    permit("", 0o755);
+}
