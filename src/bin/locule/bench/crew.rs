@@ -1,0 +1,219 @@
+//! The worker processes: starts them, watches them, kills and replaces them, and never leaves one behind.
+
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{self, Signal};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+
+use super::ledger::Operation;
+use super::seat::{Counter, Seat};
+use crate::Result;
+
+/// How long a process that was told to stop is given to do so. A process that runs needs microseconds; one that was
+/// preempted is stopped as good as already, since it takes the signal before its next instruction.
+const STOP_WAIT: Duration = Duration::from_micros(200);
+
+/// Makes the command line of the worker of a seat, its random numbers seeded by the second number.
+type CommandLine<'run> = Box<dyn Fn(usize, u64) -> Command + 'run>;
+
+struct Member {
+    seat: Seat,
+    /// `None` once the process has been reaped.
+    worker: Option<Child>,
+}
+
+/// All seats, and the process in each.
+pub struct Crew<'run> {
+    command_line: CommandLine<'run>,
+    members: Vec<Member>,
+    uncertain: Vec<Operation>,
+    start_count: u64,
+}
+
+impl<'run> Crew<'run> {
+    /// Starts a worker in each seat. They wait to be released.
+    ///
+    /// The kernel kills a worker when the *thread* that started it ends, so this is for the main thread.
+    pub fn start(
+        seat_paths: &[PathBuf],
+        key_count: u32,
+        command_line: impl Fn(usize, u64) -> Command + 'run,
+    ) -> Result<Self> {
+        let mut crew =
+            Crew { command_line: Box::new(command_line), members: Vec::new(), uncertain: Vec::new(), start_count: 0 };
+        for (number, path) in seat_paths.iter().enumerate() {
+            let seat = Seat::create(path, key_count as usize)?;
+            let worker = Some(crew.start_worker(number)?);
+            crew.members.push(Member { seat, worker });
+        }
+        Ok(crew)
+    }
+
+    fn start_worker(&mut self, number: usize) -> Result<Child> {
+        self.start_count += 1;
+        let mut command = (self.command_line)(number, self.start_count);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().map_err(|error| format!("cannot start worker {number}: {error}").into())
+    }
+
+    pub fn seats(&self) -> impl Iterator<Item = &Seat> {
+        self.members.iter().map(|member| &member.seat)
+    }
+
+    pub fn size(&self) -> usize {
+        self.members.len()
+    }
+
+    pub fn sum(&self, counter: Counter) -> u64 {
+        self.seats().map(|seat| seat.counters().get(counter)).sum()
+    }
+
+    /// What was in flight in workers that were killed, and may or may not have happened.
+    pub fn uncertain(&self) -> &[Operation] {
+        &self.uncertain
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.seats().all(|seat| seat.counters().get(Counter::Ready) == 1)
+    }
+
+    /// The seat that the process with this number works in.
+    pub fn number_of(&self, pid: u32) -> Option<usize> {
+        self.members.iter().position(|member| member.worker.as_ref().is_some_and(|worker| worker.id() == pid))
+    }
+
+    /// Fails if a worker has ended that nobody killed or told to stop.
+    pub fn watch(&mut self) -> Result<()> {
+        for (number, member) in self.members.iter_mut().enumerate() {
+            let Some(worker) = &mut member.worker else { continue };
+            if let Some(status) = worker.try_wait()? {
+                let ended = Ended::of(number, worker, status);
+                member.worker = None;
+                return Err(ended.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills the worker of a seat, keeps what it had in flight, and starts another in its place.
+    pub fn kill_and_replace(&mut self, number: usize) -> Result<()> {
+        let Some(member) = self.members.get_mut(number) else { return Ok(()) };
+        if let Some(mut worker) = member.worker.take() {
+            worker.kill()?;
+            let status = worker.wait()?;
+            if status.signal() != Some(Signal::SIGKILL as i32) {
+                return Err(Ended::of(number, &mut worker, status).into());
+            }
+        }
+        // Only now is nobody writing to the seat.
+        self.uncertain.extend(member.seat.ledger().settle());
+        let worker = self.start_worker(number)?;
+        if let Some(member) = self.members.get_mut(number) {
+            member.worker = Some(worker);
+        }
+        Ok(())
+    }
+
+    /// Stops the worker of a seat for as long as the returned value lives, and waits until it has stopped.
+    pub fn stop(&self, number: usize) -> Result<Option<Stopped>> {
+        let Some(worker) = self.members.get(number).and_then(|member| member.worker.as_ref()) else { return Ok(None) };
+        let pid = Pid::from_raw(i32::try_from(worker.id())?);
+        signal::kill(pid, Signal::SIGSTOP)?;
+        let stopped = Stopped { pid };
+        let deadline = Instant::now() + STOP_WAIT;
+        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        while waitid(Id::Pid(pid), flags)? == WaitStatus::StillAlive && Instant::now() < deadline {
+            thread::yield_now();
+        }
+        Ok(Some(stopped))
+    }
+
+    /// Waits for all workers, which have been told to end. Those that do not in time are named in the error, and killed.
+    pub fn dismiss(&mut self, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now() + timeout;
+        for (number, member) in self.members.iter_mut().enumerate() {
+            let Some(worker) = &mut member.worker else { continue };
+            let status = loop {
+                if let Some(status) = worker.try_wait()? {
+                    break status;
+                }
+                if Instant::now() >= deadline {
+                    let pid = worker.id();
+                    return Err(format!("worker {number} (process {pid}) did not end within {timeout:?}").into());
+                }
+                thread::sleep(Duration::from_millis(1));
+            };
+            let ended = Ended::of(number, worker, status);
+            member.worker = None;
+            if !status.success() {
+                return Err(ended.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Crew<'_> {
+    fn drop(&mut self) {
+        for worker in self.members.iter_mut().filter_map(|member| member.worker.as_mut()) {
+            // It may have ended already, and there is nothing more to be done about one that cannot be killed.
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
+    }
+}
+
+/// A worker that does not run, until this is dropped.
+pub struct Stopped {
+    pid: Pid,
+}
+
+impl Stopped {
+    /// Kills it where it stands. It is for the crew to reap and replace it.
+    pub fn kill(&self) -> Result<()> {
+        Ok(signal::kill(self.pid, Signal::SIGKILL)?)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // The process is not reaped yet, so its number is still its own. If it is killed already, this does nothing.
+        let _ = signal::kill(self.pid, Signal::SIGCONT);
+    }
+}
+
+/// A worker that was not meant to end yet, or not in this way.
+#[derive(Debug)]
+struct Ended {
+    number: usize,
+    pid: u32,
+    status: ExitStatus,
+    stderr: String,
+}
+
+impl Ended {
+    /// Reads what a reaped worker has written to stderr: the other end of the pipe is closed, so this does not wait.
+    fn of(number: usize, worker: &mut Child, status: ExitStatus) -> Ended {
+        let mut stderr = Vec::new();
+        if let Some(mut pipe) = worker.stderr.take() {
+            // Telling less than everything is better than telling nothing.
+            let _ = pipe.read_to_end(&mut stderr);
+        }
+        Ended { number, pid: worker.id(), status, stderr: String::from_utf8_lossy(&stderr).into_owned() }
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Ended { number, pid, status, stderr } = self;
+        write!(f, "worker {number} (process {pid}) ended by itself, {status}: {}", stderr.trim_end())
+    }
+}
+
+impl std::error::Error for Ended {}

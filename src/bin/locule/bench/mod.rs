@@ -1,0 +1,327 @@
+//! `locule bench`: the main job, measured and checked. Many processes read and write one table as fast as they can,
+//! some of them are killed if that is wished, and in the end the table must show exactly what was acknowledged.
+
+mod chaos;
+mod check;
+mod crew;
+mod item;
+mod latency;
+mod ledger;
+mod progress;
+mod report;
+mod seat;
+pub mod worker;
+mod workplace;
+
+use std::process::Command;
+use std::str::FromStr;
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{env, fmt, process};
+
+use locule::Table;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use quanta::Clock;
+
+use self::chaos::{Chaos, Deaths};
+use self::check::{History, View, compare};
+use self::crew::Crew;
+use self::item::{Item, item};
+use self::latency::{Kind, Merged};
+use self::ledger::Entry;
+use self::progress::Progress;
+use self::report::{Refusals, Report, grouped};
+use self::seat::{Control, Counter, Phase};
+use self::workplace::Workplace;
+use crate::{Result, Verdict, output};
+
+/// How long workers may take to start, and to end once they are told to. Nothing in a good run comes near it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the parent looks whether a worker has ended by itself, when nothing else is to be done.
+const WATCH_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Measures a table under its main job, and checks that nothing was lost.
+///
+/// Makes a table, fills it, and starts many processes that each repeat: read one random record by its key; then update
+/// that record (70 %), insert another (15 %), or delete it (15 %). Every read is checked as it is made. Each worker
+/// keeps a ledger, outside the table, of what it did and of the one write in flight; in the end the table is opened
+/// anew and compared with all ledgers, record by record.
+///
+/// With --kill, half of the victims are chosen at random. The others are aimed at: a process that holds the write lock
+/// is stopped and killed in the state (holding, staging, prepared, publishing) in which the fewest have died so far.
+#[derive(clap::Args)]
+pub struct Options {
+    /// How many processes work at once
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    processes: u32,
+
+    /// For how long they work, in seconds
+    #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = parse_seconds)]
+    seconds: Duration,
+
+    /// How many records there are at the start, and, about, at all times
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    records: u32,
+
+    /// How many records the table has room for
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    capacity: u32,
+
+    /// Commit after each write
+    #[arg(long)]
+    durable: bool,
+
+    /// Kill this many workers during the run, and replace each at once
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    kill: u64,
+
+    /// Where the table is made, and left; nothing may be there [default: in a temporary directory, removed afterwards]
+    #[arg(long, value_name = "PATH")]
+    file: Option<std::path::PathBuf>,
+
+    /// How old the last commit may get before a write makes another, in milliseconds, or "off"
+    #[arg(long, default_value = "1000", value_name = "MS|off")]
+    commit_every: CommitEvery,
+
+    /// What the random choices follow from [default: the time]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+/// The table's option of the same name, as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitEvery(pub Option<Duration>);
+
+impl FromStr for CommitEvery {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            _ if text == "off" => Ok(CommitEvery(None)),
+            Ok(milliseconds) if milliseconds > 0 => Ok(CommitEvery(Some(Duration::from_millis(milliseconds)))),
+            _ => Err("expected a number of milliseconds above 0, or \"off\"".into()),
+        }
+    }
+}
+
+impl fmt::Display for CommitEvery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(interval) => write!(f, "{}", interval.as_millis()),
+            None => f.write_str("off"),
+        }
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=1e6).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "expected a number of seconds from 0.1 to 1000000".into())
+}
+
+/// Runs the bench and prints its report.
+pub fn run(options: &Options) -> Result<Verdict> {
+    if options.records > options.capacity {
+        let Options { records, capacity, .. } = options;
+        return Err(format!("{records} records do not fit a table with room for {capacity}").into());
+    }
+    let interruption = Interruption::block()?;
+    let mut workplace = Workplace::new(options)?;
+    let table = Table::<Item>::options()
+        .capacity(u64::from(options.capacity))
+        .commit_every(options.commit_every.0)
+        .create(workplace.table_path())?;
+    let outcome = measure(options, &workplace, table, &interruption);
+    match &outcome {
+        Ok(report) if report.is_good() => {
+            output::print(&report.text())?;
+            return Ok(Verdict::Good);
+        }
+        Ok(report) => output::print(&report.text())?,
+        Err(_) => {}
+    }
+    // What went wrong may be seen in the file.
+    output::complain(format_args!("locule: the table is kept as {}", workplace.keep().display()));
+    outcome.map(|_| Verdict::Bad)
+}
+
+fn measure(
+    options: &Options,
+    workplace: &Workplace,
+    table: Table<Item>,
+    interruption: &Interruption,
+) -> Result<Report> {
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    // Half of the keys are live: so a random key is as good for an insert as it is for a delete.
+    let key_count = options.records.saturating_mul(2);
+    let control = Control::create(&workplace.control_path(), key_count)?;
+    let mut history = History::new(key_count);
+    fill(&table, &control, &mut history, options.records, seed)?;
+
+    let program = env::current_exe()?;
+    let seat_paths = workplace.seat_paths(options.processes);
+    let command_line = |number: usize, start_number: u64| {
+        let mut command = Command::new(&program);
+        command.arg("bench-worker");
+        command.arg("--table").arg(workplace.table_path()).arg("--control").arg(workplace.control_path());
+        command.arg("--seat").args(seat_paths.get(number));
+        command.args([format!("--key-count={key_count}"), format!("--parent={}", process::id())]);
+        command.args([
+            format!("--seed={}", seed.wrapping_add(start_number)),
+            format!("--commit-every={}", options.commit_every),
+        ]);
+        command.args(options.durable.then_some("--durable"));
+        command
+    };
+    let mut crew = Crew::start(&seat_paths, key_count, command_line)?;
+    let mut chaos = Chaos::plan(options.kill, options.seconds, seed);
+    let elapsed = conduct(options, &mut crew, &mut chaos, &control, &table, interruption)?;
+    // Before the table is opened anew: a recovery starts counting afresh.
+    let deaths = Deaths::counted_by(&table);
+    // The check is made by a process that opens the table when nobody has it open, as after the workers' last day.
+    drop(table);
+
+    history.add_uncertain(crew.uncertain().iter().copied());
+    for seat in crew.seats() {
+        history.add_ledger(seat.ledger());
+    }
+    let table = Table::<Item>::options().commit_every(None).open(workplace.table_path())?;
+    let findings = compare(&history, &View::of(&table, key_count)?);
+    let clock = Clock::new();
+    let merge = |kinds: &[Kind]| {
+        Merged::new(kinds, crew.seats().map(|seat| seat.latencies()), |ticks| clock.delta_as_nanos(0, ticks))
+    };
+    Ok(Report {
+        title: title(options, workplace, seed),
+        elapsed,
+        was_interrupted: elapsed < options.seconds,
+        latencies: Kind::ALL.into_iter().map(|kind| Ok((kind.name(), merge(&[kind])?))).collect::<Result<_>>()?,
+        all: merge(&Kind::ALL)?,
+        iterations: crew.seats().map(|seat| seat.counters().get(Counter::Iteration)).collect(),
+        refusals: Refusals {
+            conflict_count: crew.sum(Counter::Conflict),
+            duplicate_count: crew.sum(Counter::Duplicate),
+            full_count: crew.sum(Counter::Full),
+            absent_count: crew.sum(Counter::Absent),
+        },
+        kills: chaos.counts(),
+        deaths,
+        findings,
+    })
+}
+
+fn fill(table: &Table<Item>, control: &Control, history: &mut History, record_count: u32, seed: u64) -> Result<()> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    for key_index in 0..record_count {
+        let content_seed = random.u64(1..);
+        let (_, version) = table.insert_versioned(&item(key_index, content_seed))?;
+        history.add(key_index, Entry { version, content_seed });
+        control.set_live(key_index);
+    }
+    table.commit()?;
+    Ok(())
+}
+
+/// Releases the workers, lets them work, kills some, and tells them to stop. Returns for how long they worked.
+fn conduct(
+    options: &Options,
+    crew: &mut Crew<'_>,
+    chaos: &mut Chaos,
+    control: &Control,
+    table: &Table<Item>,
+    interruption: &Interruption,
+) -> Result<Duration> {
+    let starting = Instant::now();
+    while !crew.is_ready() && !interruption.came()? {
+        crew.watch()?;
+        if starting.elapsed() > PATIENCE {
+            return Err(format!("the workers did not all start within {PATIENCE:?}").into());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut progress = Progress::new(options.seconds);
+    control.set_phase(Phase::Work);
+    let released = Instant::now();
+    while released.elapsed() < options.seconds && !interruption.came()? {
+        crew.watch()?;
+        chaos.act(released.elapsed(), crew, table)?;
+        progress.show(released.elapsed(), || {
+            let kills = chaos.counts().total();
+            (crew.sum(Counter::Iteration), (options.kill > 0).then_some(kills))
+        });
+        let next_event = chaos.next_due().map_or(options.seconds, |due| due.min(options.seconds));
+        thread::sleep(next_event.saturating_sub(released.elapsed()).min(WATCH_INTERVAL));
+    }
+    if !interruption.came()? {
+        // Those that the run had no time for, if starting processes is slow here.
+        chaos.act(options.seconds, crew, table)?;
+    }
+    control.set_phase(Phase::Stop);
+    let elapsed = released.elapsed();
+    progress.finish();
+    crew.dismiss(PATIENCE)?;
+    Ok(elapsed)
+}
+
+fn title(options: &Options, workplace: &Workplace, seed: u64) -> String {
+    let commits = match options.commit_every {
+        _ if options.durable => "a commit after each write".into(),
+        CommitEvery(Some(interval)) => format!("a commit every {interval:?}"),
+        CommitEvery(None) => "no commits".into(),
+    };
+    format!(
+        "locule bench: {} processes, about {} records of 16 + 112 bytes in {} slots, {commits}, seed {seed}\ntable: {}",
+        grouped(u64::from(options.processes)),
+        grouped(u64::from(options.records)),
+        grouped(u64::from(options.capacity)),
+        workplace.description(),
+    )
+}
+
+/// Ctrl-C and its kin, noticed between two steps instead of ending the program: the run is cut short, checked and
+/// reported, and nothing is left behind.
+struct Interruption {
+    signals: SignalFd,
+    came: std::cell::Cell<bool>,
+}
+
+impl Interruption {
+    /// To be called before any thread is started, since each thread has a mask of its own.
+    fn block() -> Result<Interruption> {
+        let mut mask = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            mask.add(signal);
+        }
+        mask.thread_block()?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        Ok(Interruption { signals, came: false.into() })
+    }
+
+    fn came(&self) -> Result<bool> {
+        if self.signals.read_signal()?.is_some() {
+            self.came.set(true);
+        }
+        Ok(self.came.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_as_written_and_refused_when_senseless() {
+        assert_eq!("off".parse(), Ok(CommitEvery(None)));
+        assert_eq!("250".parse(), Ok(CommitEvery(Some(Duration::from_millis(250)))));
+        for wrong in ["0", "-1", "on", "", "1.5"] {
+            assert!(wrong.parse::<CommitEvery>().is_err(), "{wrong}");
+        }
+        for text in ["off", "1000"] {
+            assert_eq!(text.parse::<CommitEvery>().map(|value| value.to_string()), Ok(text.to_owned()));
+        }
+        assert_eq!(parse_seconds("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["0", "-3", "NaN", "inf", "x"] {
+            assert!(parse_seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

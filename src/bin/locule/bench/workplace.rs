@@ -1,0 +1,98 @@
+//! Where the files of a run are: the table, and beside it the words that the workers share.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::sys::statvfs::statvfs;
+use tempfile::TempDir;
+
+use super::Options;
+use super::seat::Seat;
+use crate::Result;
+
+/// The directories of a run. Those that are temporary are removed when this is dropped.
+pub struct Workplace {
+    table_path: PathBuf,
+    table_directory: Option<TempDir>,
+    ledger_directory: TempDir,
+}
+
+impl Workplace {
+    pub fn new(options: &Options) -> Result<Workplace> {
+        let key_count = options.records as usize * 2;
+        let ledger_bytes = Seat::word_count(key_count) as u64 * 8 * u64::from(options.processes);
+        let ledger_directory = temporary_directory_in(&ledger_parent(ledger_bytes)?)?;
+        let table_directory = match options.file {
+            Some(_) => None,
+            None => Some(temporary_directory_in(&env::temp_dir())?),
+        };
+        let table_path = match (&options.file, &table_directory) {
+            (Some(path), _) => path.clone(),
+            (None, directory) => directory.as_ref().map_or_else(env::temp_dir, |it| it.path().into()).join("bench.loc"),
+        };
+        Ok(Workplace { table_path, table_directory, ledger_directory })
+    }
+
+    pub fn table_path(&self) -> &Path {
+        &self.table_path
+    }
+
+    pub fn control_path(&self) -> PathBuf {
+        self.ledger_directory.path().join("control")
+    }
+
+    pub fn seat_paths(&self, count: u32) -> Vec<PathBuf> {
+        (0..count).map(|number| self.ledger_directory.path().join(format!("seat-{number}"))).collect()
+    }
+
+    /// Leaves the table where it is, and says where that is.
+    pub fn keep(&mut self) -> &Path {
+        if let Some(directory) = &mut self.table_directory {
+            directory.disable_cleanup(true);
+        }
+        &self.table_path
+    }
+
+    /// Where the table is, and what that means for commits.
+    pub fn description(&self) -> String {
+        let path = self.table_path.display();
+        match statfs(&self.table_path) {
+            Ok(found) if found.filesystem_type() == TMPFS_MAGIC => {
+                format!("{path}, in memory (tmpfs): commits make nothing durable here, and cost nothing")
+            }
+            _ => path.to_string(),
+        }
+    }
+}
+
+/// In memory, if there is room: writing ledgers to a disk would slow the table down on the same disk, and workers that
+/// write to a page which is on its way to the disk have to wait. Running out of room under a mapping kills a process, so
+/// a good part must stay free.
+fn ledger_parent(ledger_bytes: u64) -> Result<PathBuf> {
+    let candidates = [PathBuf::from("/dev/shm"), env::temp_dir()];
+    for candidate in &candidates {
+        if statvfs(candidate.as_path()).is_ok_and(|room| available_bytes(&room) / 2 > ledger_bytes) {
+            return Ok(candidate.clone());
+        }
+    }
+    let [first, second] = candidates.map(|path| path.display().to_string());
+    Err(format!(
+        "the ledgers take {} MiB, and neither {first} nor {second} has twice as much to spare: \
+         take fewer processes or records, or set TMPDIR",
+        ledger_bytes >> 20
+    )
+    .into())
+}
+
+fn available_bytes(room: &nix::sys::statvfs::Statvfs) -> u64 {
+    // The types of these fields differ between platforms.
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
+    (room.blocks_available() as u64).saturating_mul(room.fragment_size() as u64)
+}
+
+fn temporary_directory_in(parent: &Path) -> Result<TempDir> {
+    let parent = fs::canonicalize(parent).unwrap_or_else(|_| parent.to_owned());
+    let directory = tempfile::Builder::new().prefix("locule-bench-").tempdir_in(&parent);
+    directory.map_err(|error| format!("cannot make a temporary directory in {}: {error}", parent.display()).into())
+}
