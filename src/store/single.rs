@@ -44,6 +44,8 @@ impl Store {
         let mut transaction = self.begin()?;
         let meta = operation(&mut transaction)?;
         transaction.publish()?;
+        // A commit takes the write mutex itself.
+        drop(transaction);
         self.commit_if_due()?;
         Ok(meta)
     }

@@ -295,6 +295,8 @@ impl<T: Record> Table<T> {
         let mut write = Write::begin(self)?;
         let result = inside_closure(&self.store, || body(&mut write))?;
         write.publish()?;
+        // A commit takes the write lock itself.
+        drop(write);
         self.store.commit_if_due()?;
         Ok(result)
     }
