@@ -160,7 +160,12 @@ fn refusal(path: &Path) -> String {
     message
 }
 
-/// Records with values at every edge, the more of them the more lists are long.
+/// A word of a file, where `format.md` says.
+fn number_at(bytes: &[u8], offset: usize) -> usize {
+    u64::from_ne_bytes(bytes[offset..offset + 8].try_into().unwrap()).try_into().unwrap()
+}
+
+/// Records with values at every edge.
 fn odd_records() -> Vec<Everything> {
     let f32s = [
         0.1,
@@ -177,7 +182,7 @@ fn odd_records() -> Vec<Everything> {
         1e16,
         8_388_608.5,
         1.0 / 3.0,
-        9.5367432e-7,
+        9.536_743e-7,
         1.1754942e-38,
     ];
     let f64s = [
@@ -196,7 +201,7 @@ fn odd_records() -> Vec<Everything> {
         1e300,
         1.0 / 3.0,
         123_456_789.125,
-        2.2250738585072011e-308,
+        2.225_073_858_507_201e-308,
     ];
     let texts = [
         "",
@@ -302,6 +307,32 @@ fn it_sees_nothing_of_a_transaction_in_progress() {
     assert_eq!(read(&path), expected(&table));
 }
 
+/// A writer that died between preparing and publishing: the newest state is the one before, and the intent counts.
+#[test]
+fn it_reads_a_transaction_that_was_prepared_and_not_published() {
+    if !has_python() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (path, died_path) = (directory.path().join("odd.loc"), directory.path().join("died.loc"));
+    let table = odd_table(&path);
+    let before = std::fs::read(&path).unwrap();
+    for row in table.select(|record| record.id == 200).unwrap() {
+        table.delete(row.id).unwrap();
+    }
+    let rows = expected(&table);
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    let control_offset = number_at(&bytes, 64);
+    let [last, newest] = [208..216, 256..288].map(|range| control_offset + range.start..control_offset + range.end);
+    for range in [last, newest] {
+        bytes[range.clone()].copy_from_slice(&before[range]);
+    }
+    std::fs::write(&died_path, bytes).unwrap();
+    assert_eq!(read(&died_path), rows);
+    assert_eq!(expected(&Table::open(&died_path).unwrap()), rows, "the library finishes the transaction");
+}
+
 /// A power cut: the control group is lost, and newer cells than those of the last commit are on the disk.
 #[test]
 fn it_finds_the_last_commit_where_nothing_newer_is_whole() {
@@ -318,7 +349,7 @@ fn it_finds_the_last_commit_where_nothing_newer_is_whole() {
     }
 
     let mut bytes = std::fs::read(&path).unwrap();
-    let control_offset = usize::try_from(u64::from_ne_bytes(bytes[64..72].try_into().unwrap())).unwrap();
+    let control_offset = number_at(&bytes, 64);
     bytes[control_offset..control_offset + 4096].fill(0);
     std::fs::write(&cut_path, bytes).unwrap();
     assert_eq!(read(&cut_path), committed);
@@ -335,7 +366,6 @@ fn it_refuses_what_is_not_a_whole_table_and_says_why() {
     let (path, bad_path) = (directory.path().join("odd.loc"), directory.path().join("bad.loc"));
     odd_table(&path).close().unwrap();
     let good = std::fs::read(&path).unwrap();
-    let number_at = |offset: usize| usize::try_from(u64::from_ne_bytes(good[offset..offset + 8].try_into().unwrap()));
     let refusal_of = |bytes: &[u8]| {
         std::fs::write(&bad_path, bytes).unwrap();
         refusal(&bad_path)
@@ -353,11 +383,11 @@ fn it_refuses_what_is_not_a_whole_table_and_says_why() {
     assert!(refusal_of(&good[..4095]).contains("inside its header"));
     assert!(refusal_of(&good[..good.len() - 4096]).contains("cut short"));
     // The first byte of the payload of every cell of a slot.
-    let slot_0 = number_at(112).unwrap();
-    let cell_bytes = number_at(56).unwrap() & 0xffff_ffff;
+    let first_cell = number_at(&good, 112);
+    let cell_bytes = u32::from_ne_bytes(good[56..60].try_into().unwrap()) as usize;
     let mut bytes = good.clone();
     for cell in 0..4 {
-        bytes[slot_0 + cell * cell_bytes + 24] ^= 4;
+        bytes[first_cell + cell * cell_bytes + 24] ^= 4;
     }
     assert!(refusal_of(&bytes).contains("damaged"));
     assert!(refusal(Path::new(directory.path())).contains("cannot be read"));
