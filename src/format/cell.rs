@@ -48,7 +48,7 @@ impl CellHeader {
         header
     }
 
-    /// Decodes the words; bits that have no meaning yet are ignored, but the check covers them.
+    /// Decodes the words. Bits that have no meaning are ignored; the check does not cover them.
     #[inline]
     pub fn from_words([number, generation_and_live, count_and_check]: [u64; CELL_HEADER_WORDS]) -> Self {
         CellHeader {
