@@ -346,20 +346,18 @@ def read(path):
         for _ in range(COPY_ATTEMPT_COUNT):
             prepared = os.pread(file.fileno(), 8, header.control_offset + 200)
             copy = Copy(whole(file))
-            is_still = os.pread(file.fileno(), 8, header.control_offset + 200) == prepared
+            if os.pread(file.fileno(), 8, header.control_offset + 200) != prepared:
+                continue
             try:
                 number, live = copy.state()
-                problem = None
-            except Unreadable as error:
-                number, live, problem = None, [], error
-            if is_still and (number,) == header.unpack("Q", prepared, 0):
-                return copy, live
-            if previous == prepared and is_still:
-                # Nobody writes: this is what a power cut or a copy has left.
-                if problem:
-                    raise problem
-                return copy, live
-            previous = prepared if is_still else None
+            except Unreadable:
+                if previous == prepared:
+                    raise
+            else:
+                # If nobody writes, and it is another number, this is what a power cut or a copy has left.
+                if header.unpack("Q", prepared, 0) == (number,) or previous == prepared:
+                    return copy, live
+            previous = prepared
     raise Unreadable("it is being written to all the time: stop the writers, or read a copy")
 
 
