@@ -373,6 +373,13 @@ def whole(file):
     return b"".join(parts)
 
 
+def encode(value):
+    """JSON. Exponents are written as most programs do, without a zero before the digit."""
+    if isinstance(value, float):
+        return repr(value).replace("e-0", "e-")
+    return json.dumps(value, ensure_ascii=False)
+
+
 def main(arguments):
     if len(arguments) != 2:
         print("usage: read_from_format.py FILE", file=sys.stderr)
@@ -381,7 +388,7 @@ def main(arguments):
     try:
         copy, live = read(arguments[1])
         for row in copy.rows(live):
-            print(json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+            print("{" + ",".join(f"{encode(name)}:{encode(value)}" for name, value in row.items()) + "}")
     except (Unreadable, OSError) as error:
         print(f"{arguments[1]} cannot be read: {error}", file=sys.stderr)
         return 1
