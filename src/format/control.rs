@@ -52,7 +52,7 @@ pub const DURABLE: usize = 40;
 pub const PIN: usize = 41;
 /// 1 while a flush of the durable group is under way.
 pub const FLUSHING: usize = 42;
-/// When the last commit began, in milliseconds of the monotonic clock.
+/// When the last commit ended, in milliseconds of the monotonic clock.
 pub const LAST_COMMIT_MILLISECONDS: usize = 43;
 /// New records get generations above this one.
 pub const GENERATION_FLOOR: usize = 44;
