@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Child, Visits, assert_consistent, hear, keys, options, say, scratch, visit, wait_until};
+use common::{
+    Child, Visits, assert_consistent, assert_recovers_the_same, hear, keys, options, say, scratch, visit, wait_until,
+};
 use locule::{Error, WriterState};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -92,6 +94,7 @@ fn nothing_is_seen_of_a_transaction_whose_process_was_killed_and_the_next_caller
     table.insert(&visit(10, 0)).unwrap();
     assert_eq!(table.status().repair_counts.staging, 1);
     assert_eq!(table.status().writer, None);
+    assert_recovers_the_same(&table, &path);
     // No slot was lost: what the dead process had taken is free again.
     for id in 11..64 {
         table.insert(&visit(id, 0)).unwrap();

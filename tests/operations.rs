@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{Visit, Visits, assert_consistent, keys, options, scratch, visit};
+use common::{Visit, Visits, assert_consistent, insert_all, keys, options, scratch, visit};
 use locule::{Error, RecordId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn full_table(path: &std::path::Path) -> Visits {
     let table = options().create(path).unwrap();
-    (0..64).for_each(|key| drop(table.insert(&visit(key, 0)).unwrap()));
+    insert_all(&table, 0..64);
     table
 }
 
@@ -142,12 +142,13 @@ fn locking_calls(table: &Visits, id: RecordId) -> Vec<(&'static str, locule::Res
 }
 
 #[track_caller]
-fn assert_all_nested(table: &Visits, id: RecordId) {
+fn assert_all_nested(table: &Visits, id: RecordId) -> locule::Result<()> {
     for (name, outcome) in locking_calls(table, id) {
         assert!(matches!(outcome, Err(Error::Nested)), "{name}: {outcome:?}");
     }
     // Reading takes no lock.
     assert!(table.find(&1).unwrap().is_some() && table.get(id).unwrap().is_some() && table.iter().count() == 1);
+    Ok(())
 }
 
 #[test]
@@ -159,19 +160,19 @@ fn a_locking_call_inside_a_closure_is_an_error_and_another_table_is_fine() {
     let id = table.insert(&visit(1, 0)).unwrap();
     let other_id = other.insert(&visit(1, 0)).unwrap();
     let check = || {
-        assert_all_nested(&table, id);
-        assert_all_nested(&same, id);
+        assert_all_nested(&table, id)?;
+        assert_all_nested(&same, id)?;
         other.update(other_id, |visit| visit.hits += 1).unwrap();
         other.write(|transaction| transaction.upsert(&visit(2, 0))).unwrap();
         other.commit().unwrap();
         // A closure of the other table in between changes nothing, whichever it is.
-        other.write(|_| Ok(assert_all_nested(&table, id))).unwrap();
-        other.update(other_id, |_| assert_all_nested(&table, id)).unwrap();
-        other.snapshot(|_| Ok(assert_all_nested(&table, id))).unwrap();
+        other.write(|_| assert_all_nested(&table, id)).unwrap();
+        other.update(other_id, |_| assert_all_nested(&table, id).unwrap()).unwrap();
+        other.snapshot(|_| assert_all_nested(&table, id))
     };
-    table.write(|_| Ok(check())).unwrap();
-    table.update(id, |_| check()).unwrap();
-    table.snapshot(|_| Ok(check())).unwrap();
+    table.write(|_| check()).unwrap();
+    table.update(id, |_| check().unwrap()).unwrap();
+    table.snapshot(|_| check()).unwrap();
     // And after the closures all is as before.
     table.update(id, |counter| *counter = visit(1, 1)).unwrap();
     table.insert(&visit(9, 0)).unwrap();
@@ -193,9 +194,9 @@ fn two_handles_of_one_table_see_the_same() {
 fn a_panic_or_an_error_in_a_closure_undoes_all_of_it() {
     let (_directory, path) = scratch();
     let table = full_table(&path);
-    let before: Vec<_> = table.iter().map(Result::unwrap).collect();
-    let change_everything = |transaction: &mut locule::Write<'_, Visit>| {
-        for row in &before {
+    let mut before: Vec<_> = table.iter().map(Result::unwrap).collect();
+    let change_everything = |transaction: &mut locule::Write<'_, Visit>, rows: &[locule::Row<Visit>]| {
+        for row in rows {
             match row.visitor % 3 {
                 0 => drop(transaction.replace(row.id, &visit(row.visitor, 9))?),
                 1 => transaction.delete(row.id)?,
@@ -209,13 +210,13 @@ fn a_panic_or_an_error_in_a_closure_undoes_all_of_it() {
     };
     for _ in 0..3 {
         let outcome = table.write(|transaction| {
-            change_everything(transaction)?;
+            change_everything(transaction, &before)?;
             Err::<(), _>(Error::caller("no"))
         });
         assert!(matches!(outcome, Err(Error::Caller { .. })), "{outcome:?}");
         let panicking = AssertUnwindSafe(|| {
             table.write::<()>(|transaction| {
-                change_everything(transaction)?;
+                change_everything(transaction, &before)?;
                 std::panic::resume_unwind(Box::new("a panic"))
             })
         });
@@ -232,9 +233,14 @@ fn a_panic_or_an_error_in_a_closure_undoes_all_of_it() {
         assert_eq!(table.status().writer, None);
         assert_eq!(table.iter().map(Result::unwrap).collect::<Vec<_>>(), before);
         assert_consistent(&table);
+        // Another transaction, so that whatever was left has a lower number than the newest.
+        table.replace(before[1].id, &before[1].record).unwrap();
+        before = table.iter().map(Result::unwrap).collect();
+        common::assert_recovers_the_same(&table, &path);
     }
-    table.write(change_everything).unwrap();
+    table.write(|transaction| change_everything(transaction, &before)).unwrap();
     assert_consistent(&table);
+    common::assert_recovers_the_same(&table, &path);
 }
 
 #[test]
@@ -327,6 +333,23 @@ fn a_key_whose_slot_was_given_away_in_the_same_transaction_cannot_come_back() {
     assert_eq!(keys(&table), (0..64).collect::<Vec<_>>());
     // In the other order there is no room, and the table is as it was.
     assert_consistent(&table);
+}
+
+/// The commit came once while the write still held its lock, and so waited for itself.
+#[test]
+fn a_write_that_finds_a_commit_due_makes_it() {
+    let (_directory, path) = scratch();
+    let table = options().commit_every(Some(std::time::Duration::ZERO)).create(&path).unwrap();
+    let check = |version| assert_eq!((table.status().last, table.status().durable), (version, version));
+    let (id, version) = table.insert_versioned(&visit(1, 0)).unwrap();
+    check(version);
+    check(table.update(id, |counter| counter.hits += 1).unwrap());
+    check(table.replace(id, &visit(1, 1)).unwrap());
+    table.upsert(&visit(1, 2)).unwrap();
+    check(table.get(id).unwrap().unwrap().version);
+    check(table.write(|transaction| transaction.replace(id, &visit(1, 3))).unwrap());
+    check(table.delete(id).unwrap());
+    assert_eq!(table.status().commit_count, 6);
 }
 
 #[test]

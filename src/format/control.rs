@@ -22,6 +22,7 @@ pub const FAILED: usize = 18;
 /// How often the index was rebuilt; the lowest bit says which of the two hash tables is in use.
 pub const INDEX_EPOCH: usize = 19;
 /// Reserved for the change feed's futex.
+#[expect(dead_code, reason = "the change feed is not there yet, and its place is kept")]
 pub const CHANGES: usize = 20;
 
 /// The highest transaction number ever taken.
@@ -66,6 +67,9 @@ pub const INCARNATION: usize = 48;
 pub const INCARNATION_WORDS: usize = 6;
 /// The seal of the incarnation; 0: none.
 pub const INCARNATION_SEAL: usize = 54;
+
+/// How many commits have ended, well or badly; who waits for one sleeps on the low half of this word.
+pub const COMMIT_END_COUNT: usize = 46;
 
 /// Commits made.
 pub const COMMIT_COUNT: usize = 56;

@@ -16,7 +16,7 @@ pub struct Heap {
     locks: [AtomicU64; 2],
     /// Whether flushes fail.
     #[cfg(test)]
-    pub fail_flushes: AtomicU64,
+    pub fail_flushes: std::sync::Arc<AtomicU64>,
 }
 
 impl Heap {
@@ -26,7 +26,7 @@ impl Heap {
             words: words.into_iter().map(AtomicU64::new).collect(),
             locks: [AtomicU64::new(FREE), AtomicU64::new(FREE)],
             #[cfg(test)]
-            fail_flushes: AtomicU64::new(0),
+            fail_flushes: std::sync::Arc::new(AtomicU64::new(0)),
         }
     }
 
@@ -64,11 +64,18 @@ impl Heap {
             if start.elapsed() >= timeout {
                 return Err(LockFailure::Timeout { holder: None });
             }
-            #[cfg(not(loom))]
-            std::thread::yield_now();
-            #[cfg(loom)]
-            loom::thread::yield_now();
+            self.sleep();
         }
+    }
+
+    /// Lets other threads run: there is nothing to sleep on.
+    pub fn sleep(&self) {
+        #[cfg(test)]
+        super::probe::visit(super::probe::Event::Blocked);
+        #[cfg(not(loom))]
+        std::thread::yield_now();
+        #[cfg(loom)]
+        loom::thread::yield_now();
     }
 
     pub fn unlock(&self, lock: Lock) {

@@ -200,6 +200,30 @@ impl<'a> RobustMutex<'a> {
     }
 }
 
+/// Sleeps until somebody calls [`wake_all`] on the word, if its low half still is that of `seen`, for at most `timeout`. May
+/// return early: the caller looks again.
+pub fn sleep_on(word: &AtomicU64, seen: u64, timeout: Duration) {
+    let timeout = libc::timespec {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(i32::try_from(timeout.subsec_nanos()).unwrap_or(0)),
+    };
+    let low_half = crate::format::checksum::low_half(seen);
+    // SAFETY: FUTEX_WAIT reads 32 bits at the address, which is inside the word, aligned, and mapped for the call; the
+    // timeout is normalised, relative, and outlives the call. The kernel writes nothing.
+    unsafe { libc::syscall(libc::SYS_futex, low_half_of(word), libc::FUTEX_WAIT, low_half, &raw const timeout) };
+}
+
+/// Wakes everybody who sleeps on the word, in any process.
+pub fn wake_all(word: &AtomicU64) {
+    // SAFETY: FUTEX_WAKE uses the address only to find the sleepers.
+    unsafe { libc::syscall(libc::SYS_futex, low_half_of(word), libc::FUTEX_WAKE, libc::c_int::MAX) };
+}
+
+fn low_half_of(word: &AtomicU64) -> *mut u32 {
+    let half: *mut u32 = word.as_ptr().cast();
+    if cfg!(target_endian = "little") { half } else { half.wrapping_add(1) }
+}
+
 /// What tells one C library's mutexes from another's: two that share a file must agree in this number.
 pub fn mutex_fingerprint() -> io::Result<u64> {
     let words: [AtomicU64; crate::format::control::MUTEX_WORDS] = Default::default();

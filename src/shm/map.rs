@@ -144,3 +144,37 @@ pub fn avoid_copy_on_write(file: &File) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How much of a mapping of this file is dirty in this process's page table, in KiB.
+    fn dirty_kib(name: &str) -> u64 {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let from = maps.find(name).expect("the file is mapped");
+        let line = maps[from..].lines().find_map(|line| line.strip_prefix("Shared_Dirty:")).unwrap();
+        let private = maps[from..].lines().find_map(|line| line.strip_prefix("Private_Dirty:")).unwrap();
+        [line, private].iter().map(|line| line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()).sum()
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
+    fn a_touched_page_is_dirty_and_unchanged() {
+        // Not on a memory file system, where every page always counts as dirty.
+        let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        std::fs::create_dir_all(&directory).unwrap();
+        let file = tempfile::Builder::new().prefix("touched-page").tempfile_in(directory).unwrap();
+        let name = file.path().to_str().unwrap().to_owned();
+        file.as_file().set_len(8192).unwrap();
+        let map = Map::of_words(file.as_file(), 1024).unwrap();
+        let words = crate::shm::words::Words::new(map.words());
+        words.store(0, 7, Ordering::Relaxed);
+        map.flush(0..1024).unwrap();
+        assert_eq!(dirty_kib(&name), 0);
+        words.touch(0);
+        words.touch(512);
+        assert_eq!(dirty_kib(&name), 8);
+        assert_eq!(words.load(0, Ordering::Relaxed), 7);
+    }
+}

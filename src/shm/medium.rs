@@ -73,7 +73,7 @@ impl Medium {
     #[inline]
     pub fn lock(&self, lock: Lock, timeout: Duration) -> Result<Acquired, LockFailure> {
         #[cfg(test)]
-        probe::visit(probe::Event::Lock { which: lock });
+        probe::visit(probe::Event::Lock);
         let acquired = match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => map.mutex(lock).lock(timeout),
@@ -89,7 +89,7 @@ impl Medium {
     /// Takes a lock if that is possible at once; `None` if somebody holds it.
     pub fn try_lock(&self, lock: Lock) -> Result<Option<Acquired>, LockFailure> {
         #[cfg(test)]
-        probe::visit(probe::Event::Lock { which: lock });
+        probe::visit(probe::Event::Lock);
         let acquired = match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => map.mutex(lock).try_lock()?,
@@ -113,6 +113,33 @@ impl Medium {
             #[cfg(not(loom))]
             Medium::Mapped(map) => map.mutex(lock).unlock(),
             Medium::Heap(heap) => heap.unlock(lock),
+        }
+    }
+
+    /// Sleeps until [`wake_all`](Self::wake_all) is called for a word, if it still is what was seen, for a bounded time. May
+    /// return early.
+    pub fn sleep_on(&self, index: usize, seen: u64, timeout: Duration) {
+        match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => {
+                if let Some(word) = map.words().get(index) {
+                    super::lock::sleep_on(word, seen, timeout);
+                }
+            }
+            Medium::Heap(heap) => heap.sleep(),
+        }
+    }
+
+    /// Wakes everybody who sleeps on a word.
+    pub fn wake_all(&self, index: usize) {
+        match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => {
+                if let Some(word) = map.words().get(index) {
+                    super::lock::wake_all(word);
+                }
+            }
+            Medium::Heap(_) => {}
         }
     }
 
@@ -161,7 +188,7 @@ impl Medium {
             Medium::Heap(heap) => heap.flush(),
         };
         #[cfg(test)]
-        probe::visit(probe::Event::Flushed { words });
+        probe::visit(probe::Event::Flushed { succeeded: result.is_ok() });
         result
     }
 }

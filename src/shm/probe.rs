@@ -5,31 +5,33 @@
 //! kill the thread's "process" with [`die`]: from then on nothing that the thread does reaches shared memory, locks or
 //! the disk, destructors included, just as after SIGKILL.
 
-use super::words::AtomicU64;
+use super::words::{AtomicU64, Ordering};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
 /// What is about to happen.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// A load that orders something: acquire.
+    /// A load that orders something (acquire), or any: see [`see_all_loads`].
     Load,
     /// A store is about to happen.
-    Store { word: &'a AtomicU64, value: u64 },
+    Store,
     /// A store has happened.
     Stored { word: &'a AtomicU64, value: u64 },
     /// A page is made dirty, unchanged.
     Touch { word: &'a AtomicU64 },
-    /// A lock is about to be taken (again, after another try failed).
-    Lock { which: super::medium::Lock },
+    /// A lock is about to be taken.
+    Lock,
+    /// Somebody else has to do something first: a lock is about to be tried again.
+    Blocked,
     /// A lock was taken.
     Locked { which: super::medium::Lock },
     /// A lock is about to be let go.
     Unlock { which: super::medium::Lock },
     /// A flush of these words is about to begin.
     Flush { words: Range<usize> },
-    /// The flush is done on the disk, and its caller is about to be told.
-    Flushed { words: Range<usize> },
+    /// The flush is done on the disk, or has failed, and its caller is about to be told.
+    Flushed { succeeded: bool },
 }
 
 type Hook = Box<dyn FnMut(&Event<'_>)>;
@@ -37,6 +39,19 @@ type Hook = Box<dyn FnMut(&Event<'_>)>;
 thread_local! {
     static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
     static DEAD: Cell<bool> = const { Cell::new(false) };
+    static SEES_ALL_LOADS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets this thread's hook see relaxed loads too. For readers, which do nothing else.
+pub fn see_all_loads() {
+    SEES_ALL_LOADS.set(true);
+}
+
+/// Called by the facade before each load.
+pub fn visit_load(ordering: Ordering) {
+    if ordering != Ordering::Relaxed || SEES_ALL_LOADS.get() {
+        visit(Event::Load);
+    }
 }
 
 /// The payload of the unwinding that stands for SIGKILL.
@@ -65,6 +80,10 @@ pub fn with_hook<R>(hook: impl FnMut(&Event<'_>) + 'static, body: impl FnOnce() 
 pub fn visit(event: Event<'_>) -> bool {
     if DEAD.get() {
         return false;
+    }
+    if std::thread::panicking() {
+        // A test has failed; what its destructors do is of no interest.
+        return true;
     }
     // The hook is taken out while it runs, so that what it does itself is not probed.
     if let Some(mut hook) = HOOK.take() {

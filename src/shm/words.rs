@@ -26,6 +26,12 @@ impl<'a> Words<'a> {
         self.0.len()
     }
 
+    /// All of them, for tests that look at a table from outside.
+    #[cfg(test)]
+    pub fn all(self) -> &'a [AtomicU64] {
+        self.0
+    }
+
     /// A part of the words.
     ///
     /// # Panics
@@ -49,9 +55,7 @@ impl<'a> Words<'a> {
     pub fn load(self, index: usize, ordering: Ordering) -> u64 {
         let word = self.word(index);
         #[cfg(test)]
-        if ordering != Ordering::Relaxed {
-            probe::visit(probe::Event::Load);
-        }
+        probe::visit_load(ordering);
         word.load(ordering)
     }
 
@@ -60,7 +64,7 @@ impl<'a> Words<'a> {
     pub fn store(self, index: usize, value: u64, ordering: Ordering) {
         let word = self.word(index);
         #[cfg(test)]
-        if !probe::visit(probe::Event::Store { word, value }) {
+        if !probe::visit(probe::Event::Store) {
             return;
         }
         word.store(value, ordering);
@@ -76,7 +80,10 @@ impl<'a> Words<'a> {
         if !probe::visit(probe::Event::Touch { word }) {
             return;
         }
-        word.fetch_or(0, Ordering::Relaxed);
+        // Not an `or` with 0: the compiler knows that it changes nothing, and leaves it out. If somebody else changes the word
+        // just now, the page is dirty by that.
+        let value = word.load(Ordering::Relaxed);
+        let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Copies words out, each by a relaxed load: what is shared is never seen through a plain reference.
@@ -84,6 +91,8 @@ impl<'a> Words<'a> {
     pub fn copy_to(self, target: &mut [u64]) {
         debug_assert_eq!(self.len(), target.len());
         for (target, word) in target.iter_mut().zip(self.0) {
+            #[cfg(test)]
+            probe::visit_load(Ordering::Relaxed);
             *target = word.load(Ordering::Relaxed);
         }
     }

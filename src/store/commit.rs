@@ -19,23 +19,45 @@ use super::guard::{CommitGuard, WriteGuard};
 use crate::error::{Error, Result};
 use crate::format::commit_record::{COMMIT_RECORD_WORDS, CommitRecord, State};
 use crate::format::control::{
-    COMMIT_COUNT, DEAD_COMMITTER_COUNT, DURABLE, FAILED, FLUSHING, GENERATION_FLOOR, LAST, LAST_COMMIT_MILLISECONDS,
-    NO_PIN, PIN,
+    COMMIT_COUNT, COMMIT_END_COUNT, DEAD_COMMITTER_COUNT, DURABLE, FAILED, FLUSHING, GENERATION_FLOOR, LAST,
+    LAST_COMMIT_MILLISECONDS, NO_PIN, PIN,
 };
 use crate::format::geometry::{COMMIT_RECORD_COUNT, PAGE_WORDS};
 use crate::shm::medium::Acquired;
 use crate::shm::words::Ordering;
 use std::io;
+use std::time::{Duration, Instant};
+
+/// How long a wait for another's commit is at most before the lock is tried again.
+const SLICE: Duration = Duration::from_millis(20);
 
 impl Store {
     /// Makes everything that was published before the call durable; returns the number of the newest transaction that
-    /// is. If another process is at it, waits and finds most of the work done.
+    /// is. While another process is at it, waits for the end of that, and then mostly finds the work done: one flush
+    /// serves all who wait.
     pub fn commit(&self) -> Result<u64> {
         self.check_may_lock("commit")?;
-        self.check_usable()?;
-        let wanted = self.control().load(LAST, Ordering::Acquire);
-        let (guard, acquired) = CommitGuard::lock(self, self.settings.lock_timeout)?;
-        self.commit_under(&guard, acquired, wanted)
+        let control = self.control();
+        let wanted = control.load(LAST, Ordering::Acquire);
+        let start = Instant::now();
+        loop {
+            self.check_usable()?;
+            let end_count = control.load(COMMIT_END_COUNT, Ordering::Acquire);
+            if let Some((guard, acquired)) = CommitGuard::try_lock(self)? {
+                return self.commit_under(guard, acquired, wanted);
+            }
+            let durable = control.load(DURABLE, Ordering::Acquire);
+            if durable >= wanted && control.load(FAILED, Ordering::Acquire) == 0 {
+                return Ok(durable);
+            }
+            let left = self.settings.lock_timeout.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Err(self.commit_timeout());
+            }
+            // Nobody is woken by the death of a committer: then the lock is tried again after a slice.
+            let index = self.geometry.control() + COMMIT_END_COUNT;
+            self.medium.sleep_on(index, end_count, left.min(SLICE));
+        }
     }
 
     /// Commits if the handle's interval has passed since the last commit by anybody, and nobody is at it.
@@ -54,12 +76,21 @@ impl Store {
     fn commit_now_due(&self) -> Result<()> {
         let wanted = self.control().load(LAST, Ordering::Acquire);
         if let Some((guard, acquired)) = CommitGuard::try_lock(self)? {
-            self.commit_under(&guard, acquired, wanted)?;
+            self.commit_under(guard, acquired, wanted)?;
         }
         Ok(())
     }
 
-    fn commit_under(&self, _guard: &CommitGuard<'_>, acquired: Acquired, wanted: u64) -> Result<u64> {
+    /// Commits, lets the mutex go, and tells those who wait.
+    fn commit_under(&self, guard: CommitGuard<'_>, acquired: Acquired, wanted: u64) -> Result<u64> {
+        let result = self.commit_alone(acquired, wanted);
+        self.count(COMMIT_END_COUNT);
+        drop(guard);
+        self.medium.wake_all(self.geometry.control() + COMMIT_END_COUNT);
+        result
+    }
+
+    fn commit_alone(&self, acquired: Acquired, wanted: u64) -> Result<u64> {
         self.check_usable()?;
         let control = self.control();
         if acquired == Acquired::OwnerDied {

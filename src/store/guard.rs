@@ -8,7 +8,6 @@ use crate::shm::process_id;
 use crate::shm::words::Ordering;
 use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::time::Duration;
 
 thread_local! {
     /// The tables, by their UUIDs, whose closures this thread is inside of.
@@ -99,13 +98,6 @@ pub struct CommitGuard<'a> {
 }
 
 impl<'a> CommitGuard<'a> {
-    /// Takes the mutex, waiting for at most `timeout`.
-    pub fn lock(store: &'a Store, timeout: Duration) -> Result<(Self, Acquired)> {
-        let acquired = store.medium.lock(Lock::Commit, timeout);
-        let acquired = acquired.map_err(|failure| store.lock_failed(Lock::Commit, failure))?;
-        Ok((Self::new(store), acquired))
-    }
-
     /// Takes the mutex if nobody holds it.
     pub fn try_lock(store: &'a Store) -> Result<Option<(Self, Acquired)>> {
         let acquired = store.medium.try_lock(Lock::Commit);
@@ -154,6 +146,12 @@ impl Store {
                 Error::Condemned
             }
         }
+    }
+
+    /// Somebody held the commit mutex for the whole timeout.
+    #[cold]
+    pub(super) fn commit_timeout(&self) -> Error {
+        self.lock_failed(Lock::Commit, LockFailure::Timeout { holder: self.medium.lock_holder(Lock::Commit) })
     }
 
     /// Counts one up; counters of different writers are each under a mutex of their own.

@@ -154,7 +154,7 @@ impl Store {
 
     /// Whether this handle can still be used. Every operation begins with this.
     #[inline(always)]
-    fn check_usable(&self) -> Result<()> {
+    pub fn check_usable(&self) -> Result<()> {
         let control = self.control();
         if control.load(SUPERSEDED, Ordering::Relaxed) | control.load(CONDEMNED, Ordering::Relaxed) != 0 {
             return Err(self.unusable());

@@ -156,7 +156,7 @@ impl Store {
     }
 
     /// Nobody else is attached, and nobody can be: recovers if need be, and makes room for others.
-    fn attach_as_the_first(&mut self, own: &Incarnation) -> Result<()> {
+    pub(super) fn attach_as_the_first(&mut self, own: &Incarnation) -> Result<()> {
         let attached = self.incarnation();
         let is_same_start = attached.is_some_and(|attached| attached.is_same_start(own));
         // The file can have been restored in place, with a mutex that somebody held.
@@ -206,7 +206,7 @@ impl Store {
         Recovery { number, highest_number_seen: number, live_count, ..self.recovery }
     }
 
-    fn incarnation(&self) -> Option<Incarnation> {
+    pub(super) fn incarnation(&self) -> Option<Incarnation> {
         let words = self.control().to_array::<INCARNATION_WORDS>(INCARNATION);
         let seal = self.control().load(INCARNATION_SEAL, Ordering::Acquire);
         (seal == incarnation_seal(words)).then(|| Incarnation::from_words(words))

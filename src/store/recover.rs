@@ -122,14 +122,14 @@ impl fmt::Display for Recovery {
 }
 
 /// A state that the cells bear out.
-struct Choice {
-    state: State,
+pub(super) struct Choice {
+    pub(super) state: State,
     /// Whether no candidate has a higher number.
-    is_newest: bool,
+    pub(super) is_newest: bool,
     /// The commit record that carries it, if one does.
     record: Option<(usize, CommitRecord)>,
     /// The highest number that some sealed word says was acknowledged.
-    acknowledged: u64,
+    pub(super) acknowledged: u64,
     highest_number_seen: u64,
     generation_floor: u64,
 }
@@ -193,7 +193,7 @@ impl Store {
     // -- choosing ----------------------------------------------------------------------------------
 
     /// The candidate with the highest number that the cells bear out.
-    fn choose(&self) -> Result<Choice> {
+    pub(super) fn choose(&self) -> Result<Choice> {
         let control = self.control();
         let records = [0, 1].map(|record| self.commit_record(record).map(|found| (record, found)));
         let prepared = control.load(PREPARED, Ordering::Relaxed);
@@ -216,7 +216,7 @@ impl Store {
             if acknowledged > state.number {
                 return Err(Error::damaged(format!(
                     "the newest state that is whole is transaction {}, and transaction {acknowledged} had been \
-                     committed: part of it is missing; the file was left as it is, see `locule repair`",
+                     committed: part of it is missing; the file was left as it was, see `locule repair`",
                     state.number
                 )));
             }
@@ -230,13 +230,13 @@ impl Store {
             });
         }
         Err(Error::damaged(format!(
-            "none of its {} sealed states fits the cells; the file was left as it is, see `locule repair`",
+            "none of its {} sealed states fits the cells; the file was left as it was, see `locule repair`",
             candidates.len()
         )))
     }
 
     /// Digest and live count of the table as it was at a transaction number.
-    fn digest_at(&self, number: u64) -> (u64, u64) {
+    pub(super) fn digest_at(&self, number: u64) -> (u64, u64) {
         let mut digest = self.digest_seed;
         let mut live_count = 0;
         self.for_visible_cells(number, |slot, _, header| {
@@ -247,7 +247,7 @@ impl Store {
     }
 
     /// Calls `visit` with each slot's visible cell: the one with the highest number up to `number` that verifies.
-    fn for_visible_cells(&self, number: u64, mut visit: impl FnMut(u32, u32, CellHeader)) {
+    pub(super) fn for_visible_cells(&self, number: u64, mut visit: impl FnMut(u32, u32, CellHeader)) {
         let mut payload = vec![0; self.geometry.record_words()];
         for slot in 0..self.geometry.capacity() {
             let mut numbers = slot::cell_numbers(self.words(), &self.geometry, slot);

@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::store::Store;
 use std::marker::PhantomData;
 
-/// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter).
+/// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter). When the table is replaced
+/// or condemned meanwhile, the error that says so is the last item.
 pub struct Rows<'a, T> {
     store: &'a Store,
     next_slot: u32,
@@ -24,6 +25,13 @@ impl<T: Record> Iterator for Rows<'_, T> {
     type Item = Result<Row<T>>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if self.next_slot < self.store.geometry().capacity() {
+            if let Err(error) = self.store.check_usable() {
+                // The error is the last thing that is given out.
+                self.next_slot = self.store.geometry().capacity();
+                return Some(Err(error));
+            }
+        }
         let mut words = T::ZEROED;
         while self.next_slot < self.store.geometry().capacity() {
             let slot = self.next_slot;

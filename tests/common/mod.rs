@@ -70,6 +70,13 @@ pub fn scratch() -> (tempfile::TempDir, PathBuf) {
     (directory, path)
 }
 
+/// Inserts a visit with each of these keys.
+pub fn insert_all(table: &Visits, keys: std::ops::Range<u64>) {
+    for key in keys {
+        table.insert(&visit(key, 0)).unwrap();
+    }
+}
+
 /// The keys in a table, sorted.
 pub fn keys(table: &Visits) -> Vec<u64> {
     let mut keys: Vec<u64> = table.iter().map(|row| row.unwrap().visitor).collect();
@@ -87,6 +94,19 @@ pub fn assert_consistent(table: &Visits) {
         assert_eq!(table.find(&row.visitor).unwrap().as_ref(), Some(row));
         assert_eq!(table.get(row.id).unwrap().as_ref(), Some(row));
     }
+}
+
+/// A recovery, which believes cells and nothing else, finds the same records as those who use the table: so no half of
+/// anything was left behind in it.
+#[track_caller]
+pub fn assert_recovers_the_same(table: &Visits, path: &Path) {
+    let copy = path.with_extension("copy");
+    std::fs::copy(path, &copy).unwrap();
+    let recovered = options().open(&copy).unwrap();
+    assert_consistent(&recovered);
+    let records = |table: &Visits| table.iter().map(|row| row.unwrap().record).collect::<Vec<_>>();
+    assert_eq!(records(&recovered), records(table));
+    std::fs::remove_file(copy).unwrap();
 }
 
 /// What a child does.

@@ -1,5 +1,12 @@
 //! Tests of the engine on tables in memory.
 
+mod actor;
+mod disk;
+mod histories;
+mod readers;
+mod rot;
+mod world;
+
 use super::{Access, Settings, Store, create};
 use crate::error::Result;
 use crate::format::header::Header;

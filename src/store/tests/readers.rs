@@ -1,0 +1,219 @@
+//! Lock-free readers against writers, access by access: where either stands still while the other goes on.
+
+use super::actor::{Actor, Outcome};
+use super::world::{header, settings};
+use super::{heap_store, new_words};
+use crate::shm::probe;
+use crate::store::Store;
+use std::sync::Arc;
+
+const STEPS: [u32; 6] = [1, 1, 2, 3, 8, 30];
+
+/// Runs a reader and a writer in an order that the seed decides.
+fn interleave(seed: u64, reader: impl FnOnce() + Send + 'static, writer: impl FnOnce() + Send + 'static) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let never_stops = |_: &probe::Event<'_>| false;
+    let reader = Actor::start(never_stops, move || {
+        probe::see_all_loads();
+        reader();
+    });
+    let mut actors = [Some(reader), Some(Actor::start(never_stops, writer))];
+    while actors.iter().any(Option::is_some) {
+        let chosen = random.usize(..2);
+        if let Some(actor) = actors[chosen].take() {
+            if let Outcome::Running(actor) = actor.advance(STEPS[random.usize(..STEPS.len())]) {
+                actors[chosen] = Some(actor);
+            }
+        }
+    }
+}
+
+fn table(slot_count: u64) -> Arc<Store> {
+    Arc::new(heap_store(header(slot_count), settings()))
+}
+
+fn insert(store: &Store, key: u64, value: u64) {
+    store.insert(store.encoded(&[key, value])).unwrap();
+}
+
+fn find(store: &Store, key: u64) -> Option<u64> {
+    let mut payload = [0; 2];
+    let found = store.find(&key.to_ne_bytes(), &mut payload).unwrap();
+    found.map(|_| payload[1])
+}
+
+fn delete(store: &Store, key: u64) {
+    let mut payload = [0; 2];
+    let meta = store.find(&key.to_ne_bytes(), &mut payload).unwrap().expect("it is there");
+    store.delete(meta.id, None).unwrap();
+}
+
+#[test]
+fn a_reader_gets_exactly_what_was_published_and_never_something_older() {
+    for seed in 0..600 {
+        let store = table(1);
+        insert(&store, 1, 100);
+        let (reading, writing) = (Arc::clone(&store), store);
+        interleave(
+            seed,
+            move || {
+                let mut newest = 0;
+                for _ in 0..6 {
+                    let mut payload = [0; 2];
+                    // Every write so far has value 100 + its number of updates, and the version that goes with it.
+                    let meta = reading.find(&1_u64.to_ne_bytes(), &mut payload).unwrap().expect("it is always there");
+                    assert_eq!(payload[1], 100 + u64::from(meta.update_count), "a mixture of two writes");
+                    assert!(meta.version >= newest, "something older than what was seen before");
+                    newest = meta.version;
+                }
+            },
+            move || {
+                let mut payload = [0; 2];
+                for step in 1..12 {
+                    let meta = writing.find(&1_u64.to_ne_bytes(), &mut payload).unwrap().expect("it is there");
+                    if step % 3 == 0 {
+                        // Staged and given up: nobody may ever see it.
+                        let mut transaction = writing.begin().unwrap();
+                        transaction.update(meta.id, None, writing.encoded(&[1, 999])).unwrap();
+                        drop(transaction);
+                    }
+                    let value = 101 + u64::from(meta.update_count);
+                    writing.update(meta.id, None, writing.encoded(&[1, value])).unwrap();
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn what_a_snapshot_reads_is_of_one_moment() {
+    for seed in 0..600 {
+        let store = table(2);
+        insert(&store, 1, 100);
+        insert(&store, 2, 100);
+        let (reading, writing) = (Arc::clone(&store), store);
+        interleave(
+            seed,
+            move || {
+                for _ in 0..4 {
+                    let (one, two) = reading.snapshot(|| Ok((find(&reading, 1), find(&reading, 2)))).unwrap();
+                    assert_eq!(one, two, "two records of different moments");
+                }
+            },
+            move || {
+                for value in 101..105 {
+                    let mut transaction = writing.begin().unwrap();
+                    transaction.upsert(writing.encoded(&[1, value])).unwrap();
+                    transaction.upsert(writing.encoded(&[2, value])).unwrap();
+                    transaction.publish().unwrap();
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn a_key_that_is_there_all_the_time_is_never_missed() {
+    for seed in 0..2000 {
+        let store = table(3);
+        // Other keys come and go around it, so that its way through the index changes.
+        let mut random = fastrand::Rng::with_seed(seed);
+        let key = random.u64(..50);
+        insert(&store, 60 + random.u64(..50), 1);
+        insert(&store, key, 7);
+        let (reading, writing) = (Arc::clone(&store), store);
+        interleave(
+            seed,
+            move || {
+                for _ in 0..4 {
+                    assert_eq!(find(&reading, key), Some(7), "a live key was missed");
+                }
+            },
+            move || {
+                for step in 0..4 {
+                    let other = 200 + random.u64(..50);
+                    insert(&writing, other, 1);
+                    if step % 2 == 1 {
+                        let _transaction = writing.begin().unwrap();
+                        writing.shared().index().rebuild();
+                    }
+                    delete(&writing, other);
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn a_key_is_there_from_the_moment_of_its_insertion_to_that_of_its_deletion() {
+    for seed in 0..2000 {
+        let store = table(3);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (key, other) = (random.u64(..50), 100 + random.u64(..50));
+        insert(&store, other, 1);
+        let (reading, writing) = (Arc::clone(&store), Arc::clone(&store));
+        let slot = 1;
+        interleave(
+            seed,
+            move || {
+                let mut payload = [0; 2];
+                // By id and by key must agree: what is seen in its slot before and after was there in between.
+                for _ in 0..8 {
+                    let before = reading.read_slot(slot, &mut payload).unwrap();
+                    let found = find(&reading, key);
+                    let after = reading.read_slot(slot, &mut payload).unwrap();
+                    if let (Some(before), Some(after)) = (before, after) {
+                        assert!(before.id != after.id || found.is_some(), "a live key was missed");
+                    }
+                }
+            },
+            move || {
+                for _ in 0..2 {
+                    insert(&writing, key, 7);
+                    delete(&writing, other);
+                    insert(&writing, other, 1);
+                    delete(&writing, key);
+                    insert(&writing, 300, 1);
+                    delete(&writing, 300);
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn a_stopped_writer_holds_no_reader_up() {
+    // The writer is stopped at each of its accesses for ever; a reader then finishes all the same.
+    for steps in 1.. {
+        let store = table(2);
+        insert(&store, 1, 100);
+        insert(&store, 2, 100);
+        let writing = Arc::clone(&store);
+        let writer = Actor::start(
+            |_: &probe::Event<'_>| false,
+            move || {
+                let mut transaction = writing.begin().unwrap();
+                transaction.upsert(writing.encoded(&[1, 101])).unwrap();
+                let mut payload = [0; 2];
+                let meta = transaction.find(&[2, 0], &mut payload).unwrap().expect("it is there");
+                transaction.delete(meta.id, None).unwrap();
+                transaction.publish().unwrap();
+            },
+        );
+        let Outcome::Running(writer) = writer.advance(steps) else { return };
+        assert!(matches!(find(&store, 1), Some(100 | 101)));
+        assert!(matches!(find(&store, 2), Some(100) | None));
+        assert_eq!(find(&store, 3), None);
+        assert!(store.live_count().unwrap() >= 1);
+        writer.kill(&store);
+    }
+}
+
+#[test]
+fn the_first_words_of_a_new_file_are_its_header() {
+    let header = header(1);
+    let words = new_words(&header);
+    let bytes: &[u8] = bytemuck::cast_slice(&words);
+    let decoded = crate::format::header::Header::decode(bytes, std::path::Path::new("test")).unwrap();
+    assert_eq!(decoded, header);
+}

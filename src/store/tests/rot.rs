@@ -1,0 +1,267 @@
+//! Damage to what an acknowledged commit needs: it is never served silently as something older, where a word is left that
+//! shows the commit; and a few rules that random histories meet too seldom.
+
+use super::world::{World, header, settings};
+use super::{heap_store, heap_store_of, new_words};
+use crate::error::Error;
+use crate::format::control::{DURABLE, INTENT, NEWEST, USED};
+use crate::shm::words::Ordering;
+use crate::store::Store;
+use crate::store::recover::Found;
+
+fn words_of(store: &Store) -> Vec<u64> {
+    store.words().all().iter().map(|word| word.load(Ordering::Relaxed)).collect()
+}
+
+fn put(store: &Store, key: u64, value: u64) -> u64 {
+    store.upsert(store.encoded(&[key, value])).unwrap().version
+}
+
+fn recovered(words: Vec<u64>) -> Result<Store, Error> {
+    heap_store_of(words, header(2), settings(), false)
+}
+
+#[test]
+fn a_committed_cell_that_rots_is_refused_and_never_replaced_by_an_older_one() {
+    let store = heap_store(header(2), settings());
+    put(&store, 1, 10);
+    store.commit().unwrap();
+    put(&store, 1, 11);
+    store.commit().unwrap();
+    let words = words_of(&store);
+    let visible = crate::shm::slot::head(store.words(), &store.geometry, 0);
+    for bit in 0..64 * store.geometry.cell_words() {
+        let mut damaged = words.clone();
+        damaged[store.geometry.cell(0, visible.cell()) + bit / 64] ^= 1 << (bit % 64);
+        match recovered(damaged) {
+            Err(Error::Damaged { reason }) => assert!(reason.contains("left as it was"), "{reason}"),
+            Err(other) => panic!("bit {bit}: {other}"),
+            Ok(store) => {
+                // A bit that means nothing: what is there is exactly what was committed.
+                let mut payload = [0; 2];
+                store.read_slot(0, &mut payload).unwrap().expect("it is there");
+                assert_eq!(payload, [1, 11], "bit {bit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cell_that_both_commits_need_is_missed_even_if_the_control_region_is_gone() {
+    let store = heap_store(header(2), settings());
+    put(&store, 1, 10);
+    store.commit().unwrap();
+    for value in 20..22 {
+        put(&store, 2, value);
+        store.commit().unwrap();
+    }
+    let mut words = words_of(&store);
+    words[store.geometry.control()..store.geometry.commit_records()].fill(0);
+    assert!(recovered(words.clone()).is_ok(), "without the damage it is the last commit");
+    let visible = crate::shm::slot::head(store.words(), &store.geometry, 0);
+    words[store.geometry.cell(0, visible.cell()) + 4] ^= 1;
+    assert!(matches!(recovered(words), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn blank_pages_are_not_an_empty_table() {
+    let header = header(2);
+    assert_ne!(header.digest_seed(), 0);
+    let mut words = new_words(&header);
+    words[header.geometry.control()..].fill(0);
+    let found = heap_store_of(words, header, settings(), false).err().expect("nothing there is a table");
+    assert!(matches!(found, Error::Damaged { .. }), "{found}");
+    // Nor is a table whose digest adds up to nothing, which a record of zeros would claim.
+    assert_ne!(heap_store(super::world::header(2), settings()).shared().newest_state().unwrap().digest, 0);
+}
+
+#[test]
+fn the_number_of_a_transaction_that_was_given_up_is_never_used_again() {
+    let store = heap_store(header(2), settings());
+    let first = put(&store, 1, 10);
+    let mut transaction = store.begin().unwrap();
+    let burned = transaction.upsert(store.encoded(&[1, 11])).unwrap().version;
+    drop(transaction);
+    assert_eq!(burned, first + 1);
+    assert_eq!(put(&store, 1, 12), first + 2);
+}
+
+#[test]
+fn numbers_and_ids_of_the_time_that_was_lost_do_not_come_again() {
+    let store = heap_store(header(2), settings());
+    put(&store, 1, 10);
+    store.commit().unwrap();
+    let before = words_of(&store);
+    // In memory only: a record is deleted and inserted again, and readers are given its new id and version.
+    let mut payload = [0; 2];
+    let id = store.find(&1_u64.to_ne_bytes(), &mut payload).unwrap().unwrap().id;
+    store.delete(id, None).unwrap();
+    let lost = store.insert(store.encoded(&[1, 11])).unwrap();
+    // The power fails; then again before the first commit after the recovery.
+    let store = recovered(before).unwrap();
+    let mut survivor = words_of(&store);
+    let again = {
+        let id = store.find(&1_u64.to_ne_bytes(), &mut payload).unwrap().unwrap().id;
+        store.delete(id, None).unwrap();
+        store.insert(store.encoded(&[1, 12])).unwrap()
+    };
+    assert!(again.id != lost.id && again.version > lost.version);
+    survivor[store.geometry.control()..store.geometry.commit_records()].fill(0);
+    let store = recovered(survivor).unwrap();
+    let id = store.find(&1_u64.to_ne_bytes(), &mut payload).unwrap().unwrap().id;
+    store.delete(id, None).unwrap();
+    let third = store.insert(store.encoded(&[1, 13])).unwrap();
+    assert!(third.id != lost.id && third.id != again.id, "{:?} {:?} {:?}", lost.id, again.id, third.id);
+    assert!(third.version > again.version);
+}
+
+#[test]
+fn numbers_go_on_above_every_number_that_there_is_a_trace_of() {
+    let store = heap_store(header(2), settings());
+    put(&store, 1, 10);
+    store.commit().unwrap();
+    put(&store, 1, 11);
+    let words = words_of(&store);
+    let used = store.control().load(USED, Ordering::Relaxed);
+    // Traces in the control words only, in a cell only, in the sealed words only.
+    for region in 0..3 {
+        let mut words = words.clone();
+        let control = store.geometry.control();
+        match region {
+            0 => words[store.geometry.cells()..].fill(0),
+            1 => words[control..store.geometry.commit_records()].fill(0),
+            _ => words[control + USED..control + NEWEST].fill(0),
+        }
+        if region == 0 {
+            // Without its cells the commit is damaged, so that is refused.
+            assert!(recovered(words).is_err());
+            continue;
+        }
+        let store = recovered(words).unwrap();
+        assert!(put(&store, 2, 1) > used, "region {region}");
+    }
+}
+
+#[test]
+fn a_recovery_writes_over_the_record_that_does_not_verify_though_the_other_is_older() {
+    let store = heap_store(header(2), settings());
+    put(&store, 1, 10);
+    store.commit().unwrap();
+    let good = (0..2).max_by_key(|record| store.commit_record(*record).map(|found| found.state.number)).unwrap();
+    // A commit in flight tore the other record into one with a higher number that fits nothing. What is published since is
+    // only in memory and in the sealed newest state.
+    put(&store, 1, 11);
+    let mut torn = store.commit_record(good).unwrap();
+    torn.state.number += 1000;
+    torn.state.digest ^= 1;
+    store.put_commit_record(1 - good, torn);
+    let geometry = store.geometry;
+    let record = |number: usize| geometry.commit_record(number)..geometry.commit_record(number) + 7;
+    let kept: Vec<u64> = words_of(&store)[record(good)].to_vec();
+    let words = words_of(&store);
+    let after = heap_store_of(words, header(2), settings(), true).unwrap();
+    assert_eq!(after.recovery().found, Found::Newest);
+    // The order of events is what counts: the first record that changes is the torn one.
+    let order = record_stores(&store);
+    assert_eq!(order.first(), Some(&(1 - good)), "the good record {good} was overwritten first: {kept:?}");
+}
+
+/// In which order a recovery of this table writes commit records.
+fn record_stores(store: &Store) -> Vec<usize> {
+    use crate::shm::probe::{Event, with_hook};
+    use std::sync::{Arc, Mutex};
+    let copy = Store::new(
+        crate::shm::medium::Medium::Heap(Box::new(crate::shm::heap::Heap::new(words_of(store)))),
+        header(2),
+        settings(),
+        crate::store::Access::ReadWrite,
+        None,
+    );
+    let base = copy.words().all().as_ptr() as usize;
+    let geometry = copy.geometry;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&order);
+    let hook = move |event: &Event<'_>| {
+        if let Event::Stored { word, .. } = event {
+            let index = (std::ptr::from_ref(*word) as usize - base) / 8;
+            for record in 0..2 {
+                if index == geometry.commit_record(record) {
+                    seen.lock().unwrap().push(record);
+                }
+            }
+        }
+    };
+    with_hook(hook, || copy.recover(true).map(drop)).unwrap().unwrap();
+    let order = order.lock().unwrap();
+    order.clone()
+}
+
+#[test]
+fn a_committer_flushes_everything_again_after_one_that_died_in_its_flush() {
+    use super::actor::Outcome;
+    use crate::shm::probe::Event;
+    use std::sync::{Arc, Mutex};
+    // The first committer's flush fails, and it dies before it can say so: the kernel takes the pages for clean.
+    let mut seen_touch_before_flush = 0;
+    for seed in 0..40 {
+        let mut world = World::new(2, seed);
+        while let Outcome::Running(actor) = world.writer().advance(10_000) {
+            actor.kill(&world.store);
+        }
+        let mut committer = world.committer();
+        // Up to the moment when the flush is under way.
+        let store = Arc::clone(&world.store);
+        let is_flushing = || store.control().load(crate::format::control::FLUSHING, Ordering::Relaxed) != 0;
+        while !is_flushing() {
+            match committer.advance(1) {
+                Outcome::Running(actor) => committer = actor,
+                Outcome::Done => panic!("the commit ended without a flush"),
+            }
+        }
+        committer.kill(&world.store);
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&events);
+        let hook = move |event: &Event<'_>| match event {
+            Event::Touch { .. } => seen.lock().unwrap().push("touch"),
+            Event::Flush { .. } => seen.lock().unwrap().push("flush"),
+            _ => {}
+        };
+        let store = Arc::clone(&world.store);
+        crate::shm::probe::with_hook(hook, move || store.commit().map(drop)).unwrap().unwrap();
+        let events = events.lock().unwrap();
+        let pages = world.store.geometry.durable_group().len() / 512;
+        assert!(events.iter().take(pages).all(|event| *event == "touch") && events[pages] == "flush", "{events:?}");
+        assert_eq!(events.iter().filter(|event| **event == "flush").count(), 2);
+        seen_touch_before_flush += 1;
+    }
+    assert_eq!(seen_touch_before_flush, 40);
+}
+
+#[test]
+fn the_sealed_intent_counts_only_when_it_was_prepared() {
+    let store = heap_store(header(2), settings());
+    put(&store, 1, 10);
+    let mut state = store.shared().newest_state().unwrap();
+    // A transaction that was staged and sealed, and died before the commit point: its cell is there, whole.
+    let mut transaction = store.begin().unwrap();
+    transaction.upsert(store.encoded(&[1, 11])).unwrap();
+    let words = words_of(&store);
+    drop(transaction);
+    let with_intent = Store::new(
+        crate::shm::medium::Medium::Heap(Box::new(crate::shm::heap::Heap::new(words))),
+        header(2),
+        settings(),
+        crate::store::Access::ReadWrite,
+        None,
+    );
+    state.number += 1;
+    let (digest, live_count) = with_intent.digest_at(state.number);
+    state.digest = digest;
+    state.live_count = live_count;
+    with_intent.shared().put_state(INTENT, state.to_words(with_intent.digest_seed));
+    let after = recovered(words_of(&with_intent)).unwrap();
+    let mut payload = [0; 2];
+    after.read_slot(0, &mut payload).unwrap().expect("it is there");
+    assert_eq!(payload, [1, 10], "what was never prepared was recovered");
+    assert!(after.control().load(DURABLE, Ordering::Relaxed) > state.number);
+}

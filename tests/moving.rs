@@ -1,0 +1,438 @@
+//! Files that are copied, restored, replaced, destroyed, used from elsewhere, or whose locks can no longer be used.
+
+mod common;
+
+use common::{Child, Visits, assert_consistent, hear, insert_all, keys, options, say, scratch, visit};
+use locule::testing::SharedWords;
+use locule::{Error, Found};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+#[test]
+fn child_process() {
+    common::play(&[
+        ("hold", hold),
+        ("insert when told", insert_when_told),
+        ("leave the namespace", leave_the_namespace),
+    ]);
+}
+
+/// Stages an insert, and waits inside the transaction.
+fn hold(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    let outcome = table.write(|transaction| {
+        transaction.insert(&visit(100, 0))?;
+        say("holding");
+        hear();
+        Ok(())
+    });
+    say(format!("{outcome:?}"));
+    hear();
+}
+
+fn insert_when_told(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    say("open");
+    loop {
+        let key = hear().parse().unwrap();
+        say(table.insert(&visit(key, 0)).map_or_else(|error| format!("{error:?}"), |_| "inserted".to_owned()));
+    }
+}
+
+fn table_of_three(path: &Path) -> Visits {
+    let table = options().create(path).unwrap();
+    insert_all(&table, 0..3);
+    table
+}
+
+/// Every operation, but for those that open.
+fn operations(table: &Visits) -> Vec<(&'static str, locule::Result<()>)> {
+    let id = locule::RecordId::from(1 << 24);
+    vec![
+        ("get", table.get(id).map(drop)),
+        ("find", table.find(&1).map(drop)),
+        ("contains_key", table.contains_key(&1).map(drop)),
+        ("len", table.len().map(drop)),
+        ("iter", table.iter().try_for_each(|row| row.map(drop))),
+        ("select", table.select(|_| true).map(drop)),
+        ("snapshot", table.snapshot(|_| Ok(()))),
+        ("insert", table.insert(&visit(9, 0)).map(drop)),
+        ("upsert", table.upsert(&visit(1, 0)).map(drop)),
+        ("update", table.update(id, |visit| visit.hits += 1).map(drop)),
+        ("replace", table.replace(id, &visit(1, 0)).map(drop)),
+        ("delete", table.delete(id).map(drop)),
+        ("write", table.write(|_| Ok(()))),
+        ("commit", table.commit().map(drop)),
+    ]
+}
+
+#[track_caller]
+fn assert_all_superseded(table: &Visits) {
+    for (name, outcome) in operations(table) {
+        assert!(matches!(outcome, Err(Error::Superseded)), "{name}: {outcome:?}");
+    }
+}
+
+#[track_caller]
+fn assert_all_condemned(table: &Visits) {
+    for (name, outcome) in operations(table) {
+        assert!(matches!(outcome, Err(Error::Condemned)), "{name}: {outcome:?}");
+    }
+}
+
+// -- copied and restored ---------------------------------------------------------------------------
+
+#[test]
+fn a_copy_of_a_table_in_use_is_recovered_and_the_table_does_not_notice() {
+    let (directory, path) = scratch();
+    let table = table_of_three(&path);
+    let mut holder = Child::spawn("hold", &path, "");
+    holder.expect("holding");
+    let copy = directory.path().join("copy.loc");
+    fs::copy(&path, &copy).unwrap();
+
+    let before = fs::read(&copy).unwrap();
+    let reader = options().open_read_only(&copy).unwrap();
+    assert!(reader.recovery().is_private_copy);
+    assert_eq!(reader.recovery().found, Found::Newest);
+    assert_eq!(keys(&reader), [0, 1, 2]);
+    assert_consistent(&reader);
+    assert_eq!(reader.snapshot(|snapshot| snapshot.len()).unwrap(), 3);
+    drop(reader);
+    assert!(fs::read(&copy).unwrap() == before, "a read-only handle changed the file");
+
+    let copied = options().open(&copy).unwrap();
+    assert_eq!((copied.recovery().found, copied.recovery().live_count), (Found::Newest, 3));
+    // Whether the copy is the newest that there was, nobody can know.
+    assert!(!copied.recovery().nothing_lost);
+    assert_consistent(&copied);
+    copied.insert(&visit(7, 0)).unwrap();
+    assert_eq!(keys(&copied), [0, 1, 2, 7]);
+
+    holder.tell("go on");
+    holder.expect("Ok(())");
+    assert_eq!(keys(&table), [0, 1, 2, 100]);
+}
+
+#[test]
+fn ids_and_versions_of_what_a_copy_lost_do_not_come_again_in_it() {
+    let (directory, path) = scratch();
+    let table = table_of_three(&path);
+    let copy = directory.path().join("copy.loc");
+    fs::copy(&path, &copy).unwrap();
+    let (id, version) = table.insert_versioned(&visit(3, 0)).unwrap();
+    let copied = options().open(&copy).unwrap();
+    let (other_id, other_version) = copied.insert_versioned(&visit(4, 0)).unwrap();
+    assert_eq!(id.slot(), other_id.slot());
+    assert_ne!(id, other_id);
+    assert!(other_version > version);
+    assert_eq!(copied.get(id).unwrap(), None);
+}
+
+/// Writes bytes over a file in place, as `cp` and many backup programs do.
+fn restore(path: &Path, bytes: &[u8]) {
+    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+#[test]
+fn an_old_copy_restored_in_place_is_the_old_table() {
+    let (_directory, path) = scratch();
+    let table = table_of_three(&path);
+    drop(table);
+    let old = fs::read(&path).unwrap();
+    let table = options().open(&path).unwrap();
+    insert_all(&table, 3..64);
+    table.close().unwrap();
+    restore(&path, &old);
+    let table = options().open(&path).unwrap();
+    assert_eq!(keys(&table), [0, 1, 2]);
+    assert_consistent(&table);
+    insert_all(&table, 3..64);
+    assert_consistent(&table);
+}
+
+#[test]
+fn a_copy_that_was_made_while_somebody_held_the_lock_can_be_restored_in_place() {
+    let (_directory, path) = scratch();
+    let table = table_of_three(&path);
+    let mut holder = Child::spawn("hold", &path, "");
+    holder.expect("holding");
+    let old = fs::read(&path).unwrap();
+    holder.tell("go on");
+    holder.expect("Ok(())");
+    holder.kill();
+    assert_eq!(keys(&table), [0, 1, 2, 100]);
+    drop(table);
+    restore(&path, &old);
+    // The mutex in the file is locked, by a thread that is none.
+    let table = options().open(&path).unwrap();
+    assert_eq!(table.recovery().found, Found::Newest);
+    assert_eq!(keys(&table), [0, 1, 2]);
+    assert_eq!(table.status().writer, None);
+    table.insert(&visit(3, 0)).unwrap();
+    assert_consistent(&table);
+}
+
+#[test]
+fn a_renamed_table_is_the_same_table() {
+    let (directory, path) = scratch();
+    drop(table_of_three(&path));
+    let renamed = directory.path().join("renamed.loc");
+    fs::rename(&path, &renamed).unwrap();
+    let table = options().open(&renamed).unwrap();
+    assert_eq!(table.recovery().found, Found::InOrder);
+    assert_eq!(keys(&table), [0, 1, 2]);
+}
+
+#[test]
+fn a_read_only_handle_changes_no_byte_of_a_table_in_order() {
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    let before = fs::read(&path).unwrap();
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let mut reader = options().open_read_only(&path).unwrap();
+    assert!(!reader.recovery().is_private_copy);
+    assert_consistent(&reader);
+    assert!(reader.insert(&visit(9, 0)).is_err());
+    assert_eq!(reader.snapshot(|snapshot| Ok(snapshot.iter().count())).unwrap(), 3);
+    let _ = reader.status();
+    reader.reopen().unwrap();
+    reader.close().unwrap();
+    assert!(fs::read(&path).unwrap() == before);
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), modified);
+}
+
+// -- replaced and destroyed ------------------------------------------------------------------------
+
+#[test]
+fn users_of_a_replaced_table_are_told_and_can_reopen() {
+    let (directory, path) = scratch();
+    let mut table = table_of_three(&path);
+    let mut reader = options().open_read_only(&path).unwrap();
+    let mut child = Child::spawn("insert when told", &path, "");
+    child.expect("open");
+    child.tell("5");
+    child.expect("inserted");
+
+    let new = options().capacity(10).replace(&path).unwrap();
+    new.insert(&visit(50, 0)).unwrap();
+    assert_all_superseded(&table);
+    for (name, outcome) in operations(&reader) {
+        assert!(matches!(outcome, Err(Error::Superseded | Error::ReadOnly { .. })), "{name}: {outcome:?}");
+    }
+    child.tell("6");
+    child.expect("Superseded");
+
+    table.reopen().unwrap();
+    reader.reopen().unwrap();
+    assert_eq!((keys(&table), keys(&reader), table.capacity()), (vec![50], vec![50], 10));
+    table.insert(&visit(51, 0)).unwrap();
+    assert_consistent(&new);
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+}
+
+#[test]
+fn a_table_that_nobody_uses_can_be_replaced_and_destroyed() {
+    let (directory, path) = scratch();
+    drop(table_of_three(&path));
+    drop(options().replace(&path).unwrap());
+    assert!(options().open(&path).unwrap().is_empty().unwrap());
+    locule::destroy(&path).unwrap();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+    // What is not there is created.
+    drop(options().replace(&path).unwrap());
+}
+
+#[test]
+fn users_of_a_destroyed_table_are_told() {
+    let (_directory, path) = scratch();
+    let mut table = table_of_three(&path);
+    locule::destroy(&path).unwrap();
+    assert!(!path.exists());
+    assert_all_superseded(&table);
+    assert!(matches!(table.reopen(), Err(Error::DoesNotExist { .. })));
+    assert_all_superseded(&table);
+    drop(options().create(&path).unwrap());
+    table.reopen().unwrap();
+    assert!(table.is_empty().unwrap());
+}
+
+#[test]
+fn a_writer_that_waited_while_the_table_was_destroyed_is_told() {
+    let (_directory, path) = scratch();
+    let table = table_of_three(&path);
+    let mut holder = Child::spawn("hold", &path, "");
+    holder.expect("holding");
+    let destroyed = std::thread::scope(|scope| {
+        let destroyer = scope.spawn(|| locule::destroy(&path));
+        let writer = scope.spawn(|| table.insert(&visit(7, 0)));
+        holder.tell("go on");
+        holder.expect("Ok(())");
+        // Whoever came first, the writer wrote before the table was gone, or was told that it is.
+        let written = writer.join().unwrap();
+        assert!(matches!(written, Ok(_) | Err(Error::Superseded)), "{written:?}");
+        destroyer.join().unwrap()
+    });
+    destroyed.unwrap();
+    assert_all_superseded(&table);
+}
+
+/// A process that replaces a table can die between the renaming and the word that tells of it. Here another file is
+/// renamed over the table while a process holds the lock, and that process is killed.
+#[test]
+fn whoever_gets_the_lock_from_a_dead_replacer_tells_the_others() {
+    let (directory, path) = scratch();
+    let mut table = table_of_three(&path);
+    let mut child = Child::spawn("insert when told", &path, "");
+    child.expect("open");
+    let mut holder = Child::spawn("hold", &path, "");
+    holder.expect("holding");
+    let new_path = directory.path().join("new.loc");
+    options().create(&new_path).unwrap().insert(&visit(50, 0)).unwrap();
+    fs::rename(&new_path, &path).unwrap();
+    holder.kill();
+    let outcome = table.insert(&visit(7, 0));
+    assert!(matches!(outcome, Err(Error::Superseded)), "{outcome:?}");
+    child.tell("8");
+    child.expect("Superseded");
+    assert_all_superseded(&table);
+    table.reopen().unwrap();
+    assert_eq!(keys(&table), [50]);
+}
+
+#[test]
+fn the_gate_keeps_openers_out_for_a_while_and_then_they_time_out() {
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    // A lock on the gate's byte, as an opener that was stopped would have it.
+    let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let gate = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_OFD_SETLK(&gate)).unwrap();
+    let impatient = || options().lock_timeout(Duration::from_millis(50));
+    for outcome in [impatient().open(&path), impatient().open_read_only(&path), impatient().replace(&path)] {
+        let outcome = outcome.map(drop);
+        assert!(matches!(outcome, Err(Error::Timeout { lock: "gate", .. })), "{outcome:?}");
+    }
+    drop(file);
+    assert_eq!(keys(&impatient().open(&path).unwrap()), [0, 1, 2]);
+}
+
+// -- another PID namespace -------------------------------------------------------------------------
+
+fn leave_the_namespace(path: &Path, _: &str) {
+    if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID) {
+        say(format!("skipped: {error}"));
+        return;
+    }
+    let is_well = common::in_fork(|| {
+        // The parent has the table open.
+        let outcome = options().open(path).map(drop);
+        assert!(matches!(outcome, Err(Error::Incompatible { .. })), "{outcome:?}");
+        let message = outcome.unwrap_err().to_string();
+        assert!(message.contains("PID namespace"), "{message}");
+        assert!(matches!(options().replace(path).map(drop), Err(Error::Incompatible { .. })));
+        assert!(matches!(locule::destroy(path), Err(Error::Incompatible { .. })));
+        // Readers use no mutex.
+        let reader = options().open_read_only(path).unwrap();
+        assert!(!reader.recovery().is_private_copy);
+        assert_consistent(&reader);
+        drop(reader);
+        say("refused");
+        hear();
+        // Now nobody has.
+        let table = options().open(path).unwrap();
+        assert!(table.recovery().nothing_lost);
+        table.insert(&visit(3, 0)).unwrap();
+        say("inserted");
+        hear();
+    });
+    assert!(is_well);
+}
+
+#[test]
+fn a_table_in_use_is_not_shared_with_another_pid_namespace() {
+    let (_directory, path) = scratch();
+    let table = table_of_three(&path);
+    let mut child = Child::spawn("leave the namespace", &path, "");
+    match child.hear() {
+        message if message.starts_with("skipped") => return eprintln!("{message}"),
+        message => assert_eq!(message, "refused"),
+    }
+    table.insert(&visit(7, 0)).unwrap();
+    drop(table);
+    child.tell("go on");
+    child.expect("inserted");
+    // It is the other way around now.
+    assert!(matches!(options().open(&path).map(drop), Err(Error::Incompatible { .. })));
+    child.tell("end");
+    child.finish();
+    assert_eq!(keys(&options().open(&path).unwrap()), [0, 1, 2, 3, 7]);
+}
+
+// -- locks that cannot be used ---------------------------------------------------------------------
+
+/// What glibc writes for the owner of a mutex that nobody can take ever again, and the 32-bit word that it writes it to.
+const NOT_RECOVERABLE: u64 = 0x7fff_fffe;
+
+/// Makes the write mutex, or the commit mutex, one that cannot be taken again.
+fn spoil_mutex(path: &Path, mutex: usize) {
+    let words = SharedWords::open(path).unwrap();
+    let control = usize::try_from(words.words()[8].load(Ordering::Relaxed) / 8).unwrap();
+    let owner = &words.words()[control + mutex * 8 + 1];
+    owner.store(owner.load(Ordering::Relaxed) & !0xffff_ffff | NOT_RECOVERABLE, Ordering::Relaxed);
+}
+
+#[test]
+#[cfg(all(target_env = "gnu", target_endian = "little"))]
+fn a_lock_that_cannot_be_taken_condemns_the_table_and_a_sole_opener_loses_nothing() {
+    for mutex in [0, 1] {
+        let (_directory, path) = scratch();
+        let mut table = table_of_three(&path);
+        let mut child = Child::spawn("insert when told", &path, "");
+        child.expect("open");
+        spoil_mutex(&path, mutex);
+        // Reading goes on until somebody notices.
+        assert_eq!(keys(&table), [0, 1, 2]);
+        let outcome = if mutex == 0 { table.insert(&visit(7, 0)).map(drop) } else { table.commit().map(drop) };
+        assert!(matches!(outcome, Err(Error::Condemned)), "{outcome:?}");
+        assert_all_condemned(&table);
+
+        // The child has not noticed, and so is attached.
+        assert!(matches!(options().open(&path).map(drop), Err(Error::Condemned)));
+        assert!(matches!(table.reopen(), Err(Error::Condemned)));
+        // A reader works on a copy meanwhile.
+        let reader = options().open_read_only(&path).unwrap();
+        assert!(reader.recovery().is_private_copy);
+        assert_eq!(keys(&reader), [0, 1, 2]);
+        child.tell("8");
+        child.expect("Condemned");
+
+        table.reopen().unwrap();
+        assert!(table.recovery().nothing_lost);
+        assert_eq!(keys(&table), [0, 1, 2]);
+        table.insert(&visit(7, 0)).unwrap();
+        table.commit().unwrap();
+        assert_consistent(&table);
+    }
+}
+
+#[test]
+fn a_read_only_handle_lets_go_of_a_condemned_table_too() {
+    let (_directory, path) = scratch();
+    let table = table_of_three(&path);
+    let reader = options().open_read_only(&path).unwrap();
+    spoil_mutex(&path, 0);
+    assert!(matches!(table.insert(&visit(7, 0)), Err(Error::Condemned)));
+    assert!(matches!(reader.iter().next(), Some(Err(Error::Condemned))));
+    assert_eq!(keys(&options().open(&path).unwrap()), [0, 1, 2]);
+}
