@@ -167,6 +167,37 @@ pub enum Error {
     },
 }
 
+/// An error on its way up through the engine: one word, so that results that are hardly ever errors stay in registers.
+#[derive(Debug)]
+pub(crate) struct Fault(Box<Error>);
+
+/// The result of what is called on every operation.
+pub(crate) type Internal<T> = std::result::Result<T, Fault>;
+
+impl Fault {
+    /// Whether somebody else changed the record first.
+    #[cold]
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(*self.0, Error::Conflict { .. })
+    }
+}
+
+impl From<Error> for Fault {
+    #[cold]
+    #[inline(never)]
+    fn from(error: Error) -> Self {
+        Fault(Box::new(error))
+    }
+}
+
+impl From<Fault> for Error {
+    #[cold]
+    #[inline(never)]
+    fn from(fault: Fault) -> Self {
+        *fault.0
+    }
+}
+
 impl Error {
     /// An error of the caller's own, for a closure that gives up.
     ///

@@ -9,6 +9,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("locule runs on Linux only: it needs robust process-shared mutexes and open-file-description locks");
 
+pub mod admin;
 #[cfg(test)]
 mod documentation_tests;
 mod error;

@@ -1,10 +1,13 @@
 //! Not part of the interface: what this crate's own command, tests and benchmarks need beside a table.
 
 use crate::error::{Error, Result};
+use crate::format::control::CONTROL_WORDS;
 use crate::shm::map::Map;
-use std::fs::OpenOptions;
+use crate::shm::medium::{Lock, Medium};
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 /// A file of words, mapped and shared. What one process has stored, others see, also after it was killed.
 pub struct SharedWords {
@@ -19,10 +22,7 @@ impl SharedWords {
     /// [`Error::Io`].
     pub fn create(path: impl AsRef<Path>, word_count: usize) -> Result<Self> {
         let path = path.as_ref();
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        let file = file.map_err(Error::io("create", path))?;
-        let length_bytes = crate::format::geometry::word(word_count).saturating_mul(8);
-        file.set_len(length_bytes).map_err(Error::io("create", path))?;
+        let file = create_zeros(path, word_count)?;
         let map = Map::of_words(&file, word_count).map_err(Error::io("map", path))?;
         Ok(SharedWords { map })
     }
@@ -46,4 +46,47 @@ impl SharedWords {
     pub fn words(&self) -> &[AtomicU64] {
         self.map.words()
     }
+}
+
+/// A mutex of the kind that tables have, alone in a file: what locking costs at least.
+pub struct SharedMutex {
+    medium: Medium,
+}
+
+impl SharedMutex {
+    /// Makes a file with a mutex; there must be none of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = create_zeros(path, CONTROL_WORDS)?;
+        let map = Map::new(&file, CONTROL_WORDS, 0, true, true).map_err(Error::io("map", path))?;
+        let medium = Medium::Mapped(map);
+        medium.initialise_locks().map_err(Error::io("make a mutex in", path))?;
+        Ok(SharedMutex { medium })
+    }
+
+    /// Takes the mutex and lets it go.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Condemned`] if it could not be taken.
+    #[inline]
+    pub fn lock_and_unlock(&self) -> Result<()> {
+        match self.medium.lock(Lock::Write, Duration::from_secs(5)) {
+            Ok(_) => self.medium.unlock(Lock::Write),
+            Err(_) => return Err(Error::Condemned),
+        }
+        Ok(())
+    }
+}
+
+fn create_zeros(path: &Path, word_count: usize) -> Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+    let file = file.map_err(Error::io("create", path))?;
+    let length_bytes = crate::format::geometry::word(word_count).saturating_mul(8);
+    file.set_len(length_bytes).map_err(Error::io("create", path))?;
+    Ok(file)
 }

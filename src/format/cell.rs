@@ -11,7 +11,7 @@
 //! | 2 | 32–63 | check (see [`checksum::cell_check`](super::checksum::cell_check)) |
 
 use super::checksum::{cell_check, low_half};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Internal};
 use std::fmt;
 
 /// How many cells a slot has: the current one, the one of the durable commit, the one of the commit in flight, and
@@ -221,8 +221,8 @@ impl Intent {
     }
 
     /// Decodes a word; the slot is checked against the table's capacity.
-    #[inline]
-    pub fn from_word(word: u64, capacity: u32) -> Result<Self> {
+    #[inline(always)]
+    pub fn from_word(word: u64, capacity: u32) -> Internal<Self> {
         let slot = low_half(word) & (SLOT_LIMIT - 1);
         if slot >= capacity {
             return Err(stray_intent(slot, capacity));
@@ -242,6 +242,6 @@ impl Intent {
 }
 
 #[cold]
-fn stray_intent(slot: u32, capacity: u32) -> Error {
-    Error::damaged(format!("the intent list names slot {slot} of a table of {capacity}"))
+fn stray_intent(slot: u32, capacity: u32) -> Fault {
+    Error::damaged(format!("the intent list names slot {slot} of a table of {capacity}")).into()
 }

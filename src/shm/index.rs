@@ -201,8 +201,9 @@ impl<'a> Index<'a> {
     }
 
     fn finish_rebuild(self, epoch: u64, occupied: u64) {
-        self.control.store(INDEX_OCCUPIED, occupied, Ordering::Relaxed);
         self.control.store(INDEX_EPOCH, epoch.wrapping_add(1), Ordering::Release);
+        // Counted last, since a rebuild leaves fewer: who dies in between leaves too many, never too few.
+        self.control.store(INDEX_OCCUPIED, occupied, Ordering::Relaxed);
     }
 
     fn place(self, table: Words<'_>, new: u64) -> bool {
@@ -216,14 +217,27 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// Every entry of the table in use: hash and slot. For checks.
-    pub fn entries(self) -> impl Iterator<Item = (KeyHash, u32)> + use<'a> {
+    /// Every entry of the table in use. For checks.
+    pub fn entries(self) -> impl Iterator<Item = Entry> + use<'a> {
         let table = self.table(self.epoch());
-        (0..table.len())
-            .map(move |index| table.load(index, Ordering::Acquire))
-            .filter(|found| found & USED_BIT != 0)
-            .map(|found| (KeyHash((found & !USED_BIT) >> SLOT_BITS), slot_of(found)))
+        (0..table.len()).map(move |position| match table.load(position, Ordering::Acquire) {
+            EMPTY => Entry::Empty,
+            TOMBSTONE => Entry::Tombstone,
+            found if found & USED_BIT != 0 => {
+                Entry::Key { hash: KeyHash((found & !USED_BIT) >> SLOT_BITS), slot: slot_of(found) }
+            }
+            other => Entry::Meaningless(other),
+        })
     }
+}
+
+/// What a position of a hash table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Empty,
+    Tombstone,
+    Key { hash: KeyHash, slot: u32 },
+    Meaningless(u64),
 }
 
 /// The slots that a search meets, until an empty position ends it.

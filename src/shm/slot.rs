@@ -18,7 +18,7 @@
 //!   acquire fence before it loads the head again: so it finds another head, unless something is damaged.
 
 use super::words::{FixedWords, Ordering, Words, fence};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, CellHeader, Head};
 use crate::format::geometry::{Geometry, widen};
 
@@ -40,7 +40,7 @@ pub fn publish(words: Words<'_>, geometry: &Geometry, slot: u32, head: Head) {
 ///
 /// Takes no lock, and never waits for a writer: when it goes again, another transaction was published.
 #[inline(always)]
-pub fn read(words: Words<'_>, geometry: &Geometry, slot: u32, payload: &mut [u64]) -> Result<Option<CellHeader>> {
+pub fn read(words: Words<'_>, geometry: &Geometry, slot: u32, payload: &mut [u64]) -> Internal<Option<CellHeader>> {
     let mut head_seen = head(words, geometry, slot);
     loop {
         if !head_seen.is_live() {
@@ -73,12 +73,13 @@ fn copy(cell: Header<'_>, source: Words<'_>, number: u64, payload: &mut [u64]) -
 }
 
 #[cold]
-fn torn(slot: u32, head: Head) -> Error {
+fn torn(slot: u32, head: Head) -> Fault {
     Error::damaged(format!(
         "the head of slot {slot} names transaction {} in cell {}, which holds no record of that number",
         head.number(),
         head.cell()
     ))
+    .into()
 }
 
 /// The header of a cell, for whoever holds the write mutex or is alone.

@@ -75,6 +75,15 @@ impl Attachment {
         self.try_lock(ATTACHMENT, hold)
     }
 
+    /// Whether another handle, of this process or another, has the attachment.
+    pub fn is_attached_by_others(&self) -> Result<bool> {
+        // Asking whether it could be had exclusively changes nothing.
+        let mut range = byte_range(ATTACHMENT, libc::F_WRLCK);
+        fcntl(&self.file, FcntlArg::F_OFD_GETLK(&mut range))
+            .map_err(|error| Error::io("look at the locks of", &self.path)(error.into()))?;
+        Ok(libc::c_int::from(range.l_type) != libc::F_UNLCK)
+    }
+
     /// Gives the attachment up; the handle is of no use any more.
     pub fn let_go(&self) {
         // Nothing can be done about a failure, and the lock goes with the file at the latest.
@@ -102,18 +111,21 @@ impl Attachment {
             Hold::Exclusive => libc::F_WRLCK,
             Hold::Nothing => libc::F_UNLCK,
         };
-        let range = libc::flock {
-            l_type: i16::try_from(kind).unwrap_or(0),
-            l_whence: i16::try_from(libc::SEEK_SET).unwrap_or(0),
-            l_start: byte,
-            l_len: 1,
-            l_pid: 0,
-        };
-        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&range)) {
+        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&byte_range(byte, kind))) {
             Ok(_) => Ok(true),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
             Err(error) => Err(Error::io("lock", &self.path)(error.into())),
         }
+    }
+}
+
+fn byte_range(byte: i64, kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: i16::try_from(kind).unwrap_or(0),
+        l_whence: i16::try_from(libc::SEEK_SET).unwrap_or(0),
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
     }
 }
 

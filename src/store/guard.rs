@@ -1,30 +1,48 @@
 //! Holding the write mutex: what is checked when it is taken, and who may let it go.
 
 use super::{Access, Store};
-use crate::error::{Error, Result};
+use crate::error::{Error, Internal};
 use crate::format::control::{INTENT_COUNT, LAST, PREPARED, REPAIRED_HOLDING_COUNT};
 use crate::shm::medium::{Acquired, Lock, LockFailure};
 use crate::shm::process_id;
 use crate::shm::words::Ordering;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 thread_local! {
-    /// The tables, by their UUIDs, whose closures this thread is inside of.
-    static INSIDE: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
+    /// The table, by its UUID, whose closure this thread is inside of; `NO_TABLE` if it is in none.
+    static INSIDE: Cell<[u8; 16]> = const { Cell::new(NO_TABLE) };
+    /// The tables whose closures are around that one: apart, since that there are any is rare.
+    static AROUND: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
 }
+
+const NO_TABLE: [u8; 16] = [0; 16];
 
 /// Runs a caller's closure, in which calls that take a lock of the same table are refused.
 pub fn inside_closure<R>(store: &Store, body: impl FnOnce() -> R) -> R {
-    struct Leave;
+    struct Leave {
+        around: [u8; 16],
+    }
     impl Drop for Leave {
         fn drop(&mut self) {
-            INSIDE.with_borrow_mut(Vec::pop);
+            INSIDE.set(self.around);
+            if self.around != NO_TABLE {
+                AROUND.with_borrow_mut(Vec::pop);
+            }
         }
     }
-    INSIDE.with_borrow_mut(|tables| tables.push(store.header.uuid));
-    let _leave = Leave;
+    let around = INSIDE.replace(store.header.uuid);
+    if around != NO_TABLE {
+        AROUND.with_borrow_mut(|tables| tables.push(around));
+    }
+    let _leave = Leave { around };
     body()
+}
+
+/// Whether this thread is inside a closure of a table.
+fn is_inside(uuid: &[u8; 16]) -> bool {
+    let innermost = INSIDE.get();
+    innermost != NO_TABLE && (innermost == *uuid || AROUND.with_borrow(|tables| tables.contains(uuid)))
 }
 
 /// The write mutex, held. Everything that a dead owner left is repaired, and the table is usable.
@@ -40,7 +58,7 @@ pub struct WriteGuard<'a> {
 impl<'a> WriteGuard<'a> {
     /// Takes the mutex, waiting for at most the handle's timeout, and repairs.
     #[inline]
-    pub fn lock(store: &'a Store) -> Result<Self> {
+    pub fn lock(store: &'a Store) -> Internal<Self> {
         store.check_may_lock("writing")?;
         store.check_usable()?;
         let acquired = store.medium.lock(Lock::Write, store.settings.lock_timeout);
@@ -60,7 +78,7 @@ impl<'a> WriteGuard<'a> {
     /// Whoever gets the mutex from a dead owner, or finds something half done, puts it right: finishes what was
     /// prepared, undoes what was not.
     #[cold]
-    fn repair(&self, acquired: Acquired, is_clean: bool) -> Result<()> {
+    fn repair(&self, acquired: Acquired, is_clean: bool) -> Internal<()> {
         if is_clean {
             self.store.count(REPAIRED_HOLDING_COUNT);
         } else {
@@ -69,7 +87,7 @@ impl<'a> WriteGuard<'a> {
         // The dead owner may have been replacing the file: between the renaming and the word that says so.
         if self.store.attachment.as_ref().is_some_and(|attachment| attachment.is_unlinked()) {
             self.store.supersede();
-            return Err(Error::Superseded);
+            return Err(Error::Superseded.into());
         }
         Ok(())
     }
@@ -99,7 +117,7 @@ pub struct CommitGuard<'a> {
 
 impl<'a> CommitGuard<'a> {
     /// Takes the mutex if nobody holds it.
-    pub fn try_lock(store: &'a Store) -> Result<Option<(Self, Acquired)>> {
+    pub fn try_lock(store: &'a Store) -> Internal<Option<(Self, Acquired)>> {
         let acquired = store.medium.try_lock(Lock::Commit);
         let acquired = acquired.map_err(|failure| store.lock_failed(Lock::Commit, failure))?;
         Ok(acquired.map(|acquired| (Self::new(store), acquired)))
@@ -121,12 +139,12 @@ impl Drop for CommitGuard<'_> {
 impl Store {
     /// Whether this thread may take a lock of this table now.
     #[inline]
-    pub(super) fn check_may_lock(&self, operation: &'static str) -> Result<()> {
+    pub(super) fn check_may_lock(&self, operation: &'static str) -> Internal<()> {
         if self.access != Access::ReadWrite {
-            return Err(Error::ReadOnly { operation });
+            return Err(Error::ReadOnly { operation }.into());
         }
-        if INSIDE.with_borrow(|tables| tables.contains(&self.header.uuid)) {
-            return Err(Error::Nested);
+        if is_inside(&self.header.uuid) {
+            return Err(Error::Nested.into());
         }
         Ok(())
     }

@@ -11,6 +11,7 @@
 //! | `commit` | making everything durable with one flush |
 //! | `recover` | which state a first opener believes, and how the file gets there |
 //! | `shared` | a table's words, for the length of one operation |
+//! | `inspect` | looking at what the others keep, for checks and reports |
 //! | `open`, `create`, `attach` | files, their locks, and who may share one |
 
 pub mod attach;
@@ -18,6 +19,7 @@ pub mod commit;
 #[cfg(not(loom))]
 pub mod create;
 pub mod guard;
+pub mod inspect;
 #[cfg(not(loom))]
 pub mod open;
 pub mod publish;
@@ -28,7 +30,7 @@ pub mod single;
 pub mod status;
 pub mod txn;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Internal};
 use crate::format::control::{CONDEMNED, FAILED, SUPERSEDED};
 use crate::format::geometry::Geometry;
 use crate::format::header::Header;
@@ -112,10 +114,6 @@ impl Store {
         &self.geometry
     }
 
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
     pub fn access(&self) -> Access {
         self.access
     }
@@ -154,7 +152,7 @@ impl Store {
 
     /// Whether this handle can still be used. Every operation begins with this.
     #[inline(always)]
-    pub fn check_usable(&self) -> Result<()> {
+    pub fn check_usable(&self) -> Internal<()> {
         let control = self.control();
         if control.load(SUPERSEDED, Ordering::Relaxed) | control.load(CONDEMNED, Ordering::Relaxed) != 0 {
             return Err(self.unusable());
@@ -163,12 +161,12 @@ impl Store {
     }
 
     #[cold]
-    fn unusable(&self) -> Error {
+    fn unusable(&self) -> Fault {
         if self.control().load(CONDEMNED, Ordering::Relaxed) != 0 {
             self.let_go();
-            return Error::Condemned;
+            return Error::Condemned.into();
         }
-        Error::Superseded
+        Error::Superseded.into()
     }
 
     /// Gives the attachment up if nobody can attach before a recovery.

@@ -113,6 +113,17 @@ impl Entry {
     }
 }
 
+/// A table that was opened for reading and not recovered.
+pub struct AsFound {
+    /// A handle on the file; on a copy of it if it needs a recovery.
+    pub store: Store,
+    pub is_same_start: bool,
+    /// Why the file needs a recovery before it can be read.
+    pub recovery_reason: Option<&'static str>,
+    /// Whether others had the file open.
+    pub is_in_use: bool,
+}
+
 impl Store {
     /// Opens a table for reading and writing. The first process to open it on a machine start recovers it.
     pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
@@ -131,28 +142,54 @@ impl Store {
 
     /// Opens a table for reading. Never changes a byte of the file: if that needs a recovery, the handle recovers a copy.
     pub fn open_read_only(path: &Path, settings: &Settings) -> Result<Self> {
+        let AsFound { mut store, is_same_start, recovery_reason, .. } = Self::open_as_found(path, settings)?;
+        if recovery_reason.is_some() {
+            store.recovery = Recovery { is_private_copy: true, ..store.recover(is_same_start)? };
+        }
+        Ok(store)
+    }
+
+    /// Opens a table for reading; if it needs a recovery, makes a copy of it, which is not recovered yet.
+    pub fn open_as_found(path: &Path, settings: &Settings) -> Result<AsFound> {
         let entry = Entry::enter(path, Hold::Shared, settings)?;
         let own = Incarnation::current(entry.attachment.file(), path)?;
+        let is_in_use = entry.attachment.is_attached_by_others()?;
         let mut store = entry.map(settings)?;
-        let control = store.control();
-        let is_usable = control.load(CONDEMNED, Ordering::Acquire) | control.load(SUPERSEDED, Ordering::Acquire) == 0;
         // Readers use no mutex, so it does not matter whose they are.
-        if is_usable && store.incarnation().is_some_and(|attached| attached.is_same_start(&own)) {
+        let mut recovery_reason = store.recovery_reason(&own);
+        if recovery_reason.is_none() {
             if store.hold(Hold::Shared)? {
                 store.recovery = store.recovery_in_order();
                 store.leave_gate()?;
-                return Ok(store);
+                return Ok(AsFound { store, is_same_start: true, recovery_reason, is_in_use });
             }
+            recovery_reason = Some("another program locks it, and may be changing it");
         }
         let entry = Entry {
             attachment: store.attachment.take().ok_or(Error::Superseded)?,
             header: store.header,
             is_writable: false,
         };
-        let mut copy = entry.copy(settings)?;
-        let is_same_start = copy.incarnation().is_some_and(|attached| attached.is_same_start(&own));
-        copy.recovery = Recovery { is_private_copy: true, ..copy.recover(is_same_start)? };
-        Ok(copy)
+        let store = entry.copy(settings)?;
+        let is_same_start = store.incarnation().is_some_and(|attached| attached.is_same_start(&own));
+        Ok(AsFound { store, is_same_start, recovery_reason, is_in_use })
+    }
+
+    /// Why the file cannot be read as it is.
+    fn recovery_reason(&self, own: &Incarnation) -> Option<&'static str> {
+        let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
+        if is_set(CONDEMNED) {
+            return Some("one of its locks can no longer be used");
+        }
+        if is_set(SUPERSEDED) {
+            return Some("it is marked as replaced");
+        }
+        match self.incarnation() {
+            None => Some("whoever opened or repaired it last did not finish"),
+            Some(attached) if attached.boot_id != own.boot_id => Some("it was last used on another machine start"),
+            Some(attached) if !attached.is_same_start(own) => Some("it was copied, moved or restored"),
+            Some(_) => None,
+        }
     }
 
     /// Nobody else is attached, and nobody can be: recovers if need be, and makes room for others.

@@ -13,7 +13,7 @@
 
 use super::Store;
 use super::shared::Shared;
-use crate::error::{Error, Result};
+use crate::error::{Error, Internal};
 use crate::format::cell::Head;
 use crate::format::commit_record::STATE_WORDS;
 use crate::format::control::{
@@ -39,7 +39,7 @@ impl Steps {
 impl Shared<'_> {
     /// Publishes a prepared transaction. Under the write mutex.
     #[inline(always)]
-    pub fn publish(self, state: [u64; STATE_WORDS], intent_count: usize, steps: Steps) -> Result<()> {
+    pub fn publish(self, state: [u64; STATE_WORDS], intent_count: usize, steps: Steps) -> Internal<()> {
         let Shared { words, control, geometry, .. } = self;
         let [number, ..] = state;
         if steps.inserts_keys {
@@ -62,13 +62,13 @@ impl Shared<'_> {
         Ok(())
     }
 
-    fn insert_keys(self, intent_count: usize) -> Result<()> {
+    fn insert_keys(self, intent_count: usize) -> Internal<()> {
         for position in 0..intent_count {
             let intent = self.intent(position)?;
             if intent.inserts_key {
                 if let Some(hash) = self.hash_of_live_cell(intent.slot, intent.cell) {
                     if !self.index().insert(hash, intent.slot) {
-                        return Err(Error::damaged("the index is full, which its size makes impossible"));
+                        return Err(Error::damaged("the index is full, which its size makes impossible").into());
                     }
                 }
             }
@@ -76,7 +76,7 @@ impl Shared<'_> {
         Ok(())
     }
 
-    fn remove_keys(self, intent_count: usize) -> Result<()> {
+    fn remove_keys(self, intent_count: usize) -> Internal<()> {
         for position in 0..intent_count {
             let intent = self.intent(position)?;
             if intent.removes_key {
@@ -90,7 +90,7 @@ impl Shared<'_> {
 
     /// Puts the slots that became free at the end of the ring. Their places are counted back from what the end will be,
     /// which does not change when this is done again.
-    fn move_free_slots(self, intent_count: usize) -> Result<()> {
+    fn move_free_slots(self, intent_count: usize) -> Internal<()> {
         let control = self.control;
         let returned = control.load(FREE_RETURNED_NEXT, Ordering::Relaxed);
         let taken = control.load(FREE_TAKEN_NEXT, Ordering::Relaxed);
@@ -132,7 +132,7 @@ impl Shared<'_> {
 
 impl Store {
     /// Finishes or undoes what the owner before left half done. Under the write mutex.
-    pub(super) fn repair(&self, owner_died: bool) -> Result<()> {
+    pub(super) fn repair(&self, owner_died: bool) -> Internal<()> {
         let shared = self.shared();
         let control = shared.control;
         let intent_count = shared.intent_count()?;
@@ -141,7 +141,8 @@ impl Store {
             let Some(state) = shared.state(INTENT).filter(|state| state.number == prepared) else {
                 return Err(Error::damaged(format!(
                     "transaction {prepared} is prepared, and its intent does not verify"
-                )));
+                ))
+                .into());
             };
             let counter = if shared.is_partly_published(prepared, intent_count) {
                 REPAIRED_PUBLISHING_COUNT

@@ -5,7 +5,7 @@
 
 use super::guard::{WriteGuard, inside_closure};
 use super::{Access, Store};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Internal, Result};
 use crate::format::cell::{CellHeader, RecordId};
 use crate::format::checksum::crc32;
 use crate::format::control::{LAST, NEWEST, PREPARED};
@@ -34,7 +34,7 @@ impl Meta {
 impl Store {
     /// Copies the record with an id into `payload`, which has the table's record length. `None` if it was deleted.
     #[inline(always)]
-    pub fn get(&self, id: RecordId, payload: &mut [u64]) -> Result<Option<Meta>> {
+    pub fn get(&self, id: RecordId, payload: &mut [u64]) -> Internal<Option<Meta>> {
         self.check_usable()?;
         if id.slot() >= self.geometry.capacity() {
             return Ok(None);
@@ -44,7 +44,7 @@ impl Store {
 
     /// Copies the record with a key into `payload`. `None` if there was none at some moment of the call.
     #[inline(always)]
-    pub fn find(&self, key: &[u8], payload: &mut [u64]) -> Result<Option<Meta>> {
+    pub fn find(&self, key: &[u8], payload: &mut [u64]) -> Internal<Option<Meta>> {
         self.check_usable()?;
         let Some(position) = self.geometry.key() else { return Ok(None) };
         let index = self.shared().index();
@@ -67,7 +67,7 @@ impl Store {
     }
 
     #[inline(always)]
-    fn read_candidate(&self, slot: u32, payload: &mut [u64]) -> Result<Option<Meta>> {
+    fn read_candidate(&self, slot: u32, payload: &mut [u64]) -> Internal<Option<Meta>> {
         if slot >= self.geometry.capacity() {
             return Err(self.stray_entry(slot));
         }
@@ -76,7 +76,7 @@ impl Store {
 
     /// Copies the live record of a slot, which must be below the capacity.
     #[inline(always)]
-    pub fn read_slot(&self, slot: u32, payload: &mut [u64]) -> Result<Option<Meta>> {
+    pub fn read_slot(&self, slot: u32, payload: &mut [u64]) -> Internal<Option<Meta>> {
         let Some(header) = slot::read(self.words(), &self.geometry, slot, payload)? else {
             return Ok(None);
         };
@@ -87,12 +87,12 @@ impl Store {
     }
 
     #[cold]
-    pub(super) fn stray_entry(&self, slot: u32) -> Error {
-        Error::damaged(format!("the index names slot {slot} of {}", self.geometry.capacity()))
+    pub(super) fn stray_entry(&self, slot: u32) -> Fault {
+        Error::damaged(format!("the index names slot {slot} of {}", self.geometry.capacity())).into()
     }
 
     /// How many records there are.
-    pub fn live_count(&self) -> Result<u64> {
+    pub fn live_count(&self) -> Internal<u64> {
         self.check_usable()?;
         Ok(self.control().load(NEWEST + 1, Ordering::Acquire))
     }
@@ -124,9 +124,10 @@ impl Store {
 }
 
 #[cold]
-fn rotten(slot: u32, header: CellHeader) -> Error {
+fn rotten(slot: u32, header: CellHeader) -> Fault {
     Error::damaged(format!(
         "the record in slot {slot}, written by transaction {}, does not have its checksum {:08x}",
         header.number, header.check
     ))
+    .into()
 }

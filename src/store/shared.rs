@@ -2,7 +2,7 @@
 //! is, and the compiler can keep that in registers.
 
 use super::Store;
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Internal};
 use crate::format::cell::Intent;
 use crate::format::commit_record::{STATE_WORDS, State};
 use crate::format::control::{CONTROL_WORDS, INTENT_COUNT, NEWEST};
@@ -46,7 +46,7 @@ impl<'a> Shared<'a> {
 
     /// One entry of the intent list.
     #[inline(always)]
-    pub fn intent(self, position: usize) -> Result<Intent> {
+    pub fn intent(self, position: usize) -> Internal<Intent> {
         let word = self.words.load(self.geometry.intents() + position, Ordering::Relaxed);
         Intent::from_word(word, self.geometry.capacity())
     }
@@ -57,10 +57,11 @@ impl<'a> Shared<'a> {
     }
 
     /// How many entries the intent list has.
-    pub fn intent_count(self) -> Result<usize> {
+    pub fn intent_count(self) -> Internal<usize> {
         let count = self.control.load(INTENT_COUNT, Ordering::Relaxed);
-        usize::try_from(count).ok().filter(|count| *count <= widen(self.geometry.capacity())).ok_or_else(|| {
-            Error::damaged(format!("the intent list has {count} entries in a table of {}", self.geometry.capacity()))
+        let capacity = self.geometry.capacity();
+        usize::try_from(count).ok().filter(|count| *count <= widen(capacity)).ok_or_else(|| {
+            Error::damaged(format!("the intent list has {count} entries in a table of {capacity}")).into()
         })
     }
 
@@ -72,8 +73,11 @@ impl<'a> Shared<'a> {
 
     /// The sealed newest state. Under the write mutex it always verifies.
     #[inline(always)]
-    pub fn newest_state(self) -> Result<State> {
-        self.state(NEWEST).ok_or_else(|| Error::damaged("the newest state does not verify"))
+    pub fn newest_state(self) -> Internal<State> {
+        match self.state(NEWEST) {
+            Some(state) => Ok(state),
+            None => Err(unsealed()),
+        }
     }
 
     #[inline(always)]
@@ -90,12 +94,12 @@ impl<'a> Shared<'a> {
     }
 
     /// The slot at a position of the free ring, counted from the beginning of time.
-    pub fn free_ring_entry(self, count: u64) -> Result<u32> {
+    pub fn free_ring_entry(self, count: u64) -> Internal<u32> {
         let word = self.words.load(self.free_ring_index(count), Ordering::Relaxed);
-        u32::try_from(word)
-            .ok()
-            .filter(|slot| *slot < self.geometry.capacity())
-            .ok_or_else(|| Error::damaged(format!("the free ring names slot {word} of {}", self.geometry.capacity())))
+        match u32::try_from(word) {
+            Ok(slot) if slot < self.geometry.capacity() => Ok(slot),
+            _ => Err(stray_free_slot(word, self.geometry.capacity())),
+        }
     }
 
     pub fn put_free_ring_entry(self, count: u64, slot: u32) {
@@ -122,4 +126,14 @@ impl<'a> Shared<'a> {
         slot::read_cell(self.words, self.geometry, slot, cell, payload);
         Some(KeyHash::of_record(payload, self.geometry, self.hash_seed))
     }
+}
+
+#[cold]
+fn unsealed() -> Fault {
+    Error::damaged("the newest state does not verify").into()
+}
+
+#[cold]
+fn stray_free_slot(word: u64, capacity: u32) -> Fault {
+    Error::damaged(format!("the free ring names slot {word} of {capacity}")).into()
 }

@@ -5,7 +5,7 @@
 use super::read::Meta;
 use super::txn::Transaction;
 use super::{Encoded, Store};
-use crate::error::Result;
+use crate::error::Internal;
 use crate::format::cell::RecordId;
 use crate::format::control::FREE_TAKEN;
 use crate::shm::words::Ordering;
@@ -13,34 +13,34 @@ use crate::shm::words::Ordering;
 impl Store {
     /// Inserts a record.
     #[inline]
-    pub fn insert(&self, record: Encoded<'_>) -> Result<Meta> {
+    pub fn insert(&self, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_next_free_slot();
         self.one(|transaction| transaction.insert(record))
     }
 
     /// Writes another content of a record, if it is the version that is expected.
     #[inline]
-    pub fn update(&self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Result<Meta> {
+    pub fn update(&self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_slot(id.slot());
         self.one(|transaction| transaction.update(id, expected_version, record))
     }
 
     /// Deletes a record, if it is the version that is expected.
     #[inline]
-    pub fn delete(&self, id: RecordId, expected_version: Option<u64>) -> Result<Meta> {
+    pub fn delete(&self, id: RecordId, expected_version: Option<u64>) -> Internal<Meta> {
         self.touch_slot(id.slot());
         self.one(|transaction| transaction.delete(id, expected_version))
     }
 
     /// Inserts a record or writes it over the one with its key.
     #[inline]
-    pub fn upsert(&self, record: Encoded<'_>) -> Result<Meta> {
+    pub fn upsert(&self, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_next_free_slot();
         self.one(|transaction| transaction.upsert(record))
     }
 
     #[inline]
-    fn one(&self, operation: impl FnOnce(&mut Transaction<'_>) -> Result<Meta>) -> Result<Meta> {
+    fn one(&self, operation: impl FnOnce(&mut Transaction<'_>) -> Internal<Meta>) -> Internal<Meta> {
         let mut transaction = self.begin()?;
         let meta = operation(&mut transaction)?;
         transaction.publish()?;

@@ -18,7 +18,7 @@ use super::publish::Steps;
 use super::read::Meta;
 use super::shared::Shared;
 use super::{Encoded, Store};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Intent, NUMBER_LIMIT, RecordId};
 use crate::format::checksum::digest_of_cell;
 use crate::format::commit_record::{STATE_WORDS, State};
@@ -83,7 +83,7 @@ struct Seen {
 impl Store {
     /// Takes the write mutex and begins a transaction.
     #[inline(always)]
-    pub fn begin(&self) -> Result<Transaction<'_>> {
+    pub fn begin(&self) -> Internal<Transaction<'_>> {
         let guard = WriteGuard::lock(self)?;
         Ok(Transaction {
             store: self,
@@ -104,10 +104,10 @@ impl<'a> Transaction<'a> {
 
     /// Inserts a record; its key must not be there.
     #[inline(always)]
-    pub fn insert(&mut self, record: Encoded<'_>) -> Result<Meta> {
+    pub fn insert(&mut self, record: Encoded<'_>) -> Internal<Meta> {
         let slot = match self.locate(record.payload, record.key_hash)? {
-            Located::Live(slot) => return Err(Error::DuplicateKey { slot }),
-            Located::Deleted(slot) if self.seen(slot)?.header.is_live => return Err(Error::SlotTaken { slot }),
+            Located::Live(slot) => return Err(Error::DuplicateKey { slot }.into()),
+            Located::Deleted(slot) if self.seen(slot)?.header.is_live => return Err(Error::SlotTaken { slot }.into()),
             Located::Deleted(slot) => slot,
             Located::Absent => self.take_free_slot()?,
         };
@@ -121,17 +121,17 @@ impl<'a> Transaction<'a> {
 
     /// Writes another content of the record with an id, if it is the version that is expected.
     #[inline(always)]
-    pub fn update(&mut self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Result<Meta> {
+    pub fn update(&mut self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Internal<Meta> {
         let seen = self.expect(id, expected_version)?;
         if !self.has_key(seen, record.payload) {
-            return Err(Error::KeyChanged);
+            return Err(Error::KeyChanged.into());
         }
         self.stage(seen.slot, Some(record), seen.header.generation, seen.header.update_count.saturating_add(1))
     }
 
     /// Deletes the record with an id, if it is the version that is expected.
     #[inline(always)]
-    pub fn delete(&mut self, id: RecordId, expected_version: Option<u64>) -> Result<Meta> {
+    pub fn delete(&mut self, id: RecordId, expected_version: Option<u64>) -> Internal<Meta> {
         let seen = self.expect(id, expected_version)?;
         let meta = self.stage(seen.slot, None, seen.header.generation, seen.header.update_count)?;
         if let Some(several) = &mut self.several {
@@ -141,7 +141,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Inserts a record, or writes it over the one that has its key.
-    pub fn upsert(&mut self, record: Encoded<'_>) -> Result<Meta> {
+    pub fn upsert(&mut self, record: Encoded<'_>) -> Internal<Meta> {
         match self.locate(record.payload, record.key_hash)? {
             Located::Live(slot) => {
                 let CellHeader { generation, update_count, .. } = self.seen(slot)?.header;
@@ -152,7 +152,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Copies the record with an id, as this transaction sees it.
-    pub fn get(&mut self, id: RecordId, payload: &mut [u64]) -> Result<Option<Meta>> {
+    pub fn get(&mut self, id: RecordId, payload: &mut [u64]) -> Internal<Option<Meta>> {
         if id.slot() >= self.shared.geometry.capacity() {
             return Ok(None);
         }
@@ -160,7 +160,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Copies the record with a key, as this transaction sees it.
-    pub fn find(&mut self, key: &[u64], payload: &mut [u64]) -> Result<Option<Meta>> {
+    pub fn find(&mut self, key: &[u64], payload: &mut [u64]) -> Internal<Option<Meta>> {
         match self.locate(key, self.store.hash_of_key(key))? {
             Located::Live(slot) => self.read_slot(slot, payload),
             Located::Deleted(_) | Located::Absent => Ok(None),
@@ -168,22 +168,22 @@ impl<'a> Transaction<'a> {
     }
 
     /// Copies the record in a slot, as this transaction sees it. The slot must be below the capacity.
-    pub fn read_slot(&mut self, slot: u32, payload: &mut [u64]) -> Result<Option<Meta>> {
+    pub fn read_slot(&mut self, slot: u32, payload: &mut [u64]) -> Internal<Option<Meta>> {
         let seen = self.seen(slot)?;
         if !seen.header.is_live {
             return Ok(None);
         }
         slot::read_cell(self.shared.words, self.shared.geometry, slot, seen.cell, payload);
         if !seen.header.verifies(crate::format::checksum::crc32(bytemuck::cast_slice(payload))) {
-            return Err(Error::damaged(format!("the record in slot {slot} does not have its checksum")));
+            return Err(Error::damaged(format!("the record in slot {slot} does not have its checksum")).into());
         }
         Ok(Some(Meta::new(slot, seen.header)))
     }
 
     /// The live record with this id and version.
     #[inline(always)]
-    fn expect(&mut self, id: RecordId, expected_version: Option<u64>) -> Result<Seen> {
-        let not_found = || Error::NotFound { id: id.into() };
+    fn expect(&mut self, id: RecordId, expected_version: Option<u64>) -> Internal<Seen> {
+        let not_found = || Error::NotFound { id: id.into() }.into();
         if id.slot() >= self.shared.geometry.capacity() {
             return Err(not_found());
         }
@@ -193,7 +193,7 @@ impl<'a> Transaction<'a> {
         }
         match expected_version {
             Some(expected) if expected != seen.header.number => {
-                Err(Error::Conflict { expected, found: seen.header.number })
+                Err(Error::Conflict { expected, found: seen.header.number }.into())
             }
             _ => Ok(seen),
         }
@@ -202,7 +202,7 @@ impl<'a> Transaction<'a> {
     /// The cell of a slot that this transaction sees: its own, or the current one. A slot that was never written has a
     /// header of zeros.
     #[inline(always)]
-    fn seen(&mut self, slot: u32) -> Result<Seen> {
+    fn seen(&mut self, slot: u32) -> Internal<Seen> {
         let Shared { geometry, .. } = self.shared;
         let words = self.shared.words;
         if let Some((_, intent)) = self.intent_of(slot)? {
@@ -215,7 +215,7 @@ impl<'a> Transaction<'a> {
         }
         let header = slot::cell_header(words, geometry, slot, head.cell());
         if header.number != head.number() || header.is_live != head.is_live() {
-            return Err(Error::damaged(format!("the head of slot {slot} does not fit its cell {}", head.cell())));
+            return Err(Error::damaged(format!("the head of slot {slot} does not fit its cell {}", head.cell())).into());
         }
         Ok(Seen { slot, cell: head.cell(), header })
     }
@@ -228,7 +228,7 @@ impl<'a> Transaction<'a> {
     // -- looking for keys --------------------------------------------------------------------------
 
     /// Looks for a key, given as a record of which nothing else is looked at.
-    fn locate(&mut self, key: &[u64], hash: KeyHash) -> Result<Located> {
+    fn locate(&mut self, key: &[u64], hash: KeyHash) -> Internal<Located> {
         if self.shared.geometry.key().is_none() {
             return Ok(Located::Absent);
         }
@@ -259,7 +259,7 @@ impl<'a> Transaction<'a> {
 
     /// The entry of the intent list for a slot, and its position.
     #[inline(always)]
-    fn intent_of(&mut self, slot: u32) -> Result<Option<(usize, Intent)>> {
+    fn intent_of(&mut self, slot: u32) -> Internal<Option<(usize, Intent)>> {
         if self.intent_count <= SHORT_LIST {
             for position in 0..self.intent_count {
                 let intent = self.shared.intent(position)?;
@@ -276,7 +276,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// The maps of a transaction of several steps, with everything that is on the intent list.
-    fn up_to_date(&mut self) -> Result<&mut Several> {
+    fn up_to_date(&mut self) -> Internal<&mut Several> {
         let shared = self.shared;
         let several = self.several.get_or_insert_default();
         for position in several.seen_count..self.intent_count {
@@ -294,13 +294,13 @@ impl<'a> Transaction<'a> {
 
     /// The slot that has been free for longest; when the ring is empty, one that this transaction made free.
     #[inline(always)]
-    fn take_free_slot(&mut self) -> Result<u32> {
+    fn take_free_slot(&mut self) -> Internal<u32> {
         let control = self.shared.control;
         let taken = control.load(FREE_TAKEN, Ordering::Relaxed).wrapping_add(self.taken_count);
         if taken != control.load(FREE_RETURNED, Ordering::Relaxed) {
             let slot = self.shared.free_ring_entry(taken)?;
             if slot::head(self.shared.words, self.shared.geometry, slot).is_live() || self.intent_of(slot)?.is_some() {
-                return Err(Error::damaged(format!("slot {slot} is in the free ring and is not free")));
+                return Err(Error::damaged(format!("slot {slot} is in the free ring and is not free")).into());
             }
             self.taken_count += 1;
             return Ok(slot);
@@ -318,21 +318,21 @@ impl<'a> Transaction<'a> {
     }
 
     #[cold]
-    fn full(&self) -> Error {
+    fn full(&self) -> Fault {
         let control = self.shared.control;
         let live_count = self.shared.newest_state().map_or(0, |state| state.live_count);
         let capacity = u64::from(self.shared.geometry.capacity());
         let free_count =
             control.load(FREE_RETURNED, Ordering::Relaxed).wrapping_sub(control.load(FREE_TAKEN, Ordering::Relaxed));
         let retired_count = capacity.saturating_sub(live_count).saturating_sub(free_count);
-        Error::Full { live_count, capacity, retired_count }
+        Error::Full { live_count, capacity, retired_count }.into()
     }
 
     /// Writes the next content of a slot, `None` for a tombstone, into a cell that nobody needs.
     #[inline(always)]
-    fn stage(&mut self, slot: u32, record: Option<Encoded<'_>>, generation: u64, update_count: u32) -> Result<Meta> {
+    fn stage(&mut self, slot: u32, record: Option<Encoded<'_>>, generation: u64, update_count: u32) -> Internal<Meta> {
         if !self.guard.is_mine() {
-            return Err(Error::Forked);
+            return Err(Error::Forked.into());
         }
         let number = self.number()?;
         let cell = match self.intent_of(slot)? {
@@ -351,14 +351,14 @@ impl<'a> Transaction<'a> {
 
     /// The number of this transaction, taken when it is first asked for.
     #[inline(always)]
-    fn number(&mut self) -> Result<u64> {
+    fn number(&mut self) -> Internal<u64> {
         if self.number != 0 {
             return Ok(self.number);
         }
         let control = self.shared.control;
         let number = control.load(USED, Ordering::Relaxed).saturating_add(1);
         if number >= NUMBER_LIMIT {
-            return Err(Error::damaged("transaction numbers are used up, which takes longer than there is time"));
+            return Err(Error::damaged("transaction numbers are used up, which takes longer than there is time").into());
         }
         control.store(USED, number, Ordering::Release);
         self.number = number;
@@ -367,7 +367,7 @@ impl<'a> Transaction<'a> {
 
     /// Chooses a cell of a slot and puts both on the intent list.
     #[inline(always)]
-    fn list(&mut self, slot: u32) -> Result<u32> {
+    fn list(&mut self, slot: u32) -> Internal<u32> {
         let Shared { geometry, .. } = self.shared;
         let (words, control) = (self.shared.words, self.shared.control);
         let head = slot::head(words, geometry, slot);
@@ -385,7 +385,7 @@ impl<'a> Transaction<'a> {
             frees_slot: false,
         };
         if self.intent_count >= widen(geometry.capacity()) {
-            return Err(Error::damaged("the intent list is longer than the table"));
+            return Err(Error::damaged("the intent list is longer than the table").into());
         }
         self.shared.put_intent(self.intent_count, intent);
         self.intent_count += 1;
@@ -398,12 +398,12 @@ impl<'a> Transaction<'a> {
     /// Makes everything that was staged happen at once. Returns the transaction's number: the version of every record
     /// that it wrote. A transaction that staged nothing has the number of the one before it.
     #[inline(always)]
-    pub fn publish(&mut self) -> Result<u64> {
+    pub fn publish(&mut self) -> Internal<u64> {
         if self.intent_count == 0 {
             return Ok(self.shared.newest_state()?.number);
         }
         if !self.guard.is_mine() {
-            return Err(Error::Forked);
+            return Err(Error::Forked.into());
         }
         let (state, steps) = self.prepare(self.number)?;
         // From here on the transaction has happened: whatever comes, it is finished and not undone.
@@ -414,7 +414,7 @@ impl<'a> Transaction<'a> {
 
     /// Completes the intent list and seals the intent: the commit point.
     #[inline(always)]
-    fn prepare(&mut self, number: u64) -> Result<([u64; STATE_WORDS], Steps)> {
+    fn prepare(&mut self, number: u64) -> Internal<([u64; STATE_WORDS], Steps)> {
         let shared = self.shared;
         let control = shared.control;
         let mut state = shared.newest_state()?;

@@ -29,16 +29,17 @@ impl<T: Record> Iterator for Rows<'_, T> {
             if let Err(error) = self.store.check_usable() {
                 // The error is the last thing that is given out.
                 self.next_slot = self.store.geometry().capacity();
-                return Some(Err(error));
+                return Some(Err(error.into()));
             }
         }
         let mut words = T::ZEROED;
         while self.next_slot < self.store.geometry().capacity() {
             let slot = self.next_slot;
             self.next_slot += 1;
-            let found = self.store.read_slot(slot, words.as_mut()).and_then(|meta| row_of(meta, &words));
-            if let Some(row) = found.transpose() {
-                return Some(row);
+            match self.store.read_slot(slot, words.as_mut()) {
+                Ok(None) => {}
+                Ok(meta) => return row_of(meta, &words).transpose(),
+                Err(fault) => return Some(Err(fault.into())),
             }
         }
         None

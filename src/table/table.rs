@@ -6,7 +6,7 @@ use super::row::Row;
 use super::rows::Rows;
 use super::snapshot::Snapshot;
 use super::write::Write;
-use crate::error::{Error, Result};
+use crate::error::{Error, Internal, Result};
 use crate::format::cell::RecordId;
 use crate::format::values::Key;
 use crate::store::guard::inside_closure;
@@ -102,7 +102,7 @@ impl<T: Record> Table<T> {
     ///
     /// [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned).
     pub fn len(&self) -> Result<u64> {
-        self.store.live_count()
+        Ok(self.store.live_count()?)
     }
 
     /// Whether there is no record.
@@ -194,7 +194,8 @@ impl<T: Record> Table<T> {
     /// [`CommitAfterWrite`](Error::CommitAfterWrite) says that the write happened and the commit after it did not.
     #[inline]
     pub fn insert(&self, record: &T) -> Result<RecordId> {
-        Ok(self.with_encoded(record, |store, encoded| store.insert(encoded))?.id)
+        let words = words_of(record);
+        Ok(self.store.insert(self.store.encoded(words.as_ref()))?.id)
     }
 
     /// Inserts a record, and tells its first version besides its id.
@@ -203,7 +204,8 @@ impl<T: Record> Table<T> {
     ///
     /// As [`insert`](Self::insert).
     pub fn insert_versioned(&self, record: &T) -> Result<(RecordId, u64)> {
-        let meta = self.with_encoded(record, |store, encoded| store.insert(encoded))?;
+        let words = words_of(record);
+        let meta = self.store.insert(self.store.encoded(words.as_ref()))?;
         Ok((meta.id, meta.version))
     }
 
@@ -219,13 +221,15 @@ impl<T: Record> Table<T> {
     #[inline]
     pub fn update(&self, id: RecordId, mut change: impl FnMut(&mut T)) -> Result<u64> {
         for _ in 0..UPDATE_ATTEMPT_COUNT {
-            let Some(Row { version, mut record, .. }) = self.get(id)? else {
+            let mut words = T::ZEROED;
+            let Some(Meta { version, .. }) = self.store.get(id, words.as_mut())? else {
                 return Err(Error::NotFound { id: id.into() });
             };
+            let mut record = record_of::<T>(&words)?;
             inside_closure(&self.store, || change(&mut record));
-            match self.update_if(id, version, &record) {
-                Err(Error::Conflict { .. }) => {}
-                done => return done,
+            match self.put(id, Some(version), &record) {
+                Err(fault) if fault.is_conflict() => {}
+                done => return Ok(done?.version),
             }
         }
         self.write(|transaction| transaction.update(id, &mut change))
@@ -238,7 +242,7 @@ impl<T: Record> Table<T> {
     /// As [`update`](Self::update).
     #[inline]
     pub fn replace(&self, id: RecordId, record: &T) -> Result<u64> {
-        Ok(self.with_encoded(record, |store, encoded| store.update(id, None, encoded))?.version)
+        Ok(self.put(id, None, record)?.version)
     }
 
     /// Writes another content of the record with an id if it still is this version; returns the new one.
@@ -248,7 +252,7 @@ impl<T: Record> Table<T> {
     /// [`Conflict`](Error::Conflict) if somebody was faster, with both versions; else as [`update`](Self::update).
     #[inline]
     pub fn update_if(&self, id: RecordId, version: u64, record: &T) -> Result<u64> {
-        Ok(self.with_encoded(record, |store, encoded| store.update(id, Some(version), encoded))?.version)
+        Ok(self.put(id, Some(version), record)?.version)
     }
 
     /// Deletes the record with an id; returns the number of the transaction that did it. A full table can always delete.
@@ -356,13 +360,9 @@ impl<T: Record> Table<T> {
     }
 
     #[inline(always)]
-    fn with_encoded(
-        &self,
-        record: &T,
-        write: impl FnOnce(&Store, crate::store::Encoded<'_>) -> Result<Meta>,
-    ) -> Result<Meta> {
+    fn put(&self, id: RecordId, version: Option<u64>, record: &T) -> Internal<Meta> {
         let words = words_of(record);
-        write(&self.store, self.store.encoded(words.as_ref()))
+        self.store.update(id, version, self.store.encoded(words.as_ref()))
     }
 }
 
@@ -396,11 +396,12 @@ impl<T: Keyed> Table<T> {
     ///
     /// As [`insert`](Self::insert), without `DuplicateKey`.
     pub fn upsert(&self, record: &T) -> Result<RecordId> {
-        Ok(self.with_encoded(record, |store, encoded| store.upsert(encoded))?.id)
+        let words = words_of(record);
+        Ok(self.store.upsert(self.store.encoded(words.as_ref()))?.id)
     }
 
     #[inline(always)]
-    fn find_words<Q: Key<T::Key> + ?Sized>(&self, key: &Q, words: &mut T::Words) -> Result<Option<Meta>> {
+    fn find_words<Q: Key<T::Key> + ?Sized>(&self, key: &Q, words: &mut T::Words) -> Internal<Option<Meta>> {
         let mut buffer = T::ZEROED;
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(buffer.as_mut());
         // A record is at least as long as its key.
@@ -435,7 +436,12 @@ pub(super) fn words_of<T: Record>(record: &T) -> T::Words {
 #[inline(always)]
 pub(super) fn row_of<T: Record>(meta: Option<Meta>, words: &T::Words) -> Result<Option<Row<T>>> {
     let Some(meta) = meta else { return Ok(None) };
+    Ok(Some(Row::new(meta, record_of(words)?)))
+}
+
+/// The record that these words are.
+#[inline(always)]
+fn record_of<T: Record>(words: &T::Words) -> Result<T> {
     let bytes: &[u8] = bytemuck::cast_slice(words.as_ref());
-    let record = T::decode(bytes.get(..T::RECORD_BYTES).unwrap_or_default())?;
-    Ok(Some(Row::new(meta, record)))
+    T::decode(bytes.get(..T::RECORD_BYTES).unwrap_or_default())
 }

@@ -24,7 +24,7 @@ impl<'a, T: Record> Write<'a, T> {
     }
 
     pub(super) fn publish(&mut self) -> Result<u64> {
-        self.transaction.publish()
+        Ok(self.transaction.publish()?)
     }
 
     /// The record with an id.
@@ -87,7 +87,8 @@ impl<'a, T: Record> Write<'a, T> {
     ///
     /// [`NotFound`](Error::NotFound).
     pub fn delete(&mut self, id: RecordId) -> Result<()> {
-        self.transaction.delete(id, None).map(drop)
+        self.transaction.delete(id, None)?;
+        Ok(())
     }
 
     /// Deletes the record with an id if it still is this version.
@@ -96,7 +97,8 @@ impl<'a, T: Record> Write<'a, T> {
     ///
     /// [`Conflict`](Error::Conflict), [`NotFound`](Error::NotFound).
     pub fn delete_if(&mut self, id: RecordId, version: u64) -> Result<()> {
-        self.transaction.delete(id, Some(version)).map(drop)
+        self.transaction.delete(id, Some(version))?;
+        Ok(())
     }
 
     fn put(&mut self, id: RecordId, version: Option<u64>, record: &T) -> Result<u64> {

@@ -11,7 +11,10 @@
 #![cfg_attr(test, allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used))]
 
 mod bench;
+mod dump;
+mod info;
 mod output;
+mod verify;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -41,6 +44,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    Info(info::Options),
+    Dump(dump::Options),
+    Verify(verify::Options),
     Bench(bench::Options),
     #[command(hide = true)]
     BenchWorker(bench::worker::Options),
@@ -48,6 +54,9 @@ enum Verb {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
+        Verb::Info(options) => info::run(&options),
+        Verb::Dump(options) => dump::run(&options),
+        Verb::Verify(options) => verify::run(&options),
         Verb::Bench(options) => bench::run(&options),
         Verb::BenchWorker(options) => bench::worker::run(&options).map(|()| Verdict::Good),
     };

@@ -283,7 +283,8 @@ fn number_of(key: u64) -> usize {
 
 fn write(store: &Store, truth: &Mutex<Truth>, random: &mut fastrand::Rng, first_value: u64) {
     let locked = || truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut transaction = store.begin().unwrap_or_else(|error| panic!("a transaction could not begin: {error}"));
+    let mut transaction =
+        store.begin().unwrap_or_else(|error| panic!("a transaction could not begin: {}", Error::from(error)));
     // Whatever was prepared is published now.
     let mut content = {
         let truth = locked();

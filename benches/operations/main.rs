@@ -1,0 +1,187 @@
+//! The hot operations, each beside the floor below which no store can get: `cargo bench` measures both in one run and
+//! prints their ratios, since absolute figures drift from one machine and moment to the next.
+//!
+//! The floors: `copy` reads a random record out of a plain array, `crc` is the CRC-32 of a record, `lock` an uncontended lock
+//! and unlock of a mutex of our kind, `flush` the fdatasync of one page that was just overwritten.
+
+mod summary;
+
+use criterion::{BenchmarkId, Criterion, SamplingMode};
+use locule::testing::SharedMutex;
+use locule::{Row, Table};
+use std::fs::File;
+use std::hint::black_box;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use summary::Summary;
+
+const RECORD_COUNT: u64 = 5_000;
+const CAPACITY: u64 = 10_000;
+const PAGE_BYTES: usize = 4096;
+/// The first argument of this program when it is started by itself to measure an attachment.
+const ATTACH: &str = "attach-and-read";
+
+locule::record! {
+    /// 16 bytes of key and 112 of payload.
+    struct Item {
+        key id: u128,
+        a: u64, b: u64, c: u64, d: u64, e: u64, f: u64, g: u64,
+        h: u64, i: u64, j: u64, k: u64, l: u64, m: u64, n: u64,
+    }
+}
+
+fn item(id: u64) -> Item {
+    Item { id: id.into(), a: id, n: !id, ..Item::default() }
+}
+
+fn main() {
+    if let Some(path) = path_to_attach_to() {
+        return attach_and_report(&path);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut criterion = Criterion::default()
+        .sample_size(50)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args();
+    let mut bench = Bench { criterion: &mut criterion, summary: Summary::default() };
+    let path = directory.path().join("items.loc");
+    let table = Table::<Item>::options().capacity(CAPACITY).commit_every(None).prefault(true).create(&path).unwrap();
+    for id in 0..RECORD_COUNT {
+        table.insert(&item(id)).unwrap();
+    }
+    floors(&mut bench, directory.path());
+    reads(&mut bench, &table, &path);
+    writes(&mut bench, &table);
+    bench.few("attach + first read", |count| (0..count).map(|_| attach_in_a_child(&path)).sum());
+    bench.summary.print();
+    criterion.final_summary();
+}
+
+fn floors(bench: &mut Bench<'_>, directory: &Path) {
+    let records: Vec<[u64; 16]> = (0..RECORD_COUNT).map(|id| [id; 16]).collect();
+    bench.many("copy", |random| records.get(random).copied());
+    bench.many("crc", |random| crc32fast::hash(bytemuck::cast_slice(records.get(random).unwrap())));
+    let mutex = SharedMutex::create(directory.join("mutex")).unwrap();
+    bench.many("lock", |_| mutex.lock_and_unlock().unwrap());
+    let file = File::create_new(directory.join("pages")).unwrap();
+    let page_count = 64;
+    file.write_all_at(&vec![1; page_count * PAGE_BYTES], 0).unwrap();
+    file.sync_all().unwrap();
+    let mut round = 0_usize;
+    bench.few("flush", |count| {
+        let start = Instant::now();
+        for _ in 0..count {
+            round += 1;
+            let page = [u8::try_from(round % 251).unwrap(); PAGE_BYTES];
+            file.write_all_at(&page, (round * 7 % page_count * PAGE_BYTES) as u64).unwrap();
+            file.sync_data().unwrap();
+        }
+        start.elapsed()
+    });
+}
+
+fn reads(bench: &mut Bench<'_>, table: &Table<Item>, path: &Path) {
+    let unverified = Table::<Item>::options().commit_every(None).verify_reads(false).prefault(true).open(path).unwrap();
+    let rows = rows_of(table);
+    bench.many("find, unverified", |random| unverified.find(&(random as u128)));
+    bench.many("find, absent", |random| unverified.find(&(random as u128 + (1 << 64))));
+    bench.many("find", |random| table.find(&(random as u128)));
+    bench.many("get", |random| table.get(rows.get(random).unwrap().id));
+    bench.many("len", |_| table.len());
+    bench.few("iterate, a record", |count| {
+        let start = Instant::now();
+        for _ in 0..count {
+            for row in table {
+                black_box(&row);
+            }
+        }
+        start.elapsed() / RECORD_COUNT as u32
+    });
+}
+
+fn writes(bench: &mut Bench<'_>, table: &Table<Item>) {
+    let rows = rows_of(table);
+    bench.many("update", |random| table.update(rows.get(random).unwrap().id, |item| item.b += 1));
+    bench.many("replace", |random| {
+        let row = rows.get(random).unwrap();
+        table.replace(row.id, &row.record)
+    });
+    let mut id = RECORD_COUNT;
+    bench.many("insert + delete", |_| {
+        id += 1;
+        table.delete(table.insert(&item(id)).unwrap())
+    });
+    bench.few("durable write + commit", |count| {
+        let start = Instant::now();
+        for round in 0..count {
+            let row = rows.get((round * 7 % RECORD_COUNT) as usize).unwrap();
+            table.update(row.id, |item| item.b += 1).unwrap();
+            table.commit().unwrap();
+        }
+        start.elapsed()
+    });
+}
+
+fn rows_of(table: &Table<Item>) -> Vec<Row<Item>> {
+    (0..RECORD_COUNT).map(|id| table.find(&u128::from(id)).unwrap().unwrap()).collect()
+}
+
+struct Bench<'a> {
+    criterion: &'a mut Criterion,
+    summary: Summary,
+}
+
+impl Bench<'_> {
+    /// Measures what takes nanoseconds. Each call is given a random number below the number of records, and what it returns is
+    /// looked at where it is: moving it would be measured too.
+    fn many<R>(&mut self, name: &'static str, mut operation: impl FnMut(usize) -> R) {
+        let mut random = fastrand::Rng::with_seed(1);
+        let summary = &mut self.summary;
+        self.criterion.bench_function(name, |bencher| {
+            bencher.iter_custom(|count| {
+                let start = Instant::now();
+                for _ in 0..count {
+                    black_box(&operation(random.usize(..RECORD_COUNT as usize)));
+                }
+                summary.add(name, start.elapsed(), count)
+            });
+        });
+    }
+
+    /// Measures what takes long: the operation is given a count and returns how long that many took.
+    fn few(&mut self, name: &'static str, mut operation: impl FnMut(u64) -> Duration) {
+        let summary = &mut self.summary;
+        let mut group = self.criterion.benchmark_group("slow");
+        group.sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_millis(100));
+        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
+            bencher.iter_custom(|count| summary.add(name, operation(count), count));
+        });
+    }
+}
+
+// -- attaching in a new process --------------------------------------------------------------------
+
+fn path_to_attach_to() -> Option<PathBuf> {
+    let mut arguments = std::env::args_os().skip(1);
+    arguments.next().filter(|first| first == ATTACH)?;
+    arguments.next().map(PathBuf::from)
+}
+
+/// What the child does: it prints how many nanoseconds it took from before it opened the table until after it had read.
+fn attach_and_report(path: &Path) {
+    let start = Instant::now();
+    let table = Table::<Item>::open(path).unwrap();
+    let row = table.find(&(RECORD_COUNT as u128 / 2)).unwrap();
+    let elapsed = start.elapsed();
+    assert!(row.is_some());
+    println!("{}", elapsed.as_nanos());
+}
+
+fn attach_in_a_child(path: &Path) -> Duration {
+    let child = Command::new(std::env::current_exe().unwrap()).arg(ATTACH).arg(path).output().unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    Duration::from_nanos(String::from_utf8(child.stdout).unwrap().trim().parse().unwrap())
+}

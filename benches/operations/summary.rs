@@ -1,0 +1,79 @@
+//! The table at the end: what each operation took, in floors, and whether that is what it may take.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// An operation, the floors whose sum it is compared with, and how many times that sum it may take; `None` where there is no
+/// such aim.
+type Aim = (&'static str, &'static [&'static str], Option<f64>);
+
+const FLOORS: [&str; 4] = ["copy", "crc", "lock", "flush"];
+const AIMS: [Aim; 11] = [
+    ("find, unverified", &["copy"], Some(3.0)),
+    ("find, absent", &["copy"], Some(3.0)),
+    ("find", &["copy", "crc"], Some(2.0)),
+    ("get", &["copy", "crc"], None),
+    ("len", &["copy"], None),
+    ("iterate, a record", &["copy", "crc"], None),
+    ("update", &["lock", "copy", "crc"], Some(2.0)),
+    ("replace", &["lock", "copy", "crc"], None),
+    ("insert + delete", &["lock", "copy", "crc"], Some(4.0)),
+    ("durable write + commit", &["flush"], Some(1.5)),
+    ("attach + first read", &[], None),
+];
+/// The one aim that is a time.
+const ATTACH_AT_MOST: Duration = Duration::from_micros(60);
+
+/// What was measured, each sample as nanoseconds of one operation.
+#[derive(Default)]
+pub struct Summary {
+    samples: HashMap<&'static str, Vec<f64>>,
+}
+
+impl Summary {
+    /// Notes that so many operations took so long, and gives the time back.
+    pub fn add(&mut self, name: &'static str, elapsed: Duration, count: u64) -> Duration {
+        self.samples.entry(name).or_default().push(elapsed.as_nanos() as f64 / count as f64);
+        elapsed
+    }
+
+    /// The median of the samples; `None` of what was filtered out.
+    fn median(&self, name: &str) -> Option<f64> {
+        let mut samples = self.samples.get(name)?.clone();
+        samples.sort_by(f64::total_cmp);
+        samples.get(samples.len() / 2).copied()
+    }
+
+    pub fn print(&self) {
+        println!("{:24} {:>12} {:>24} {:>8} {:>8}", "", "median ns", "floor ns", "ratio", "at most");
+        for name in FLOORS {
+            if let Some(median) = self.median(name) {
+                println!("{name:24} {median:12.1}");
+            }
+        }
+        for (name, floors, at_most) in AIMS {
+            let Some(median) = self.median(name) else { continue };
+            let floor = floors.iter().map(|floor| self.median(floor)).sum::<Option<f64>>();
+            match floor.filter(|floor| *floor > 0.0) {
+                Some(floor) => {
+                    let ratio = median / floor;
+                    let (limit, verdict) = match at_most {
+                        Some(at_most) => (format!("{at_most:.1}"), verdict(ratio <= at_most)),
+                        None => (String::new(), ""),
+                    };
+                    let floor = format!("{} {floor:.1}", floors.join(" + "));
+                    println!("{name:24} {median:12.1} {floor:>24} {ratio:8.2} {limit:>8}  {verdict}");
+                }
+                None => println!("{name:24} {median:12.1}"),
+            }
+        }
+        if let Some(median) = self.median("attach + first read") {
+            let at_most = ATTACH_AT_MOST.as_nanos() as f64;
+            println!("an attachment may take {at_most} ns: {}", verdict(median <= at_most));
+        }
+    }
+}
+
+fn verdict(is_met: bool) -> &'static str {
+    if is_met { "met" } else { "missed" }
+}

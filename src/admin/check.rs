@@ -1,0 +1,340 @@
+//! What has to be true of a table at rest: each part by itself, and each against the others.
+//!
+//! 1. Every cell that holds something has its check and a number that was published, and no two cells of a slot have the
+//!    same one.
+//! 2. A head names the cell of its slot with the highest number, and says of it what is true.
+//! 3. The newest state is sealed, of the last transaction, and its digest and live count are those of the cells.
+//! 4. One commit record carries the durable number, and the cells that were visible then are all there.
+//! 5. Every live record decodes, and its key leads to it alone; no entry of the index leads anywhere else.
+//! 6. Every slot that is not live is in the free ring exactly once, unless its generations are used up.
+
+use super::dump::decode_values;
+use super::verify::{Place, Verification, reason_of};
+use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
+use crate::format::checksum::crc32;
+use crate::format::commit_record::CommitRecord;
+use crate::format::control::{
+    CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INDEX_OCCUPIED, LAST, NEWEST,
+    NO_PIN, PIN, PREPARED, SUPERSEDED, USED,
+};
+use crate::format::geometry::{COMMIT_RECORD_COUNT, widen};
+use crate::shm::index::{Entry, KeyHash};
+use crate::store::Store;
+use std::collections::HashMap;
+
+/// Checks each record by itself, while others write.
+pub fn records(store: &Store, verification: &mut Verification) {
+    let mut payload = vec![0; store.geometry().record_words()];
+    for slot in 0..store.geometry().capacity() {
+        let read = store.read_slot(slot, &mut payload);
+        let read = read.map_err(crate::error::Error::from);
+        let decoded = read.and_then(|meta| meta.map(|_| decode_values(&store.header().schema, &payload)).transpose());
+        match decoded {
+            Ok(None) => {}
+            Ok(Some(_)) => verification.record_count += 1,
+            Err(error) => verification.report(Place::Head { slot }, reason_of(error)),
+        }
+    }
+}
+
+/// Checks what is true of the three numbers also while a transaction is in progress.
+pub fn numbers(store: &Store, verification: &mut Verification) {
+    let [last, prepared, used] = [LAST, PREPARED, USED].map(|index| store.control_word(index));
+    if !(last <= prepared && prepared <= used && used < NUMBER_LIMIT) {
+        let description = format!("the last published, prepared and used numbers are {last}, {prepared}, {used}");
+        verification.report(Place::Control, description);
+    }
+}
+
+/// Checks everything, in a table that nobody else uses and in which nothing is in progress.
+pub fn everything(store: &Store, verification: &mut Verification) {
+    let mut check = Check { store, verification, payload: vec![0; store.geometry().record_words()], slots: Vec::new() };
+    check.slots();
+    check.control();
+    check.newest_state();
+    check.commit_records();
+    check.index();
+    check.free_ring();
+}
+
+/// What was found in a slot.
+#[derive(Clone, Copy)]
+enum SlotState {
+    Live {
+        key_hash: Option<KeyHash>,
+    },
+    Free,
+    /// Free, and never to be used again.
+    Retired,
+    /// Its head does not fit its cells: what else is said of it would only repeat that.
+    Broken,
+}
+
+struct Check<'a> {
+    store: &'a Store,
+    verification: &'a mut Verification,
+    payload: Vec<u64>,
+    slots: Vec<SlotState>,
+}
+
+impl Check<'_> {
+    fn report(&mut self, place: Place, description: impl Into<String>) {
+        self.verification.report(place, description);
+    }
+
+    fn word(&self, index: usize) -> u64 {
+        self.store.control_word(index)
+    }
+
+    fn read_cell(&mut self, slot: u32, cell: u32) -> CellHeader {
+        self.store.read_cell(slot, cell, &mut self.payload)
+    }
+
+    // -- slots -------------------------------------------------------------------------------------
+
+    fn slots(&mut self) {
+        let mut keys: HashMap<Vec<u8>, u32> = HashMap::new();
+        for slot in 0..self.store.geometry().capacity() {
+            self.cells(slot);
+            let state = self.head(slot);
+            if let SlotState::Live { .. } = state {
+                self.verification.record_count += 1;
+                if let Some(key) = self.store.key_bytes_of(&self.payload) {
+                    if let Some(other) = keys.insert(key.to_owned(), slot) {
+                        self.report(Place::Head { slot }, format!("slot {other} holds a record with the same key"));
+                    }
+                }
+            }
+            self.slots.push(state);
+        }
+    }
+
+    /// Checks each cell of a slot by itself.
+    fn cells(&mut self, slot: u32) {
+        let last = self.word(LAST);
+        let mut numbers = HashMap::new();
+        for cell in 0..CELLS_PER_SLOT {
+            let (place, header) = (Place::Cell { slot, cell }, self.read_cell(slot, cell));
+            if header.number == 0 {
+                continue;
+            }
+            if header.number > last {
+                self.report(place, format!("expected a transaction up to {last}, found {}", header.number));
+            }
+            if let Some(other) = numbers.insert(header.number, cell) {
+                self.report(place, format!("transaction {} wrote cell {other} too", header.number));
+            }
+            if !header.verifies(crc32(bytemuck::cast_slice(&self.payload))) {
+                self.report(place, format!("transaction {} wrote it, and its check does not match", header.number));
+            }
+        }
+    }
+
+    /// Checks a head against its cells. If it is live, leaves its record in `payload`.
+    fn head(&mut self, slot: u32) -> SlotState {
+        let (head, last, place) = (self.store.head_of(slot), self.word(LAST), Place::Head { slot });
+        let headers = [0, 1, 2, 3].map(|cell| (cell, self.read_cell(slot, cell)));
+        let held = headers.into_iter().filter(|(_, header)| (1..=last).contains(&header.number));
+        let newest = held.max_by_key(|(_, header)| header.number);
+        let Some((cell, header)) = newest else {
+            if head.word() == 0 {
+                return SlotState::Free;
+            }
+            self.report(place, format!("it names transaction {}, and the slot is empty", head.number()));
+            return SlotState::Broken;
+        };
+        let (expected, found) = ((header.number, cell, header.is_live), (head.number(), head.cell(), head.is_live()));
+        if expected != found {
+            let show = |(number, cell, is_live)| {
+                let what = if is_live { "a live record" } else { "a tombstone" };
+                format!("{what} of transaction {number} in cell {cell}")
+            };
+            self.report(place, format!("expected {}, found {}", show(expected), show(found)));
+            return SlotState::Broken;
+        }
+        if !header.is_live {
+            let is_retired = header.generation >= GENERATION_LIMIT - 1;
+            return if is_retired { SlotState::Retired } else { SlotState::Free };
+        }
+        self.read_cell(slot, cell);
+        if let Err(error) = decode_values(&self.store.header().schema, &self.payload) {
+            self.report(Place::Cell { slot, cell }, reason_of(error));
+        }
+        SlotState::Live { key_hash: self.store.key_hash_of(&self.payload) }
+    }
+
+    // -- the control region ------------------------------------------------------------------------
+
+    fn control(&mut self) {
+        let [last, durable, pin] = [LAST, DURABLE, PIN].map(|index| self.word(index));
+        let generation_floor = self.word(GENERATION_FLOOR);
+        for (is_right, description) in [
+            (durable <= last, format!("transaction {durable} is durable, and the last that is published is {last}")),
+            (pin == NO_PIN || pin <= last, format!("transaction {pin} is being committed, and the last is {last}")),
+            (generation_floor < GENERATION_LIMIT, format!("the generation floor is {generation_floor}")),
+        ] {
+            if !is_right {
+                self.report(Place::Control, description);
+            }
+        }
+        let flags = [(SUPERSEDED, "superseded"), (CONDEMNED, "condemned"), (FAILED, "failed"), (FLUSHING, "flushing")];
+        for (index, name) in flags {
+            let found = self.word(index);
+            if found > 1 {
+                self.report(Place::Control, format!("expected `{name}` to be 0 or 1, found {found}"));
+            }
+        }
+    }
+
+    fn newest_state(&mut self) {
+        let Some(state) = self.store.sealed_state(NEWEST) else {
+            return self.report(Place::Control, "the newest state does not have its seal");
+        };
+        let last = self.word(LAST);
+        if state.number != last {
+            self.report(Place::Control, format!("the newest state is {}, expected {last}", state.number));
+        }
+        let (digest, live_count) = self.store.digest_and_live_count_at(last);
+        if state.live_count != live_count {
+            let found = state.live_count;
+            self.report(Place::Control, format!("{found} records are counted, and the cells hold {live_count}"));
+        }
+        if state.digest != digest {
+            self.report(Place::Control, format!("expected digest {digest:016x}, found {:016x}", state.digest));
+        }
+    }
+
+    fn commit_records(&mut self) {
+        let records = self.store.commit_records();
+        let (durable, is_committing) = (self.word(DURABLE), self.word(PIN) != NO_PIN);
+        if !records.iter().flatten().any(|record| record.state.number == durable) {
+            let carried = records.map(|record| record.map(|record| record.state.number));
+            self.report(Place::Control, format!("transaction {durable} is durable, and the commits are {carried:?}"));
+        }
+        for (place, record) in (0..COMMIT_RECORD_COUNT).map(Place::CommitRecord).zip(records) {
+            match record {
+                Some(record) => self.commit_record(place, record, durable),
+                // A commit overwrites the record that is not durable; who dies at it leaves half of one.
+                None if is_committing => {}
+                None => self.report(place, "its CRC does not match"),
+            }
+        }
+    }
+
+    fn commit_record(&mut self, place: Place, record: CommitRecord, durable: u64) {
+        let (state, floor) = (record.state, self.word(GENERATION_FLOOR));
+        if record.predecessor > state.number {
+            let before = record.predecessor;
+            self.report(place, format!("transaction {} was committed after {before}, a later one", state.number));
+        }
+        if record.generation_floor > floor {
+            let expected = record.generation_floor;
+            self.report(place, format!("its generation floor is {expected}, and the table's is {floor}"));
+        }
+        if state.number != durable {
+            return;
+        }
+        let (digest, live_count) = self.store.digest_and_live_count_at(durable);
+        if (state.digest, state.live_count) != (digest, live_count) {
+            self.report(
+                place,
+                format!(
+                    "the cells have digest {digest:016x} and {live_count} records at transaction {durable}, and it \
+                     says {:016x} and {}",
+                    state.digest, state.live_count
+                ),
+            );
+        }
+    }
+
+    // -- the index and the free ring -----------------------------------------------------------------
+
+    fn index(&mut self) {
+        let Some(index) = self.store.key_index() else { return };
+        let mut occupied_count = 0;
+        let mut seen = vec![false; self.slots.len()];
+        for entry in index.entries() {
+            occupied_count += u64::from(entry != Entry::Empty);
+            match entry {
+                Entry::Empty | Entry::Tombstone => {}
+                Entry::Meaningless(content) => {
+                    self.report(Place::Index, format!("an entry is {content:#x}, which means nothing"));
+                }
+                Entry::Key { hash, slot } => self.index_entry(hash, slot, &mut seen),
+            }
+        }
+        let counted = self.word(INDEX_OCCUPIED);
+        if counted < occupied_count {
+            self.report(Place::Index, format!("{counted} entries are counted, and {occupied_count} are in use"));
+        }
+        for (slot, state) in (0..).zip(self.slots.clone()) {
+            let SlotState::Live { key_hash: Some(hash) } = state else { continue };
+            if !index.candidates(index.epoch(), hash).any(|candidate| candidate == slot) {
+                self.report(Place::Index, format!("the key of slot {slot} cannot be found"));
+            }
+        }
+    }
+
+    fn index_entry(&mut self, hash: KeyHash, slot: u32, seen: &mut [bool]) {
+        let (Some(state), Some(is_seen)) = (self.slots.get(widen(slot)), seen.get_mut(widen(slot))) else {
+            let capacity = self.store.geometry().capacity();
+            return self.report(Place::Index, format!("an entry names slot {slot} of {capacity}"));
+        };
+        match state {
+            SlotState::Broken => {}
+            SlotState::Live { key_hash } if *key_hash == Some(hash) => {
+                if std::mem::replace(is_seen, true) {
+                    self.report(Place::Index, format!("two entries lead to slot {slot}"));
+                }
+            }
+            SlotState::Live { .. } => {
+                self.report(Place::Index, format!("an entry leads to slot {slot}, which holds another key"));
+            }
+            SlotState::Free | SlotState::Retired => {
+                self.report(Place::Index, format!("an entry leads to slot {slot}, which holds no record"));
+            }
+        }
+    }
+
+    fn free_ring(&mut self) {
+        let capacity = u64::from(self.store.geometry().capacity());
+        let free_count = self.store.free_count();
+        if free_count > capacity {
+            let (taken, returned) = (self.word(FREE_TAKEN), self.word(FREE_RETURNED));
+            return self.report(
+                Place::FreeRing,
+                format!("{taken} slots were taken from it and {returned} put into it, in a table of {capacity}"),
+            );
+        }
+        let mut is_in_ring = vec![false; self.slots.len()];
+        for position in 0..free_count {
+            match self.store.free_slot(position) {
+                Ok(slot) => {
+                    let is_seen = is_in_ring.get_mut(widen(slot)).map(|seen| std::mem::replace(seen, true));
+                    self.free_slot(slot, is_seen.unwrap_or(false));
+                }
+                Err(error) => self.report(Place::FreeRing, reason_of(error)),
+            }
+        }
+        for ((slot, state), is_in_ring) in (0_u32..).zip(self.slots.clone()).zip(is_in_ring) {
+            if let (SlotState::Free, false) = (state, is_in_ring) {
+                self.report(Place::FreeRing, format!("slot {slot} is free and not in it"));
+            }
+        }
+    }
+
+    fn free_slot(&mut self, slot: u32, is_seen: bool) {
+        if is_seen {
+            self.report(Place::FreeRing, format!("slot {slot} is in it twice"));
+        }
+        match self.slots.get(widen(slot)) {
+            Some(SlotState::Live { .. }) => {
+                self.report(Place::FreeRing, format!("slot {slot} is in it, and holds a record"));
+            }
+            Some(SlotState::Retired) => {
+                self.report(Place::FreeRing, format!("slot {slot} is in it, and has used up its generations"));
+            }
+            Some(SlotState::Free | SlotState::Broken) | None => {}
+        }
+    }
+}

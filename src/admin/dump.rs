@@ -1,0 +1,114 @@
+//! Every record of a table as named values.
+
+use crate::error::{Error, Result};
+use crate::format::cell::RecordId;
+use crate::format::schema::{FieldSchema, Schema};
+use crate::format::untyped::{Value, decode_value};
+use crate::store::Store;
+use crate::store::recover::Recovery;
+use std::path::Path;
+
+/// Reads every record of a table by the schema in its file.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// # let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// # table.insert(&Visit { id: 42, hits: 7 })?;
+/// let dump = locule::admin::dump(&path)?;
+/// let names: Vec<String> = dump.schema().fields().iter().map(|field| field.name().to_owned()).collect();
+/// for row in dump {
+///     for (name, value) in names.iter().zip(&row?.values) {
+///         println!("{name} = {value}");
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`DoesNotExist`](Error::DoesNotExist), [`Foreign`](Error::Foreign) if the file is no locule table or its header is
+/// damaged, [`Damaged`](Error::Damaged) if it needs a recovery that is not possible, [`Timeout`](Error::Timeout) if
+/// another process was opening it all the time, [`Io`](Error::Io).
+pub fn dump(path: impl AsRef<Path>) -> Result<Dump> {
+    let store = Store::open_read_only(path.as_ref(), &super::settings())?;
+    Ok(Dump { payload: vec![0; store.geometry().record_words()], store, next_slot: 0 })
+}
+
+/// The records of a table, one slot after the other; made by [`dump`].
+///
+/// Each record is whole. While others write, records need not be of one moment: one that is there all the time is seen
+/// exactly once, one that is inserted or deleted meanwhile is seen or not. After an error the iteration goes on with the
+/// next slot, so that one damaged record does not hide the others.
+pub struct Dump {
+    store: Store,
+    next_slot: u32,
+    payload: Vec<u64>,
+}
+
+/// A record as it was read, without its type.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DumpedRow {
+    /// Which record it is, until it is deleted.
+    pub id: RecordId,
+    /// The number of the transaction that last wrote the record.
+    pub version: u64,
+    /// How often the record was updated since it was inserted.
+    pub update_count: u32,
+    /// One value for each field, in the order of the schema.
+    pub values: Vec<Value>,
+}
+
+impl Dump {
+    /// The schema of the records.
+    pub fn schema(&self) -> &Schema {
+        &self.store.header().schema
+    }
+
+    /// Whether the records are those of the file as it is, or of a copy that had to be recovered, and what that found.
+    pub fn recovery(&self) -> &Recovery {
+        self.store.recovery()
+    }
+
+    fn read(&mut self, slot: u32) -> Result<Option<DumpedRow>> {
+        let Some(meta) = self.store.read_slot(slot, &mut self.payload)? else { return Ok(None) };
+        let values = decode_values(self.schema(), &self.payload).map_err(|error| match error {
+            Error::Damaged { reason } => Error::damaged(format!("the record in slot {slot}: {reason}")),
+            other => other,
+        })?;
+        Ok(Some(DumpedRow { id: meta.id, version: meta.version, update_count: meta.update_count, values }))
+    }
+}
+
+impl Iterator for Dump {
+    type Item = Result<DumpedRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.next_slot < self.store.geometry().capacity() {
+            let slot = self.next_slot;
+            self.next_slot += 1;
+            if let Some(row) = self.read(slot).transpose() {
+                return Some(row);
+            }
+        }
+        None
+    }
+}
+
+impl std::iter::FusedIterator for Dump {}
+
+/// The values of a record in words.
+pub(super) fn decode_values(schema: &Schema, payload: &[u64]) -> Result<Vec<Value>> {
+    let bytes: &[u8] = bytemuck::cast_slice(payload);
+    let decode = |field: &FieldSchema| {
+        let start = field.offset_bytes();
+        let value = bytes.get(start..start.saturating_add(field.field_bytes())).unwrap_or_default();
+        decode_value(field, value).map_err(|error| match error {
+            Error::Damaged { reason } => Error::damaged(format!("field `{}`: {reason}", field.name())),
+            other => other,
+        })
+    };
+    schema.fields().iter().map(decode).collect()
+}

@@ -1,0 +1,154 @@
+//! What a table is, and how it is doing.
+
+use crate::error::{Error, Result};
+use crate::format::commit_record::CommitRecord;
+use crate::format::header::FORMAT_VERSION;
+use crate::format::schema::Schema;
+use crate::format::time::Timestamp;
+use crate::store::Store;
+use crate::store::open::AsFound;
+use crate::store::recover::Recovery;
+use crate::store::status::Status;
+use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
+use std::path::Path;
+
+/// The other file system in memory.
+const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
+
+/// What a table is and how it is doing, seen from outside. Made by [`info`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Info {
+    /// The version of the file's format.
+    pub format_version: u32,
+    /// What tells this table from all others, as text.
+    pub uuid: String,
+    /// When the file was made.
+    pub created: Timestamp,
+    /// The fields of the records.
+    pub schema: Schema,
+    /// The length of the file.
+    pub file_bytes: u64,
+    /// Whether the file is in memory (tmpfs): then `commit` makes nothing durable, and a restart of the machine deletes it.
+    pub is_in_memory: bool,
+    /// Whether other handles had the file open.
+    pub is_in_use: bool,
+    /// Whether the file needs a recovery.
+    pub condition: Condition,
+    /// The counters as they are in the file, and who holds the write lock at the moment. Only `live_count` is that after
+    /// the recovery, if the file needs one that is possible.
+    pub status: Status,
+    /// How many records can be inserted before the table is full.
+    pub free_count: u64,
+    /// The two commit records; `None` for one that is not whole, which is as it should be while a commit is made, and
+    /// after its process died.
+    pub commits: [Option<CommitInfo>; 2],
+}
+
+/// Whether a table needs a recovery, which the next process that opens it for writing makes unasked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Condition {
+    /// It can be used as it is.
+    InOrder,
+    /// It needs a recovery.
+    NeedsRecovery {
+        /// Why.
+        reason: &'static str,
+        /// What the recovery would find, or why it is not possible.
+        outcome: Result<Recovery>,
+    },
+}
+
+/// A commit: a state of the table that survives a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommitInfo {
+    /// The newest transaction that is in it.
+    pub number: u64,
+    /// When it was made.
+    pub wall_time: Timestamp,
+    /// Records in the table then.
+    pub live_count: u64,
+}
+
+impl From<CommitRecord> for CommitInfo {
+    fn from(record: CommitRecord) -> Self {
+        CommitInfo {
+            number: record.state.number,
+            wall_time: Timestamp::from_microseconds(record.wall_time_microseconds),
+            live_count: record.state.live_count,
+        }
+    }
+}
+
+/// Tells what a table is and how it is doing. What it tells is read word by word while others may write.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// table.insert(&Visit { id: 42, hits: 7 })?;
+/// let info = locule::admin::info(&path)?;
+/// assert_eq!((info.status.live_count, info.free_count), (1, 99));
+/// assert_eq!(info.schema.to_string(), "key id: u64, hits: u32");
+/// assert!(info.is_in_use);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`DoesNotExist`](Error::DoesNotExist), [`Foreign`](Error::Foreign) if the file is no locule table or its header is
+/// damaged, [`Timeout`](Error::Timeout) if another process was opening it all the time, [`Io`](Error::Io).
+pub fn info(path: impl AsRef<Path>) -> Result<Info> {
+    let path = path.as_ref();
+    let AsFound { store, is_same_start, recovery_reason, is_in_use } = Store::open_as_found(path, &super::settings())?;
+    let mut status = store.status();
+    let commits = store.commit_records().map(|record| record.map(CommitInfo::from));
+    let condition = match recovery_reason {
+        None => Condition::InOrder,
+        Some(reason) => {
+            let outcome = store.recover_copy(is_same_start);
+            if let Ok(recovery) = &outcome {
+                status.live_count = recovery.live_count;
+            }
+            Condition::NeedsRecovery { reason, outcome }
+        }
+    };
+    let header = store.header();
+    Ok(Info {
+        format_version: FORMAT_VERSION,
+        uuid: hyphenated(header.uuid),
+        created: Timestamp::from_microseconds(header.created_microseconds),
+        schema: header.schema.clone(),
+        file_bytes: std::fs::metadata(path).map_err(Error::io("look at", path))?.len(),
+        is_in_memory: is_in_memory(path)?,
+        is_in_use,
+        condition,
+        status,
+        free_count: store.free_count(),
+        commits,
+    })
+}
+
+fn is_in_memory(path: &Path) -> Result<bool> {
+    let found = statfs(path).map_err(|error| Error::io("look at", path)(error.into()))?.filesystem_type();
+    Ok(found == TMPFS_MAGIC || found == RAMFS_MAGIC)
+}
+
+/// A UUID as it is usually written.
+fn hyphenated(uuid: [u8; 16]) -> String {
+    let digits = format!("{:032x}", u128::from_be_bytes(uuid));
+    let part = |range| digits.get(range).unwrap_or_default();
+    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_uuid_is_written_as_usual() {
+        let uuid = 0x0123_4567_89ab_cdef_0011_2233_4455_6677_u128;
+        assert_eq!(super::hyphenated(uuid.to_be_bytes()), "01234567-89ab-cdef-0011-223344556677");
+    }
+}

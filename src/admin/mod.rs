@@ -1,0 +1,43 @@
+//! Looking inside a table, also while other processes use it, and without its record type.
+//!
+//! | function | what it tells |
+//! |---|---|
+//! | [`info`] | what the table is, how full, how far committed, who holds its lock, whether it needs a recovery |
+//! | [`dump`] | every record, as named values |
+//! | [`verify`] | every place where the file contradicts itself |
+//!
+//! None of them takes a mutex or changes a byte, so none of them can hold up or harm the processes that use the table, and
+//! none waits for a writer that is stopped. A table that needs a recovery is recovered in a private copy in memory.
+//!
+//! ```
+//! # locule::record! { struct Visit { key id: u64, hits: u32 } }
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("visits.loc");
+//! let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+//! table.insert(&Visit { id: 42, hits: 7 })?;
+//!
+//! assert_eq!(locule::admin::info(&path)?.status.live_count, 1);
+//! for row in locule::admin::dump(&path)? {
+//!     assert_eq!(row?.values, [locule::Value::Unsigned(42), locule::Value::Unsigned(7)]);
+//! }
+//! assert!(locule::admin::verify(&path)?.is_good());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod check;
+mod dump;
+mod info;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use dump::{Dump, DumpedRow, dump};
+pub use info::{CommitInfo, Condition, Info, info};
+pub use verify::{Extent, Place, Problem, Verification, verify};
+
+use crate::store::Settings;
+
+/// Looking does no harm on any file system.
+fn settings() -> Settings {
+    Settings { any_file_system: true, ..Settings::default() }
+}

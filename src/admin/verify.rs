@@ -1,0 +1,227 @@
+//! Looking for contradictions in a whole table.
+
+use super::check;
+use crate::error::{Error, Result};
+use crate::format::geometry::word;
+use crate::store::Store;
+use crate::store::inspect::COPY_ATTEMPT_COUNT;
+use crate::store::open::AsFound;
+use crate::store::recover::Recovery;
+use std::fmt;
+use std::path::Path;
+
+/// More problems than this are counted, and not kept.
+const PROBLEM_LIMIT: usize = 1000;
+
+/// Where in a file a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// The file as a whole: it is no table, or has a wrong length.
+    File,
+    /// The counters and states of the control region.
+    Control,
+    /// One of the two commit records: 0 or 1.
+    CommitRecord(usize),
+    /// The head of a slot.
+    Head {
+        /// The slot.
+        slot: u32,
+    },
+    /// One of the four cells of a slot.
+    Cell {
+        /// The slot.
+        slot: u32,
+        /// The cell, 0 to 3.
+        cell: u32,
+    },
+    /// The index of keys.
+    Index,
+    /// The ring of free slots.
+    FreeRing,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File => f.write_str("file"),
+            Place::Control => f.write_str("control region"),
+            Place::CommitRecord(record) => write!(f, "commit record {record}"),
+            Place::Head { slot } => write!(f, "head of slot {slot}"),
+            Place::Cell { slot, cell } => write!(f, "slot {slot}, cell {cell}"),
+            Place::Index => f.write_str("index"),
+            Place::FreeRing => f.write_str("free ring"),
+        }
+    }
+}
+
+/// Something in a file that contradicts something else in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// Where it is.
+    pub place: Place,
+    /// What was expected and what was found.
+    pub description: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.description)
+    }
+}
+
+/// How much of a file could be checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Extent {
+    /// All of it, as it was at one moment.
+    Everything,
+    /// Each record by itself: others wrote all the time, so no copy of one moment could be had. That each part fits the
+    /// others was not checked.
+    RecordsOnly {
+        /// How often a copy was tried.
+        attempt_count: u32,
+    },
+    /// The file needs a recovery: that it is possible, and everything that it leads to.
+    Recovery(Recovery),
+    /// Nothing: the header cannot be believed, or the file needs a recovery that is not possible.
+    Nothing,
+}
+
+/// What [`verify`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// How much could be checked.
+    pub extent: Extent,
+    /// How many live records were checked.
+    pub record_count: u64,
+    /// How many problems were found.
+    pub problem_count: u64,
+    /// The problems, the first thousand of them.
+    pub problems: Vec<Problem>,
+}
+
+impl Verification {
+    /// Whether no problem was found.
+    pub fn is_good(&self) -> bool {
+        self.problem_count == 0
+    }
+
+    pub(super) fn new() -> Self {
+        Verification { extent: Extent::Nothing, record_count: 0, problem_count: 0, problems: Vec::new() }
+    }
+
+    pub(super) fn report(&mut self, place: Place, description: impl Into<String>) {
+        self.problem_count += 1;
+        if self.problems.len() < PROBLEM_LIMIT {
+            self.problems.push(Problem { place, description: description.into() });
+        }
+    }
+}
+
+/// A line for each problem, and one that says how much was checked.
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.problems {
+            writeln!(f, "{problem}")?;
+        }
+        match self.problem_count.saturating_sub(word(self.problems.len())) {
+            0 => {}
+            more => writeln!(f, "and {more} more problems")?,
+        }
+        let records = self.record_count;
+        match &self.extent {
+            Extent::Everything => write!(f, "checked everything, {records} records"),
+            Extent::RecordsOnly { attempt_count } => write!(
+                f,
+                "checked {records} records one by one; the structure was not checked, since the table is busy: it \
+                 changed during each of {attempt_count} copies"
+            ),
+            Extent::Recovery(recovery) => write!(f, "the file needs a recovery, which would succeed: {recovery}"),
+            Extent::Nothing => f.write_str("nothing more could be checked"),
+        }
+    }
+}
+
+/// Reads a whole file and reports every contradiction in it: that it is damaged, or no table at all, is a result and not
+/// an error.
+///
+/// While others use the table, a copy of one moment is checked; if they write too busily for that, each record by itself.
+/// Of a file that needs a recovery it is checked that the recovery would succeed, and everything that it leads to.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// # let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// let verification = locule::admin::verify(&path)?;
+/// assert_eq!(verification.extent, locule::admin::Extent::Everything);
+/// for problem in &verification.problems {
+///     println!("{problem}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`DoesNotExist`](Error::DoesNotExist), [`Timeout`](Error::Timeout) if another process was opening it all the time,
+/// [`Io`](Error::Io) if the file cannot be read.
+pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
+    let path = path.as_ref();
+    let mut verification = Verification::new();
+    let AsFound { store, is_same_start, recovery_reason, .. } = match Store::open_as_found(path, &super::settings()) {
+        Ok(found) => found,
+        Err(Error::Foreign { reason, .. }) => {
+            verification.report(Place::File, reason);
+            return Ok(verification);
+        }
+        Err(error) => return Err(error),
+    };
+    check_length(path, &store, &mut verification)?;
+    if recovery_reason.is_some() {
+        match store.recover_copy(is_same_start) {
+            Ok(recovery) => {
+                verification.extent = Extent::Recovery(recovery);
+                check::everything(&store, &mut verification);
+            }
+            Err(error) => verification.report(Place::File, format!("it needs a recovery, and {}", reason_of(error))),
+        }
+        return Ok(verification);
+    }
+    usable(&store, &mut verification);
+    Ok(verification)
+}
+
+/// Verifies a table that needs no recovery, and may be in use.
+pub(super) fn usable(store: &Store, verification: &mut Verification) {
+    let Some(copy) = store.copy_of_one_moment() else {
+        verification.extent = Extent::RecordsOnly { attempt_count: COPY_ATTEMPT_COUNT };
+        return check::records(store, verification);
+    };
+    verification.extent = Extent::Everything;
+    check::numbers(&copy, verification);
+    // What a writer is doing, or was when it died, is no contradiction: the next one would see to it.
+    if let Err(error) = copy.settle() {
+        verification.report(Place::Control, reason_of(error));
+    }
+    check::everything(&copy, verification);
+}
+
+fn check_length(path: &Path, store: &Store, verification: &mut Verification) -> Result<()> {
+    let expected_bytes = word(store.geometry().file_bytes());
+    let found_bytes = std::fs::metadata(path).map_err(Error::io("look at", path))?.len();
+    if found_bytes != expected_bytes {
+        verification.report(Place::File, format!("expected {expected_bytes} bytes, found {found_bytes}"));
+    }
+    Ok(())
+}
+
+/// What an error says, without the advice to verify.
+pub(super) fn reason_of(error: Error) -> String {
+    match error {
+        Error::Damaged { reason } => reason,
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,139 @@
+//! `locule dump`: every record of a table.
+
+use crate::{Result, Verdict, output};
+use clap::{Args, ValueEnum};
+use comfy_table::{ContentArrangement, Table, presets};
+use console::Term;
+use locule::Value;
+use locule::admin::{self, Dump, DumpedRow};
+use serde_json::{Map, Number, Value as Json};
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+/// Prints every record of a table, in the order of the slots.
+///
+/// Takes no lock and changes nothing. Each record is whole; while others write, they need not all be of one moment. Exit
+/// status 1 if a record is damaged; the others are printed all the same.
+#[derive(Args)]
+pub struct Options {
+    /// The table.
+    file: PathBuf,
+    /// How the records are written.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// For people: a table with the id, version and fields of each record.
+    Table,
+    /// For programs: a JSON object a line, with the fields in the order of the schema and nothing else.
+    Jsonl,
+}
+
+/// Prints the records, and complains of those that are damaged.
+pub fn run(options: &Options) -> Result<Verdict> {
+    let dump = admin::dump(&options.file)?;
+    if dump.recovery().is_private_copy {
+        output::complain(format_args!("locule: {}", dump.recovery()));
+    }
+    let mut rows = Rows { dump, verdict: Verdict::Good };
+    match options.format {
+        Format::Table => print_table(&mut rows)?,
+        Format::Jsonl => print_lines(&mut rows)?,
+    }
+    Ok(rows.verdict)
+}
+
+/// The rows that are not damaged.
+struct Rows {
+    dump: Dump,
+    verdict: Verdict,
+}
+
+impl Rows {
+    fn field_names(&self) -> Vec<String> {
+        self.dump.schema().fields().iter().map(|field| field.name().to_owned()).collect()
+    }
+}
+
+impl Iterator for Rows {
+    type Item = DumpedRow;
+
+    fn next(&mut self) -> Option<DumpedRow> {
+        loop {
+            match self.dump.next()? {
+                Ok(row) => return Some(row),
+                Err(error) => {
+                    output::complain(format_args!("locule: {error}"));
+                    self.verdict = Verdict::Bad;
+                }
+            }
+        }
+    }
+}
+
+fn print_table(rows: &mut Rows) -> Result<()> {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
+    // Where there is no terminal, such as in a pipe, lines are as long as they are.
+    if let Some((_, column_count)) = Term::stdout().size_checked() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(column_count);
+    }
+    table.set_header(["id", "version"].map(str::to_owned).into_iter().chain(rows.field_names()));
+    for row in rows {
+        let meta = [row.id.to_string(), row.version.to_string()];
+        // Control characters would draw outside their cell.
+        let fields = row.values.iter().map(|value| match value {
+            Value::Text(text) => text.chars().flat_map(visible).collect(),
+            other => other.to_string(),
+        });
+        table.add_row(meta.into_iter().chain(fields));
+    }
+    Ok(output::print(&format!("{table}\n"))?)
+}
+
+/// A character as it can be shown: control characters by their escapes.
+fn visible(character: char) -> Box<dyn Iterator<Item = char>> {
+    if character.is_control() { Box::new(character.escape_default()) } else { Box::new(std::iter::once(character)) }
+}
+
+fn print_lines(rows: &mut Rows) -> Result<()> {
+    let names = rows.field_names();
+    let mut stdout = BufWriter::new(std::io::stdout().lock());
+    for row in rows {
+        let object: Map<String, Json> = names.iter().cloned().zip(row.values.into_iter().map(json)).collect();
+        serde_json::to_writer(&mut stdout, &object).map_err(std::io::Error::from)?;
+        stdout.write_all(b"\n")?;
+    }
+    Ok(stdout.flush()?)
+}
+
+/// A value in JSON: numbers with all their digits, whatever has no JSON of its own as text.
+fn json(value: Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => Json::Bool(value),
+        Value::Text(text) => Json::String(text),
+        Value::Float32(value) if !value.is_finite() => Json::String(not_finite(value.into())),
+        Value::Float64(value) if !value.is_finite() => Json::String(not_finite(value)),
+        Value::Signed(_) | Value::Unsigned(_) | Value::Float32(_) | Value::Float64(_) => number(&value.to_string()),
+        other => Json::String(other.to_string()),
+    }
+}
+
+/// A number as it is written, so that no digit is lost on the way.
+fn number(digits: &str) -> Json {
+    digits.parse::<Number>().map_or_else(|_| Json::String(digits.to_owned()), Json::Number)
+}
+
+fn not_finite(value: f64) -> String {
+    let name = if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    };
+    name.to_owned()
+}

@@ -1,0 +1,78 @@
+//! `locule info`: what a table is, and how it is doing.
+
+use crate::{Result, Verdict, output};
+use clap::Args;
+use locule::admin::{self, Condition, Info};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Tells what a table is, how full, how far committed, and who holds its lock.
+///
+/// Takes no lock and changes nothing, so it can be asked at any time. Exit status 1 if the table needs a recovery that is
+/// not possible.
+#[derive(Args)]
+pub struct Options {
+    /// The table.
+    file: PathBuf,
+}
+
+/// Prints a line for each fact.
+pub fn run(options: &Options) -> Result<Verdict> {
+    let info = admin::info(&options.file)?;
+    output::print(&describe(&info)?)?;
+    match info.condition {
+        Condition::NeedsRecovery { outcome: Err(_), .. } => Ok(Verdict::Bad),
+        _ => Ok(Verdict::Good),
+    }
+}
+
+fn describe(info: &Info) -> Result<String> {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| writeln!(text, "{name:<16}{value}");
+    let status = &info.status;
+    line("format", info.format_version.to_string())?;
+    line("uuid", info.uuid.clone())?;
+    line("created", info.created.to_string())?;
+    line("file", format!("{} bytes{}", info.file_bytes, if info.is_in_use { ", in use" } else { "" }))?;
+    line("schema", info.schema.to_string())?;
+    line("record", format!("{} bytes", info.schema.record_bytes()))?;
+    let retired_count = status.capacity.saturating_sub(status.live_count).saturating_sub(info.free_count);
+    let retired = if retired_count == 0 { String::new() } else { format!(", {retired_count} worn out") };
+    line("records", format!("{} of {}, {} free{retired}", status.live_count, status.capacity, info.free_count))?;
+    match &info.condition {
+        Condition::NeedsRecovery { reason, outcome } => {
+            line("condition", format!("needs a recovery: {reason}"))?;
+            line("recovery", outcome.as_ref().map_or_else(ToString::to_string, ToString::to_string))?;
+        }
+        _ => line("condition", "in order".to_owned())?,
+    }
+    line("transactions", format!("{} published, {} durable", status.last, status.durable))?;
+    for (record, commit) in info.commits.iter().enumerate() {
+        let commit = commit.map_or("not whole".to_owned(), |commit| {
+            format!("transaction {}, {} records, {}", commit.number, commit.live_count, commit.wall_time)
+        });
+        line(&format!("commit record {record}"), commit)?;
+    }
+    if info.is_in_memory {
+        line("storage", "in memory: commit() makes nothing durable, a restart deletes the table".to_owned())?;
+    }
+    if status.flush_failed {
+        line("storage", "a flush failed: nothing is committed until everybody has closed the table".to_owned())?;
+    }
+    let writer = status.writer.map_or("free".to_owned(), |writer| {
+        format!("held by process {}, {}", writer.pid, format!("{:?}", writer.state).to_lowercase())
+    });
+    line("write lock", writer)?;
+    let repairs = &status.repair_counts;
+    line("commits", status.commit_count.to_string())?;
+    line("recoveries", status.recovery_count.to_string())?;
+    line(
+        "owner deaths",
+        format!(
+            "{} holding, {} staging, {} prepared, {} publishing, {} committing",
+            repairs.holding, repairs.staging, repairs.prepared, repairs.publishing, status.dead_committer_count
+        ),
+    )?;
+    line("index rebuilds", status.index_rebuild_count.to_string())?;
+    Ok(text)
+}

@@ -1,0 +1,143 @@
+//! Looking at a table without changing it: what checks and reports need to know beside the records.
+
+use super::{Access, Store};
+use crate::error::Result;
+use crate::format::cell::{CellHeader, Head};
+use crate::format::commit_record::{CommitRecord, State};
+use crate::format::control::{
+    COMMIT_COUNT, CONTROL_WORDS, DEAD_COMMITTER_COUNT, FLUSHING, FREE_RETURNED, FREE_TAKEN, LAST,
+    LAST_COMMIT_MILLISECONDS, PREPARED, SUPERSEDED,
+};
+use crate::shm::heap::Heap;
+use crate::shm::index::{Index, KeyHash};
+use crate::shm::medium::Medium;
+use crate::shm::slot;
+use crate::shm::words::{Ordering, fence};
+use std::ops::Range;
+
+/// How often a copy is tried while others write.
+pub const COPY_ATTEMPT_COUNT: u32 = 16;
+
+impl Store {
+    /// A copy of the table as it was at one moment, in this process's memory; `None` if others kept writing.
+    ///
+    /// Whatever a writer does, it first takes a number and then changes words of the control group, and it does not
+    /// change them back. So if none of them changed while the cells were copied, the copy is what a repairer would have
+    /// found had everybody died at that moment: the cells that are being staged are on the intent list.
+    pub fn copy_of_one_moment(&self) -> Option<Store> {
+        let control_group = 0..self.geometry.commit_records();
+        let mut words = vec![0; self.geometry.word_count()];
+        let mut control_group_after = vec![0; control_group.len()];
+        for _ in 0..COPY_ATTEMPT_COUNT {
+            let (before, cells) = words.split_at_mut(control_group.end);
+            self.words().part(control_group.clone()).copy_to(before);
+            fence(Ordering::Acquire);
+            self.words().part(self.geometry.durable_group()).copy_to(cells);
+            fence(Ordering::Acquire);
+            self.words().part(control_group.clone()).copy_to(&mut control_group_after);
+            let is_same = |range: Range<usize>| before.get(range.clone()) == control_group_after.get(range);
+            if self.compared_words().into_iter().all(is_same) {
+                let medium = Medium::Heap(Box::new(Heap::new(words)));
+                return Some(Store::new(medium, self.header.clone(), self.settings.clone(), Access::PrivateCopy, None));
+            }
+        }
+        None
+    }
+
+    /// A copy that can be written to.
+    #[cfg(test)]
+    pub fn writable_copy(&self) -> Store {
+        let mut copy = self.copy_of_one_moment().expect("nobody else writes");
+        copy.access = Access::ReadWrite;
+        copy
+    }
+
+    /// The control group without the mutexes, and without words that are changed at other times than when something is
+    /// written or committed.
+    fn compared_words(&self) -> [Range<usize>; 4] {
+        let control = self.geometry.control();
+        [
+            control + SUPERSEDED..control + FLUSHING,
+            control + LAST_COMMIT_MILLISECONDS + 1..control + COMMIT_COUNT,
+            control + DEAD_COMMITTER_COUNT + 1..control + CONTROL_WORDS,
+            control + CONTROL_WORDS..self.geometry.commit_records(),
+        ]
+    }
+
+    /// Finishes or undoes, in a copy, what a writer was doing when it was made.
+    pub fn settle(&self) -> Result<()> {
+        self.check_is_copy()?;
+        let is_clean = self.shared().intent_count()? == 0 && self.control_word(PREPARED) == self.control_word(LAST);
+        if is_clean { Ok(()) } else { Ok(self.repair(false)?) }
+    }
+
+    /// Recovers a copy, and says what was found.
+    pub fn recover_copy(&self, is_same_start: bool) -> Result<super::recover::Recovery> {
+        self.check_is_copy()?;
+        Ok(super::recover::Recovery { is_private_copy: true, ..self.recover(is_same_start)? })
+    }
+
+    /// A handle that could write to the file would be an error in this crate; the file must not pay for it.
+    fn check_is_copy(&self) -> Result<()> {
+        match self.access {
+            Access::PrivateCopy => Ok(()),
+            Access::ReadWrite | Access::ReadOnly => Err(crate::Error::ReadOnly { operation: "repairing" }),
+        }
+    }
+
+    /// A word of the control region.
+    pub fn control_word(&self, index: usize) -> u64 {
+        self.control().load(index, Ordering::Acquire)
+    }
+
+    /// A sealed state, if it verifies.
+    pub fn sealed_state(&self, at: usize) -> Option<State> {
+        self.shared().state(at)
+    }
+
+    /// Both commit records, each if it verifies.
+    pub fn commit_records(&self) -> [Option<CommitRecord>; 2] {
+        [0, 1].map(|record| self.commit_record(record))
+    }
+
+    /// Digest and live count of the table as it was at a transaction number.
+    pub fn digest_and_live_count_at(&self, number: u64) -> (u64, u64) {
+        self.digest_at(number)
+    }
+
+    /// The head of a slot, which must be below the capacity.
+    pub fn head_of(&self, slot: u32) -> Head {
+        slot::head(self.words(), &self.geometry, slot)
+    }
+
+    /// Copies a cell, whatever is in it. The slot must be below the capacity, and nobody else be writing.
+    pub fn read_cell(&self, slot: u32, cell: u32, payload: &mut [u64]) -> CellHeader {
+        slot::read_cell(self.words(), &self.geometry, slot, cell, payload)
+    }
+
+    /// The index; `None` if records have no key.
+    pub fn key_index(&self) -> Option<Index<'_>> {
+        self.geometry.key().map(|_| self.shared().index())
+    }
+
+    /// The hash of a record's key.
+    pub fn key_hash_of(&self, payload: &[u64]) -> Option<KeyHash> {
+        self.geometry.key().map(|_| KeyHash::of_record(payload, &self.geometry, self.header.hash_seed))
+    }
+
+    /// The bytes of a record's key.
+    pub fn key_bytes_of<'a>(&self, payload: &'a [u64]) -> Option<&'a [u8]> {
+        let key = self.geometry.key()?;
+        bytemuck::cast_slice(payload).get(key.offset_bytes..key.offset_bytes.saturating_add(key.key_bytes))
+    }
+
+    /// How many slots the free ring holds.
+    pub fn free_count(&self) -> u64 {
+        self.control_word(FREE_RETURNED).wrapping_sub(self.control_word(FREE_TAKEN))
+    }
+
+    /// The slot at a position of the free ring: 0 is the one that is taken next.
+    pub fn free_slot(&self, position: u64) -> Result<u32> {
+        Ok(self.shared().free_ring_entry(self.control_word(FREE_TAKEN).wrapping_add(position))?)
+    }
+}

@@ -1,0 +1,184 @@
+//! The command's verbs, as a user runs them.
+#![cfg(feature = "cli")]
+
+use locule::{Bytes, Date, Table, Text, Timestamp};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+locule::record! {
+    struct Sample {
+        key id: u128,
+        low: i128,
+        single: f32,
+        double: f64,
+        yes: bool,
+        text: Text<20>,
+        bytes: Bytes<4>,
+        at: Timestamp,
+        on: Date,
+        note: Option<Text<5>>,
+    }
+}
+
+/// What a run left behind.
+struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn locule(verb: &str, file: &Path, arguments: &[&str]) -> Outcome {
+    let output = Command::new(env!("CARGO_BIN_EXE_locule")).arg(verb).arg(file).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+fn new_table(directory: &Path, samples: &[Sample]) -> PathBuf {
+    let path = directory.join("samples.loc");
+    let table = Table::<Sample>::options().capacity(2_000).create(&path).unwrap();
+    for sample in samples {
+        table.insert(sample).unwrap();
+    }
+    path
+}
+
+fn odd_samples() -> [Sample; 3] {
+    [
+        Sample {
+            id: u128::MAX,
+            low: i128::MIN,
+            single: 0.1,
+            double: 1e300,
+            yes: true,
+            text: Text::literal("a\"b\n\u{1b}Łódź"),
+            bytes: Bytes::literal(&[0, 255]),
+            at: Timestamp::from_microseconds(-1),
+            on: Date::from_days(-1),
+            note: Some(Text::literal("")),
+        },
+        Sample { id: 2, single: f32::NAN, double: f64::INFINITY, ..Sample::default() },
+        Sample { id: 3, single: -0.0, double: f64::NEG_INFINITY, ..Sample::default() },
+    ]
+}
+
+#[test]
+fn lines_of_json_hold_every_value_to_the_last_digit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = new_table(directory.path(), &odd_samples());
+    let dump = locule("dump", &path, &["--format", "jsonl"]);
+    let rest = r#""yes":false,"text":"","bytes":"","at":"1970-01-01T00:00:00.000000Z","on":"1970-01-01","note":null}"#;
+    let expected = [
+        concat!(
+            r#"{"id":340282366920938463463374607431768211455,"low":-170141183460469231731687303715884105728,"#,
+            r#""single":0.1,"double":1e300,"yes":true,"text":"a\"b\n\u001bŁódź","bytes":"00ff","#,
+            r#""at":"1969-12-31T23:59:59.999999Z","on":"1969-12-31","note":""}"#
+        )
+        .to_owned(),
+        format!(r#"{{"id":2,"low":0,"single":"NaN","double":"Infinity",{rest}"#),
+        format!(r#"{{"id":3,"low":0,"single":-0.0,"double":"-Infinity",{rest}"#),
+    ];
+    // An exponent may be written with its sign.
+    let lines: Vec<_> = dump.stdout.lines().map(|line| line.replace("1e+300", "1e300")).collect();
+    assert_eq!((dump.code, lines), (Some(0), expected.to_vec()));
+    assert_eq!(dump.stderr, "");
+}
+
+#[test]
+fn a_table_for_people_has_ids_versions_and_fields_and_no_control_characters() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = new_table(directory.path(), &odd_samples());
+    let table = Table::<Sample>::open(&path).unwrap();
+    let row = table.find(&3).unwrap().unwrap();
+    let dump = locule("dump", &path, &[]);
+    assert_eq!(dump.code, Some(0));
+    let line = |part: &str| dump.stdout.lines().find(|line| line.contains(part)).unwrap().to_owned();
+    assert!(line("version").contains("note"), "{}", dump.stdout);
+    assert!(line(&row.id.to_string()).contains(&row.version.to_string()), "{}", dump.stdout);
+    assert!(line("Łódź").contains(r"\n\u{1b}Łódź"), "{}", dump.stdout);
+    assert!(!dump.stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let samples: Vec<_> = (0..2_000).map(|id| Sample { id, ..Sample::default() }).collect();
+    let path = new_table(directory.path(), &samples);
+    for format in ["table", "jsonl"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_locule"))
+            .args(["dump", "--format", format])
+            .arg(&path)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // More than a pipe holds is never read.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(0), String::new()));
+    }
+}
+
+#[test]
+fn info_tells_what_the_table_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = new_table(directory.path(), &odd_samples());
+    let info = locule("info", &path, &[]);
+    assert_eq!((info.code, info.stderr.as_str()), (Some(0), ""));
+    for part in ["3 of 2000, 1997 free", "key id: u128, low: i128", "in order", "write lock      free"] {
+        assert!(info.stdout.contains(part), "{part} in {}", info.stdout);
+    }
+    let _table = Table::<Sample>::open(&path).unwrap();
+    assert!(locule("info", &path, &[]).stdout.contains("in use"));
+}
+
+#[test]
+fn a_good_table_verifies_and_a_damaged_one_does_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = new_table(directory.path(), &odd_samples());
+    let good = locule("verify", &path, &[]);
+    assert_eq!((good.code, good.stdout.as_str()), (Some(0), "checked everything, 3 records\n"));
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    let text = "Łódź".as_bytes();
+    let place = bytes.windows(text.len()).position(|window| window == text).unwrap();
+    bytes[place] ^= 1;
+    // Written in place: it is the same file.
+    std::fs::write(&path, &bytes).unwrap();
+    let bad = locule("verify", &path, &[]);
+    assert_eq!(bad.code, Some(1));
+    assert!(bad.stdout.contains("slot 0, cell 0: "), "{}", bad.stdout);
+    let dump = locule("dump", &path, &["--format", "jsonl"]);
+    assert_eq!((dump.code, dump.stdout.lines().count()), (Some(1), 2));
+    assert!(dump.stderr.contains("slot 0"), "{}", dump.stderr);
+}
+
+#[test]
+fn a_copy_needs_a_recovery_and_is_told_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = new_table(directory.path(), &odd_samples());
+    let copy = directory.path().join("copy.loc");
+    std::fs::copy(&path, &copy).unwrap();
+    let info = locule("info", &copy, &[]);
+    assert_eq!(info.code, Some(0));
+    assert!(info.stdout.contains("needs a recovery: it was copied, moved or restored"), "{}", info.stdout);
+    assert!(locule("verify", &copy, &[]).stdout.contains("which would succeed"));
+    let dump = locule("dump", &copy, &["--format", "jsonl"]);
+    assert_eq!((dump.code, dump.stdout.lines().count()), (Some(0), 3));
+    assert!(dump.stderr.contains("private copy"), "{}", dump.stderr);
+}
+
+#[test]
+fn errors_are_1_and_mistakes_in_the_arguments_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let foreign = directory.path().join("foreign.loc");
+    std::fs::write(&foreign, "no table").unwrap();
+    for verb in ["info", "dump", "verify"] {
+        let missing = locule(verb, &directory.path().join("missing.loc"), &[]);
+        assert_eq!(missing.code, Some(1), "{verb}");
+        assert!(missing.stderr.contains("missing.loc does not exist"), "{}", missing.stderr);
+        let outcome = locule(verb, &foreign, &[]);
+        assert_eq!(outcome.code, Some(1), "{verb}");
+        assert!((outcome.stdout + &outcome.stderr).contains("it ends after 8 bytes"), "{verb}");
+        assert_eq!(locule(verb, &foreign, &["--format", "xml"]).code, Some(2), "{verb}");
+    }
+}
