@@ -1,4 +1,34 @@
-//! A memory-mapped fixed-slot record store: one preallocated file, one lock inside it, many processes.
+//! A memory-mapped fixed-slot record store: one preallocated file, one lock inside it, any number of processes.
+//!
+//! Declare a record with [`record!`], open a [`Table`] with [`Table::options`], and use it like plain values:
+//!
+//! ```
+//! use locule::{Table, Text};
+//!
+//! locule::record! {
+//!     /// One visitor's session.
+//!     pub struct Session {
+//!         pub key id: u64,
+//!         pub user: Text<32>,
+//!         pub hits: u32 = 0,
+//!     }
+//! }
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("sessions.loc");
+//! let table = Table::<Session>::options().capacity(10_000).open_or_create(&path)?;
+//! let id = table.upsert(&Session { id: 42, user: Text::new("ada")?, ..Session::default() })?;
+//! table.update(id, |session| session.hits += 1)?;
+//! assert_eq!(table.find(&42)?.map(|row| row.hits), Some(1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Reads take no lock and never wait. Writes are all or nothing: when a process dies at any instruction, the next caller
+//! finishes what it had prepared, or undoes what it had not. [`Table::commit`] makes what was published survive a power cut; by
+//! default a write does that when the last commit is older than a second ([`Options::commit_every`]).
+//!
+//! Whoever may write the file is trusted: see the README for that and for what locule is not for, and `format.md` for every byte
+//! of the file.
 
 #![deny(missing_docs, unsafe_code)]
 #![cfg_attr(
@@ -61,3 +91,8 @@ pub use table::record::macro_support;
 pub fn destroy(path: impl AsRef<std::path::Path>) -> Result<()> {
     store::create::destroy(path.as_ref(), &store::Settings::default())
 }
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -58,7 +58,7 @@ impl CommitRecord {
             self.state.live_count,
             self.state.digest,
             self.generation_floor,
-            self.wall_time_microseconds.cast_unsigned(),
+            u64::from_ne_bytes(self.wall_time_microseconds.to_ne_bytes()),
             digest_seed,
         ];
         let check = crc32(bytemuck::cast_slice(&words));
@@ -74,7 +74,7 @@ impl CommitRecord {
             state: State { number, live_count, digest },
             predecessor,
             generation_floor,
-            wall_time_microseconds: wall_time.cast_signed(),
+            wall_time_microseconds: i64::from_ne_bytes(wall_time.to_ne_bytes()),
         };
         (record.to_words(digest_seed) == words).then_some(record)
     }

@@ -116,13 +116,11 @@ pub fn cell_numbers(words: Words<'_>, geometry: &Geometry, slot: u32) -> [u64; 4
 pub fn visible_cell(numbers: [u64; 4], at_number: u64) -> Option<u32> {
     let mut visible = None;
     let mut highest = 0;
-    let mut cell = 0;
-    for number in numbers {
+    for (cell, number) in (0..).zip(numbers) {
         if number > highest && number <= at_number {
             visible = Some(cell);
             highest = number;
         }
-        cell += 1;
     }
     visible
 }

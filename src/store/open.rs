@@ -304,8 +304,10 @@ pub fn check_file_system(file: &File, path: &Path, settings: &Settings) -> Resul
         return Ok(());
     }
     let found = statfs::fstatfs(file).map_err(|error| Error::io("look at", path)(error.into()))?.filesystem_type();
+    #[allow(clippy::useless_conversion, reason = "the type of the number is not the same for every C library")]
+    let found = i64::from(found.0);
     for (magic, name) in REFUSED_FILE_SYSTEMS {
-        if i64::from(found.0) == magic {
+        if found == magic {
             return Err(Error::Incompatible {
                 reason: format!(
                     "{} is on {name}, where machines do not share memory: put the table on a local file system, or set \
