@@ -2,10 +2,14 @@
 
 use super::verify::{Extent, Verification, usable};
 use crate::error::Result;
-use crate::format::cell::RecordId;
-use crate::format::control::INDEX_EPOCH;
+use crate::format::cell::{CellHeader, RecordId};
+use crate::format::checksum::crc32;
+use crate::format::commit_record::CommitRecord;
+use crate::format::control::{DURABLE, INDEX_EPOCH, INDEX_OCCUPIED, LAST, NEWEST};
 use crate::format::field_type::FieldType;
+use crate::format::geometry::Geometry;
 use crate::format::schema::{FieldSchema, Schema};
+use crate::shm::index::Entry;
 use crate::shm::probe::{self, Event};
 use crate::store::create::{self, Plan};
 use crate::store::{Settings, Store};
@@ -92,4 +96,79 @@ fn nothing_is_found_whichever_store_is_the_last() {
         step += 1;
         assert!(step < 1000, "the index is never rebuilt");
     }
+}
+
+/// What `verify` says of a table in which a whole, sealed lie was planted: what no single flipped word can be.
+fn lie(plant: impl FnOnce(&Store, &Geometry, CommitRecord)) -> String {
+    let table = full_table();
+    table.commit().unwrap();
+    table.update(RecordId::new(0, 1), None, table.encoded(&[0])).unwrap();
+    let record = table.commit_records().into_iter().flatten().max_by_key(|record| record.state.number).unwrap();
+    plant(&table, table.geometry(), record);
+    let mut verification = Verification::new();
+    usable(&table, &mut verification);
+    verification.to_string()
+}
+
+fn plant_cell(table: &Store, (slot, cell): (u32, u32), number: u64, key: u64) {
+    let header = CellHeader::new(number, 1, true, 0, crc32(&key.to_ne_bytes()));
+    let [first, second, third] = header.to_words();
+    table.plant(table.geometry().cell(slot, cell), &[first, second, third, key]);
+}
+
+#[test]
+fn lies_with_a_right_seal_are_found() {
+    let found = lie(|table, _, _| plant_cell(table, (3, 2), table.control_word(LAST) + 1, 3));
+    assert!(found.contains("slot 3, cell 2: expected a transaction up to"), "{found}");
+
+    let found = lie(|table, _, _| {
+        let head = table.head_of(3);
+        plant_cell(table, (3, head.cell() + 1), head.number(), 3);
+    });
+    assert!(found.contains("slot 3, cell 1: transaction") && found.contains("wrote cell 0 too"), "{found}");
+
+    let found = lie(|table, _, _| {
+        let head = table.head_of(3);
+        plant_cell(table, (3, head.cell()), head.number(), 2);
+    });
+    assert!(found.contains("head of slot 3: slot 2 holds a record with the same key"), "{found}");
+
+    let found = lie(|table, geometry, _| {
+        let mut state = table.sealed_state(NEWEST).unwrap();
+        state.live_count -= 1;
+        table.plant(geometry.control() + NEWEST, &state.to_words(table.header().digest_seed()));
+    });
+    assert!(found.contains("6 records are counted, and the cells hold 7"), "{found}");
+
+    let found = lie(|table, geometry, _| {
+        let half = geometry.index_entry_count();
+        let start = geometry.index() + half * usize::try_from(table.control_word(INDEX_EPOCH) & 1).unwrap();
+        let entries = table.key_index().unwrap().entries().zip(start..);
+        let (mut key, mut empty) = (0, 0);
+        for (entry, index) in entries {
+            match entry {
+                Entry::Key { .. } => key = index,
+                _ => empty = index,
+            }
+        }
+        table.plant(empty, &[table.word_at(key)]);
+        table.plant(geometry.control() + INDEX_OCCUPIED, &[8]);
+    });
+    assert!(found.contains("two entries lead to slot"), "{found}");
+
+    let commit = |change: fn(&mut CommitRecord)| {
+        lie(|table, geometry, mut record| {
+            change(&mut record);
+            for number in 0..2 {
+                table.plant(geometry.commit_record(number), &record.to_words(table.header().digest_seed()));
+            }
+            table.plant(geometry.control() + DURABLE, &[record.state.number]);
+        })
+    };
+    let found = commit(|record| record.state.number += 2);
+    assert!(found.contains("is durable, and the last that is published"), "{found}");
+    let found = commit(|record| record.predecessor = record.state.number + 1);
+    assert!(found.contains("commit record 0: transaction") && found.contains("a later one"), "{found}");
+    let found = commit(|record| record.generation_floor += 1);
+    assert!(found.contains("its generation floor is 1, and the table's is 0"), "{found}");
 }

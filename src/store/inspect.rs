@@ -52,6 +52,18 @@ impl Store {
         copy
     }
 
+    /// Writes words from an index on, as a scribbler would.
+    #[cfg(test)]
+    pub fn plant(&self, index: usize, words: &[u64]) {
+        self.words().part(index..index + words.len()).copy_from(words);
+    }
+
+    /// Any word of the file.
+    #[cfg(test)]
+    pub fn word_at(&self, index: usize) -> u64 {
+        self.words().load(index, Ordering::Relaxed)
+    }
+
     /// The control group without the mutexes, and without words that are changed at other times than when something is
     /// written or committed.
     fn compared_words(&self) -> [Range<usize>; 4] {
