@@ -164,16 +164,20 @@ impl Geometry {
     #[inline(always)]
     pub fn is_same_key(&self, record: &[u64], other_word: impl Fn(usize) -> u64) -> bool {
         let KeyMask { first_word, end_word, first_mask, last_mask } = self.key_mask;
-        let mut index = first_word;
-        while index < end_word {
-            let mut difference = record.get(index).copied().unwrap_or(0) ^ other_word(index);
-            if index == first_word {
-                difference &= first_mask;
-            }
-            if index + 1 == end_word {
-                difference &= last_mask;
-            }
-            if difference != 0 {
+        if first_word == end_word {
+            return true;
+        }
+        let difference = |index: usize| record.get(index).copied().unwrap_or(0) ^ other_word(index);
+        let last_word = end_word - 1;
+        if first_word == last_word {
+            return difference(first_word) & first_mask & last_mask == 0;
+        }
+        if difference(first_word) & first_mask != 0 || difference(last_word) & last_mask != 0 {
+            return false;
+        }
+        let mut index = first_word + 1;
+        while index < last_word {
+            if difference(index) != 0 {
                 return false;
             }
             index += 1;

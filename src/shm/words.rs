@@ -13,14 +13,6 @@ pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
 use super::probe;
 use std::ops::Range;
 
-/// Two words that are stored by one instruction, where the machine has one. What is copied is read again at once, by loads
-/// of 16 bytes (the checksum's, and those that move a record), and such a load waits for a long time if its bytes come from
-/// two stores.
-#[cfg(target_arch = "x86_64")]
-type Pair = std::arch::x86_64::__m128i;
-#[cfg(not(target_arch = "x86_64"))]
-type Pair = [u64; 2];
-
 /// A run of shared words. Any process may change any of them at any moment.
 #[derive(Clone, Copy)]
 pub struct Words<'a>(&'a [AtomicU64]);
@@ -98,17 +90,7 @@ impl<'a> Words<'a> {
     #[inline(always)]
     pub fn copy_to(self, target: &mut [u64]) {
         debug_assert_eq!(self.len(), target.len());
-        let mut targets = target.chunks_exact_mut(2);
-        let mut words = self.0.chunks_exact(2);
-        for (target, words) in targets.by_ref().zip(words.by_ref()) {
-            if let [first, second] = words {
-                #[cfg(test)]
-                probe::visit_load(Ordering::Relaxed);
-                let pair: Pair = bytemuck::cast([first.load(Ordering::Relaxed), second.load(Ordering::Relaxed)]);
-                target.copy_from_slice(&bytemuck::cast::<Pair, [u64; 2]>(pair));
-            }
-        }
-        for (target, word) in targets.into_remainder().iter_mut().zip(words.remainder()) {
+        for (target, word) in target.iter_mut().zip(self.0) {
             #[cfg(test)]
             probe::visit_load(Ordering::Relaxed);
             *target = word.load(Ordering::Relaxed);

@@ -16,7 +16,7 @@
 
 use super::Store;
 use super::guard::{CommitGuard, WriteGuard};
-use crate::error::{Error, Result};
+use crate::error::{Error, Internal, Result};
 use crate::format::commit_record::{COMMIT_RECORD_WORDS, CommitRecord, State};
 use crate::format::control::{
     COMMIT_COUNT, COMMIT_END_COUNT, DEAD_COMMITTER_COUNT, DURABLE, FAILED, FLUSHING, GENERATION_FLOOR, LAST,
@@ -61,15 +61,21 @@ impl Store {
     }
 
     /// Commits if the handle's interval has passed since the last commit by anybody, and nobody is at it.
-    #[inline]
-    pub fn commit_if_due(&self) -> Result<()> {
-        let Some(interval) = self.settings.commit_every else { return Ok(()) };
+    #[inline(always)]
+    pub fn commit_if_due(&self) -> Internal<()> {
+        match self.settings.commit_every {
+            Some(interval) => self.commit_if_older(interval),
+            None => Ok(()),
+        }
+    }
+
+    fn commit_if_older(&self, interval: Duration) -> Internal<()> {
         let last = self.control().load(LAST_COMMIT_MILLISECONDS, Ordering::Relaxed);
         let passed = super::status::monotonic_milliseconds().saturating_sub(last);
         if u128::from(passed) < interval.as_millis() {
             return Ok(());
         }
-        self.commit_now_due().map_err(|source| Error::CommitAfterWrite { source: Box::new(source) })
+        self.commit_now_due().map_err(|source| Error::CommitAfterWrite { source: Box::new(source) }.into())
     }
 
     #[cold]
@@ -166,18 +172,22 @@ impl Store {
 
     /// Touches the pages of a slot before the lock is taken: after a flush the first write to a page faults, and can
     /// wait for the disk. Not while nobody commits.
-    #[inline]
+    #[inline(always)]
     pub(super) fn touch_slot(&self, slot: u32) {
         let commits_are_made =
             self.settings.commit_every.is_some() || self.control().load(COMMIT_COUNT, Ordering::Relaxed) != 0;
         if commits_are_made && slot < self.geometry.capacity() {
-            let cells = self.geometry.slot(slot);
-            for index in cells.clone().step_by(PAGE_WORDS) {
-                self.words().touch(index);
-            }
-            // The last cell may reach into one more page.
-            self.words().touch(cells.end - 1);
+            self.touch_pages(slot);
         }
+    }
+
+    fn touch_pages(&self, slot: u32) {
+        let cells = self.geometry.slot(slot);
+        for index in cells.clone().step_by(PAGE_WORDS) {
+            self.words().touch(index);
+        }
+        // The last cell may reach into one more page.
+        self.words().touch(cells.end - 1);
     }
 
     /// A commit record, if it verifies.

@@ -40,6 +40,7 @@ pub fn inside_closure<R>(store: &Store, body: impl FnOnce() -> R) -> R {
 }
 
 /// Whether this thread is inside a closure of a table.
+#[inline(always)]
 fn is_inside(uuid: &[u8; 16]) -> bool {
     let innermost = INSIDE.get();
     innermost != NO_TABLE && (innermost == *uuid || AROUND.with_borrow(|tables| tables.contains(uuid)))
@@ -57,7 +58,7 @@ pub struct WriteGuard<'a> {
 
 impl<'a> WriteGuard<'a> {
     /// Takes the mutex, waiting for at most the handle's timeout, and repairs.
-    #[inline]
+    #[inline(always)]
     pub fn lock(store: &'a Store) -> Internal<Self> {
         store.check_may_lock("writing")?;
         store.check_usable()?;
@@ -138,7 +139,7 @@ impl Drop for CommitGuard<'_> {
 
 impl Store {
     /// Whether this thread may take a lock of this table now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn check_may_lock(&self, operation: &'static str) -> Internal<()> {
         if self.access != Access::ReadWrite {
             return Err(Error::ReadOnly { operation }.into());

@@ -12,21 +12,21 @@ use crate::shm::words::Ordering;
 
 impl Store {
     /// Inserts a record.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&self, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_next_free_slot();
         self.one(|transaction| transaction.insert(record))
     }
 
     /// Writes another content of a record, if it is the version that is expected.
-    #[inline]
+    #[inline(always)]
     pub fn update(&self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_slot(id.slot());
         self.one(|transaction| transaction.update(id, expected_version, record))
     }
 
     /// Deletes a record, if it is the version that is expected.
-    #[inline]
+    #[inline(always)]
     pub fn delete(&self, id: RecordId, expected_version: Option<u64>) -> Internal<Meta> {
         self.touch_slot(id.slot());
         self.one(|transaction| transaction.delete(id, expected_version))
@@ -39,7 +39,7 @@ impl Store {
         self.one(|transaction| transaction.upsert(record))
     }
 
-    #[inline]
+    #[inline(always)]
     fn one(&self, operation: impl FnOnce(&mut Transaction<'_>) -> Internal<Meta>) -> Internal<Meta> {
         let mut transaction = self.begin()?;
         let meta = operation(&mut transaction)?;

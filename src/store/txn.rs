@@ -342,8 +342,9 @@ impl<'a> Transaction<'a> {
         let (payload, payload_crc) = record.map_or((&[][..], 0), |record| (record.payload, record.payload_crc));
         let header = CellHeader::new(number, generation, record.is_some(), update_count, payload_crc);
         slot::stage(self.shared.words, self.shared.geometry, slot, cell, header, payload);
-        if let (Some(several), Some(Encoded { key_hash, .. })) = (&mut self.several, record) {
+        if let (Some(several), Some(Encoded { payload, .. })) = (&mut self.several, record) {
             // A slot that is in the maps already may have got another key.
+            let key_hash = self.store.hash_of_key(payload);
             several.keys.entry(key_hash).or_default().push(slot);
         }
         Ok(Meta::new(slot, header))
@@ -410,6 +411,13 @@ impl<'a> Transaction<'a> {
         let intent_count = std::mem::take(&mut self.intent_count);
         self.shared.publish(state, intent_count, steps)?;
         Ok(self.number)
+    }
+
+    #[cold]
+    fn undo(&mut self) {
+        if self.guard.is_mine() {
+            self.shared.undo(self.intent_count);
+        }
     }
 
     /// Completes the intent list and seals the intent: the commit point.
@@ -479,9 +487,10 @@ fn finish_intent(shared: Shared<'_>, intent: Intent, may_have_new_key: bool, sta
 }
 
 impl Drop for Transaction<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.intent_count > 0 && self.guard.is_mine() {
-            self.shared.undo(self.intent_count);
+        if self.intent_count > 0 {
+            self.undo();
         }
     }
 }

@@ -65,6 +65,10 @@ pub trait Keyed: Record {
     const KEY_OFFSET_BYTES: usize;
     /// The width of the key in an encoded record, in bytes.
     const KEY_BYTES: usize = <Self::Key as Field>::FIELD_BYTES;
+    /// An array that holds an encoded key.
+    type EncodedKey: AsRef<[u8]> + AsMut<[u8]>;
+    /// A key to encode into, all zero.
+    const ZEROED_KEY: Self::EncodedKey;
 
     /// The key of this record.
     fn key(&self) -> &Self::Key;
@@ -303,6 +307,8 @@ macro_rules! record_rules {
         impl $crate::Keyed for $name {
             type Key = $type;
             const KEY_OFFSET_BYTES: usize = 0 $(+ <$before as $crate::Field>::FIELD_BYTES)*;
+            type EncodedKey = [u8; <$type as $crate::Field>::FIELD_BYTES];
+            const ZEROED_KEY: Self::EncodedKey = [0; <$type as $crate::Field>::FIELD_BYTES];
 
             #[inline]
             fn key(&self) -> &$type {

@@ -402,14 +402,11 @@ impl<T: Keyed> Table<T> {
 
     #[inline(always)]
     fn find_words<Q: Key<T::Key> + ?Sized>(&self, key: &Q, words: &mut T::Words) -> Internal<Option<Meta>> {
-        let mut buffer = T::ZEROED;
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(buffer.as_mut());
-        // A record is at least as long as its key.
-        let Some(bytes) = bytes.get_mut(..T::KEY_BYTES) else { return Ok(None) };
-        if !key.encode_key(bytes) {
+        let mut encoded = T::ZEROED_KEY;
+        if !key.encode_key(encoded.as_mut()) {
             return Ok(None);
         }
-        self.store.find(bytes, words.as_mut())
+        self.store.find(encoded.as_ref(), words.as_mut())
     }
 }
 
