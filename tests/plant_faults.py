@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Removes each rule of the protocol from a copy of the sources, one by one, and shows which tests go red.
+
+    python3 tests/plant_faults.py            all of them, about a quarter of an hour
+    python3 tests/plant_faults.py wipe seal  only these
+
+The names are those of the rules. Exits 0 if every fault was seen: a rule that no test misses is not tested.
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+R = "src/store/recover.rs"
+C = "src/store/commit.rs"
+T = "src/store/txn.rs"
+P = "src/store/publish.rs"
+S = "src/shm/slot.rs"
+I = "src/shm/index.rs"
+O = "src/store/open.rs"
+H = "src/format/header.rs"
+CR = "src/format/commit_record.rs"
+RD = "src/store/read.rs"
+
+# For each rule: in which file which text is replaced by which.
+FAULTS = {
+ 'digest': [(R,'if (digest, live_count) != (state.digest, state.live_count) {','let _ = (digest, live_count);\n            if false {')],
+ 'seal': [(CR,'(state.seal(digest_seed) == seal).then_some(state)','let _ = (seal, digest_seed);\n        Some(state)')],
+ 'prepared': [(R,'self.shared().state(INTENT).filter(|state| state.number == prepared)','self.shared().state(INTENT).filter(|_| prepared < u64::MAX)')],
+ 'burn': [(P,"        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Whether some head","        control.store(USED, control.load(LAST, Ordering::Relaxed), Ordering::Release);\n        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Whether some head")],
+ 'wipe': [(P,'                slot::wipe(self.words, self.geometry, intent.slot, intent.cell);','                let _ = intent;')],
+ 'pin-locked': [(C,"        let _guard = WriteGuard::lock(self)?;\n        let state = self.shared().newest_state()?;","        let state = { let _guard = WriteGuard::lock(self)?; self.shared().newest_state()? };")],
+ 'pin-order': [(T,"        let pin = control.load(PIN, Ordering::Acquire);\n        let durable = control.load(DURABLE, Ordering::Acquire);","        let durable = control.load(DURABLE, Ordering::Acquire);\n        let pin = control.load(PIN, Ordering::Acquire);")],
+ 'unpin-last': [(C,"        control.store(DURABLE, state.number, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);","        control.store(PIN, NO_PIN, Ordering::Release);\n        control.store(DURABLE, state.number, Ordering::Release);")],
+ 'not-the-durable-record': [(C,"(0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; (0..COMMIT_RECORD_COUNT).min_by_key(|record| self.commit_record(*record).map(|found| found.state.number)).unwrap_or(0) }")],
+ 'one-durable-word': [(C,"(0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; usize::from(self.control().load(21, Ordering::Relaxed) & 1 == 0) }"),
+                      (C,"        control.store(PIN, NO_PIN, Ordering::Release);","        control.load(DURABLE, Ordering::Acquire);\n        control.store(21, control.load(21, Ordering::Relaxed) ^ 1, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);"),
+                      (R,"        self.count(RECOVERY_COUNT);","        let carrying = (0..2_u64).find(|record| self.commit_record(usize::try_from(*record).unwrap_or(0)).is_some_and(|found| found.state.number == state.number));\n        self.control().store(21, carrying.unwrap_or(0), Ordering::Relaxed);\n        self.count(RECOVERY_COUNT);")],
+ 'stay-failed': [(C,"        if control.load(FAILED, Ordering::Acquire) != 0 {\n            return","        if false {\n            return")],
+ 'dead-flush': [(C,"if control.load(FLUSHING, Ordering::Acquire) != 0 {","if false {")],
+ 'redirty': [(R,"        self.dirty_durable_group();\n","")],
+ 'flush-first': [(R,"        self.dirty_durable_group();\n        self.flush_recovery()?;","        self.dirty_durable_group();")],
+ 'unverified-first': [(R,"            None => (false, 0),","            None => (true, 0),"),(R,"                (self.digest_at(state.number) == (state.digest, state.live_count), state.number)","                (true, state.number)")],
+ 'record-first': [(R,"        self.flush_recovery()?;\n        Ok(target)","        Ok(target)")],
+ 'recovery-wipe': [(R,"        self.wipe_all_but(choice.state.number);\n","")],
+ 'flush': [(R,"        self.flush_durable_group().map_err(|source| Error::FlushFailed { source: Some(source) })","        Ok(())")],
+ 'control-last': [(R,"        self.dirty_durable_group();\n        self.flush_recovery()?;","        self.rebuild_control(State { number, ..choice.state }, generation_floor);\n        self.dirty_durable_group();\n        self.flush_recovery()?;")],
+ 'incarnation-last': [(R,"        self.control().store(INCARNATION_SEAL, 0, Ordering::Release);\n",""),(O,"            self.recovery = self.recover(is_same_start)?;","            self.put_incarnation(own);\n            self.recovery = self.recover(is_same_start)?;")],
+ 'jump': [(R,"choice.highest_number_seen.saturating_add(NUMBER_JUMP)","choice.state.number.saturating_add(1)")],
+ 'same-boot': [(R,"is_new || is_same_start && choice.is_newest","is_new || (is_same_start || true) && choice.is_newest")],
+ 'refuse': [(R,"if acknowledged > state.number {","if false {")],
+ 'seed': [(H,"u64::from_ne_bytes([a, b, c, d, e, f, g, h]) | 1","u64::from_ne_bytes([a, b, c, d, e, f, g, h]) & 0")],
+ 'reader: checked after the copy': [(S,"(cell.load(NUMBER, Ordering::Relaxed) == number).then(","(cell.load(NUMBER, Ordering::Relaxed) != u64::MAX).then(")],
+ "reader: compared with the head's number": [(S,"    if first != number {\n        return None;\n    }",""),(S,"(cell.load(NUMBER, Ordering::Relaxed) == number).then(","(first != 0 && cell.load(NUMBER, Ordering::Relaxed) == first).then(")],
+ 'snapshot: prepared, not last': [(RD,"if control.load(PREPARED, Ordering::Relaxed) == prepared {","if control.load(LAST, Ordering::Relaxed) == prepared {"),],
+ 'snapshot: prepared == last at the start': [(RD,"if control.load(LAST, Ordering::Acquire) == prepared {","if control.load(LAST, Ordering::Acquire) != u64::MAX {")],
+ 'index: entries never move': [(I,"                    table.store(position, TOMBSTONE, Ordering::Release);\n                    self.clear_tombstones_before_gap(table, position);","                    // Shifts back what follows.\n                    let mut hole = position;\n                    loop {\n                        let next = (hole + 1) & (self.entry_count - 1);\n                        let moved = table.load(next, Ordering::Relaxed);\n                        table.store(hole, moved, Ordering::Release);\n                        hole = next;\n                        if moved == EMPTY { break; }\n                    }")],
+ 'index: key in before the head': [(P,"        if steps.inserts_keys {\n            self.insert_keys(intent_count)?;\n        }\n",""),(P,"        if steps.removes_keys {","        if steps.inserts_keys {\n            self.insert_keys(intent_count)?;\n        }\n        if steps.removes_keys {")],
+ 'index: key out after the head': [(P,"        if steps.removes_keys {\n            self.remove_keys(intent_count)?;\n        }\n",""),(P,"        if steps.inserts_keys {","        if steps.removes_keys {\n            self.remove_keys(intent_count)?;\n        }\n        if steps.inserts_keys {")],
+ 'index: rebuilt in the other table': [(I,"let (old, new) = (self.table(epoch), self.table(epoch ^ 1));\n        clear(new);","let (old, new) = (self.table(epoch), self.table(epoch));\n        let entries: Vec<u64> = (0..old.len()).map(|index| old.load(index, Ordering::Relaxed)).collect();\n        clear(new);"),(I,"            let found = old.load(index, Ordering::Relaxed);\n            if found & USED_BIT != 0 {\n                count += u64::from(self.place(new","            let found = entries.get(index).copied().unwrap_or(0);\n            if found & USED_BIT != 0 {\n                count += u64::from(self.place(new"),(I,"        self.control.store(INDEX_EPOCH, epoch.wrapping_add(1), Ordering::Release);","        self.control.store(INDEX_EPOCH, epoch.wrapping_add(2), Ordering::Release);")],
+ 'index: a miss counts if the epoch is the same': [(RD,"if index.is_still(epoch) {","if true {")],
+ 'touch: an or with 0': [("src/shm/words.rs","        let value = word.load(Ordering::Relaxed);\n        let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);","        word.fetch_or(0, Ordering::Relaxed);")],
+}
+
+TESTS = ["cargo", "test", "--lib", "--quiet", "--", "store::tests", "touched"]
+
+
+def plant(tree, edits):
+    """Changes the files; returns what they were, or says which text is not there exactly once."""
+    originals = {}
+    for name, old, new in edits:
+        path = tree / name
+        text = path.read_text()
+        if text.count(old) != 1:
+            restore(originals)
+            return None, f"{name} has {text.count(old)} times: {old.strip()[:70]!r}"
+        originals.setdefault(path, text)
+        path.write_text(text.replace(old, new))
+    return originals, None
+
+
+def restore(originals):
+    for path, text in originals.items():
+        path.write_text(text)
+
+
+def red_tests(tree, target):
+    """The tests that fail, and the first reason; or None and why it did not compile."""
+    environment = dict(os.environ, CARGO_TARGET_DIR=str(target), RUST_BACKTRACE="0")
+    run = subprocess.run(TESTS, cwd=tree, env=environment, capture_output=True, text=True)
+    lines = (run.stdout + run.stderr).splitlines()
+    if any(line.startswith(("error: could not compile", "error[")) for line in lines):
+        return None, next(line for line in lines if line.startswith("error"))
+    red = sorted({match[1] for line in lines if (match := re.match(r"    (?:\w+::)+(\w+)$", line))})
+    reasons = [lines[n + 1] for n, line in enumerate(lines[:-1]) if re.search(r"panicked at src/(store/tests|shm)/", line)]
+    return red, reasons[0][:120] if reasons else ""
+
+
+def main():
+    wanted = sys.argv[1:] or list(FAULTS)
+    unknown = [name for name in wanted if name not in FAULTS]
+    if unknown:
+        sys.exit(f"no such rule: {', '.join(unknown)}; there are: {', '.join(FAULTS)}")
+    root = pathlib.Path(__file__).resolve().parent.parent
+    unseen = 0
+    with tempfile.TemporaryDirectory() as directory:
+        tree, target = pathlib.Path(directory, "tree"), pathlib.Path(directory, "target")
+        shutil.copytree(root, tree, ignore=shutil.ignore_patterns("target", ".git"))
+        for name in wanted:
+            originals, trouble = plant(tree, FAULTS[name])
+            red = []
+            if originals is not None:
+                red, trouble = red_tests(tree, target)
+                restore(originals)
+            if red:
+                print(f"red    {name}: {', '.join(red)} ({trouble})", flush=True)
+            else:
+                unseen += 1
+                print(f"{'UNSEEN' if red == [] and originals is not None else 'STALE '} {name}: {trouble}", flush=True)
+    print(f"{len(wanted) - unseen} of {len(wanted)} planted faults were seen")
+    sys.exit(1 if unseen else 0)
+
+
+if __name__ == "__main__":
+    main()
