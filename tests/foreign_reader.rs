@@ -393,3 +393,22 @@ fn it_refuses_what_is_not_a_whole_table_and_says_why() {
     assert!(refusal(Path::new(directory.path())).contains("cannot be read"));
     assert!(refusal(&directory.path().join("none.loc")).contains("No such file"));
 }
+
+#[cfg(feature = "cli")]
+#[test]
+fn it_prints_what_the_command_dumps_to_the_byte() {
+    if !has_python() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("everything.loc");
+    let table = odd_table(&path);
+    let dump = || Command::new(env!("CARGO_BIN_EXE_locule")).arg("dump").arg(&path).args(["--format", "jsonl"]).output();
+    let live = dump().unwrap();
+    assert!(live.status.success() && !live.stdout.is_empty());
+    let (live, read) = (String::from_utf8(live.stdout).unwrap(), run_reader(&path).stdout);
+    assert_eq!(live, String::from_utf8(read).unwrap());
+    drop(table);
+    let after = String::from_utf8(dump().unwrap().stdout).unwrap();
+    assert_eq!(live, after);
+}
