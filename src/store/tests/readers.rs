@@ -7,7 +7,7 @@ use crate::shm::probe;
 use crate::store::Store;
 use std::sync::Arc;
 
-const STEPS: [u32; 6] = [1, 1, 2, 3, 8, 30];
+const STEPS: [u32; 8] = [1, 1, 2, 3, 8, 30, 200, 1000];
 
 /// Runs a reader and a writer in an order that the seed decides.
 fn interleave(seed: u64, reader: impl FnOnce() + Send + 'static, writer: impl FnOnce() + Send + 'static) {
@@ -141,6 +141,35 @@ fn a_key_that_is_there_all_the_time_is_never_missed() {
                 }
             },
         );
+    }
+}
+
+#[test]
+fn a_search_that_stands_still_while_the_index_is_rebuilt_twice_misses_nothing() {
+    // A reader stops after each of its accesses, a writer goes on to each of its own, and the reader then finishes: so that it
+    // also looks into a table that is just being cleared for the second rebuild.
+    let never_stops = |_: &probe::Event<'_>| false;
+    for reader_steps in 1..12 {
+        for writer_steps in 1.. {
+            let store = table(3);
+            insert(&store, 1, 7);
+            insert(&store, 2, 8);
+            let (reading, writing) = (Arc::clone(&store), Arc::clone(&store));
+            let reader = Actor::start(never_stops, move || {
+                probe::see_all_loads();
+                assert_eq!(find(&reading, 2), Some(8), "a live key was missed");
+            });
+            let writer = Actor::start(never_stops, move || {
+                let _transaction = writing.begin().unwrap();
+                writing.shared().index().rebuild();
+                writing.shared().index().rebuild();
+            });
+            let Outcome::Running(reader) = reader.advance(reader_steps) else { break };
+            let writer = writer.advance(writer_steps);
+            assert!(matches!(reader.advance(u32::MAX), Outcome::Done));
+            let Outcome::Running(writer) = writer else { break };
+            writer.kill(&store);
+        }
     }
 }
 
