@@ -3,11 +3,11 @@
 use locule::admin::{self, Condition, Extent, Place};
 use locule::testing::SharedWords;
 use locule::{Bytes, Date, Error, Found, Table, Text, Timestamp, Value, WriterState};
-use nix::sys::signal::{Signal, kill, raise};
+use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 locule::record! {
@@ -464,15 +464,37 @@ fn a_damaged_record_does_not_hide_the_others() {
 
 // -- other processes -----------------------------------------------------------------------------------
 
-/// Runs one of the roles below in a process of its own.
-fn spawn(role: &str, path: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "role", "--ignored", "--nocapture"])
-        .env("LOCULE_TEST_ROLE", role)
-        .env("LOCULE_TEST_PATH", path)
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap()
+/// A process of its own; killed when it is dropped, also by a test that fails while it is stopped.
+struct Process(Child);
+
+impl Process {
+    /// Runs one of the roles below.
+    fn start(role: &str, path: &Path) -> Self {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "role", "--ignored", "--nocapture"])
+            .env("LOCULE_TEST_ROLE", role)
+            .env("LOCULE_TEST_PATH", path)
+            .stdout(Stdio::null())
+            .spawn();
+        Process(child.unwrap())
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.0.id()).unwrap())
+    }
+
+    /// Waits until it has stopped itself.
+    fn wait_for_stop(&self) {
+        let status = waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert!(matches!(status, WaitStatus::Stopped(..)), "{status:?}");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What other processes do.
@@ -523,26 +545,16 @@ fn hammer(table: &Table<Item>, is_over: &AtomicBool) {
     }
 }
 
-fn stopped(child: &Child) {
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-    assert!(matches!(waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap(), WaitStatus::Stopped(..)));
-}
-
-fn end(mut child: Child) {
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGKILL).unwrap();
-    child.wait().unwrap();
-}
-
 #[test]
 fn a_stopped_writer_is_named_and_holds_nobody_up() {
     let planted = Planted::new();
-    let child = spawn("stop", &planted.path);
-    stopped(&child);
+    let process = Process::start("stop", &planted.path);
+    process.wait_for_stop();
     let bytes = std::fs::read(&planted.path).unwrap();
 
     let info = admin::info(&planted.path).unwrap();
     let writer = info.status.writer.unwrap();
-    assert_eq!((writer.pid, writer.state), (child.id(), WriterState::Staging));
+    assert_eq!((writer.pid, writer.state), (process.0.id(), WriterState::Staging));
     assert!(info.is_in_use && matches!(info.condition, Condition::InOrder));
     let verification = admin::verify(&planted.path).unwrap();
     assert!(verification.is_good() && verification.extent == Extent::Everything, "{verification}");
@@ -550,7 +562,7 @@ fn a_stopped_writer_is_named_and_holds_nobody_up() {
     assert_eq!(admin::dump(&planted.path).unwrap().count(), 4);
 
     assert!(std::fs::read(&planted.path).unwrap() == bytes, "a byte was changed");
-    end(child);
+    drop(process);
     assert!(admin::verify(&planted.path).unwrap().is_good());
 }
 
@@ -561,14 +573,22 @@ fn nothing_is_found_in_freshly_killed_tables() {
     drop(Table::<Item>::options().capacity(200).create(&path).unwrap());
     for _ in 0..30 {
         let last = admin::info(&path).unwrap().status.last;
-        let children = [spawn("hammer", &path), spawn("hammer", &path)];
+        let processes = [(); 2].map(|()| Process::start("hammer", &path));
         while admin::info(&path).unwrap().status.last < last + 500 {
             std::thread::yield_now();
         }
-        children.into_iter().for_each(end);
+        drop(processes);
         // Nobody has repaired anything yet.
         let verification = admin::verify(&path).unwrap();
         assert!(verification.is_good() && verification.extent == Extent::Everything, "{verification}");
+    }
+}
+
+struct EndOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -579,16 +599,15 @@ fn nothing_is_found_in_busy_tables() {
     let table = Table::<Item>::options().capacity(200).create(&path).unwrap();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Also ends the writers when this test fails.
+        let end = EndOnDrop(&is_over);
         let writers = [(); 2].map(|()| scope.spawn(|| hammer(&table, &is_over)));
         for _ in 0..300 {
             let verification = admin::verify(&path).unwrap();
-            if !verification.is_good() {
-                is_over.store(true, Ordering::Relaxed);
-            }
             assert!(verification.is_good(), "{verification}");
             assert!(admin::dump(&path).unwrap().all(|row| row.is_ok()));
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(end);
         for writer in writers {
             writer.join().unwrap();
         }
