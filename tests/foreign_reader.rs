@@ -403,7 +403,8 @@ fn it_prints_what_the_command_dumps_to_the_byte() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("everything.loc");
     let table = odd_table(&path);
-    let dump = || Command::new(env!("CARGO_BIN_EXE_locule")).arg("dump").arg(&path).args(["--format", "jsonl"]).output();
+    let dump =
+        || Command::new(env!("CARGO_BIN_EXE_locule")).arg("dump").arg(&path).args(["--format", "jsonl"]).output();
     let live = dump().unwrap();
     assert!(live.status.success() && !live.stdout.is_empty());
     let (live, read) = (String::from_utf8(live.stdout).unwrap(), run_reader(&path).stdout);
