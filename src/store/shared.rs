@@ -3,7 +3,7 @@
 
 use super::Store;
 use crate::error::{Error, Fault, Internal};
-use crate::format::cell::Intent;
+use crate::format::cell::{CELL_HEADER_WORDS, Intent};
 use crate::format::commit_record::{STATE_WORDS, State};
 use crate::format::control::{CONTROL_WORDS, INTENT_COUNT, NEWEST};
 use crate::format::geometry::{Geometry, widen};
@@ -108,23 +108,28 @@ impl<'a> Shared<'a> {
 
     /// The hash of the key in a cell; `None` without a key, or if the cell is a tombstone.
     pub fn hash_of_live_cell(self, slot: u32, cell: u32) -> Option<KeyHash> {
-        self.geometry.key()?;
+        let key = self.geometry.key()?;
         let header = slot::cell_header(self.words, self.geometry, slot, cell);
         if !header.is_live {
             return None;
         }
-        // On the stack, unless records are long.
-        let mut short = [0; 32];
+        // Only the words that the key lies in; on the stack, unless it is long.
+        let first_word = key.offset_bytes / 8;
+        let word_count = (key.offset_bytes + key.key_bytes).div_ceil(8) - first_word;
+        let mut short = [0; 8];
         let mut long = Vec::new();
-        let payload = match short.get_mut(..self.geometry.record_words()) {
-            Some(payload) => payload,
+        let words = match short.get_mut(..word_count) {
+            Some(words) => words,
             None => {
-                long.resize(self.geometry.record_words(), 0);
+                long.resize(word_count, 0);
                 &mut long
             }
         };
-        slot::read_cell(self.words, self.geometry, slot, cell, payload);
-        Some(KeyHash::of_record(payload, self.geometry, self.hash_seed))
+        let start = self.geometry.cell(slot, cell) + CELL_HEADER_WORDS + first_word;
+        self.words.part(start..start + word_count).copy_to(words);
+        let bytes: &[u8] = bytemuck::cast_slice(words);
+        let key_start = key.offset_bytes % 8;
+        Some(KeyHash::new(bytes.get(key_start..key_start + key.key_bytes)?, self.hash_seed))
     }
 }
 
