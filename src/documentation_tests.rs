@@ -168,7 +168,7 @@ fn header_fields_are_where_the_document_says() {
         ("cells_offset", in_bytes(geometry.cells())),
         ("file_bytes", geometry.file_bytes() as u64),
         ("hash_seed", header.hash_seed),
-        ("created", header.created_microseconds.cast_unsigned()),
+        ("created", u64::from_ne_bytes(header.created_microseconds.to_ne_bytes())),
         ("schema_bytes", schema.len() as u64),
         ("header_crc", crc32(&without_crc).into()),
     ];
