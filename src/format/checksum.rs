@@ -59,6 +59,9 @@ mod tests {
 
     #[test]
     fn the_mix_is_the_one_that_files_were_written_with() {
+        assert_eq!(mix(0, 0, 0), 0x00dd_2c0a_926f_4371);
+        assert_eq!(mix(1, 2, 3), 0x42c6_f3f3_e8d8_a1fc);
+        assert_eq!(mix(u64::MAX, u64::MAX, u64::MAX), 0x627d_f789_b99c_bddc);
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
     }
 }
