@@ -105,7 +105,14 @@ impl<'a> Transaction<'a> {
     /// Inserts a record; its key must not be there.
     #[inline(always)]
     pub fn insert(&mut self, record: Encoded<'_>) -> Internal<Meta> {
-        let slot = match self.locate(record.payload, record.key_hash)? {
+        let located = self.locate(record.payload, record.key_hash)?;
+        self.insert_located(located, record)
+    }
+
+    /// Inserts a record whose key was looked for.
+    #[inline(always)]
+    fn insert_located(&mut self, located: Located, record: Encoded<'_>) -> Internal<Meta> {
+        let slot = match located {
             Located::Live(slot) => return Err(Error::DuplicateKey { slot }.into()),
             Located::Deleted(slot) if self.seen(slot)?.header.is_live => return Err(Error::SlotTaken { slot }.into()),
             Located::Deleted(slot) => slot,
@@ -147,7 +154,7 @@ impl<'a> Transaction<'a> {
                 let CellHeader { generation, update_count, .. } = self.seen(slot)?.header;
                 self.stage(slot, Some(record), generation, update_count.saturating_add(1))
             }
-            Located::Deleted(_) | Located::Absent => self.insert(record),
+            absent => self.insert_located(absent, record),
         }
     }
 
