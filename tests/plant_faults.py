@@ -16,7 +16,8 @@ import tempfile
 
 R = "src/store/recover.rs"
 C = "src/store/commit.rs"
-T = "src/store/txn.rs"
+G = "src/store/stage.rs"
+SI = "src/store/single.rs"
 P = "src/store/publish.rs"
 S = "src/shm/slot.rs"
 I = "src/shm/index.rs"
@@ -31,9 +32,9 @@ FAULTS = {
  'seal': [(CR,'(state.seal(digest_seed) == seal).then_some(state)','let _ = (seal, digest_seed);\n        Some(state)')],
  'prepared': [(R,'self.shared().state(INTENT).filter(|state| state.number == prepared)','self.shared().state(INTENT).filter(|_| prepared < u64::MAX)')],
  'burn': [(P,"        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Whether some head","        control.store(USED, control.load(LAST, Ordering::Relaxed), Ordering::Release);\n        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Whether some head")],
- 'wipe': [(P,'                slot::wipe(self.words, self.geometry, intent.slot, intent.cell);','                let _ = intent;')],
+ 'wipe': [(P,'                self.slot(intent.slot).wipe(intent.cell);','                let _ = intent;')],
  'pin-locked': [(C,"        let _guard = WriteGuard::lock(self)?;\n        let state = self.shared().newest_state()?;","        let state = { let _guard = WriteGuard::lock(self)?; self.shared().newest_state()? };")],
- 'pin-order': [(T,"        let pin = control.load(PIN, Ordering::Acquire);\n        let durable = control.load(DURABLE, Ordering::Acquire);","        let durable = control.load(DURABLE, Ordering::Acquire);\n        let pin = control.load(PIN, Ordering::Acquire);")],
+ 'pin-order': [(G,"        let pin = match self","        let durable = self.control.load(DURABLE, Ordering::Acquire);\n        let pin = match self"),(G,"        };\n        let durable = self.control.load(DURABLE, Ordering::Acquire);","        };")],
  'unpin-last': [(C,"        control.store(DURABLE, state.number, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);","        control.store(PIN, NO_PIN, Ordering::Release);\n        control.store(DURABLE, state.number, Ordering::Release);")],
  'not-the-durable-record': [(C,"(0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; (0..COMMIT_RECORD_COUNT).min_by_key(|record| self.commit_record(*record).map(|found| found.state.number)).unwrap_or(0) }")],
  'one-durable-word': [(C,"(0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; usize::from(self.control().load(21, Ordering::Relaxed) & 1 == 0) }"),
@@ -53,15 +54,17 @@ FAULTS = {
  'same-boot': [(R,"is_new || is_same_start && choice.is_newest","is_new || (is_same_start || true) && choice.is_newest")],
  'refuse': [(R,"if acknowledged > state.number {","if false {")],
  'seed': [(H,"u64::from_ne_bytes([a, b, c, d, e, f, g, h]) | 1","u64::from_ne_bytes([a, b, c, d, e, f, g, h]) & 0")],
- 'reader: checked after the copy': [(S,"(cell.load(NUMBER, Ordering::Relaxed) == number).then(","(cell.load(NUMBER, Ordering::Relaxed) != u64::MAX).then(")],
- "reader: compared with the head's number": [(S,"    if first != number {\n        return None;\n    }",""),(S,"(cell.load(NUMBER, Ordering::Relaxed) == number).then(","(first != 0 && cell.load(NUMBER, Ordering::Relaxed) == first).then(")],
+ 'reader: checked after the copy': [(S,"let is_whole = header.load(NUMBER, Ordering::Relaxed) == number;","let is_whole = header.load(NUMBER, Ordering::Relaxed) != u64::MAX;")],
+ "reader: compared with the head's number": [(S,"if number != head.number() {","if number == 0 {")],
  'snapshot: prepared, not last': [(RD,"if control.load(PREPARED, Ordering::Relaxed) == prepared {","if control.load(LAST, Ordering::Relaxed) == prepared {"),],
  'snapshot: prepared == last at the start': [(RD,"if control.load(LAST, Ordering::Acquire) == prepared {","if control.load(LAST, Ordering::Acquire) != u64::MAX {")],
  'index: entries never move': [(I,"                    table.store(position, TOMBSTONE, Ordering::Release);\n                    self.clear_tombstones_before_gap(table, position);","                    // Shifts back what follows.\n                    let mut hole = position;\n                    loop {\n                        let next = (hole + 1) & (self.entry_count - 1);\n                        let moved = table.load(next, Ordering::Relaxed);\n                        table.store(hole, moved, Ordering::Release);\n                        hole = next;\n                        if moved == EMPTY { break; }\n                    }")],
  'index: key in before the head': [(P,"        if steps.inserts_keys {\n            self.insert_keys(intent_count)?;\n        }\n",""),(P,"        if steps.removes_keys {","        if steps.inserts_keys {\n            self.insert_keys(intent_count)?;\n        }\n        if steps.removes_keys {")],
+ 'index: key in before the head, of one record': [(SI,"        shared.insert_key(slot, hash)?;\n","        let _ = hash;\n"),(SI,"    if let (true, Some(hash)) = (intent.removes_key, hash) {","    if let (true, Some(hash)) = (intent.inserts_key, hash) {\n        shared.insert_key(slot, hash)?;\n    }\n    if let (true, Some(hash)) = (intent.removes_key, hash) {")],
+ 'index: key out after the head, of one record': [(SI,"        shared.index().remove(hash, slot.index());\n","        let _ = hash;\n"),(SI,"    if let (true, Some(hash)) = (intent.inserts_key, hash) {","    if let (true, Some(hash)) = (intent.removes_key, hash) {\n        shared.index().remove(hash, slot.index());\n    }\n    if let (true, Some(hash)) = (intent.inserts_key, hash) {")],
  'index: key out after the head': [(P,"        if steps.removes_keys {\n            self.remove_keys(intent_count)?;\n        }\n",""),(P,"        if steps.inserts_keys {","        if steps.removes_keys {\n            self.remove_keys(intent_count)?;\n        }\n        if steps.inserts_keys {")],
  'index: rebuilt in the other table': [(I,"let (old, new) = (self.table(epoch), self.table(epoch ^ 1));\n        clear(new);","let (old, new) = (self.table(epoch), self.table(epoch));\n        let entries: Vec<u64> = (0..old.len()).map(|index| old.load(index, Ordering::Relaxed)).collect();\n        clear(new);"),(I,"            let found = old.load(index, Ordering::Relaxed);\n            if found & USED_BIT != 0 {\n                count += u64::from(self.place(new","            let found = entries.get(index).copied().unwrap_or(0);\n            if found & USED_BIT != 0 {\n                count += u64::from(self.place(new"),(I,"        self.control.store(INDEX_EPOCH, epoch.wrapping_add(1), Ordering::Release);","        self.control.store(INDEX_EPOCH, epoch.wrapping_add(2), Ordering::Release);")],
- 'index: a miss counts if the epoch is the same': [(RD,"if index.is_still(epoch) {","if true {")],
+ 'index: a miss counts if the epoch is the same': [(RD,"if index.is_still(epoch) {","if true {"),(RD,"None if index.is_still(epoch) => Ok(None),","None => Ok(None),")],
  'touch: an or with 0': [("src/shm/words.rs","        let value = word.load(Ordering::Relaxed);\n        let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);","        word.fetch_or(0, Ordering::Relaxed);")],
 }
 

@@ -12,7 +12,7 @@ use crate::format::schema::{FieldSchema, Schema};
 use crate::shm::index::Entry;
 use crate::shm::probe::{self, Event};
 use crate::store::create::{self, Plan};
-use crate::store::{Settings, Store};
+use crate::store::{Encoded, Settings, Store};
 
 const CAPACITY: u64 = 7;
 
@@ -28,12 +28,12 @@ fn operate(store: &Store, step: u64, first_key: u64) -> Result<u64> {
         0 => {
             for key in first_key..first_key + 3 {
                 store.delete(id_of(key)?, None)?;
-                store.insert(store.encoded(&record(key + CAPACITY)))?;
+                store.insert(Encoded::new(&record(key + CAPACITY)))?;
             }
             Ok(first_key + 3)
         }
         1 => {
-            store.update(id_of(first_key)?, None, store.encoded(&record(first_key)))?;
+            store.update(id_of(first_key)?, None, Encoded::new(&record(first_key)))?;
             store.commit()?;
             Ok(first_key)
         }
@@ -43,7 +43,7 @@ fn operate(store: &Store, step: u64, first_key: u64) -> Result<u64> {
                 transaction.delete(id_of(key)?, None)?;
             }
             for key in first_key + CAPACITY..first_key + 2 * CAPACITY {
-                transaction.insert(store.encoded(&record(key)))?;
+                transaction.insert(Encoded::new(&record(key)))?;
             }
             transaction.publish()?;
             Ok(first_key + CAPACITY)
@@ -58,7 +58,7 @@ fn full_table() -> Store {
     let plan = Plan { capacity: CAPACITY, mode: 0o600, schema };
     let table = create::create(&directory.path().join("small.loc"), &plan, &settings).unwrap().writable_copy();
     for key in 0..CAPACITY {
-        table.insert(table.encoded(&[key])).unwrap();
+        table.insert(Encoded::new(&[key])).unwrap();
     }
     table
 }
@@ -102,7 +102,7 @@ fn nothing_is_found_whichever_store_is_the_last() {
 fn lie(plant: impl FnOnce(&Store, &Geometry, CommitRecord)) -> String {
     let table = full_table();
     table.commit().unwrap();
-    table.update(RecordId::new(0, 1), None, table.encoded(&[0])).unwrap();
+    table.update(RecordId::new(0, 1), None, Encoded::new(&[0])).unwrap();
     let record = table.commit_records().into_iter().flatten().max_by_key(|record| record.state.number).unwrap();
     plant(&table, table.geometry(), record);
     let mut verification = Verification::new();

@@ -25,6 +25,15 @@ pub struct KeyPosition {
     pub key_bytes: usize,
 }
 
+impl KeyPosition {
+    /// Whether the record in a payload has this key, given in as many bytes as keys have.
+    #[inline(always)]
+    pub fn is_at(self, payload: &[u64], key: &[u8]) -> bool {
+        let bytes: &[u8] = bytemuck::cast_slice(payload);
+        bytes.get(self.offset_bytes..).and_then(|bytes| bytes.get(..key.len())) == Some(key)
+    }
+}
+
 /// Which bits of which words of a payload are the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct KeyMask {

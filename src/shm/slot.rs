@@ -24,53 +24,150 @@ use crate::format::geometry::{Geometry, widen};
 
 const NUMBER: usize = 0;
 
-/// The head of a slot, which must be below the capacity.
-#[inline(always)]
-pub fn head(words: Words<'_>, geometry: &Geometry, slot: u32) -> Head {
-    Head::from_word(words.load(geometry.heads() + widen(slot), Ordering::Acquire))
+/// Where a slot is: looked up once for an operation, and handed on.
+#[derive(Clone, Copy)]
+pub struct Slot<'a> {
+    words: Words<'a>,
+    index: u32,
+    head: usize,
+    first_cell: usize,
+    cell_words: usize,
 }
 
-/// Publishes a head: whoever sees it sees the cell that it names.
-#[inline(always)]
-pub fn publish(words: Words<'_>, geometry: &Geometry, slot: u32, head: Head) {
-    words.store(geometry.heads() + widen(slot), head.word(), Ordering::Release);
-}
+impl<'a> Slot<'a> {
+    /// A slot of a table. Its index must be below the capacity.
+    #[inline(always)]
+    pub fn new(words: Words<'a>, geometry: &Geometry, index: u32) -> Self {
+        let (head, first_cell) = (geometry.heads() + widen(index), geometry.cell(index, 0));
+        Slot { words, index, head, first_cell, cell_words: geometry.cell_words() }
+    }
 
-/// Copies the live record of a slot, as it was published at one moment during the call. `None` if there was none.
-///
-/// Takes no lock, and never waits for a writer: when it goes again, another transaction was published.
-#[inline(always)]
-pub fn read(words: Words<'_>, geometry: &Geometry, slot: u32, payload: &mut [u64]) -> Internal<Option<CellHeader>> {
-    let mut head_seen = head(words, geometry, slot);
-    loop {
-        if !head_seen.is_live() {
-            return Ok(None);
+    /// Which slot of the table it is.
+    #[inline(always)]
+    pub fn index(self) -> u32 {
+        self.index
+    }
+
+    #[inline(always)]
+    pub fn head(self) -> Head {
+        Head::from_word(self.words.load(self.head, Ordering::Acquire))
+    }
+
+    /// Publishes a head: whoever sees it sees the cell that it names.
+    #[inline(always)]
+    pub fn publish(self, head: Head) {
+        self.words.store(self.head, head.word(), Ordering::Release);
+    }
+
+    /// Copies the live record, as it was published at one moment during the call. `None` if there was none.
+    ///
+    /// Takes no lock, and never waits for a writer: when it goes again, another transaction was published.
+    #[inline(always)]
+    pub fn read(self, payload: &mut [u64]) -> Internal<Option<CellHeader>> {
+        let mut head_seen = self.head();
+        loop {
+            if !head_seen.is_live() {
+                return Ok(None);
+            }
+            if let Some(header) = self.copy(head_seen, payload) {
+                // The check of a tombstone does not cover the payload behind it, so that must never be taken for a record's.
+                return if header.is_live { Ok(Some(header)) } else { Err(torn(self.index, head_seen)) };
+            }
+            fence(Ordering::Acquire);
+            let head_now = self.head();
+            if head_now == head_seen {
+                return Err(torn(self.index, head_seen));
+            }
+            head_seen = head_now;
         }
-        let (cell, source) = cell_at(words, geometry, slot, head_seen.cell(), payload.len());
-        if let Some(header) = copy(cell, source, head_seen.number(), payload) {
-            // The check of a tombstone does not cover the payload behind it, so that must never be taken for a record's.
-            return if header.is_live { Ok(Some(header)) } else { Err(torn(slot, head_seen)) };
+    }
+
+    /// Copies the cell that a head names, if it has the head's number before and after.
+    #[inline(always)]
+    fn copy(self, head: Head, payload: &mut [u64]) -> Option<CellHeader> {
+        let cell = self.cell(head.cell(), payload.len());
+        let header: Header<'_> = cell.fixed(0);
+        let [number, second, third] = header.to_array(0);
+        if number != head.number() {
+            return None;
         }
+        cell.part(CELL_HEADER_WORDS..cell.len()).copy_to(payload);
         fence(Ordering::Acquire);
-        let head_now = head(words, geometry, slot);
-        if head_now == head_seen {
-            return Err(torn(slot, head_seen));
-        }
-        head_seen = head_now;
+        let is_whole = header.load(NUMBER, Ordering::Relaxed) == number;
+        if is_whole { Some(CellHeader::from_words([number, second, third])) } else { None }
+    }
+
+    /// The header of a cell, for whoever holds the write mutex or is alone.
+    #[inline(always)]
+    pub fn cell_header(self, cell: u32) -> CellHeader {
+        let header: Header<'_> = self.words.fixed(self.place(cell));
+        CellHeader::from_words(header.to_array(0))
+    }
+
+    /// Copies a cell, for whoever holds the write mutex or is alone.
+    pub fn read_cell(self, cell: u32, payload: &mut [u64]) -> CellHeader {
+        let words = self.cell(cell, payload.len());
+        words.part(CELL_HEADER_WORDS..words.len()).copy_to(payload);
+        self.cell_header(cell)
+    }
+
+    /// The words of a cell's payload from one on, for whoever holds the write mutex or is alone.
+    #[inline(always)]
+    pub fn payload(self, cell: u32, first_word: usize, word_count: usize) -> Words<'a> {
+        self.words.part_of(self.place(cell) + CELL_HEADER_WORDS + first_word, word_count)
+    }
+
+    /// Whether the record in a cell has the same key as a record, of which only the key's bytes are looked at. For whoever
+    /// holds the write mutex or is alone.
+    #[inline(always)]
+    pub fn has_key_of(self, cell: u32, geometry: &Geometry, record: &[u64]) -> bool {
+        let payload = self.place(cell) + CELL_HEADER_WORDS;
+        geometry.is_same_key(record, |index| self.words.load(payload + index, Ordering::Relaxed))
+    }
+
+    /// The number of a cell.
+    #[inline(always)]
+    pub fn cell_number(self, cell: u32) -> u64 {
+        self.words.load(self.place(cell) + NUMBER, Ordering::Relaxed)
+    }
+
+    /// The numbers of the four cells.
+    pub fn cell_numbers(self) -> [u64; 4] {
+        [0, 1, 2, 3].map(|cell| self.cell_number(cell))
+    }
+
+    /// Writes a cell that no head names.
+    #[inline(always)]
+    pub fn stage(self, cell: u32, content: CellHeader, payload: &[u64]) {
+        let words = self.cell(cell, payload.len());
+        let header: Header<'_> = words.fixed(0);
+        let [number, second, third] = content.to_words();
+        header.store(NUMBER, 0, Ordering::Release);
+        fence(Ordering::Release);
+        header.store(NUMBER + 1, second, Ordering::Relaxed);
+        header.store(NUMBER + 2, third, Ordering::Relaxed);
+        words.part(CELL_HEADER_WORDS..words.len()).copy_from(payload);
+        header.store(NUMBER, number, Ordering::Release);
+    }
+
+    /// Makes a cell hold nothing.
+    pub fn wipe(self, cell: u32) {
+        self.words.store(self.place(cell) + NUMBER, 0, Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn place(self, cell: u32) -> usize {
+        self.first_cell + widen(cell & 3) * self.cell_words
+    }
+
+    /// The header and the payload of a cell.
+    #[inline(always)]
+    fn cell(self, cell: u32, payload_words: usize) -> Words<'a> {
+        self.words.part_of(self.place(cell), CELL_HEADER_WORDS + payload_words)
     }
 }
 
-/// Copies a cell if it has this number before and after.
-#[inline(always)]
-fn copy(cell: Header<'_>, source: Words<'_>, number: u64, payload: &mut [u64]) -> Option<CellHeader> {
-    let [first, second, third] = cell.to_array(0);
-    if first != number {
-        return None;
-    }
-    source.copy_to(payload);
-    fence(Ordering::Acquire);
-    (cell.load(NUMBER, Ordering::Relaxed) == number).then(|| CellHeader::from_words([number, second, third]))
-}
+type Header<'a> = FixedWords<'a, CELL_HEADER_WORDS>;
 
 #[cold]
 fn torn(slot: u32, head: Head) -> Fault {
@@ -80,35 +177,6 @@ fn torn(slot: u32, head: Head) -> Fault {
         head.cell()
     ))
     .into()
-}
-
-/// The header of a cell, for whoever holds the write mutex or is alone.
-#[inline(always)]
-pub fn cell_header(words: Words<'_>, geometry: &Geometry, slot: u32, cell: u32) -> CellHeader {
-    let header: Header<'_> = words.fixed(geometry.cell(slot, cell));
-    CellHeader::from_words(header.to_array(0))
-}
-
-/// Copies a cell, for whoever holds the write mutex or is alone.
-pub fn read_cell(words: Words<'_>, geometry: &Geometry, slot: u32, cell: u32, payload: &mut [u64]) -> CellHeader {
-    let (header, source) = cell_at(words, geometry, slot, cell, payload.len());
-    source.copy_to(payload);
-    CellHeader::from_words(header.to_array(0))
-}
-
-/// Whether the record in a cell has the same key as a record, of which only the key's bytes are looked at.
-#[inline(always)]
-pub fn has_key_of(words: Words<'_>, geometry: &Geometry, slot: u32, cell: u32, record: &[u64]) -> bool {
-    let payload = geometry.cell(slot, cell) + CELL_HEADER_WORDS;
-    geometry.is_same_key(record, |index| words.load(payload + index, Ordering::Relaxed))
-}
-
-/// The numbers of the four cells of a slot.
-#[inline(always)]
-pub fn cell_numbers(words: Words<'_>, geometry: &Geometry, slot: u32) -> [u64; 4] {
-    // Not by `map`, which is not always inlined.
-    let number = |cell| words.load(geometry.cell(slot, cell) + NUMBER, Ordering::Relaxed);
-    [number(0), number(1), number(2), number(3)]
 }
 
 /// Which cell is visible at a transaction number: the one with the highest number that is not above it.
@@ -126,48 +194,26 @@ pub fn visible_cell(numbers: [u64; 4], at_number: u64) -> Option<u32> {
 }
 
 /// A cell that may be written: not the current one, nor one visible at a number that has to be kept. With two such
-/// numbers there is always one. `head` must be the slot's.
+/// numbers there is always one. `head` must be the slot's; `kept` is 0 for a number at which nothing has to be kept.
 #[inline(always)]
-pub fn free_cell(numbers: [u64; 4], head: Head, [first, second]: [u64; 2]) -> u32 {
+pub fn free_cell(number_of: impl Fn(u32) -> u64, head: Head, kept: [u64; 2]) -> u32 {
+    // A cell that holds nothing, or something newer than both numbers, is visible at neither. Mostly the first is one, and
+    // then the numbers of the others, which lie far apart, need not be looked at.
+    let first = u32::from(head.exists() && head.cell() == 0);
+    let number = number_of(first);
+    if number == 0 || number > kept[0].max(kept[1]) {
+        return first;
+    }
+    free_cell_of_all([number_of(0), number_of(1), number_of(2), number_of(3)], head, kept)
+}
+
+#[cold]
+fn free_cell_of_all(numbers: [u64; 4], head: Head, [first, second]: [u64; 2]) -> u32 {
     let bit = |cell: Option<u32>| cell.map_or(0, |cell| 1 << (cell & 3));
     let current = head.exists().then(|| head.cell());
     let kept: u32 = bit(current) | bit(visible_cell(numbers, first)) | bit(visible_cell(numbers, second));
     // Three bits are set at most, of the lowest four.
     (!kept).trailing_zeros() % CELLS_PER_SLOT
-}
-
-/// Writes a cell that no head names.
-#[inline(always)]
-pub fn stage(words: Words<'_>, geometry: &Geometry, slot: u32, cell: u32, header: CellHeader, payload: &[u64]) {
-    let (cell, target) = cell_at(words, geometry, slot, cell, payload.len());
-    let [number, second, third] = header.to_words();
-    cell.store(NUMBER, 0, Ordering::Release);
-    fence(Ordering::Release);
-    cell.store(NUMBER + 1, second, Ordering::Relaxed);
-    cell.store(NUMBER + 2, third, Ordering::Relaxed);
-    target.copy_from(payload);
-    cell.store(NUMBER, number, Ordering::Release);
-}
-
-/// Makes a cell hold nothing.
-pub fn wipe(words: Words<'_>, geometry: &Geometry, slot: u32, cell: u32) {
-    words.store(geometry.cell(slot, cell) + NUMBER, 0, Ordering::Release);
-}
-
-type Header<'a> = FixedWords<'a, CELL_HEADER_WORDS>;
-
-/// The header and the payload of a cell.
-#[inline(always)]
-fn cell_at<'a>(
-    words: Words<'a>,
-    geometry: &Geometry,
-    slot: u32,
-    cell: u32,
-    payload_words: usize,
-) -> (Header<'a>, Words<'a>) {
-    let start = geometry.cell(slot, cell);
-    let payload = start + CELL_HEADER_WORDS;
-    (words.fixed(start), words.part(payload..payload + payload_words))
 }
 
 #[cfg(test)]
@@ -181,9 +227,10 @@ mod tests {
         for code in 0..625_u32 {
             let numbers = [code % 5, code / 5 % 5, code / 25 % 5, code / 125 % 5].map(u64::from);
             for current in 0..4 {
-                for kept in [[0, 0], [1, 2], [2, 4], [3, 3], [4, 1], [u64::MAX, 0]] {
+                for kept in [[0, 0], [1, 2], [2, 4], [3, 3], [4, 1], [9, 0]] {
                     let head = Head::new(numbers[current], true, u32::try_from(current).unwrap());
-                    let cell = free_cell(numbers, head, kept);
+                    let cell = free_cell(|cell| numbers[widen(cell)], head, kept);
+                    assert_eq!(cell, free_cell_of_all(numbers, head, kept), "{numbers:?} {head:?} {kept:?}");
                     if head.exists() {
                         assert_ne!(cell, head.cell());
                     }

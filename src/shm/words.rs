@@ -44,6 +44,16 @@ impl<'a> Words<'a> {
         Words(&self.0[range])
     }
 
+    /// `word_count` words from `start` on. Panics as [`part`](Self::part): with one comparison, if the count is a constant.
+    #[inline(always)]
+    pub fn part_of(self, start: usize, word_count: usize) -> Self {
+        // This form is two comparisons where the count is a constant, one of them of two constants for one table.
+        if word_count > self.0.len() || start > self.0.len() - word_count {
+            out_of_range();
+        }
+        self.part(start..start + word_count)
+    }
+
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "an index outside is an error in this crate, and must not go on")]
     fn word(self, index: usize) -> &'a AtomicU64 {
@@ -86,10 +96,13 @@ impl<'a> Words<'a> {
         let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Copies words out, each by a relaxed load: what is shared is never seen through a plain reference.
+    /// Copies words out, as by a relaxed load of each: what is shared is never seen through a plain reference.
     #[inline(always)]
     pub fn copy_to(self, target: &mut [u64]) {
         debug_assert_eq!(self.len(), target.len());
+        #[cfg(all(target_arch = "x86_64", not(any(test, loom, miri))))]
+        super::map::copy_words(self.0, target);
+        #[cfg(not(all(target_arch = "x86_64", not(any(test, loom, miri)))))]
         for (target, word) in target.iter_mut().zip(self.0) {
             #[cfg(test)]
             probe::visit_load(Ordering::Relaxed);
@@ -115,7 +128,7 @@ impl<'a> Words<'a> {
     /// [`part`](Self::part).
     #[inline(always)]
     pub fn fixed<const N: usize>(self, start: usize) -> FixedWords<'a, N> {
-        match self.0.get(start..).and_then(<[AtomicU64]>::first_chunk) {
+        match self.part_of(start, N).0.first_chunk() {
             Some(words) => FixedWords(words),
             None => out_of_range(),
         }

@@ -174,11 +174,14 @@ impl Store {
     /// wait for the disk. Not while nobody commits.
     #[inline(always)]
     pub(super) fn touch_slot(&self, slot: u32) {
-        let commits_are_made =
-            self.settings.commit_every.is_some() || self.control().load(COMMIT_COUNT, Ordering::Relaxed) != 0;
-        if commits_are_made && slot < self.geometry.capacity() {
+        if self.commits_are_made() && slot < self.geometry.capacity() {
             self.touch_pages(slot);
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn commits_are_made(&self) -> bool {
+        self.settings.commit_every.is_some() || self.control().load(COMMIT_COUNT, Ordering::Relaxed) != 0
     }
 
     fn touch_pages(&self, slot: u32) {

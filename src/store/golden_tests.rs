@@ -12,7 +12,7 @@
 
 use super::tests::{heap_store, heap_store_of};
 use super::txn::Transaction;
-use super::{Settings, Store};
+use super::{Encoded, Settings, Store};
 use crate::format::control::LAST_COMMIT_MILLISECONDS;
 use crate::format::header::Header;
 use crate::shm::words::Ordering;
@@ -47,12 +47,12 @@ fn words_of(visit: Visit) -> <Visit as Record>::Words {
 
 fn insert(transaction: &mut Transaction<'_>, visit: Visit) -> RecordId {
     let record = words_of(visit);
-    transaction.insert(transaction.store().encoded(&record)).unwrap().id
+    transaction.insert(Encoded::new(&record)).unwrap().id
 }
 
 fn update(transaction: &mut Transaction<'_>, id: RecordId, visit: Visit) {
     let record = words_of(visit);
-    transaction.update(id, None, transaction.store().encoded(&record)).unwrap();
+    transaction.update(id, None, Encoded::new(&record)).unwrap();
 }
 
 fn one<R>(store: &Store, operation: impl FnOnce(&mut Transaction<'_>) -> R) -> R {

@@ -10,40 +10,53 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 thread_local! {
-    /// The table, by its UUID, whose closure this thread is inside of; `NO_TABLE` if it is in none.
-    static INSIDE: Cell<[u8; 16]> = const { Cell::new(NO_TABLE) };
+    /// The table whose closure this thread is inside of, by its digest seed, which is its own and not 0; `NO_TABLE` if it is
+    /// in none.
+    static INSIDE: Cell<u64> = const { Cell::new(NO_TABLE) };
     /// The tables whose closures are around that one: apart, since that there are any is rare.
-    static AROUND: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
+    static AROUND: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
-const NO_TABLE: [u8; 16] = [0; 16];
+const NO_TABLE: u64 = 0;
 
 /// Runs a caller's closure, in which calls that take a lock of the same table are refused.
+#[inline(always)]
 pub fn inside_closure<R>(store: &Store, body: impl FnOnce() -> R) -> R {
     struct Leave {
-        around: [u8; 16],
+        around: u64,
     }
     impl Drop for Leave {
+        #[inline(always)]
         fn drop(&mut self) {
             INSIDE.set(self.around);
             if self.around != NO_TABLE {
-                AROUND.with_borrow_mut(Vec::pop);
+                leave_inner();
             }
         }
     }
-    let around = INSIDE.replace(store.header.uuid);
+    let around = INSIDE.replace(store.digest_seed);
     if around != NO_TABLE {
-        AROUND.with_borrow_mut(|tables| tables.push(around));
+        enter_inner(around);
     }
     let _leave = Leave { around };
     body()
 }
 
+#[cold]
+fn enter_inner(around: u64) {
+    AROUND.with_borrow_mut(|tables| tables.push(around));
+}
+
+#[cold]
+fn leave_inner() {
+    AROUND.with_borrow_mut(Vec::pop);
+}
+
 /// Whether this thread is inside a closure of a table.
 #[inline(always)]
-fn is_inside(uuid: &[u8; 16]) -> bool {
+fn is_inside(table: u64) -> bool {
     let innermost = INSIDE.get();
-    innermost != NO_TABLE && (innermost == *uuid || AROUND.with_borrow(|tables| tables.contains(uuid)))
+    innermost != NO_TABLE && (innermost == table || AROUND.with_borrow(|tables| tables.contains(&table)))
 }
 
 /// The write mutex, held. Everything that a dead owner left is repaired, and the table is usable.
@@ -144,7 +157,7 @@ impl Store {
         if self.access != Access::ReadWrite {
             return Err(Error::ReadOnly { operation }.into());
         }
-        if is_inside(&self.header.uuid) {
+        if is_inside(self.digest_seed) {
             return Err(Error::Nested.into());
         }
         Ok(())

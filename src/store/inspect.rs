@@ -11,7 +11,6 @@ use crate::format::control::{
 use crate::shm::heap::Heap;
 use crate::shm::index::{Index, KeyHash};
 use crate::shm::medium::Medium;
-use crate::shm::slot;
 use crate::shm::words::{Ordering, fence};
 use std::ops::Range;
 
@@ -119,12 +118,12 @@ impl Store {
 
     /// The head of a slot, which must be below the capacity.
     pub fn head_of(&self, slot: u32) -> Head {
-        slot::head(self.words(), &self.geometry, slot)
+        self.slot(slot).head()
     }
 
     /// Copies a cell, whatever is in it. The slot must be below the capacity, and nobody else be writing.
     pub fn read_cell(&self, slot: u32, cell: u32, payload: &mut [u64]) -> CellHeader {
-        slot::read_cell(self.words(), &self.geometry, slot, cell, payload)
+        self.slot(slot).read_cell(cell, payload)
     }
 
     /// The index; `None` if records have no key.

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `read` | `get`, `find`, snapshots: no lock, no system call |
 //! | `guard` | taking the write mutex, what is checked then, and who may let it go |
-//! | `txn` | staging, the choice of a cell, preparing |
+//! | `stage` | staging: the choice of a cell, the intent list, the commit point |
+//! | `txn` | transactions of any number of records |
 //! | `single` | transactions of one record |
 //! | `publish` | publishing, and repairing what a dead owner left |
 //! | `commit` | making everything durable with one flush |
@@ -27,6 +28,7 @@ pub mod read;
 pub mod recover;
 pub mod shared;
 pub mod single;
+pub mod stage;
 pub mod status;
 pub mod txn;
 
@@ -90,12 +92,19 @@ pub struct Store {
     attachment: Option<Attachment>,
 }
 
-/// A record that is to be written: its words, and what can be computed of them before any lock is taken.
+/// A record that is to be written: its words, and their checksum.
 #[derive(Clone, Copy)]
 pub struct Encoded<'a> {
     payload: &'a [u64],
     payload_crc: u32,
-    key_hash: KeyHash,
+}
+
+impl<'a> Encoded<'a> {
+    /// Computes the checksum, so that it is not done under the lock.
+    #[inline(always)]
+    pub fn new(payload: &'a [u64]) -> Self {
+        Encoded { payload, payload_crc: crate::format::checksum::crc32(bytemuck::cast_slice(payload)) }
+    }
 }
 
 impl Store {
@@ -136,13 +145,6 @@ impl Store {
     #[inline(always)]
     fn control(&self) -> Control<'_> {
         self.medium.words().fixed(self.geometry.control())
-    }
-
-    /// Computes what a write needs to know of a record, so that it is not done under the lock.
-    #[inline(always)]
-    pub fn encoded<'a>(&self, payload: &'a [u64]) -> Encoded<'a> {
-        let bytes: &[u8] = bytemuck::cast_slice(payload);
-        Encoded { payload, payload_crc: crate::format::checksum::crc32(bytes), key_hash: self.hash_of_key(payload) }
     }
 
     #[inline(always)]

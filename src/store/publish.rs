@@ -13,14 +13,15 @@
 
 use super::Store;
 use super::shared::Shared;
-use crate::error::{Error, Internal};
-use crate::format::cell::Head;
+use crate::error::{Error, Fault, Internal};
+use crate::format::cell::{Head, Intent};
 use crate::format::commit_record::STATE_WORDS;
 use crate::format::control::{
     FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, INTENT, INTENT_COUNT, LAST, NEWEST, PREPARED,
     REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, USED,
 };
-use crate::shm::slot;
+use crate::shm::index::KeyHash;
+use crate::shm::slot::Slot;
 use crate::shm::words::Ordering;
 
 /// Which steps of publishing have anything to do.
@@ -38,38 +39,34 @@ impl Steps {
 
 impl Shared<'_> {
     /// Publishes a prepared transaction. Under the write mutex.
-    #[inline(always)]
     pub fn publish(self, state: [u64; STATE_WORDS], intent_count: usize, steps: Steps) -> Internal<()> {
-        let Shared { words, control, geometry, .. } = self;
         let [number, ..] = state;
         if steps.inserts_keys {
             self.insert_keys(intent_count)?;
         }
         for position in 0..intent_count {
             let intent = self.intent(position)?;
-            let header = slot::cell_header(words, geometry, intent.slot, intent.cell);
-            slot::publish(words, geometry, intent.slot, Head::new(number, header.is_live, intent.cell));
+            let slot = self.slot(intent.slot);
+            slot.publish(Head::new(number, slot.cell_header(intent.cell).is_live, intent.cell));
         }
         if steps.removes_keys {
             self.remove_keys(intent_count)?;
         }
         if steps.moves_free_slots {
-            self.move_free_slots(intent_count)?;
+            // All of them can be decoded: they were, just now.
+            self.move_free_slots((0..intent_count).filter_map(|position| self.intent(position).ok()));
         }
-        self.put_state(NEWEST, state);
-        control.store(LAST, number, Ordering::Release);
-        control.store(INTENT_COUNT, 0, Ordering::Release);
+        self.finish(state);
         Ok(())
     }
 
     fn insert_keys(self, intent_count: usize) -> Internal<()> {
         for position in 0..intent_count {
             let intent = self.intent(position)?;
+            let slot = self.slot(intent.slot);
             if intent.inserts_key {
-                if let Some(hash) = self.hash_of_live_cell(intent.slot, intent.cell) {
-                    if !self.index().insert(hash, intent.slot) {
-                        return Err(Error::damaged("the index is full, which its size makes impossible").into());
-                    }
+                if let Some(hash) = self.hash_of_live_cell(slot, intent.cell) {
+                    self.insert_key(slot, hash)?;
                 }
             }
         }
@@ -80,7 +77,7 @@ impl Shared<'_> {
         for position in 0..intent_count {
             let intent = self.intent(position)?;
             if intent.removes_key {
-                if let Some(hash) = self.hash_of_live_cell(intent.slot, intent.old_cell) {
+                if let Some(hash) = self.hash_of_live_cell(self.slot(intent.slot), intent.old_cell) {
                     self.index().remove(hash, intent.slot);
                 }
             }
@@ -88,15 +85,20 @@ impl Shared<'_> {
         Ok(())
     }
 
+    #[inline(always)]
+    pub fn insert_key(self, slot: Slot<'_>, hash: KeyHash) -> Internal<()> {
+        if self.index().insert(hash, slot.index()) { Ok(()) } else { Err(index_full()) }
+    }
+
     /// Puts the slots that became free at the end of the ring. Their places are counted back from what the end will be,
     /// which does not change when this is done again.
-    fn move_free_slots(self, intent_count: usize) -> Internal<()> {
+    #[inline(always)]
+    pub fn move_free_slots(self, intents: impl DoubleEndedIterator<Item = Intent>) {
         let control = self.control;
         let returned = control.load(FREE_RETURNED_NEXT, Ordering::Relaxed);
         let taken = control.load(FREE_TAKEN_NEXT, Ordering::Relaxed);
         let mut left = returned;
-        for position in (0..intent_count).rev() {
-            let intent = self.intent(position)?;
+        for intent in intents.rev() {
             if intent.frees_slot {
                 left = left.wrapping_sub(1);
                 self.put_free_ring_entry(left, intent.slot);
@@ -104,7 +106,15 @@ impl Shared<'_> {
         }
         control.store(FREE_RETURNED, returned, Ordering::Relaxed);
         control.store(FREE_TAKEN, taken, Ordering::Relaxed);
-        Ok(())
+    }
+
+    /// The end of publishing: the newest state is what was prepared.
+    #[inline(always)]
+    pub fn finish(self, state: [u64; STATE_WORDS]) {
+        let [number, ..] = state;
+        self.put_state(NEWEST, state);
+        self.control.store(LAST, number, Ordering::Release);
+        self.control.store(INTENT_COUNT, 0, Ordering::Release);
     }
 
     /// Undoes what was staged and not prepared. Under the write mutex.
@@ -112,7 +122,7 @@ impl Shared<'_> {
         let control = self.control;
         for position in 0..intent_count {
             if let Ok(intent) = self.intent(position) {
-                slot::wipe(self.words, self.geometry, intent.slot, intent.cell);
+                self.slot(intent.slot).wipe(intent.cell);
             }
         }
         // The next transaction may leave the ring alone, and then leaves these two alone too.
@@ -124,8 +134,7 @@ impl Shared<'_> {
     /// Whether some head has the number of the prepared transaction already.
     pub fn is_partly_published(self, prepared: u64, intent_count: usize) -> bool {
         (0..intent_count).any(|position| {
-            self.intent(position)
-                .is_ok_and(|intent| slot::head(self.words, self.geometry, intent.slot).number() == prepared)
+            self.intent(position).is_ok_and(|intent| self.slot(intent.slot).head().number() == prepared)
         })
     }
 }
@@ -163,4 +172,9 @@ impl Store {
         }
         Ok(())
     }
+}
+
+#[cold]
+fn index_full() -> Fault {
+    Error::damaged("the index is full, which its size makes impossible").into()
 }

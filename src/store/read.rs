@@ -10,7 +10,6 @@ use crate::format::cell::{CellHeader, RecordId};
 use crate::format::checksum::crc32;
 use crate::format::control::{LAST, NEWEST, PREPARED};
 use crate::shm::index::KeyHash;
-use crate::shm::slot;
 use crate::shm::words::{Ordering, fence};
 
 /// How often a snapshot is tried without the lock.
@@ -49,14 +48,31 @@ impl Store {
         let Some(position) = self.geometry.key() else { return Ok(None) };
         let index = self.shared().index();
         let hash = KeyHash::new(key, self.header.hash_seed);
+        let epoch = index.epoch();
+        // Nearly always the first candidate is the record, and where there is none, the key is not there.
+        match index.candidates(epoch, hash).next() {
+            Some(slot) if slot < self.geometry.capacity() => match self.read_slot(slot, payload)? {
+                Some(meta) if position.is_at(payload, key) => Ok(Some(meta)),
+                _ => self.find_among_all(key, hash, payload),
+            },
+            None if index.is_still(epoch) => Ok(None),
+            _ => self.find_among_all(key, hash, payload),
+        }
+    }
+
+    #[cold]
+    fn find_among_all(&self, key: &[u8], hash: KeyHash, payload: &mut [u64]) -> Internal<Option<Meta>> {
+        let Some(position) = self.geometry.key() else { return Ok(None) };
+        let index = self.shared().index();
         let mut epoch = index.epoch();
         loop {
             for slot in index.candidates(epoch, hash) {
-                if let Some(meta) = self.read_candidate(slot, payload)? {
-                    let bytes: &[u8] = bytemuck::cast_slice(payload);
-                    if bytes.get(position.offset_bytes..position.offset_bytes + key.len()) == Some(key) {
-                        return Ok(Some(meta));
-                    }
+                if slot >= self.geometry.capacity() {
+                    return Err(self.shared().stray_entry(slot));
+                }
+                match self.read_slot(slot, payload)? {
+                    Some(meta) if position.is_at(payload, key) => return Ok(Some(meta)),
+                    _ => {}
                 }
             }
             if index.is_still(epoch) {
@@ -66,29 +82,16 @@ impl Store {
         }
     }
 
-    #[inline(always)]
-    fn read_candidate(&self, slot: u32, payload: &mut [u64]) -> Internal<Option<Meta>> {
-        if slot >= self.geometry.capacity() {
-            return Err(self.stray_entry(slot));
-        }
-        self.read_slot(slot, payload)
-    }
-
     /// Copies the live record of a slot, which must be below the capacity.
     #[inline(always)]
     pub fn read_slot(&self, slot: u32, payload: &mut [u64]) -> Internal<Option<Meta>> {
-        let Some(header) = slot::read(self.words(), &self.geometry, slot, payload)? else {
+        let Some(header) = self.slot(slot).read(payload)? else {
             return Ok(None);
         };
         if self.settings.verify_reads && !header.verifies(crc32(bytemuck::cast_slice(payload))) {
             return Err(rotten(slot, header));
         }
         Ok(Some(Meta::new(slot, header)))
-    }
-
-    #[cold]
-    pub(super) fn stray_entry(&self, slot: u32) -> Fault {
-        Error::damaged(format!("the index names slot {slot} of {}", self.geometry.capacity())).into()
     }
 
     /// How many records there are.

@@ -18,7 +18,7 @@
 
 use super::Store;
 use crate::error::{Error, Result};
-use crate::format::cell::{CELL_HEADER_WORDS, CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
+use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
 use crate::format::commit_record::{CommitRecord, State};
 use crate::format::control::{
@@ -250,7 +250,7 @@ impl Store {
     pub(super) fn for_visible_cells(&self, number: u64, mut visit: impl FnMut(u32, u32, CellHeader)) {
         let mut payload = vec![0; self.geometry.record_words()];
         for slot in 0..self.geometry.capacity() {
-            let mut numbers = slot::cell_numbers(self.words(), &self.geometry, slot);
+            let mut numbers = self.slot(slot).cell_numbers();
             while let Some(cell) = slot::visible_cell(numbers, number) {
                 if let Some(header) = self.verified_cell(slot, cell, &mut payload) {
                     visit(slot, cell, header);
@@ -265,13 +265,12 @@ impl Store {
 
     /// The header of a cell that holds something and verifies.
     pub(super) fn verified_cell(&self, slot: u32, cell: u32, payload: &mut [u64]) -> Option<CellHeader> {
-        let header = slot::cell_header(self.words(), &self.geometry, slot, cell);
+        let header = self.slot(slot).cell_header(cell);
         if header.number == 0 || header.number >= NUMBER_LIMIT {
             return None;
         }
         if header.is_live {
-            let start = self.geometry.cell(slot, cell) + CELL_HEADER_WORDS;
-            self.words().part(start..start + payload.len()).copy_to(payload);
+            self.slot(slot).payload(cell, 0, payload.len()).copy_to(payload);
         }
         header.verifies(crc32(bytemuck::cast_slice(payload))).then_some(header)
     }
@@ -327,10 +326,10 @@ impl Store {
         let mut shown = shown.into_iter().peekable();
         for slot in 0..self.geometry.capacity() {
             let kept = shown.next_if(|(visible_slot, _)| *visible_slot == slot).map(|(_, cell)| cell);
-            let numbers = slot::cell_numbers(self.words(), &self.geometry, slot);
+            let numbers = self.slot(slot).cell_numbers();
             for (cell, found) in (0..).zip(numbers) {
                 if Some(cell) != kept && found != 0 {
-                    slot::wipe(self.words(), &self.geometry, slot, cell);
+                    self.slot(slot).wipe(cell);
                 }
             }
         }
@@ -347,11 +346,9 @@ impl Store {
         }
         let free_count = word(free_slots.len());
         if self.geometry.key().is_some() {
-            let heads =
-                (0..self.geometry.capacity()).map(|slot| (slot, slot::head(self.words(), &self.geometry, slot)));
-            let live = heads.filter(|(_, head)| head.is_live());
+            let live = (0..self.geometry.capacity()).map(|slot| self.slot(slot)).filter(|slot| slot.head().is_live());
             let keys =
-                live.filter_map(|(slot, head)| Some((self.shared().hash_of_live_cell(slot, head.cell())?, slot)));
+                live.filter_map(|slot| Some((self.shared().hash_of_key_in(slot, slot.head().cell())?, slot.index())));
             self.shared().index().rebuild_from(keys);
         }
         let sealed = state.to_words(self.digest_seed);
@@ -384,21 +381,21 @@ impl Store {
     fn rebuild_heads(&self) -> Vec<(u64, u32)> {
         let mut free_slots = Vec::new();
         for slot in 0..self.geometry.capacity() {
-            let numbers = slot::cell_numbers(self.words(), &self.geometry, slot);
+            let numbers = self.slot(slot).cell_numbers();
             let head = match slot::visible_cell(numbers, NUMBER_LIMIT) {
                 None => {
                     free_slots.push((0, slot));
                     Head::EMPTY
                 }
                 Some(cell) => {
-                    let header = slot::cell_header(self.words(), &self.geometry, slot, cell);
+                    let header = self.slot(slot).cell_header(cell);
                     if !header.is_live && header.generation < GENERATION_LIMIT - 1 {
                         free_slots.push((header.number, slot));
                     }
                     Head::new(header.number, header.is_live, cell)
                 }
             };
-            slot::publish(self.words(), &self.geometry, slot, head);
+            self.slot(slot).publish(head);
         }
         free_slots
     }

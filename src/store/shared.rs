@@ -3,12 +3,12 @@
 
 use super::Store;
 use crate::error::{Error, Fault, Internal};
-use crate::format::cell::{CELL_HEADER_WORDS, Intent};
+use crate::format::cell::Intent;
 use crate::format::commit_record::{STATE_WORDS, State};
 use crate::format::control::{CONTROL_WORDS, INTENT_COUNT, NEWEST};
 use crate::format::geometry::{Geometry, widen};
 use crate::shm::index::{Index, KeyHash};
-use crate::shm::slot;
+use crate::shm::slot::Slot;
 use crate::shm::words::{FixedWords, Ordering, Words};
 
 /// The control region.
@@ -38,7 +38,21 @@ impl Store {
     }
 }
 
+impl Store {
+    /// A slot, which must be below the capacity.
+    #[inline(always)]
+    pub(super) fn slot(&self, index: u32) -> Slot<'_> {
+        Slot::new(self.words(), &self.geometry, index)
+    }
+}
+
 impl<'a> Shared<'a> {
+    /// A slot, which must be below the capacity.
+    #[inline(always)]
+    pub fn slot(self, index: u32) -> Slot<'a> {
+        Slot::new(self.words, self.geometry, index)
+    }
+
     #[inline(always)]
     pub fn index(self) -> Index<'a> {
         Index::new(self.words, self.control, self.geometry)
@@ -107,12 +121,13 @@ impl<'a> Shared<'a> {
     }
 
     /// The hash of the key in a cell; `None` without a key, or if the cell is a tombstone.
-    pub fn hash_of_live_cell(self, slot: u32, cell: u32) -> Option<KeyHash> {
+    pub fn hash_of_live_cell(self, slot: Slot<'_>, cell: u32) -> Option<KeyHash> {
+        if slot.cell_header(cell).is_live { self.hash_of_key_in(slot, cell) } else { None }
+    }
+
+    /// The hash of the key in a cell that holds a record; `None` without a key.
+    pub fn hash_of_key_in(self, slot: Slot<'_>, cell: u32) -> Option<KeyHash> {
         let key = self.geometry.key()?;
-        let header = slot::cell_header(self.words, self.geometry, slot, cell);
-        if !header.is_live {
-            return None;
-        }
         // Only the words that the key lies in; on the stack, unless it is long.
         let first_word = key.offset_bytes / 8;
         let word_count = (key.offset_bytes + key.key_bytes).div_ceil(8) - first_word;
@@ -125,8 +140,7 @@ impl<'a> Shared<'a> {
                 &mut long
             }
         };
-        let start = self.geometry.cell(slot, cell) + CELL_HEADER_WORDS + first_word;
-        self.words.part(start..start + word_count).copy_to(words);
+        slot.payload(cell, first_word, word_count).copy_to(words);
         let bytes: &[u8] = bytemuck::cast_slice(words);
         let key_start = key.offset_bytes % 8;
         Some(KeyHash::new(bytes.get(key_start..key_start + key.key_bytes)?, self.hash_seed))

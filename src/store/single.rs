@@ -1,13 +1,19 @@
-//! Operations on one record: a transaction with a list of one.
+//! Operations on one record: transactions with a list of one.
+//!
+//! They take the steps of [`stage`](super::stage) and [`publish`](super::publish) in the same order as a
+//! [`Transaction`](super::txn::Transaction), but have at hand what that has to look up again, since nothing happens in between.
 //!
 //! What can be done before the lock is taken is done before: the checksum, the hash, and touching the pages of the slot.
 
+use super::guard::WriteGuard;
 use super::read::Meta;
-use super::txn::Transaction;
+use super::shared::Shared;
+use super::stage::{Change, Next, Seen};
 use super::{Encoded, Store};
-use crate::error::Internal;
-use crate::format::cell::RecordId;
+use crate::error::{Error, Internal};
+use crate::format::cell::{Head, RecordId};
 use crate::format::control::FREE_TAKEN;
+use crate::shm::index::KeyHash;
 use crate::shm::words::Ordering;
 
 impl Store {
@@ -15,48 +21,114 @@ impl Store {
     #[inline(always)]
     pub fn insert(&self, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_next_free_slot();
-        self.one(|transaction| transaction.insert(record))
+        let hash = self.hash_of_key(record.payload);
+        self.under_lock(|shared| match shared.locate(record.payload, hash)? {
+            Some(slot) => Err(Error::DuplicateKey { slot }.into()),
+            None => insert(shared, record, hash),
+        })
     }
 
     /// Writes another content of a record, if it is the version that is expected.
     #[inline(always)]
     pub fn update(&self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_slot(id.slot());
-        self.one(|transaction| transaction.update(id, expected_version, record))
+        self.under_lock(|shared| {
+            let (head, seen) = shared.current(shared.slot_of(id)?)?;
+            seen.expect(id, expected_version)?;
+            if !seen.slot.has_key_of(seen.cell, shared.geometry, record.payload) {
+                return Err(Error::KeyChanged.into());
+            }
+            publish(shared, head, seen, Next::update(seen.header, record), 0, None)
+        })
     }
 
     /// Deletes a record, if it is the version that is expected.
     #[inline(always)]
     pub fn delete(&self, id: RecordId, expected_version: Option<u64>) -> Internal<Meta> {
         self.touch_slot(id.slot());
-        self.one(|transaction| transaction.delete(id, expected_version))
+        self.under_lock(|shared| {
+            let (head, seen) = shared.current(shared.slot_of(id)?)?;
+            seen.expect(id, expected_version)?;
+            let hash = shared.hash_of_key_in(seen.slot, seen.cell);
+            publish(shared, head, seen, Next::delete(seen.header), 0, hash)
+        })
     }
 
     /// Inserts a record or writes it over the one with its key.
-    #[inline]
     pub fn upsert(&self, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_next_free_slot();
-        self.one(|transaction| transaction.upsert(record))
-    }
-
-    #[inline(always)]
-    fn one(&self, operation: impl FnOnce(&mut Transaction<'_>) -> Internal<Meta>) -> Internal<Meta> {
-        let mut transaction = self.begin()?;
-        let meta = operation(&mut transaction)?;
-        transaction.publish()?;
-        // A commit takes the write mutex itself.
-        drop(transaction);
-        self.commit_if_due()?;
-        Ok(meta)
+        let hash = self.hash_of_key(record.payload);
+        self.under_lock(|shared| match shared.locate(record.payload, hash)? {
+            Some(slot) => {
+                let (head, seen) = shared.current(shared.slot(slot))?;
+                publish(shared, head, seen, Next::update(seen.header, record), 0, None)
+            }
+            None => insert(shared, record, hash),
+        })
     }
 
     /// Touches the slot that the next insert will probably get; that it may be another by then does no harm.
-    #[inline]
+    #[inline(always)]
     fn touch_next_free_slot(&self) {
-        let shared = self.shared();
-        let taken = shared.control.load(FREE_TAKEN, Ordering::Relaxed);
-        if let Ok(slot) = shared.free_ring_entry(taken) {
-            self.touch_slot(slot);
+        if self.commits_are_made() {
+            let shared = self.shared();
+            if let Ok(slot) = shared.free_ring_entry(shared.control.load(FREE_TAKEN, Ordering::Relaxed)) {
+                self.touch_slot(slot);
+            }
         }
     }
+
+    #[inline(always)]
+    fn under_lock<'a>(&'a self, operation: impl FnOnce(Shared<'a>) -> Internal<Meta>) -> Internal<Meta> {
+        let guard = WriteGuard::lock(self)?;
+        let meta = operation(self.shared())?;
+        // A commit takes the write mutex itself.
+        drop(guard);
+        self.commit_if_due()?;
+        Ok(meta)
+    }
+}
+
+/// Inserts a record whose key is not there.
+#[inline(always)]
+fn insert(shared: Shared<'_>, record: Encoded<'_>, hash: KeyHash) -> Internal<Meta> {
+    let Some(slot) = shared.free_slot(0)? else { return Err(shared.full()) };
+    let (head, seen) = shared.current(shared.slot(slot))?;
+    let next = shared.insertion(seen.header, record)?;
+    publish(shared, head, seen, next, 1, Some(hash))
+}
+
+/// Makes the next content of a slot its current one. `hash` is that of the key, if it comes or goes.
+#[inline(always)]
+fn publish(
+    shared: Shared<'_>,
+    old_head: Head,
+    Seen { slot, header: old, .. }: Seen<'_>,
+    next: Next<'_>,
+    taken_count: u64,
+    hash: Option<KeyHash>,
+) -> Internal<Meta> {
+    let mut state = shared.newest_state()?;
+    state.number = shared.take_number()?;
+    let cell = shared.choose_cell(slot, old_head);
+    let change = Change { slot, old_head, old, new: next.header(state.number) };
+    let intent = change.intent(cell, hash.is_some() && shared.geometry.key().is_some(), true);
+    shared.list(0, intent);
+    slot.stage(cell, change.new, next.payload());
+    change.apply_to(&mut state);
+    shared.make_room_for_keys(u64::from(intent.inserts_key), state.live_count);
+    let sealed = shared.prepare(state, taken_count, u64::from(intent.frees_slot));
+    // From here on the transaction has happened: whatever comes, it is finished and not undone.
+    if let (true, Some(hash)) = (intent.inserts_key, hash) {
+        shared.insert_key(slot, hash)?;
+    }
+    slot.publish(Head::new(state.number, change.new.is_live, cell));
+    if let (true, Some(hash)) = (intent.removes_key, hash) {
+        shared.index().remove(hash, slot.index());
+    }
+    if taken_count > 0 || intent.frees_slot {
+        shared.move_free_slots([intent].into_iter());
+    }
+    shared.finish(sealed);
+    Ok(Meta::new(slot.index(), change.new))
 }

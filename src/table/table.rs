@@ -13,7 +13,7 @@ use crate::store::guard::inside_closure;
 use crate::store::read::Meta;
 use crate::store::recover::Recovery;
 use crate::store::status::Status;
-use crate::store::{Access, Store};
+use crate::store::{Access, Encoded, Store};
 use std::marker::PhantomData;
 use std::path::Path;
 
@@ -195,7 +195,7 @@ impl<T: Record> Table<T> {
     #[inline]
     pub fn insert(&self, record: &T) -> Result<RecordId> {
         let words = words_of(record);
-        Ok(self.store.insert(self.store.encoded(words.as_ref()))?.id)
+        Ok(self.store.insert(Encoded::new(words.as_ref()))?.id)
     }
 
     /// Inserts a record, and tells its first version besides its id.
@@ -205,7 +205,7 @@ impl<T: Record> Table<T> {
     /// As [`insert`](Self::insert).
     pub fn insert_versioned(&self, record: &T) -> Result<(RecordId, u64)> {
         let words = words_of(record);
-        let meta = self.store.insert(self.store.encoded(words.as_ref()))?;
+        let meta = self.store.insert(Encoded::new(words.as_ref()))?;
         Ok((meta.id, meta.version))
     }
 
@@ -362,7 +362,7 @@ impl<T: Record> Table<T> {
     #[inline(always)]
     fn put(&self, id: RecordId, version: Option<u64>, record: &T) -> Internal<Meta> {
         let words = words_of(record);
-        self.store.update(id, version, self.store.encoded(words.as_ref()))
+        self.store.update(id, version, Encoded::new(words.as_ref()))
     }
 }
 
@@ -397,7 +397,7 @@ impl<T: Keyed> Table<T> {
     /// As [`insert`](Self::insert), without `DuplicateKey`.
     pub fn upsert(&self, record: &T) -> Result<RecordId> {
         let words = words_of(record);
-        Ok(self.store.upsert(self.store.encoded(words.as_ref()))?.id)
+        Ok(self.store.upsert(Encoded::new(words.as_ref()))?.id)
     }
 
     #[inline(always)]

@@ -6,6 +6,7 @@ use super::table::{Table, key_words, row_of, words_of};
 use crate::error::{Error, Result};
 use crate::format::cell::RecordId;
 use crate::format::values::Key;
+use crate::store::Encoded;
 use crate::store::txn::Transaction;
 use std::marker::PhantomData;
 
@@ -46,7 +47,7 @@ impl<'a, T: Record> Write<'a, T> {
     /// deleted in this transaction and its slot given to another record since.
     pub fn insert(&mut self, record: &T) -> Result<RecordId> {
         let words = words_of(record);
-        let encoded = self.transaction.store().encoded(words.as_ref());
+        let encoded = Encoded::new(words.as_ref());
         Ok(self.transaction.insert(encoded)?.id)
     }
 
@@ -103,7 +104,7 @@ impl<'a, T: Record> Write<'a, T> {
 
     fn put(&mut self, id: RecordId, version: Option<u64>, record: &T) -> Result<u64> {
         let words = words_of(record);
-        let encoded = self.transaction.store().encoded(words.as_ref());
+        let encoded = Encoded::new(words.as_ref());
         Ok(self.transaction.update(id, version, encoded)?.version)
     }
 }
@@ -128,7 +129,7 @@ impl<T: Keyed> Write<'_, T> {
     /// As [`insert`](Self::insert), without `DuplicateKey`.
     pub fn upsert(&mut self, record: &T) -> Result<RecordId> {
         let words = words_of(record);
-        let encoded = self.transaction.store().encoded(words.as_ref());
+        let encoded = Encoded::new(words.as_ref());
         Ok(self.transaction.upsert(encoded)?.id)
     }
 }

@@ -4,7 +4,7 @@ use super::actor::{Actor, Outcome};
 use super::world::{header, settings};
 use super::{heap_store, new_words};
 use crate::shm::probe;
-use crate::store::Store;
+use crate::store::{Encoded, Store};
 use std::sync::Arc;
 
 const STEPS: [u32; 8] = [1, 1, 2, 3, 8, 30, 200, 1000];
@@ -33,7 +33,7 @@ fn table(slot_count: u64) -> Arc<Store> {
 }
 
 fn insert(store: &Store, key: u64, value: u64) {
-    store.insert(store.encoded(&[key, value])).unwrap();
+    store.insert(Encoded::new(&[key, value])).unwrap();
 }
 
 fn find(store: &Store, key: u64) -> Option<u64> {
@@ -74,11 +74,11 @@ fn a_reader_gets_exactly_what_was_published_and_never_something_older() {
                     if step % 3 == 0 {
                         // Staged and given up: nobody may ever see it.
                         let mut transaction = writing.begin().unwrap();
-                        transaction.update(meta.id, None, writing.encoded(&[1, 999])).unwrap();
+                        transaction.update(meta.id, None, Encoded::new(&[1, 999])).unwrap();
                         drop(transaction);
                     }
                     let value = 101 + u64::from(meta.update_count);
-                    writing.update(meta.id, None, writing.encoded(&[1, value])).unwrap();
+                    writing.update(meta.id, None, Encoded::new(&[1, value])).unwrap();
                 }
             },
         );
@@ -103,8 +103,8 @@ fn what_a_snapshot_reads_is_of_one_moment() {
             move || {
                 for value in 101..105 {
                     let mut transaction = writing.begin().unwrap();
-                    transaction.upsert(writing.encoded(&[1, value])).unwrap();
-                    transaction.upsert(writing.encoded(&[2, value])).unwrap();
+                    transaction.upsert(Encoded::new(&[1, value])).unwrap();
+                    transaction.upsert(Encoded::new(&[2, value])).unwrap();
                     transaction.publish().unwrap();
                 }
             },
@@ -222,7 +222,7 @@ fn a_stopped_writer_holds_no_reader_up() {
             |_: &probe::Event<'_>| false,
             move || {
                 let mut transaction = writing.begin().unwrap();
-                transaction.upsert(writing.encoded(&[1, 101])).unwrap();
+                transaction.upsert(Encoded::new(&[1, 101])).unwrap();
                 let mut payload = [0; 2];
                 let meta = transaction.find(&[2, 0], &mut payload).unwrap().expect("it is there");
                 transaction.delete(meta.id, None).unwrap();

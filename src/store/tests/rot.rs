@@ -6,15 +6,15 @@ use super::{heap_store, heap_store_of, new_words};
 use crate::error::Error;
 use crate::format::control::{DURABLE, INTENT, NEWEST, USED};
 use crate::shm::words::Ordering;
-use crate::store::Store;
 use crate::store::recover::Found;
+use crate::store::{Encoded, Store};
 
 fn words_of(store: &Store) -> Vec<u64> {
     store.words().all().iter().map(|word| word.load(Ordering::Relaxed)).collect()
 }
 
 fn put(store: &Store, key: u64, value: u64) -> u64 {
-    store.upsert(store.encoded(&[key, value])).unwrap().version
+    store.upsert(Encoded::new(&[key, value])).unwrap().version
 }
 
 fn recovered(words: Vec<u64>) -> Result<Store, Error> {
@@ -29,7 +29,7 @@ fn a_committed_cell_that_rots_is_refused_and_never_replaced_by_an_older_one() {
     put(&store, 1, 11);
     store.commit().unwrap();
     let words = words_of(&store);
-    let visible = crate::shm::slot::head(store.words(), &store.geometry, 0);
+    let visible = store.slot(0).head();
     for bit in 0..64 * store.geometry.cell_words() {
         let mut damaged = words.clone();
         damaged[store.geometry.cell(0, visible.cell()) + bit / 64] ^= 1 << (bit % 64);
@@ -58,7 +58,7 @@ fn a_cell_that_both_commits_need_is_missed_even_if_the_control_region_is_gone() 
     let mut words = words_of(&store);
     words[store.geometry.control()..store.geometry.commit_records()].fill(0);
     assert!(recovered(words.clone()).is_ok(), "without the damage it is the last commit");
-    let visible = crate::shm::slot::head(store.words(), &store.geometry, 0);
+    let visible = store.slot(0).head();
     words[store.geometry.cell(0, visible.cell()) + 4] ^= 1;
     assert!(matches!(recovered(words), Err(Error::Damaged { .. })));
 }
@@ -80,7 +80,7 @@ fn the_number_of_a_transaction_that_was_given_up_is_never_used_again() {
     let store = heap_store(header(2), settings());
     let first = put(&store, 1, 10);
     let mut transaction = store.begin().unwrap();
-    let burned = transaction.upsert(store.encoded(&[1, 11])).unwrap().version;
+    let burned = transaction.upsert(Encoded::new(&[1, 11])).unwrap().version;
     drop(transaction);
     assert_eq!(burned, first + 1);
     assert_eq!(put(&store, 1, 12), first + 2);
@@ -96,21 +96,21 @@ fn numbers_and_ids_of_the_time_that_was_lost_do_not_come_again() {
     let mut payload = [0; 2];
     let id = store.find(&1_u64.to_ne_bytes(), &mut payload).unwrap().unwrap().id;
     store.delete(id, None).unwrap();
-    let lost = store.insert(store.encoded(&[1, 11])).unwrap();
+    let lost = store.insert(Encoded::new(&[1, 11])).unwrap();
     // The power fails; then again before the first commit after the recovery.
     let store = recovered(before).unwrap();
     let mut survivor = words_of(&store);
     let again = {
         let id = store.find(&1_u64.to_ne_bytes(), &mut payload).unwrap().unwrap().id;
         store.delete(id, None).unwrap();
-        store.insert(store.encoded(&[1, 12])).unwrap()
+        store.insert(Encoded::new(&[1, 12])).unwrap()
     };
     assert!(again.id != lost.id && again.version > lost.version);
     survivor[store.geometry.control()..store.geometry.commit_records()].fill(0);
     let store = recovered(survivor).unwrap();
     let id = store.find(&1_u64.to_ne_bytes(), &mut payload).unwrap().unwrap().id;
     store.delete(id, None).unwrap();
-    let third = store.insert(store.encoded(&[1, 13])).unwrap();
+    let third = store.insert(Encoded::new(&[1, 13])).unwrap();
     assert!(third.id != lost.id && third.id != again.id, "{:?} {:?} {:?}", lost.id, again.id, third.id);
     assert!(third.version > again.version);
 }
@@ -244,7 +244,7 @@ fn the_sealed_intent_counts_only_when_it_was_prepared() {
     let mut state = store.shared().newest_state().unwrap();
     // A transaction that was staged and sealed, and died before the commit point: its cell is there, whole.
     let mut transaction = store.begin().unwrap();
-    transaction.upsert(store.encoded(&[1, 11])).unwrap();
+    transaction.upsert(Encoded::new(&[1, 11])).unwrap();
     let words = words_of(&store);
     drop(transaction);
     let with_intent = Store::new(

@@ -14,7 +14,7 @@ use crate::shm::medium::Medium;
 use crate::shm::probe::{self, Event};
 use crate::shm::words::{AtomicU64, Ordering};
 use crate::store::attach::Incarnation;
-use crate::store::{Access, Settings, Store};
+use crate::store::{Access, Encoded, Settings, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -301,7 +301,7 @@ fn write(store: &Store, truth: &Mutex<Truth>, random: &mut fastrand::Rng, first_
         touched = true;
         let record = [key_of(key_number), value];
         value += 1;
-        let encoded = store.encoded(&record);
+        let encoded = Encoded::new(&record);
         let meta = if content[key_number].is_some() && random.f64() < 0.2 {
             let mut payload = [0; 2];
             let meta = transaction.find(&record, &mut payload).unwrap().expect("it is there");
@@ -382,7 +382,7 @@ fn check_choice(truth: &mut Truth, image: Vec<u64>, header: &Header, is_same_sta
     let mut content: Content = vec![None; header.geometry.capacity() as usize];
     store.for_visible_cells(number, |slot, cell, found| {
         let mut payload = [0; 2];
-        crate::shm::slot::read_cell(store.words(), &header.geometry, slot, cell, &mut payload);
+        store.slot(slot).read_cell(cell, &mut payload);
         if found.is_live {
             content[number_of(payload[0])] = Some((found.generation, payload[1]));
         }
