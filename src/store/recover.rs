@@ -44,7 +44,8 @@ pub enum Found {
     New,
     /// The table was in order: other processes use it, or it was left in order on this machine start.
     InOrder,
-    /// The newest published transaction, or one that was prepared and is published now.
+    /// The newest state that is whole, though no commit record has it. On the same machine start it is mostly the newest
+    /// published transaction, or one that was prepared and is published now; see [`Recovery::nothing_lost`].
     Newest,
     /// Exactly the last commit that is whole.
     Commit {
@@ -103,14 +104,14 @@ impl fmt::Display for Recovery {
         match self.found {
             Found::New => f.write_str("new table")?,
             Found::InOrder => f.write_str("in order")?,
-            Found::Newest => write!(f, "recovered the newest state, transaction {}", self.number)?,
+            Found::Newest => write!(f, "recovered the newest whole state, transaction {}", self.number)?,
             Found::Commit { wall_time_microseconds } => {
                 let time = crate::format::time::Timestamp::from_microseconds(wall_time_microseconds);
                 write!(f, "went back to the commit of {time}, transaction {}", self.number)?;
-                if self.highest_number_seen > self.number {
-                    write!(f, ", losing transactions up to {}", self.highest_number_seen)?;
-                }
             }
+        }
+        if !self.nothing_lost && self.highest_number_seen > self.number {
+            write!(f, ", losing transactions up to {}", self.highest_number_seen)?;
         }
         write!(f, ", {} records", self.live_count)?;
         f.write_str(if self.nothing_lost { "; nothing lost" } else { "; what was not committed may be lost" })?;
