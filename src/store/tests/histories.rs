@@ -1,51 +1,59 @@
-//! Random histories of a table under process death, failed flushes, power loss, and recoveries that are cut short.
+//! Random histories of a table under process death, failed flushes, loss of power, and recoveries that are cut short.
 //!
-//! Each interleaves one writer, one committer and first openers, access by access; kills any of them anywhere; lets everybody
-//! exit; cuts the power at any moment, and again inside recovery, and goes on from what the disk then holds. After every loss:
-//! something is recovered, it is no older than the last acknowledged commit, it is exactly what was published under that
-//! number, and was not rolled back. After every repair and recovery: what is served is the newest published transaction.
+//! Each interleaves one writer, up to three committers and first openers, access by access; kills any of them anywhere; lets
+//! everybody exit; cuts the power at any moment, and again inside recovery, and goes on from what the disk then holds.
+//! Besides, after each step of anybody, the power is cut in images of the disk that nobody goes on with (`cuts`). After every
+//! loss: something is recovered, it is no older than the last acknowledged commit, it is exactly what was published under that
+//! number, and was not rolled back; and the report says no more than that. After every repair and recovery: what is served is
+//! the newest published transaction.
 
 use super::actor::{Actor, Outcome};
-use super::world::World;
+use super::cuts::{Counts, Effort};
+use super::world::{World, wide_header};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 const BURSTS: [u32; 6] = [1, 5, 20, 60, 150, 400];
+/// Words of a record beside its key and value: so that cells begin and end anywhere in a sector, or are longer than one.
+const FILLER_WORDS: [usize; 6] = [0, 0, 1, 7, 20, 60];
+const COMMITTER_COUNT: usize = 3;
+
+/// What `cargo test` does, in a few seconds.
+const HISTORY_COUNT: u64 = 600;
+const EFFORT: Effort = Effort { image_count: 1, all_up_to: 8, one_of: 100 };
 
 /// One history.
-pub fn live(seed: u64) -> World {
+fn live(seed: u64, effort: Effort) -> World {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut world = World::new(random.u64(1..=3), random.u64(..));
-    world.flush_failure_rate = 0.1;
-    world.truth().flush_failure_rate = 0.1;
-    let (mut writer, mut committer): (Option<Actor>, Option<Actor>) = (None, None);
-    for _ in 0..random.u32(10..120) {
+    let header = wide_header(random.u64(1..=3), FILLER_WORDS[random.usize(..FILLER_WORDS.len())]);
+    let mut world = World::with_cuts(&header, random.u64(..), effort);
+    world.fail_flushes_at(0.06);
+    let mut writer: Option<Actor> = None;
+    let mut committers: [Option<Actor>; COMMITTER_COUNT] = Default::default();
+    let mut writer_share = 0.5;
+    for _ in 0..random.u32(20..200) {
+        // At times the writers stand still, or the committers, while much happens.
+        if random.f64() < 0.15 {
+            writer_share = [0.02, 0.3, 0.5, 0.98][random.usize(..4)];
+        }
         let event = random.f64();
-        let advance = |actor: Actor, world: &World, random: &mut fastrand::Rng| {
-            let count = BURSTS[random.usize(..BURSTS.len())];
-            match actor.advance(count) {
-                Outcome::Running(actor) if random.f64() < 0.01 => {
-                    actor.kill(&world.store);
-                    (None, false)
-                }
-                Outcome::Running(actor) => (Some(actor), false),
-                Outcome::Done => (None, true),
-            }
-        };
-        if event < 0.06 {
-            for actor in [writer.take(), committer.take()].into_iter().flatten() {
+        let is_failed = world.store.status().flush_failed;
+        if event < if is_failed { 0.2 } else { 0.03 } {
+            for actor in [&mut writer].into_iter().chain(&mut committers).filter_map(Option::take) {
                 actor.kill(&world.store);
             }
-            if event < 0.03 {
+            if random.bool() {
                 world.lose_power();
                 world.open(false);
-            } else if world.store.status().flush_failed || random.f64() < 0.3 {
+            } else if is_failed || random.f64() < 0.3 {
                 world.open(true);
             }
-        } else if event < 0.10 {
-            let victim = if event < 0.08 { writer.take() } else { committer.take() };
-            if let Some(actor) = victim {
+        } else if random.f64() < 0.02 {
+            let victim = if random.bool() { &mut writer } else { &mut committers[random.usize(..COMMITTER_COUNT)] };
+            if let Some(actor) = victim.take() {
                 actor.kill(&world.store);
             }
-        } else if event < 0.60 {
+        } else if random.f64() < writer_share {
             let actor = writer.take().unwrap_or_else(|| world.writer());
             let done;
             (writer, done) = advance(actor, &world, &mut random);
@@ -53,38 +61,82 @@ pub fn live(seed: u64) -> World {
                 world.check_served();
             }
         } else {
-            let actor = committer.take().unwrap_or_else(|| world.committer());
-            (committer, _) = advance(actor, &world, &mut random);
-        }
-        if random.f64() < 0.3 {
-            world.look_at_a_loss();
+            // Mostly the same one, so that it is not always another that waits for it.
+            let number = if random.f64() < 0.7 { 0 } else { random.usize(..COMMITTER_COUNT) };
+            let actor = committers[number].take().unwrap_or_else(|| world.committer());
+            let done;
+            (committers[number], done) = advance(actor, &world, &mut random);
+            if done {
+                world.look_at_all_losses();
+            }
         }
     }
-    for actor in [writer, committer].into_iter().flatten() {
+    for actor in [writer].into_iter().chain(committers).flatten() {
         actor.kill(&world.store);
     }
     world
 }
 
-/// How many histories a test run goes through; `LOCULE_HISTORIES` asks for more.
-fn history_count() -> u64 {
-    std::env::var("LOCULE_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(1000)
+/// Lets an actor go on for a while, which it may not survive. Returns whether it came to its end.
+fn advance(actor: Actor, world: &World, random: &mut fastrand::Rng) -> (Option<Actor>, bool) {
+    match actor.advance(BURSTS[random.usize(..BURSTS.len())]) {
+        Outcome::Running(actor) if random.f64() < 0.005 => {
+            actor.kill(&world.store);
+            (None, false)
+        }
+        Outcome::Running(actor) => (Some(actor), false),
+        Outcome::Done => (None, true),
+    }
 }
 
+fn number_from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|number| number.parse().expect("a number"))
+}
+
+/// For more: `LOCULE_HISTORIES` says how many histories, `LOCULE_ALL_UP_TO` up to how many images of a step all are looked
+/// at, and `LOCULE_FIRST_HISTORY` where to begin.
 #[test]
 fn whatever_dies_and_whenever_the_power_fails_the_table_is_a_moment_that_was() {
-    let first: u64 = std::env::var("LOCULE_FIRST_HISTORY").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
-    let mut commit_count = 0;
-    for seed in first..first + history_count() {
-        let outcome = std::panic::catch_unwind(|| live(seed));
-        match outcome {
-            Ok(world) => commit_count += u64::from(world.truth().commit_count),
-            Err(payload) => {
-                eprintln!("history {seed}; again with LOCULE_FIRST_HISTORY={seed} LOCULE_HISTORIES=1");
-                std::panic::resume_unwind(payload);
+    let first = number_from_environment("LOCULE_FIRST_HISTORY").unwrap_or(0);
+    let history_count = number_from_environment("LOCULE_HISTORIES").unwrap_or(HISTORY_COUNT);
+    let all_up_to = number_from_environment("LOCULE_ALL_UP_TO").map_or(EFFORT.all_up_to, |count| count as usize);
+    let effort = Effort { all_up_to, ..EFFORT };
+    let next = AtomicU64::new(first);
+    let start = Instant::now();
+    let work = || {
+        let (mut counts, mut commit_count) = (Counts::default(), 0);
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + history_count {
+                return (counts, commit_count);
             }
+            let outcome = std::panic::catch_unwind(|| live(seed, effort));
+            let Ok(world) = outcome else {
+                next.store(u64::MAX / 2, Ordering::Relaxed);
+                panic!("again with LOCULE_FIRST_HISTORY={seed} LOCULE_HISTORIES=1 LOCULE_ALL_UP_TO={all_up_to}");
+            };
+            counts.add(&world.truth().cuts.counts());
+            commit_count += world.truth().past.commit_count;
         }
+    };
+    let (counts, commit_count) = std::thread::scope(|scope| {
+        let other = scope.spawn(work);
+        let (mut counts, commit_count) = work();
+        let (others, other_commit_count) = other.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload));
+        counts.add(&others);
+        (counts, commit_count + other_commit_count)
+    });
+    println!("{history_count} histories with {commit_count} commits, in {:.1?}: {counts:#?}", start.elapsed());
+    if history_count < HISTORY_COUNT {
+        return;
     }
-    println!("{} histories with {commit_count} commits", history_count());
-    assert!(commit_count >= history_count() / 2, "the histories commit");
+    assert!(commit_count >= history_count / 2, "the histories commit");
+    assert!(counts.image_count >= 50_000, "only {} images", counts.image_count);
+    for count in [counts.image_of_all_count, counts.image_in_recovery_count, counts.written_after_count] {
+        assert!(count > 0, "each kind of image is looked at: {counts:?}");
+    }
+    assert!(
+        counts.refused_count > 0 && counts.refused_count < counts.rotten_image_count,
+        "damage is found: {counts:?}"
+    );
 }

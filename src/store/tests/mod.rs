@@ -1,8 +1,10 @@
 //! Tests of the engine on tables in memory.
 
 mod actor;
+mod cuts;
 mod disk;
 mod histories;
+mod past;
 mod readers;
 mod rot;
 mod world;

@@ -4,7 +4,8 @@
 use super::world::{World, header, settings};
 use super::{heap_store, heap_store_of, new_words};
 use crate::error::Error;
-use crate::format::control::{DURABLE, INTENT, NEWEST, USED};
+use crate::format::commit_record::COMMIT_RECORD_WORDS;
+use crate::format::control::{DURABLE, INCARNATION_SEAL, INTENT, LAST, NEWEST, USED};
 use crate::shm::words::Ordering;
 use crate::store::recover::Found;
 use crate::store::{Encoded, Store};
@@ -44,6 +45,64 @@ fn a_committed_cell_that_rots_is_refused_and_never_replaced_by_an_older_one() {
             }
         }
     }
+}
+
+/// A table with two commits, of 10 and then of 11, and a 12 that was only published.
+fn twice_committed() -> Store {
+    let store = heap_store(header(2), settings());
+    for value in 10..12 {
+        put(&store, 1, value);
+        store.commit().unwrap();
+    }
+    put(&store, 1, 12);
+    store
+}
+
+fn value_in(store: &Store) -> u64 {
+    let mut payload = [0; 2];
+    store.find(&1_u64.to_ne_bytes(), &mut payload).unwrap().expect("it is there");
+    payload[1]
+}
+
+#[test]
+fn a_commit_record_that_rots_is_never_replaced_by_the_one_before() {
+    let store = twice_committed();
+    let words = words_of(&store);
+    let newest = (0..2).max_by_key(|record| store.commit_record(*record).map(|found| found.state.number)).unwrap();
+    let start = store.geometry.commit_record(newest);
+    for bit in 0..64 * COMMIT_RECORD_WORDS {
+        let mut damaged = words.clone();
+        damaged[start + bit / 64] ^= 1 << (bit % 64);
+        let served = recovered(damaged.clone()).unwrap();
+        assert_eq!(value_in(&served), 12, "bit {bit}: the sealed newest state is all that is needed");
+        // Without it the record would be needed, and its number still stands in `DURABLE`.
+        let control = store.geometry.control();
+        damaged[control + NEWEST..control + DURABLE].fill(0);
+        let refused = recovered(damaged).err().unwrap_or_else(|| panic!("bit {bit}: something older is served"));
+        assert!(matches!(refused, Error::Damaged { .. }), "bit {bit}: {refused}");
+    }
+}
+
+#[test]
+fn a_control_word_that_rots_makes_nothing_older_and_no_promise() {
+    let store = twice_committed();
+    let (words, control) = (words_of(&store), store.geometry.control());
+    let mut refused_count = 0;
+    for bit in 0..64 * (INCARNATION_SEAL + 1) {
+        for is_same_start in [false, true] {
+            let mut damaged = words.clone();
+            damaged[control + bit / 64] ^= 1 << (bit % 64);
+            match heap_store_of(damaged, header(2), settings(), is_same_start) {
+                Ok(store) => {
+                    let value = value_in(&store);
+                    assert!(value == 12 || value == 11 && !store.recovery().nothing_lost, "bit {bit}: {value}");
+                }
+                Err(Error::Damaged { .. }) => refused_count += 1,
+                Err(error) => panic!("bit {bit}: {error}"),
+            }
+        }
+    }
+    assert!(refused_count > 0, "a number that was never committed stood in `DURABLE`");
 }
 
 #[test]
@@ -205,8 +264,14 @@ fn a_committer_flushes_everything_again_after_one_that_died_in_its_flush() {
     let mut seen_touch_before_flush = 0;
     for seed in 0..40 {
         let mut world = World::new(2, seed);
-        while let Outcome::Running(actor) = world.writer().advance(10_000) {
-            actor.kill(&world.store);
+        let is_committed = |store: &Store| {
+            let [last, durable] = [LAST, DURABLE].map(|index| store.control().load(index, Ordering::Relaxed));
+            last == durable
+        };
+        while is_committed(&world.store) {
+            if let Outcome::Running(actor) = world.writer().advance(10_000) {
+                actor.kill(&world.store);
+            }
         }
         let mut committer = world.committer();
         // Up to the moment when the flush is under way.
@@ -264,4 +329,23 @@ fn the_sealed_intent_counts_only_when_it_was_prepared() {
     after.read_slot(0, &mut payload).unwrap().expect("it is there");
     assert_eq!(payload, [1, 10], "what was never prepared was recovered");
     assert!(after.control().load(DURABLE, Ordering::Relaxed) > state.number);
+}
+
+#[test]
+fn what_is_lost_is_said_also_when_no_commit_record_has_the_state() {
+    // The power failed after transaction 3 had got to the disk with its sealed state, and of transaction 4 only the sealed
+    // intent: its cell was missing. The report was "recovered the newest state, transaction 3", and no word of 4.
+    let store = heap_store(header(2), settings());
+    put(&store, 1, 10);
+    let kept = put(&store, 1, 11);
+    let newest = (NEWEST..NEWEST + 4).map(|index| store.control().load(index, Ordering::Relaxed)).collect::<Vec<_>>();
+    let lost = put(&store, 1, 12);
+    let mut words = words_of(&store);
+    let control = store.geometry.control();
+    words[control + NEWEST..control + NEWEST + 4].copy_from_slice(&newest);
+    words[store.geometry.cell(0, store.slot(0).head().cell())] = 0;
+    let after = recovered(words).unwrap();
+    assert_eq!((after.recovery().found, after.recovery().number), (Found::Newest, kept));
+    let report = after.recovery().to_string();
+    assert!(report.contains(&format!("losing transactions up to {lost}")), "{report}");
 }

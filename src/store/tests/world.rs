@@ -1,134 +1,201 @@
 //! One table, everybody who uses it, its disk, and what really happened to it.
 //!
-//! Writers, committers and first openers run the shipped code.
+//! Writers, committers and first openers run the shipped code. Each step that they take is seen by the disk and by the past,
+//! and then the power is cut there.
 
 use super::actor::{Actor, heap_of};
-use super::disk::Disk;
+use super::cuts::{Cuts, Effort};
+use super::disk::{Disk, Place, Step};
 use super::new_words;
+use super::past::{Past, Recovered, content_of, record_of};
 use crate::error::Error;
-use crate::format::control::{DURABLE, FAILED, PREPARED};
+use crate::format::control::{FAILED, LAST};
+use crate::format::geometry::Geometry;
 use crate::format::header::Header;
 use crate::format::schema::{FieldSchema, Schema};
 use crate::shm::heap::Heap;
 use crate::shm::medium::Medium;
 use crate::shm::probe::{self, Event};
-use crate::shm::words::{AtomicU64, Ordering};
+use crate::shm::words::Ordering;
 use crate::store::attach::Incarnation;
+use crate::store::recover::Found;
+use crate::store::txn::Transaction;
 use crate::store::{Access, Encoded, Settings, Store};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What the table holds under each key: the generation and the value of the record.
-pub type Content = Vec<Option<(u64, u64)>>;
+/// How often an actor stops where that pays.
+const BRINK_STOP_RATE: f64 = 0.03;
 
-/// What really happened, and the disk.
+/// What really happened, the disk, and what is made of that at each step.
 pub struct Truth {
-    pub random: fastrand::Rng,
+    pub past: Past,
     pub disk: Disk,
-    /// Contents by the number of the transaction that made them.
-    pub published: BTreeMap<u64, Content>,
-    pub newest_published: u64,
-    pub acknowledged: u64,
-    /// What the transaction that is being written will make.
-    pub intended: Content,
-    pub intended_ids: Vec<(usize, u64)>,
-    /// Every record id that anybody was given, and every version.
-    pub given_ids: BTreeSet<(usize, u64)>,
-    pub given_numbers: BTreeSet<u64>,
-    pub commit_count: u32,
-    /// Recoveries to this content may be going on under numbers that are not known yet.
-    pub recovering: Option<Content>,
+    pub cuts: Cuts,
+    pub random: fastrand::Rng,
     pub flush_failure_rate: f64,
 }
 
 /// The table.
 pub struct World {
     pub store: Arc<Store>,
-    pub truth: Arc<Mutex<Truth>>,
-    pub boot: u64,
-    pub flush_failure_rate: f64,
+    truth: Arc<Mutex<Truth>>,
+    boot: u64,
+    /// In use; recoveries have one of their own.
+    flush_failure_rate: f64,
     last_value: u64,
 }
 
-pub fn header(slot_count: u64) -> Header {
-    let fields = ["key", "value"].map(|name| FieldSchema::new(name, crate::FieldType::U64));
-    let [key, value] = fields;
-    let schema = Schema::new(vec![key.key(), value]).expect("two fields");
+/// A table of a key, a value, and as many more words as are asked for.
+pub fn wide_header(slot_count: u64, filler_words: usize) -> Header {
+    let field = |name: &str| FieldSchema::new(name, crate::FieldType::U64);
+    let mut fields = vec![field("key").key(), field("value")];
+    fields.extend((0..filler_words).map(|number| field(&format!("filler_{number}"))));
+    let schema = Schema::new(fields).expect("a few fields");
     Header::new(slot_count, schema, [7; 16], 5, 0).expect("a small table")
 }
 
+pub fn header(slot_count: u64) -> Header {
+    wide_header(slot_count, 0)
+}
+
 pub fn settings() -> Settings {
+    /// Each commit has another time, so that it can be told from the others.
+    static CLOCK: AtomicI64 = AtomicI64::new(1_000_000);
     Settings {
         lock_timeout: Duration::from_secs(3600),
         commit_every: None,
-        wall_clock: || 1_000_000,
+        wall_clock: || CLOCK.fetch_add(1, Ordering::Relaxed),
         ..Settings::default()
     }
 }
 
-fn incarnation(boot: u64) -> Incarnation {
+pub fn incarnation(boot: u64) -> Incarnation {
     Incarnation { boot_id: [boot, 1], device: 1, inode: 1, pid_namespace: 1, mutex_fingerprint: 1 }
 }
 
-fn store_of(words: Vec<u64>, header: &Header) -> Store {
+pub fn store_of(words: Vec<u64>, header: &Header) -> Store {
     Store::new(Medium::Heap(Box::new(Heap::new(words))), header.clone(), settings(), Access::ReadWrite, None)
+}
+
+fn locked(truth: &Mutex<Truth>) -> MutexGuard<'_, Truth> {
+    truth.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Truth {
+    /// Sees what somebody does, and cuts the power there.
+    fn see(&mut self, event: &Event<'_>, place: Place, shown: &Shown) -> Option<Step> {
+        let step = Step::of(event, place)?;
+        if matches!(step, Step::FlushBegan { .. }) {
+            let fails = self.random.f64() < self.flush_failure_rate;
+            shown.fail_flushes.store(u64::from(fails), Ordering::Relaxed);
+        }
+        let mut random = self.random.fork();
+        let changed = self.disk.see(&step, &mut random);
+        let acknowledged = self.past.acknowledged;
+        if let Step::Stored { word, value } = step {
+            self.past.see_store(&shown.geometry, self.disk.latest(), word, value);
+        }
+        self.cuts.after_step(&self.past, &self.disk, changed);
+        if matches!(step, Step::FlushEnded { .. }) || self.past.acknowledged > acknowledged {
+            self.cuts.look_at_all(&self.past, &self.disk, None);
+        }
+        Some(step)
+    }
+}
+
+/// What a hook must know of the table that it watches.
+struct Shown {
+    geometry: Geometry,
+    fail_flushes: Arc<crate::shm::words::AtomicU64>,
+}
+
+impl Shown {
+    fn of(store: &Store) -> Self {
+        Shown { geometry: store.geometry, fail_flushes: Arc::clone(&heap_of(store).fail_flushes) }
+    }
 }
 
 impl World {
     pub fn new(slot_count: u64, seed: u64) -> Self {
-        let header = header(slot_count);
-        let words = new_words(&header);
-        let nothing: Content = vec![None; usize::try_from(slot_count).expect("few slots")];
+        Self::with_cuts(&header(slot_count), seed, Effort { image_count: 0, all_up_to: 0, one_of: 1 })
+    }
+
+    /// A table that was just created and opened, with so much effort spent on cuts.
+    pub fn with_cuts(header: &Header, seed: u64, effort: Effort) -> Self {
+        let words = new_words(header);
+        let mut random = fastrand::Rng::with_seed(seed);
         let truth = Truth {
-            random: fastrand::Rng::with_seed(seed),
+            past: Past::new(header.geometry.capacity() as usize),
             disk: Disk::new(&header.geometry, &words),
-            published: BTreeMap::from([(0, nothing.clone())]),
-            newest_published: 0,
-            acknowledged: 0,
-            intended: nothing,
-            intended_ids: Vec::new(),
-            given_ids: BTreeSet::new(),
-            given_numbers: BTreeSet::new(),
-            commit_count: 0,
-            recovering: None,
+            cuts: Cuts::new(header, words.clone(), effort, random.fork()),
+            random,
             flush_failure_rate: 0.0,
         };
-        let store = Arc::new(store_of(words, &header));
-        let mut world =
-            World { store, truth: Arc::new(Mutex::new(truth)), boot: 1, flush_failure_rate: 0.0, last_value: 0 };
+        let store = Arc::new(store_of(words, header));
+        let truth = Arc::new(Mutex::new(truth));
+        let mut world = World { store, truth, boot: 1, flush_failure_rate: 0.0, last_value: 0 };
         world.open(false);
         world
     }
 
-    pub fn truth(&self) -> std::sync::MutexGuard<'_, Truth> {
-        self.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub fn truth(&self) -> MutexGuard<'_, Truth> {
+        locked(&self.truth)
     }
 
-    pub fn image(&self) -> Vec<u64> {
+    pub fn fail_flushes_at(&mut self, rate: f64) {
+        self.flush_failure_rate = rate;
+        self.truth().flush_failure_rate = rate;
+    }
+
+    fn image(&self) -> Vec<u64> {
         self.store.medium.words().all().iter().map(|word| word.load(Ordering::Relaxed)).collect()
     }
 
     // -- writing and committing --------------------------------------------------------------------
 
-    /// A transaction over some slots: each gets a new value, is inserted, or is deleted.
+    /// A transaction over some slots: each gets a new value, is inserted, or is deleted. Now and then it is rolled back.
     pub fn writer(&mut self) -> Actor {
-        let slot_count = self.store.geometry.capacity();
         let mut random = self.truth().random.fork();
         let first_value = self.last_value + 1;
-        self.last_value += u64::from(slot_count);
+        self.last_value += u64::from(self.store.geometry.capacity());
         let (store, truth) = (Arc::clone(&self.store), Arc::clone(&self.truth));
-        let observer = observer(Arc::clone(&self.truth), Arc::clone(&self.store));
-        Actor::start(observer, move || write(&store, &truth, &mut random, first_value))
+        Actor::start(self.observer(), move || write(&store, &truth, &mut random, first_value))
     }
 
+    /// A commit. Who is told that it succeeded can rely on everything that was published before.
     pub fn committer(&self) -> Actor {
-        let store = Arc::clone(&self.store);
-        let observer = observer(Arc::clone(&self.truth), Arc::clone(&self.store));
-        Actor::start(observer, move || match store.commit() {
-            Ok(_) | Err(Error::FlushFailed { .. }) => {}
-            Err(error) => panic!("a commit failed: {error}"),
+        let (store, truth) = (Arc::clone(&self.store), Arc::clone(&self.truth));
+        Actor::start(self.observer(), move || {
+            let wanted = store.control().load(LAST, Ordering::Acquire);
+            match store.commit() {
+                Ok(number) => {
+                    assert!(number >= wanted, "{wanted} was published, and the commit is of {number}");
+                    locked(&truth).past.acknowledge(number);
+                }
+                Err(Error::FlushFailed { .. }) => {}
+                Err(error) => panic!("a commit failed: {error}"),
+            }
         })
+    }
+
+    /// What an actor does at each access. It stops now and then where that pays: at the words that others look at.
+    fn observer(&self) -> impl FnMut(&Event<'_>) -> bool + Send + use<> {
+        let (truth, geometry) = (Arc::clone(&self.truth), self.store.geometry);
+        let (place, shown) = (Place::of(&self.store), Shown::of(&self.store));
+        move |event| {
+            let mut truth = locked(&truth);
+            let is_brink = match truth.see(event, place, &shown) {
+                Some(Step::Stored { word, .. }) => {
+                    word < geometry.intents() || (geometry.commit_records()..geometry.cells()).contains(&word)
+                }
+                Some(Step::Touched { .. }) => false,
+                Some(_) => true,
+                None => !matches!(event, Event::Store | Event::Stored { .. }),
+            };
+            is_brink && truth.random.f64() < BRINK_STOP_RATE
+        }
     }
 
     // -- checking ----------------------------------------------------------------------------------
@@ -137,133 +204,121 @@ impl World {
     pub fn check_served(&self) {
         let truth = self.truth();
         let state = self.store.shared().newest_state().expect("a served table has its newest state");
-        assert_eq!(state.number, truth.newest_published, "a served table is not of the newest published transaction");
-        let content = self.content(truth.published[&state.number].len());
-        assert_eq!(content, truth.published[&state.number], "a served table is not what was published");
-        let live_count = content.iter().flatten().count();
-        assert_eq!(state.live_count, live_count as u64, "the live count");
-        for (number, record) in content.iter().enumerate() {
-            let key = key_of(number);
-            let mut payload = [0; 2];
-            let found = self.store.find(&key.to_ne_bytes(), &mut payload).expect("served");
-            assert_eq!(found.map(|_| payload[1]), record.map(|(_, value)| value), "the index");
-        }
+        let newest = truth.past.newest_published;
+        assert_eq!(state.number, newest, "a served table is not of the newest published transaction");
+        let content = content_of(&self.store, truth.past.key_count());
+        assert_eq!(content, truth.past.published[&newest], "a served table is not what was published");
+        assert_eq!(state.live_count, content.iter().flatten().count() as u64, "the live count");
     }
 
-    fn content(&self, key_count: usize) -> Content {
-        let mut content = vec![None; key_count];
-        let mut payload = [0; 2];
-        for slot in 0..self.store.geometry.capacity() {
-            if let Some(meta) = self.store.read_slot(slot, &mut payload).expect("served") {
-                content[number_of(payload[0])] = Some((meta.id.generation(), payload[1]));
-            }
-        }
-        content
-    }
-
-    /// What a recovery would make of the disk if the power failed now.
-    pub fn look_at_a_loss(&self) {
-        let image = self.image();
+    /// The power is cut between two steps.
+    pub fn look_at_all_losses(&self) {
         let mut truth = self.truth();
-        let mut random = truth.random.fork();
-        let lost = truth.disk.lose_power(&image, &mut random);
-        check_choice(&mut truth, lost, &self.store.header, false);
+        let Truth { past, disk, cuts, .. } = &mut *truth;
+        cuts.look_at_all(past, disk, None);
     }
 
+    // -- losses and openings -----------------------------------------------------------------------
+
+    /// The power is cut, and comes back: the disk holds one of the images that it may hold.
     pub fn lose_power(&mut self) {
-        let image = self.image();
-        let lost = {
+        let mut image = self.image();
+        {
             let mut truth = self.truth();
             let mut random = truth.random.fork();
-            let lost = truth.disk.lose_power(&image, &mut random);
-            check_choice(&mut truth, lost.clone(), &self.store.header, false);
-            truth.disk = Disk::new(&self.store.geometry, &lost);
-            lost
-        };
-        self.store = Arc::new(store_of(lost, &self.store.header));
+            truth.disk.cut(&mut image, &mut random);
+            truth.disk = Disk::new(&self.store.geometry, &image);
+        }
+        self.store = Arc::new(store_of(image, &self.store.header));
         self.boot += 1;
     }
 
-    // -- opening -----------------------------------------------------------------------------------
-
-    /// Everybody is gone; a first opener comes, and is cut short now and then.
+    /// Everybody is gone; a first opener comes, and is cut short now and then, by its death, by a flush that fails, or by
+    /// another loss of power. `needs_recovery`: as if the file had been moved.
     pub fn open(&mut self, needs_recovery: bool) {
         if self.store.control().load(FAILED, Ordering::Relaxed) != 0 {
             let mut image = self.image();
-            {
-                let mut truth = self.truth();
-                let mut random = truth.random.fork();
-                truth.disk.evict(&mut image, &mut random);
-            }
+            let mut truth = self.truth();
+            let mut random = truth.random.fork();
+            truth.disk.evict(&mut image, &mut random);
+            drop(truth);
             self.store = Arc::new(store_of(image, &self.store.header));
         }
         let mut own = incarnation(self.boot);
         if needs_recovery {
-            // As if the file had been moved.
             own.mutex_fingerprint = self.truth().random.u64(2..);
         }
         loop {
-            let trouble = [0.0, 0.01, 0.05][self.truth().random.usize(..3)];
-            let words = self.image();
-            let mut store = store_of(words, &self.store.header);
-            let is_same_start = store.incarnation().is_some_and(|found| found.is_same_start(&own));
-            let choice = check_choice(&mut self.truth(), self.image(), &self.store.header, is_same_start);
-            self.truth().recovering = Some(choice.1.clone());
-            // The hook needs the words that the recovery works on.
-            let opener = Opener {
-                truth: Arc::clone(&self.truth),
-                header: self.store.header.clone(),
-                fail_flushes: Arc::clone(&heap_of(&store).fail_flushes),
-                trouble,
-            };
-            let base = store.medium.words().all().as_ptr() as usize;
-            let count = store.geometry.word_count();
-            let mut cut_short = None;
-            self.truth().flush_failure_rate = 0.02;
-            let cut = Arc::new(Mutex::new(false));
-            let cut_by_hook = Arc::clone(&cut);
-            let outcome = probe::with_hook(
-                move |event| opener.see(event, base, count, &cut_by_hook),
-                || store.attach_as_the_first(&own),
-            );
-            self.truth().flush_failure_rate = self.flush_failure_rate;
-            match outcome {
-                Some(Ok(())) => {}
-                Some(Err(Error::FlushFailed { .. })) => cut_short = Some(false),
-                Some(Err(error)) => panic!("opening failed: {error}"),
-                None => cut_short = Some(*cut.lock().expect("not poisoned")),
-            }
-            self.store = Arc::new(store);
-            match cut_short {
-                None => {
-                    self.opened(&choice);
-                    return;
-                }
-                Some(true) => {
+            match self.open_once(&own) {
+                None => return,
+                Some(CutShort::Power) => {
                     self.lose_power();
-                    own.boot_id = [self.boot, 1];
+                    own.boot_id = incarnation(self.boot).boot_id;
                 }
-                Some(false) => {}
+                Some(CutShort::Process) => {}
             }
         }
     }
 
-    fn opened(&self, (number, content): &(u64, Content)) {
-        let served = self.store.shared().newest_state().map_or(0, |state| state.number);
-        let mut truth = self.truth();
-        truth.recovering = None;
-        if self.store.recovery().found != crate::store::recover::Found::InOrder {
-            assert!(truth.given_numbers.last().is_none_or(|given| served > *given), "numbers go on above all before");
-            // What was rolled back must never return.
-            truth.published.retain(|published, _| published <= number);
-            truth.published.insert(served, content.clone());
-            truth.newest_published = served;
-            truth.acknowledged = served;
+    fn open_once(&mut self, own: &Incarnation) -> Option<CutShort> {
+        let mut store = store_of(self.image(), &self.store.header);
+        let is_same_start = store.incarnation().is_some_and(|found| found.is_same_start(own));
+        let recovered = self.what_is_in(own, is_same_start);
+        let power_fails = Arc::new(AtomicBool::new(false));
+        let trouble = {
+            let mut truth = self.truth();
+            if let Some(recovered) = recovered {
+                let is_certain = truth.disk.is_certain();
+                truth.past.begin_recovery(&recovered, is_certain);
+            }
+            truth.flush_failure_rate = 0.02;
+            [0.0, 0.01, 0.05][truth.random.usize(..3)]
+        };
+        let (truth, place, shown) = (Arc::clone(&self.truth), Place::of(&store), Shown::of(&store));
+        let fails = Arc::clone(&power_fails);
+        let hook = move |event: &Event<'_>| {
+            let mut truth = locked(&truth);
+            let danger = match truth.see(event, place, &shown) {
+                Some(Step::Stored { .. }) => trouble,
+                Some(Step::FlushBegan { .. } | Step::FlushEnded { .. }) => trouble * 4.0,
+                _ => return,
+            };
+            if truth.random.f64() < danger {
+                fails.store(truth.random.f64() < 0.6, Ordering::Relaxed);
+                drop(truth);
+                probe::die();
+            }
+        };
+        let outcome = probe::with_hook(hook, || store.attach_as_the_first(own));
+        self.truth().flush_failure_rate = self.flush_failure_rate;
+        self.store = Arc::new(store);
+        match outcome {
+            Some(Ok(())) => {
+                self.opened(is_same_start);
+                None
+            }
+            Some(Err(Error::FlushFailed { .. })) => Some(CutShort::Process),
+            Some(Err(error)) => panic!("opening failed: {error}"),
+            None if power_fails.load(Ordering::Relaxed) => Some(CutShort::Power),
+            None => Some(CutShort::Process),
         }
-        drop(truth);
-        let recovery = self.store.recovery();
-        if recovery.found != crate::store::recover::Found::InOrder {
-            assert_eq!(recovery.live_count as usize, content.iter().flatten().count(), "the report's live count");
+    }
+
+    /// What a first opener would recover, by letting one open a copy; `None` if there is nothing to recover.
+    fn what_is_in(&self, own: &Incarnation, is_same_start: bool) -> Option<Recovered> {
+        let mut copy = store_of(self.image(), &self.store.header);
+        copy.attach_as_the_first(own).unwrap_or_else(|error| panic!("nothing is damaged, but: {error}"));
+        (copy.recovery().found != Found::InOrder).then(|| self.truth().past.judge(&copy, is_same_start))
+    }
+
+    fn opened(&self, is_same_start: bool) {
+        {
+            let past = &mut self.truth().past;
+            if self.store.recovery().found != Found::InOrder {
+                past.judge(&self.store, is_same_start);
+            }
+            // Also if somebody else had done it all, and died then.
+            past.end_recovery(self.store.shared().newest_state().map_or(0, |state| state.number));
         }
         // A half-finished transaction of the last process is repaired by the next writer, not here.
         if self.store.shared().intent_count().is_ok_and(|count| count == 0) {
@@ -272,189 +327,107 @@ impl World {
     }
 }
 
-/// The keys are numbered.
-fn key_of(number: usize) -> u64 {
-    1000 + number as u64
-}
-
-fn number_of(key: u64) -> usize {
-    key.wrapping_sub(1000) as usize
+/// How an opening ended before its time.
+enum CutShort {
+    Process,
+    Power,
 }
 
 fn write(store: &Store, truth: &Mutex<Truth>, random: &mut fastrand::Rng, first_value: u64) {
-    let locked = || truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut transaction =
+    let transaction =
         store.begin().unwrap_or_else(|error| panic!("a transaction could not begin: {}", Error::from(error)));
-    // Whatever was prepared is published now.
+    if random.bool() {
+        // What somebody left half done is put right by now, and nobody else writes.
+        drop(transaction);
+        write_one(store, truth, random, first_value);
+    } else {
+        write_several(store, transaction, truth, random, first_value);
+    }
+}
+
+/// An operation on one record.
+fn write_one(store: &Store, truth: &Mutex<Truth>, random: &mut fastrand::Rng, value: u64) {
     let mut content = {
-        let truth = locked();
-        truth.published[&truth.newest_published].clone()
+        let past = &locked(truth).past;
+        past.published[&past.newest_published].clone()
+    };
+    let key_number = random.usize(..content.len());
+    let record = record_of(store, key_number, value);
+    let mut found = vec![0; record.len()];
+    let key = &bytemuck::cast_slice(&record)[..8];
+    let meta = store.find(key, &mut found).unwrap();
+    assert_eq!(meta.map(|meta| meta.id.generation()), content[key_number].map(|(generation, _)| generation));
+    let mut new_ids = Vec::new();
+    let deletes = meta.is_some() && random.f64() < 0.3;
+    content[key_number] = match meta {
+        Some(_) if deletes => None,
+        Some(meta) => Some((meta.id.generation(), value)),
+        None => {
+            let shared = store.shared();
+            let slot = shared.free_slot(0).unwrap().expect("there are more slots than keys");
+            let (_, seen) = shared.current(shared.slot(slot)).unwrap();
+            let next = shared.insertion(seen.header, Encoded::new(&record)).unwrap();
+            new_ids.push((slot as usize, next.generation));
+            Some((next.generation, value))
+        }
+    };
+    {
+        let past = &mut locked(truth).past;
+        past.intended = content;
+        past.intended_ids = new_ids;
+    }
+    let written = match meta {
+        Some(meta) if deletes => store.delete(meta.id, Some(meta.version)),
+        Some(meta) if random.bool() => store.update(meta.id, Some(meta.version), Encoded::new(&record)),
+        None if random.bool() => store.insert(Encoded::new(&record)),
+        _ => store.upsert(Encoded::new(&record)),
+    };
+    let number = written.unwrap_or_else(|error| panic!("a write failed: {}", Error::from(error))).version;
+    assert!(locked(truth).past.given_numbers.insert(number), "the number {number} was given out twice");
+}
+
+/// A transaction of several steps.
+fn write_several(
+    store: &Store,
+    mut transaction: Transaction<'_>,
+    truth: &Mutex<Truth>,
+    random: &mut fastrand::Rng,
+    first_value: u64,
+) {
+    let mut content = {
+        let past = &locked(truth).past;
+        past.published[&past.newest_published].clone()
     };
     let mut value = first_value;
-    let mut touched = false;
     let mut new_ids = Vec::new();
     let mut number = 0;
     for key_number in 0..content.len() {
-        if random.bool() && (touched || key_number + 1 < content.len()) {
+        if random.bool() && (number != 0 || key_number + 1 < content.len()) {
             continue;
         }
-        touched = true;
-        let record = [key_of(key_number), value];
-        value += 1;
-        let encoded = Encoded::new(&record);
+        let mut record = record_of(store, key_number, value);
         let meta = if content[key_number].is_some() && random.f64() < 0.2 {
-            let mut payload = [0; 2];
-            let meta = transaction.find(&record, &mut payload).unwrap().expect("it is there");
-            let meta = transaction.delete(meta.id, None).unwrap();
+            let meta = transaction.find(&record.clone(), &mut record).unwrap().expect("it is there");
             content[key_number] = None;
-            meta
+            transaction.delete(meta.id, None).unwrap()
         } else {
-            let was_there = content[key_number].is_some();
-            let meta = transaction.upsert(encoded).unwrap();
-            if !was_there {
+            let meta = transaction.upsert(Encoded::new(&record)).unwrap();
+            if content[key_number].replace((meta.id.generation(), value)).is_none() {
                 new_ids.push((meta.id.slot() as usize, meta.id.generation()));
             }
-            content[key_number] = Some((meta.id.generation(), record[1]));
             meta
         };
+        value += 1;
         number = meta.version;
     }
+    let is_rolled_back = random.f64() < 0.1;
     {
-        let mut truth = locked();
-        truth.intended = content;
-        truth.intended_ids = new_ids;
-        assert!(truth.given_numbers.insert(number), "the number {number} was given out twice");
+        let past = &mut locked(truth).past;
+        assert!(past.given_numbers.insert(number), "the number {number} was given out twice");
+        past.intended = content;
+        past.intended_ids = new_ids;
     }
-    transaction.publish().unwrap();
-}
-
-/// Index of a word that an event is about.
-fn index_of(word: &AtomicU64, base: usize) -> usize {
-    (std::ptr::from_ref(word) as usize - base) / 8
-}
-
-/// Lets the disk and the truth see a store, and the other events that they care about.
-fn record(truth: &mut Truth, event: &Event<'_>, base: usize, count: usize, control: usize, fail_flushes: &AtomicU64) {
-    match event {
-        Event::Stored { word, value } => {
-            let index = index_of(word, base);
-            if index >= count {
-                return;
-            }
-            truth.disk.store(index, *value);
-            if index == control + PREPARED && truth.recovering.is_none() {
-                let content = truth.intended.clone();
-                truth.published.insert(*value, content);
-                truth.newest_published = *value;
-                for id in std::mem::take(&mut truth.intended_ids) {
-                    assert!(truth.given_ids.insert(id), "the id {id:?} was given out twice");
-                }
-            }
-            if index == control + DURABLE && truth.recovering.is_none() {
-                truth.acknowledged = *value;
-                truth.commit_count += 1;
-            }
-        }
-        Event::Touch { word } => {
-            let page = index_of(word, base) / 512 * 512;
-            truth.disk.touch(page..page + 512);
-        }
-        Event::Flush { words } => {
-            truth.disk.begin_flush(words);
-            let fails = truth.random.f64() < truth.flush_failure_rate;
-            fail_flushes.store(u64::from(fails), Ordering::Relaxed);
-        }
-        Event::Flushed { succeeded: true } => truth.disk.end_flush(),
-        Event::Flushed { succeeded: false } => {
-            let mut random = truth.random.fork();
-            truth.disk.fail_flush(&mut random);
-        }
-        _ => {}
-    }
-}
-
-/// The state that a recovery would choose: something, no older than what was acknowledged, exactly what was published.
-fn check_choice(truth: &mut Truth, image: Vec<u64>, header: &Header, is_same_start: bool) -> (u64, Content) {
-    let store = store_of(image, header);
-    let choice = store.choose().unwrap_or_else(|error| panic!("nothing is damaged, but: {error}"));
-    let number = choice.state.number;
-    assert!(number >= truth.acknowledged, "commit {} was acknowledged and is lost: {number}", truth.acknowledged);
-    let mut content: Content = vec![None; header.geometry.capacity() as usize];
-    store.for_visible_cells(number, |slot, cell, found| {
-        let mut payload = [0; 2];
-        store.slot(slot).read_cell(cell, &mut payload);
-        if found.is_live {
-            content[number_of(payload[0])] = Some((found.generation, payload[1]));
-        }
-    });
-    if !truth.published.contains_key(&number) && truth.recovering.as_ref() == Some(&content) {
-        // A recovery that was cut short has carried the state on under another number.
-        truth.published.insert(number, content.clone());
-        truth.newest_published = number;
-    }
-    match truth.published.get(&number) {
-        None => panic!("transaction {number} was never published, or was rolled back"),
-        Some(published) => assert_eq!(*published, content, "transaction {number} with another moment's content"),
-    }
-    if choice.is_newest && is_same_start {
-        assert_eq!(number, truth.newest_published, "nothing lost is said, and something is");
-    }
-    (number, content)
-}
-
-/// Who watches a first opener.
-struct Opener {
-    truth: Arc<Mutex<Truth>>,
-    header: Header,
-    fail_flushes: Arc<AtomicU64>,
-    trouble: f64,
-}
-
-impl Opener {
-    fn see(&self, event: &Event<'_>, base: usize, count: usize, cut: &Mutex<bool>) {
-        let control = self.header.geometry.control();
-        let mut truth = self.truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        record(&mut truth, event, base, count, control, &self.fail_flushes);
-        if !matches!(event, Event::Stored { .. } | Event::Flush { .. } | Event::Flushed { .. }) {
-            return;
-        }
-        let is_flush = !matches!(event, Event::Stored { .. });
-        let trouble = if is_flush { self.trouble * 4.0 } else { self.trouble };
-        if truth.random.f64() < if is_flush { 0.3 } else { 0.02 } {
-            let mut random = truth.random.fork();
-            let lost = truth.disk.lose_power(&self.disk_header(), &mut random);
-            check_choice(&mut truth, lost, &self.header, false);
-        }
-        if truth.random.f64() < trouble {
-            *cut.lock().expect("not poisoned") = truth.random.f64() < 0.6;
-            drop(truth);
-            probe::die();
-        }
-    }
-
-    /// The header's words; the disk knows all others that matter.
-    fn disk_header(&self) -> Vec<u64> {
-        new_words(&self.header)
-    }
-}
-
-/// What the actors of a world do at each access.
-fn observer(truth: Arc<Mutex<Truth>>, store: Arc<Store>) -> impl FnMut(&Event<'_>) -> bool + Send {
-    let fail_flushes = Arc::clone(&heap_of(&store).fail_flushes);
-    move |event| {
-        let base = store.medium.words().all().as_ptr() as usize;
-        let geometry = &store.geometry;
-        let mut truth = truth.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        record(&mut truth, event, base, geometry.word_count(), geometry.control(), &fail_flushes);
-        // Where it pays to stop or die: at the words that others look at.
-        let is_brink = match event {
-            Event::Stored { word, .. } => {
-                let index = index_of(word, base);
-                index < geometry.intents() || (geometry.commit_records()..geometry.cells()).contains(&index)
-            }
-            Event::Store | Event::Touch { .. } => false,
-            _ => true,
-        };
-        is_brink && truth.random.f64() < 0.02
+    if !is_rolled_back {
+        transaction.publish().unwrap();
     }
 }
