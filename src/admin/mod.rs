@@ -41,3 +41,11 @@ use crate::store::Settings;
 fn settings() -> Settings {
     Settings { any_file_system: true, ..Settings::default() }
 }
+
+/// What is wrong with a table at rest that nobody else uses.
+#[cfg(test)]
+pub(crate) fn problems_of(store: &crate::store::Store) -> Vec<Problem> {
+    let mut verification = Verification::new();
+    check::everything(store, &mut verification);
+    verification.problems
+}

@@ -106,4 +106,10 @@ impl Heap {
     pub fn owner_died(&self, lock: Lock) {
         let _ = self.word(lock).compare_exchange(HELD, OWNER_DIED, Ordering::Release, Ordering::Relaxed);
     }
+
+    /// Whether the owner of a lock died and nobody has taken it since.
+    #[cfg(test)]
+    pub fn is_left_by_dead_owner(&self, lock: Lock) -> bool {
+        self.word(lock).load(Ordering::Acquire) == OWNER_DIED
+    }
 }

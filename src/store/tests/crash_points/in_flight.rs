@@ -1,0 +1,228 @@
+//! Deaths while a commit of another process is in flight: the committer stands still at each of its places, and somebody dies
+//! at each place of an operation. Then the committer goes on, or others repair and write first, or the committer dies too.
+
+use super::super::actor::heap_of;
+use super::check::{Context, assert_is, assert_survives_the_power, control_word, which};
+use super::death::{End, base_of, kill_at, place_of};
+use super::model::{Model, Step};
+use super::table::{Image, Operation, SMALL, Shape, table_with_history};
+use crate::format::control::{DURABLE, LAST};
+use crate::shm::medium::Lock;
+use crate::shm::probe::{self, Event};
+use crate::store::Store;
+use Operation::{Commit, Nothing, One, RolledBack, Several};
+use Step::{Delete, Insert, Update, Upsert};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What happens after the death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// The committer goes on at once: if he needs the write lock, he repairs.
+    CommitterGoesOn,
+    /// Others repair, and write to every record twice, before the committer goes on.
+    OthersGoOn,
+    /// The committer dies where he stands.
+    CommitterDies,
+}
+
+/// A table, what the committer and the others do with it, and what must be true of it.
+struct Scene {
+    shape: Shape,
+    store: Arc<Store>,
+    operation: Operation,
+    then: Then,
+    old: Model,
+    new: Model,
+    /// The table after others went on.
+    now: RefCell<Option<Model>>,
+    /// Every state that the table had, by its number.
+    history: RefCell<BTreeMap<u64, Model>>,
+    /// The locks that the committer holds.
+    held: RefCell<Vec<Lock>>,
+    end: Cell<Option<End>>,
+}
+
+impl Scene {
+    /// The committer stands still: somebody begins the operation, and dies in it.
+    fn interrupt(&self, operation_place: usize) {
+        let operate = || self.operation.perform(&self.store, self.shape, &self.old);
+        self.end.set(Some(kill_at(&self.store, operation_place, operate)));
+        self.lose_power();
+        if self.then == Then::OthersGoOn && !self.held.borrow().contains(&Lock::Write) {
+            self.go_on();
+            self.lose_power();
+        }
+        if self.then == Then::CommitterDies {
+            probe::die();
+        }
+    }
+
+    /// What a power cut at this moment would leave.
+    fn lose_power(&self) {
+        assert_survives_the_power(&Image::of(&self.store, &[]), self.shape, &self.history.borrow());
+    }
+
+    fn go_on(&self) {
+        let mut now = self.repair();
+        for round in 0..2 {
+            let update = |record: super::model::Record| Update { key: record.key, value: 800 + round };
+            let operation = Several(now.records().into_iter().map(update).collect());
+            operation.perform(&self.store, self.shape, &now);
+            now = operation.apply(&now).0;
+            self.history.borrow_mut().insert(now.last, now.clone());
+        }
+        self.now.replace(Some(now));
+    }
+
+    /// Somebody takes the lock, and repairs if need be. The table, which is what it has to be.
+    fn repair(&self) -> Model {
+        Nothing.perform(&self.store, self.shape, &self.old);
+        if let Some(now) = &*self.now.borrow() {
+            assert_is(&self.store, self.shape, now);
+            return now.clone();
+        }
+        which(&self.store, self.shape, [&self.old, &self.new]).1
+    }
+
+    fn see(&self, event: &Event<'_>, is_there: impl FnOnce() -> bool, operation_place: usize) {
+        if let Event::Locked { which } = event {
+            self.held.borrow_mut().push(*which);
+        }
+        if place_of(event, base_of(&self.store)).is_some() && is_there() {
+            self.interrupt(operation_place);
+        }
+        if let Event::Unlock { which } = event {
+            self.held.borrow_mut().retain(|lock| lock != which);
+        }
+    }
+}
+
+/// A table that was written to since its last commit, and every state of it that a power cut may leave.
+struct Start {
+    shape: Shape,
+    image: Image,
+    model: Model,
+    history: BTreeMap<u64, Model>,
+}
+
+impl Start {
+    fn new(shape: Shape) -> Self {
+        let committed = [One(Insert { key: 1, value: 10 }), One(Insert { key: 2, value: 20 }), Commit];
+        let after = [One(Update { key: 1, value: 11 }), One(Update { key: 2, value: 21 })];
+        let (_, committed_model) = table_with_history(shape, &committed);
+        let (image, model) = table_with_history(shape, &[&committed[..], &after].concat());
+        let history = [committed_model, model.clone()].map(|model| (model.last, model));
+        Start { shape, image, model, history: history.into() }
+    }
+
+    /// Whether the committer has this place, and whether the operation did not end before its place.
+    fn run(&self, operation: &Operation, commit_place: usize, operation_place: usize, then: Then) -> (bool, bool) {
+        let store = self.image.store();
+        let (new, _) = operation.apply(&self.model);
+        let mut history = self.history.clone();
+        history.insert(new.last, new.clone());
+        let scene = Rc::new(Scene {
+            shape: self.shape,
+            store: Arc::clone(&store),
+            operation: operation.clone(),
+            then,
+            old: self.model.clone(),
+            new,
+            now: RefCell::default(),
+            history: RefCell::new(history),
+            held: RefCell::default(),
+            end: Cell::default(),
+        });
+        let hook = {
+            let scene = Rc::clone(&scene);
+            let mut place = 0;
+            move |event: &Event<'_>| {
+                let is_there = || {
+                    place += 1;
+                    place - 1 == commit_place
+                };
+                scene.see(event, is_there, operation_place);
+            }
+        };
+        let committed = probe::with_hook(hook, || store.commit().unwrap());
+        let Some(end) = scene.end.take() else { return (false, false) };
+        if committed.is_none() {
+            scene.held.borrow().iter().for_each(|lock| heap_of(&store).owner_died(*lock));
+        }
+        if let Some(number) = committed {
+            assert!(number >= self.model.last, "a commit covers what was published before");
+        }
+        scene.lose_power();
+        let now = scene.repair();
+        if end == End::Finished && scene.now.borrow().is_none() {
+            assert_eq!(now.last, scene.new.last, "what was acknowledged has happened");
+        }
+        assert_eq!(store.commit().unwrap(), now.last, "the next commit");
+        assert_eq!(control_word(&store, DURABLE), control_word(&store, LAST));
+        assert_is(&store, self.shape, &now);
+        scene.history.replace(BTreeMap::from([(now.last, now)]));
+        scene.lose_power();
+        (true, matches!(end, End::Died { .. }))
+    }
+
+    /// Kills somebody at each place of an operation while the committer stands at each of those that are chosen.
+    fn run_all(&self, name: &str, operation: &Operation, is_chosen: impl Fn(usize) -> bool) {
+        let _name = Context::new(name);
+        let (mut commit_place_count, mut operation_place_count, mut run_count) = (0, 0, 0);
+        for commit_place in (0..).filter(|place| is_chosen(*place)) {
+            let _commit_place = Context::new(format!("the committer at place {commit_place}"));
+            let mut is_there = true;
+            for operation_place in 0.. {
+                let _operation_place = Context::new(format!("death at place {operation_place}"));
+                let mut goes_on = false;
+                for then in [Then::CommitterGoesOn, Then::OthersGoOn, Then::CommitterDies] {
+                    let _then = Context::new(format!("{then:?}"));
+                    (is_there, goes_on) = self.run(operation, commit_place, operation_place, then);
+                    run_count += usize::from(is_there);
+                }
+                operation_place_count = operation_place_count.max(operation_place);
+                if !is_there || !goes_on {
+                    break;
+                }
+            }
+            if !is_there {
+                break;
+            }
+            commit_place_count += 1;
+        }
+        println!(
+            "{name}: a committer at {commit_place_count} places, deaths at up to {operation_place_count}, {run_count} runs"
+        );
+        assert!(commit_place_count > 0 && operation_place_count > 0);
+    }
+}
+
+#[test]
+fn one_record_is_written_or_not_while_a_commit_is_in_flight() {
+    let start = Start::new(SMALL);
+    start.run_all("insert during a commit", &One(Insert { key: 5, value: 50 }), |_| true);
+    start.run_all("update during a commit", &One(Update { key: 2, value: 22 }), |_| true);
+    start.run_all("delete during a commit", &One(Delete { key: 2 }), |_| true);
+}
+
+#[test]
+fn an_upsert_or_another_commit_happens_or_not_while_a_commit_is_in_flight() {
+    let start = Start::new(SMALL);
+    start.run_all("upsert during a commit", &One(Upsert { key: 2, value: 22 }), |_| true);
+    start.run_all("commit during a commit", &Commit, |_| true);
+    start.run_all("taking the lock during a commit", &Nothing, |_| true);
+}
+
+#[test]
+fn a_transaction_happens_or_not_while_a_commit_is_in_flight() {
+    let start = Start::new(SMALL);
+    let steps = vec![Update { key: 2, value: 22 }, Insert { key: 5, value: 50 }, Delete { key: 1 }];
+    // Some places of the whole of a commit: between two of them it does nothing that writers look at.
+    start.run_all("transaction during a commit", &Several(steps.clone()), |place| place % 4 == 3);
+    start.run_all("rollback during a commit", &RolledBack(steps), |place| place % 4 == 3);
+    let keyless = Start::new(Shape { is_keyed: false, ..SMALL });
+    keyless.run_all("update without a key during a commit", &One(Update { key: 2, value: 22 }), |place| place % 4 == 3);
+}
