@@ -1,0 +1,237 @@
+//! Making, opening, replacing and destroying a file, killed by SIGKILL before and after every system call: afterwards the path
+//! names the old table or the new one, whole, or nothing; whoever comes next gets a table that he can use; and who still has
+//! the old one open is told, or goes on.
+//!
+//! Nothing in the library knows of this: a process forks, lets itself be traced, and is killed when it has come to its n-th
+//! stop. Where tracing is not permitted the test says so, and shows nothing.
+
+mod common;
+
+use common::{Child, Visits, assert_consistent, keys, options, say, visit};
+use locule::Error;
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, kill, raise};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn child_process() {
+    common::play(&[
+        ("create", |path, _| at_every_stop(path, &CREATE)),
+        ("open or create", |path, _| at_every_stop(path, &OPEN_OR_CREATE)),
+        ("open first", |path, _| at_every_stop(path, &OPEN_FIRST)),
+        ("replace", |path, _| at_every_stop(path, &REPLACE)),
+        ("replace while it is used", |path, _| at_every_stop(path, &REPLACE_USED)),
+        ("destroy", |path, _| at_every_stop(path, &DESTROY)),
+        ("destroy while it is used", |path, _| at_every_stop(path, &DESTROY_USED)),
+    ]);
+}
+
+/// What is done with a file, and how it is before.
+struct Scenario {
+    /// How many records the table has before; `None`: there is no file.
+    record_count: Option<u64>,
+    /// Whether it was moved here, so that whoever opens it first recovers it.
+    is_moved: bool,
+    is_used: bool,
+    operation: fn(&Path) -> locule::Result<()>,
+    /// What may be found afterwards besides what was there before: a table with so many records, or no file.
+    after: Option<u64>,
+}
+
+const CREATE: Scenario = Scenario {
+    record_count: None,
+    is_moved: false,
+    is_used: false,
+    operation: |path| options().create(path).map(drop),
+    after: Some(0),
+};
+const OPEN_OR_CREATE: Scenario = Scenario { operation: |path| options().open_or_create(path).map(drop), ..CREATE };
+const OPEN_FIRST: Scenario = Scenario {
+    record_count: Some(3),
+    is_moved: true,
+    operation: |path| options().open(path).map(drop),
+    after: Some(3),
+    ..CREATE
+};
+const REPLACE: Scenario =
+    Scenario { record_count: Some(3), operation: |path| options().replace(path).map(drop), after: Some(0), ..CREATE };
+const REPLACE_USED: Scenario = Scenario { is_used: true, ..REPLACE };
+const DESTROY: Scenario =
+    Scenario { record_count: Some(3), operation: |path| locule::destroy(path), after: None, ..CREATE };
+const DESTROY_USED: Scenario = Scenario { is_used: true, ..DESTROY };
+
+/// In a child: kills the operation at each of its stops, and looks at what is left each time.
+fn at_every_stop(path: &Path, scenario: &Scenario) {
+    let mut has_happened = false;
+    for stop_number in 0.. {
+        let user = prepare(path, scenario);
+        let end = killed_at(stop_number, || (scenario.operation)(path).unwrap());
+        let Ok(was_killed) = end else { return say("skipped") };
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look_at(path, scenario, user)));
+        let Ok(happened) = outcome else { panic!("killed at stop {stop_number}") };
+        // Once it has happened it has happened at every later stop too.
+        assert!(happened || !has_happened, "killed at stop {stop_number}");
+        assert!(happened || was_killed, "what was done was not done");
+        has_happened = happened;
+        if !was_killed {
+            return say(format!("{stop_number} stops"));
+        }
+    }
+}
+
+/// Puts the table there as it is before; a handle on it if somebody uses it.
+fn prepare(path: &Path, scenario: &Scenario) -> Option<Visits> {
+    for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let record_count = scenario.record_count?;
+    let made_at = if scenario.is_moved { path.with_extension("before") } else { path.to_owned() };
+    let table = options().create(&made_at).unwrap();
+    common::insert_all(&table, 0..record_count);
+    if scenario.is_moved {
+        drop(table);
+        std::fs::copy(&made_at, path).unwrap();
+        std::fs::remove_file(made_at).unwrap();
+        return None;
+    }
+    scenario.is_used.then_some(table)
+}
+
+/// Forks a process that does something, and kills it when it has come to the stop with this number: before a system call or
+/// after one. Whether it was killed before it was done; an error if it cannot be traced.
+fn killed_at(stop_number: usize, body: impl FnOnce()) -> nix::Result<bool> {
+    let child = common::fork(|| {
+        ptrace::traceme().unwrap();
+        raise(Signal::SIGSTOP).unwrap();
+        body();
+        raise(Signal::SIGSTOP).unwrap();
+    });
+    match waitpid(child, None)? {
+        WaitStatus::Stopped(_, Signal::SIGSTOP) => {}
+        status => {
+            eprintln!("not traced: {status:?}");
+            return Err(nix::errno::Errno::EPERM);
+        }
+    }
+    ptrace::setoptions(child, ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL)?;
+    for _ in 0..=stop_number {
+        ptrace::syscall(child, None)?;
+        match waitpid(child, None)? {
+            WaitStatus::PtraceSyscall(_) => {}
+            // The second stop of its own: it is done.
+            WaitStatus::Stopped(_, Signal::SIGSTOP) => {
+                end(child);
+                return Ok(false);
+            }
+            status => panic!("the traced process ended: {status:?}"),
+        }
+    }
+    end(child);
+    Ok(true)
+}
+
+fn end(child: Pid) {
+    kill(child, Signal::SIGKILL).unwrap();
+    assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Signaled(child, Signal::SIGKILL, false));
+}
+
+/// Checks what the path names, what else is in the directory, and what somebody finds who had the table open. Whether the
+/// operation has happened.
+fn look_at(path: &Path, scenario: &Scenario, user: Option<Visits>) -> bool {
+    let found = match options().open(path) {
+        Ok(table) => {
+            assert_consistent(&table);
+            let count = table.len().unwrap();
+            // Whoever gets it can use it.
+            table.insert(&visit(100, 0)).unwrap();
+            table.delete(table.find(&100).unwrap().unwrap().id).unwrap();
+            assert!(locule::admin::verify(path).unwrap().is_good());
+            Some(count)
+        }
+        Err(Error::DoesNotExist { .. }) => None,
+        Err(error) => panic!("opening what a death left failed: {error}"),
+    };
+    assert!(found == scenario.record_count || found == scenario.after, "{found:?}");
+    if let Some(user) = user {
+        look_as_user(path, &user, found == scenario.record_count);
+    }
+    for name in others_in_directory(path) {
+        // A name that no table has and that nobody opens: what is left when a process dies between giving a new file its name
+        // for now and its own. There is room for the next.
+        assert!(name.starts_with(".visits.loc.") && name.ends_with(".new"), "{name}");
+        assert!(scenario.record_count.is_some(), "making a file leaves nothing");
+    }
+    // The same again succeeds, whatever was left.
+    match (scenario.operation)(path) {
+        Ok(()) => {}
+        Err(Error::AlreadyExists { .. }) => assert!(found.is_some()),
+        Err(Error::DoesNotExist { .. }) => assert!(found.is_none()),
+        Err(error) => panic!("again: {error}"),
+    }
+    let expected = scenario.after.map(|count| (0..count).collect::<Vec<_>>());
+    assert_eq!(options().open(path).ok().map(|table| keys(&table)), expected, "again");
+    found == scenario.after && (found != scenario.record_count || scenario.record_count == scenario.after)
+}
+
+/// Somebody had the table open all the time. If the path still names it, he goes on; if not, none of his writes is taken.
+fn look_as_user(path: &Path, user: &Visits, is_still_there: bool) {
+    let inserted = user.insert(&visit(50, 0));
+    if is_still_there {
+        inserted.unwrap();
+        assert_consistent(user);
+        let other = options().open(path).unwrap();
+        assert!(other.contains_key(&50).unwrap(), "what was written is in the table that the path names");
+        user.delete(user.find(&50).unwrap().unwrap().id).unwrap();
+    } else {
+        assert!(matches!(inserted, Err(Error::Superseded)), "{inserted:?}");
+        assert!(matches!(user.find(&0), Err(Error::Superseded)));
+    }
+}
+
+fn others_in_directory(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let others = entries.filter(|other: &PathBuf| other != path);
+    others.map(|other| other.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+/// Lets a child go through a scenario, and prints how many stops it visited.
+#[track_caller]
+fn run(role: &str) {
+    // In memory if that can be had: a disk would be waited for thousands of times, and kills of processes do not show on it.
+    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let path = directory.path().join("visits.loc");
+    let mut child = Child::spawn(role, &path, "");
+    let stops = child.hear();
+    println!("{role}: {stops}");
+    if stops == "skipped" {
+        return eprintln!("skipped: processes may not be traced here");
+    }
+    let count: usize = stops.trim_end_matches(" stops").parse().unwrap();
+    assert!(count >= 10, "{role} makes more system calls than that");
+    child.finish();
+}
+
+#[test]
+fn a_file_that_is_being_made_is_there_entirely_or_not_at_all() {
+    run("create");
+    run("open or create");
+}
+
+#[test]
+fn a_first_opener_killed_at_any_system_call_leaves_a_table_for_the_next() {
+    run("open first");
+}
+
+#[test]
+fn a_table_that_is_being_replaced_is_the_old_or_the_new_one_and_its_users_are_told() {
+    run("replace");
+    run("replace while it is used");
+}
+
+#[test]
+fn a_table_that_is_being_destroyed_is_there_or_not_and_its_users_are_told() {
+    run("destroy");
+    run("destroy while it is used");
+}
