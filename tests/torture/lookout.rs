@@ -1,0 +1,63 @@
+//! Sees who holds a table's write lock, fast enough to meet them in the middle of it: in the words of the file, at the places
+//! that `format.md` names.
+
+use locule::testing::SharedWords;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+/// The word of the header that says where the control region begins, in bytes.
+const CONTROL_OFFSET: usize = 8;
+const WRITE_MUTEX: usize = 0;
+const PREPARED: usize = 25;
+const LAST: usize = 26;
+/// The bits of the kernel's word for a robust mutex that are the owner's thread id.
+const THREAD_ID_MASK: u64 = 0x3fff_ffff;
+
+pub struct Lookout {
+    words: SharedWords,
+    control: usize,
+}
+
+impl Lookout {
+    pub fn new(path: &Path) -> Self {
+        let words = SharedWords::open(path).unwrap();
+        let control = usize::try_from(words.words()[CONTROL_OFFSET].load(Ordering::Relaxed) / 8).unwrap();
+        Lookout { words, control }
+    }
+
+    fn load(&self, index: usize) -> u64 {
+        self.words.words()[self.control + index].load(Ordering::Relaxed)
+    }
+
+    /// The id of the thread that holds the lock; 0 if nobody does.
+    fn holder(&self) -> u64 {
+        let word = self.load(WRITE_MUTEX);
+        // The kernel's word is the first 32 bits of glibc's mutexes, and the second of musl's.
+        let is_low_half = cfg!(target_env = "gnu") == cfg!(target_endian = "little");
+        (if is_low_half { word } else { word >> 32 }) & THREAD_ID_MASK
+    }
+
+    /// Fails if the lock is held by a thread that is no more, and so by nobody: the kernel gives the lock of a thread on
+    /// before its id is gone.
+    #[track_caller]
+    pub fn assert_not_left_behind(&self) {
+        let holder = self.holder();
+        let is_gone = kill(Pid::from_raw(i32::try_from(holder).unwrap()), None) == Err(nix::errno::Errno::ESRCH);
+        assert!(!is_gone || self.holder() != holder, "the lock was left with nobody, thread {holder}");
+    }
+
+    /// Which of these processes holds the lock, looking so many times; with `is_prepared` only one whose transaction can no
+    /// longer be undone, and is not over.
+    pub fn find_holder(&self, crew: &[Pid], is_prepared: bool, look_count: u32) -> Option<usize> {
+        (0..look_count).find_map(|_| {
+            if is_prepared && self.load(PREPARED) == self.load(LAST) {
+                return None;
+            }
+            // The main thread of a process has the process's id.
+            let holder = self.holder();
+            if holder == 0 { None } else { crew.iter().position(|pid| u64::try_from(pid.as_raw()) == Ok(holder)) }
+        })
+    }
+}
