@@ -188,6 +188,30 @@ fn another_record_type_is_refused_with_both_schemas() {
     assert_eq!(keys(&table), [1]);
 }
 
+/// A program with another record type once recovered a copy, or a table from before a restart, before it looked at the
+/// schema and refused it: a refusal that had changed the file.
+#[test]
+fn a_file_that_needs_a_recovery_and_holds_other_records_is_left_as_it_is() {
+    mod other {
+        locule::record! { pub struct Visit { pub key visitor: u64, pub hits: u32 } }
+    }
+    let (directory, path) = scratch();
+    options().create(&path).unwrap().insert(&visit(1, 0)).unwrap();
+    let copy = directory.path().join("copy.loc");
+    fs::copy(&path, &copy).unwrap();
+    let before = fs::read(&copy).unwrap();
+    let options_of_other = locule::Table::<other::Visit>::options;
+    for outcome in [
+        options_of_other().open(&copy).map(drop),
+        options_of_other().open_or_create(&copy).map(drop),
+        options_of_other().open_read_only(&copy).map(drop),
+    ] {
+        assert!(matches!(outcome, Err(Error::SchemaMismatch { .. })), "{outcome:?}");
+        assert!(fs::read(&copy).unwrap() == before, "the file was changed");
+    }
+    assert_eq!(keys(&options().open(&copy).unwrap()), [1]);
+}
+
 #[test]
 fn a_read_only_handle_reads_and_refuses_to_write() {
     let (_directory, path) = scratch();

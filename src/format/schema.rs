@@ -265,6 +265,14 @@ impl Schema {
                 .all(|(mine, theirs)| mine.name == theirs.name && meaning(mine) == meaning(theirs))
     }
 
+    /// Refuses the schema of a file whose records are not those of this one.
+    pub(crate) fn expect_in_file(&self, found: &Schema) -> Result<()> {
+        if self.same_records(found) {
+            return Ok(());
+        }
+        Err(Error::SchemaMismatch { expected: self.to_string(), found: found.to_string() })
+    }
+
     /// The schema as the file has it, described in `format.md`.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -38,14 +38,14 @@ pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     }
     let file = NewFile::write(path, plan, settings)?;
     file.link(path)?;
-    Store::open(path, settings)
+    Store::open(path, &plan.schema, settings)
 }
 
 /// Opens a table, or makes it if there is none. Any number of processes may do this at once: they get one table.
 pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     // A bound only in case somebody makes and destroys the file all the time.
     for _ in 0..1000 {
-        match Store::open(path, settings) {
+        match Store::open(path, &plan.schema, settings) {
             Err(Error::DoesNotExist { .. }) => {}
             opened => return opened,
         }
@@ -66,7 +66,7 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     if let Some(entry) = Entry::enter_if_exists(path, Hold::Exclusive, settings)? {
         let file = NewFile::write(path, plan, settings)?;
         retire(entry, settings, || file.rename_over(path))?;
-        return Store::open(path, settings);
+        return Store::open(path, &plan.schema, settings);
     }
     create(path, plan, settings)
 }

@@ -8,6 +8,7 @@ use crate::format::checksum::mix;
 use crate::format::control::{CONDEMNED, FAILED, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, LAST, SUPERSEDED};
 use crate::format::geometry::word;
 use crate::format::header::{FIRST_PAGE_BYTES, Header};
+use crate::format::schema::Schema;
 use crate::shm::heap::Heap;
 use crate::shm::map::Map;
 use crate::shm::medium::Medium;
@@ -125,9 +126,11 @@ pub struct AsFound {
 }
 
 impl Store {
-    /// Opens a table for reading and writing. The first process to open it on a machine start recovers it.
-    pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
+    /// Opens a table for reading and writing. The first process to open it on a machine start recovers it; whoever expects
+    /// other records in it does not, and leaves the file as it was.
+    pub fn open(path: &Path, schema: &Schema, settings: &Settings) -> Result<Self> {
         let entry = Entry::enter(path, Hold::Exclusive, settings)?;
+        schema.expect_in_file(&entry.header.schema)?;
         let own = Incarnation::current(entry.attachment.file(), path)?;
         let mut store = entry.map(settings)?;
         if store.hold(Hold::Exclusive)? {

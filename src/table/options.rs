@@ -128,7 +128,7 @@ impl<T: Record> Options<T> {
     /// [`Damaged`](crate::Error::Damaged) if part of what was committed is missing (the file stays as it is),
     /// [`Timeout`](crate::Error::Timeout) if another process was opening it all the time.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Table<T>> {
-        let store = Store::open(path.as_ref(), &self.settings)?;
+        let store = Store::open(path.as_ref(), &T::schema(), &self.settings)?;
         Table::new(store, self)
     }
 

@@ -67,11 +67,7 @@ impl<T: Record> Table<T> {
     }
 
     pub(super) fn new(store: Store, options: Options<T>) -> Result<Self> {
-        let expected = T::schema();
-        let found = &store.header().schema;
-        if !expected.same_records(found) {
-            return Err(Error::SchemaMismatch { expected: expected.to_string(), found: found.to_string() });
-        }
+        T::schema().expect_in_file(&store.header().schema)?;
         let geometry = store.geometry();
         let word_count = T::ZEROED.as_ref().len();
         if (T::RECORD_BYTES, word_count) != (geometry.record_bytes(), geometry.record_words()) {
