@@ -1,0 +1,217 @@
+//! Disks that do not take what they are given. A filter of system calls makes flushes fail in one process, or kills it in
+//! one, with nothing changed in the library.
+
+use super::common::{Child, Role, assert_consistent, hear, insert_all, keys, options, say, scratch, visit};
+use super::table_of_three;
+use locule::{Error, Found};
+use nix::libc;
+use std::path::Path;
+use std::time::Duration;
+
+pub const ROLES: &[(&str, Role)] = &[
+    ("commit without a disk", commit_without_a_disk),
+    ("die while flushing", die_while_flushing),
+    ("recover without a disk", recover_without_a_disk),
+    ("create without a disk", create_without_a_disk),
+];
+
+/// What a system call is to end with.
+#[derive(Clone, Copy)]
+enum End {
+    InputOutputError,
+    Death,
+}
+
+/// Makes each call of a kind end like this in this thread from now on. False, and said to the parent, where the kernel has no
+/// such filters.
+fn filter(system_call: libc::c_long, end: End) -> bool {
+    let statement = |code: u32, k: u32| libc::sock_filter { code: u16::try_from(code).unwrap(), jt: 0, jf: 0, k };
+    let result = match end {
+        End::InputOutputError => libc::SECCOMP_RET_ERRNO | u32::try_from(libc::EIO).unwrap(),
+        End::Death => libc::SECCOMP_RET_KILL_PROCESS,
+    };
+    let number = u32::try_from(system_call).unwrap();
+    let mut program = [
+        // The number of the call is the first word of what a filter sees.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
+        libc::sock_filter { jf: 1, ..statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number) },
+        statement(libc::BPF_RET | libc::BPF_K, result),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: u16::try_from(program.len()).unwrap(), filter: program.as_mut_ptr() };
+    // SAFETY: the program and its statements live through both calls, and the kernel only reads them.
+    let is_done = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
+    };
+    if !is_done {
+        say(format!("skipped: no filters of system calls: {}", std::io::Error::last_os_error()));
+    }
+    is_done
+}
+
+/// The child's first message; `None` if it cannot play its role here.
+fn first_message(child: &mut Child) -> Option<String> {
+    let message = child.hear();
+    if message.starts_with("skipped") {
+        eprintln!("{message}");
+        return None;
+    }
+    Some(message)
+}
+
+#[track_caller]
+fn assert_failed<T: std::fmt::Debug>(outcome: locule::Result<T>, is_source_known: bool) {
+    match outcome {
+        Err(Error::FlushFailed { source }) if source.is_some() == is_source_known => {}
+        outcome => panic!("expected a failed flush, found {outcome:?}"),
+    }
+}
+
+fn commit_without_a_disk(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    let hasty = options().commit_every(Some(Duration::ZERO)).open(path).unwrap();
+    if !filter(libc::SYS_msync, End::InputOutputError) {
+        return;
+    }
+    table.insert(&visit(10, 0)).unwrap();
+    assert_failed(table.commit(), true);
+    // It stays: not even the call that would not have to flush succeeds.
+    assert_failed(table.commit(), false);
+    match hasty.insert(&visit(11, 0)) {
+        Err(Error::CommitAfterWrite { source }) => assert_failed::<()>(Err(*source), false),
+        outcome => panic!("expected a failed commit, found {outcome:?}"),
+    }
+    say("failed");
+    hear();
+    assert_failed(table.close(), false);
+    drop(hasty);
+    say("closed");
+    hear();
+}
+
+#[test]
+fn a_failed_flush_is_told_to_everybody_and_nothing_is_acknowledged_until_the_table_is_opened_anew() {
+    let (_directory, path) = scratch();
+    let table = table_of_three(&path);
+    let durable = table.commit().unwrap();
+    let mut child = Child::spawn("commit without a disk", &path, "");
+    let Some(message) = first_message(&mut child) else { return };
+    assert_eq!(message, "failed");
+
+    assert!(table.status().flush_failed);
+    assert_eq!(table.status().durable, durable);
+    assert_failed(table.commit(), false);
+    // What was published before and after is served.
+    table.insert(&visit(12, 0)).unwrap();
+    assert_eq!(keys(&table), [0, 1, 2, 10, 11, 12]);
+    assert_failed(table.commit(), false);
+    assert_eq!(table.status().durable, durable);
+    // Nobody new comes in before it is recovered, but to read.
+    assert_failed(options().open(&path).map(drop), false);
+    let reader = options().open_read_only(&path).unwrap();
+    assert_eq!(keys(&reader), [0, 1, 2, 10, 11, 12]);
+    drop(reader);
+
+    child.tell("close");
+    child.expect("closed");
+    assert_failed(table.commit(), false);
+    drop(table);
+    let table = options().open(&path).unwrap();
+    assert_eq!((table.recovery().found, table.recovery().nothing_lost), (Found::Newest, true));
+    assert_eq!(keys(&table), [0, 1, 2, 10, 11, 12]);
+    assert_consistent(&table);
+    assert!(!table.status().flush_failed);
+    let number = table.insert_versioned(&visit(13, 0)).unwrap().1;
+    assert!(table.commit().unwrap() >= number);
+}
+
+fn die_while_flushing(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    insert_all(&table, 10..20);
+    if filter(libc::SYS_msync, End::Death) {
+        say("committing");
+        table.commit().unwrap();
+    }
+}
+
+#[test]
+fn a_committer_that_dies_in_its_flush_leaves_the_commit_to_the_next() {
+    let (_directory, path) = scratch();
+    let table = table_of_three(&path);
+    let durable = table.commit().unwrap();
+    let mut child = Child::spawn("die while flushing", &path, "");
+    if first_message(&mut child).is_none() {
+        return;
+    }
+    let status = child.wait();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGSYS));
+    assert_eq!(table.status().durable, durable);
+    let number = table.insert_versioned(&visit(20, 0)).unwrap().1;
+    assert!(table.commit().unwrap() >= number);
+    assert_eq!(table.status().dead_committer_count, 1);
+    assert_eq!(keys(&table), (0..3).chain(10..21).collect::<Vec<_>>());
+    assert_consistent(&table);
+}
+
+fn recover_without_a_disk(path: &Path, _: &str) {
+    if filter(libc::SYS_msync, End::InputOutputError) {
+        assert_failed(options().open(path).map(drop), true);
+        say("failed");
+    }
+}
+
+#[test]
+fn a_recovery_that_cannot_flush_serves_nobody_and_can_be_made_again() {
+    let (directory, path) = scratch();
+    drop(table_of_three(&path));
+    let copy = directory.path().join("copy.loc");
+    std::fs::copy(&path, &copy).unwrap();
+    for _ in 0..2 {
+        let mut child = Child::spawn("recover without a disk", &copy, "");
+        if first_message(&mut child).is_none() {
+            return;
+        }
+        child.finish();
+        let reader = options().open_read_only(&copy).unwrap();
+        assert!(reader.recovery().is_private_copy);
+        assert_eq!(keys(&reader), [0, 1, 2]);
+    }
+    let table = options().open(&copy).unwrap();
+    assert_eq!(table.recovery().found, Found::Newest);
+    assert_eq!(keys(&table), [0, 1, 2]);
+    assert_consistent(&table);
+}
+
+fn create_without_a_disk(path: &Path, _: &str) {
+    if !filter(libc::SYS_fsync, End::InputOutputError) {
+        return;
+    }
+    for outcome in [
+        options().create(path).map(drop),
+        options().open_or_create(path).map(drop),
+        options().replace(path).map(drop),
+        options().replace(path.with_file_name("old.loc")).map(drop),
+    ] {
+        match outcome {
+            Err(Error::Io { source, .. }) if source.raw_os_error() == Some(libc::EIO) => {}
+            outcome => panic!("expected a failed flush, found {outcome:?}"),
+        }
+    }
+    say("failed");
+}
+
+#[test]
+fn a_file_that_did_not_get_to_the_disk_is_not_a_table() {
+    let (directory, path) = scratch();
+    let old = table_of_three(&path.with_file_name("old.loc"));
+    let mut child = Child::spawn("create without a disk", &path, "");
+    if first_message(&mut child).is_none() {
+        return;
+    }
+    child.finish();
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
+    // The table that was to be replaced is still in use.
+    old.insert(&visit(3, 0)).unwrap();
+    assert_consistent(&old);
+}
