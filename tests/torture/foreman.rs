@@ -104,10 +104,15 @@ impl Foreman<'_> {
 
     /// Kills one worker, and employs another in its place.
     fn kill_one(&mut self, table: &Visits) {
-        let any = self.random.usize(0..self.crew.len());
-        let is_prepared = self.random.bool();
-        let holder = self.lookout.find_holder(&self.crew, is_prepared, LOOK_COUNT);
         self.lookout.assert_not_left_behind();
+        if self.random.bool() {
+            // Somebody past the point of no return, at once: that does not last long.
+            if let Some(holder) = self.lookout.find_holder(&self.crew, true, LOOK_COUNT) {
+                return self.kill(holder, table);
+            }
+        }
+        let any = self.random.usize(0..self.crew.len());
+        let holder = self.lookout.find_holder(&self.crew, false, LOOK_COUNT);
         match (self.random.u32(0..10), holder) {
             // Whoever holds the lock at this moment, or did a moment ago.
             (0..4, Some(holder)) => self.kill(holder, table),

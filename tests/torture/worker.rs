@@ -296,7 +296,7 @@ impl<'a> Worker<'a> {
     /// Writes one key and deletes, updates or inserts others, at once.
     fn transact(&mut self, table: &Visits, mischief: Option<Mischief>) {
         let first = self.key();
-        let key_count = if self.random.u32(0..4) == 0 { KEY_COUNT / 2 } else { 2 };
+        let key_count = if self.random.u32(0..3) == 0 { KEY_COUNT / 2 } else { 2 };
         let value = self.unique_value();
         let start = now();
         // What they are to be is decided inside; until then nothing has happened.
