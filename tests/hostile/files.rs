@@ -48,7 +48,7 @@ fn hold(path: &Path, _: &str) {
 /// Reads and writes without end; what the errors are does not matter.
 fn work(path: &Path, argument: &str) {
     let mut random = fastrand::Rng::with_seed(argument.parse().unwrap());
-    let mut table = options().lock_timeout(Duration::from_millis(50)).open(path).unwrap();
+    let mut table = options().open(path).unwrap();
     say("working");
     loop {
         let key = random.u64(0..60);

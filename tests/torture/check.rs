@@ -143,6 +143,14 @@ impl State {
     }
 }
 
+/// Where states are among all of a key.
+#[derive(Default)]
+struct Positions {
+    of_version: HashMap<u64, usize>,
+    of_value: HashMap<u64, usize>,
+    last_of_id: HashMap<u64, usize>,
+}
+
 /// Everything that is known of one key.
 struct History {
     key: u64,
@@ -336,12 +344,25 @@ impl History {
         }
     }
 
+    fn positions(&self) -> Positions {
+        let mut positions = Positions::default();
+        for (position, state) in (0..).zip(&self.states) {
+            if let Some(write) = state.write {
+                positions.of_version.insert(write.version, position);
+                if let Some(value) = write.value {
+                    positions.of_value.insert(value, position);
+                    positions.last_of_id.insert(write.id, position);
+                }
+            }
+        }
+        positions
+    }
+
     /// Nobody sees a state before it can have begun, or after a later one was proved.
     fn check_intervals(&mut self, events: &[&Event]) {
         let mut ended: Vec<(u64, &Event)> = events.iter().filter_map(|event| Some((event.end?, *event))).collect();
         ended.sort_unstable_by_key(|(end, _)| *end);
-        let positions: HashMap<u64, usize> =
-            (0..).zip(&self.states).filter_map(|(position, state)| Some((state.write?.version, position))).collect();
+        let positions = self.positions();
         // By which moment which state had been reached.
         let mut proofs: Vec<(u64, usize, &Event)> = Vec::new();
         for (end, event) in ended {
@@ -368,21 +389,21 @@ impl History {
 
     /// Which state an event was in, the earliest if several are possible and none of them before `floor`; `None` if nothing is
     /// known.
-    fn placed(&self, event: &Event, floor: usize, positions: &HashMap<u64, usize>) -> Result<Option<usize>, Kind> {
+    fn placed(&self, event: &Event, floor: usize, positions: &Positions) -> Result<Option<usize>, Kind> {
         let end = event.end.unwrap_or(u64::MAX);
         let first = |accept: &dyn Fn(usize, &State) -> bool| {
             let mut candidates = (0..).zip(&self.states).skip(floor);
             candidates.find(|(position, state)| state.earliest <= end && accept(*position, state)).map(|(at, _)| at)
         };
         match event.step {
-            Step::Saw(Seen { version, .. }) => Ok(positions.get(&version).copied()),
-            Step::Wrote(Write { version: Some(version), .. }) => Ok(positions.get(&version).copied()),
-            Step::Wrote(Write { version: None, value, .. }) => Ok(self
-                .known
-                .iter()
-                .find(|known| known.value == value)
-                .and_then(|known| positions.get(&known.version).copied())),
-            Step::SawVersion { version } => match positions.get(&version) {
+            Step::Saw(Seen { version, .. }) | Step::Wrote(Write { version: Some(version), .. }) => {
+                Ok(positions.of_version.get(&version).copied())
+            }
+            // What is not told its version may have been seen by others.
+            Step::Wrote(Write { version: None, value, .. }) => {
+                Ok(value.and_then(|value| positions.of_value.get(&value)).copied())
+            }
+            Step::SawVersion { version } => match positions.of_version.get(&version) {
                 Some(position) => Ok(Some(*position)),
                 None if self.may_be_hidden(end) => Ok(None),
                 None => Err(Kind::NeverWritten),
@@ -394,9 +415,8 @@ impl History {
                 _ => first(&|_, state| state.present_id().is_some()).map(Some).ok_or(Kind::Unexpected),
             },
             Step::SawGone { id } => {
-                let last = self.states.iter().rposition(|state| state.present_id() == Some(id));
                 // Of a record that only a hidden write made, nothing is known.
-                let Some(last) = last else { return Ok(None) };
+                let Some(last) = positions.last_of_id.get(&id).copied() else { return Ok(None) };
                 first(&|position, _| position > last).map(Some).ok_or(Kind::NotFound)
             }
             Step::Nothing => Ok(None),
@@ -407,16 +427,17 @@ impl History {
         self.hidden.iter().any(|hidden| hidden.change != Change::Delete && hidden.start <= end)
     }
 
-    /// The numbers of all transactions that deleted the key, and of those after which a hidden one may have.
-    fn possible_deletes(&self) -> impl Iterator<Item = u64> + '_ {
+    /// The numbers of all later transactions that deleted the key, and of those after which a hidden one may have.
+    fn possible_deletes(&self, after: u64) -> impl Iterator<Item = u64> + '_ {
+        let start = self.known.partition_point(|known| known.version <= after);
         let is_delete = |known: &&Known| known.value.is_none() || self.earliest_hidden_delete(known.id).is_some();
-        self.known.iter().filter(is_delete).map(|known| known.version)
+        self.known[start..].iter().filter(is_delete).map(|known| known.version)
     }
 
     /// Whether the key can have shown this when the transaction with this number was the last.
     fn shows(&self, step: Step, number: u64) -> bool {
-        let latest = self.known.iter().rev().find(|known| known.version <= number);
-        latest.is_none_or(|latest| match step {
+        let count = self.known.partition_point(|known| known.version <= number);
+        self.known[..count].last().is_none_or(|latest| match step {
             Step::Saw(seen) => latest.version <= seen.version,
             _ => latest.value.is_none() || self.earliest_hidden_delete(latest.id).is_some(),
         })
@@ -438,7 +459,7 @@ fn check_snapshots(histories: &BTreeMap<u64, History>, events: &[Event], faults:
         let newest = reads.iter().filter_map(shown).max().unwrap_or(0);
         // What was not there may have been deleted later than anything that was.
         let absent = reads.iter().filter(|read| shown(read).is_none()).filter_map(|read| histories.get(&read.key));
-        let deletes = absent.flat_map(History::possible_deletes).filter(|number| *number > newest);
+        let deletes = absent.flat_map(|history| history.possible_deletes(newest));
         let is_of_moment = |number| {
             let is_shown = |read: &&Event| histories.get(&read.key).is_none_or(|key| key.shows(read.step, number));
             reads.iter().all(is_shown)

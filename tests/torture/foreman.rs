@@ -6,6 +6,7 @@ use super::event::{Event, Seen, Step, now};
 use super::ledger::Ledger;
 use super::lookout::Lookout;
 use super::worker::{CAPACITY, KEY_COUNT, Seat, ledger_path, options, work};
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -13,11 +14,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-pub const WORKER_COUNT: u64 = 50;
+const WORKER_COUNT: u64 = 50;
+/// Every third epoch is one of so few workers that often none of them has the table open.
+const OPENER_COUNT: u64 = 4;
 /// After so many kills, all workers are killed at once and everything is checked.
 const KILLS_IN_EPOCH: u64 = 50;
 /// The longest pause between two kills.
 const PAUSE_MICROSECONDS: u64 = 10_000;
+/// How often somebody is stopped who may hold the lock.
+const TRACE_COUNT: u32 = 50;
+/// How many instructions a worker is led until its transaction is prepared, and from there on.
+const STEP_COUNT: u32 = 30_000;
+const STEP_COUNT_THERE: u32 = 2_000;
 /// How often the foreman looks for a holder of the lock.
 const LOOK_COUNT: u32 = 300_000;
 /// The role must live as long as it takes to kill, at worst, so many in a second.
@@ -29,6 +37,8 @@ struct Tally {
     epoch_count: u64,
     kill_count: u64,
     stop_count: u64,
+    /// How many were led past the point of no return.
+    led_count: u64,
     event_count: usize,
     in_flight_count: usize,
     /// Owners that died holding a lock: with nothing half done, staging, prepared, publishing, committing.
@@ -45,6 +55,7 @@ pub fn lead(path: &Path, argument: &str) {
         lookout: Lookout::new(path),
         random: fastrand::Rng::with_seed(numbers[1]),
         crew: Vec::new(),
+        table: None,
         tally: Tally::default(),
     };
     let mut before = BTreeMap::new();
@@ -60,34 +71,36 @@ struct Foreman<'a> {
     random: fastrand::Rng,
     /// The process of each seat.
     crew: Vec<Pid>,
+    /// A handle that some workers use as well, in the epochs of many.
+    table: Option<Visits>,
     tally: Tally,
 }
 
 impl Foreman<'_> {
-    /// Lets 50 workers work and die on the table that holds `before`; returns what it holds afterwards.
+    /// Lets workers work and die on the table that holds `before`; returns what it holds afterwards.
     fn work_an_epoch(&mut self, before: &BTreeMap<u64, Seen>) -> BTreeMap<u64, Seen> {
         self.tally.epoch_count += 1;
-        let ledgers: Vec<_> = (0..WORKER_COUNT).map(|seat| Ledger::create(&ledger_path(self.path, seat))).collect();
-        let table = options().open(self.path).unwrap();
-        assert!(table.recovery().nothing_lost, "{}", table.recovery());
-        self.crew = (0..WORKER_COUNT).map(|seat| self.employ(seat, &table)).collect();
+        let is_of_openers = self.tally.epoch_count % 3 == 0;
+        let worker_count = if is_of_openers { OPENER_COUNT } else { WORKER_COUNT };
+        let ledgers: Vec<_> = (0..worker_count).map(|seat| Ledger::create(&ledger_path(self.path, seat))).collect();
+        self.table = (!is_of_openers).then(|| open(self.path));
+        self.crew = (0..worker_count).map(|seat| self.employ(seat)).collect();
         for _ in 0..KILLS_IN_EPOCH {
             std::thread::sleep(Duration::from_micros(self.random.u64(0..PAUSE_MICROSECONDS)));
-            self.kill_one(&table);
+            self.kill_one();
             if ledgers.iter().filter(|ledger| !ledger.has_room(1000)).count() > ledgers.len() / 4 {
                 break;
             }
         }
         self.kill_all();
-        self.count_repairs(&table);
         // Nobody has the table any more, and somebody may have died holding its locks.
-        drop(table);
-        let table = options().open(self.path).unwrap();
-        assert!(table.recovery().nothing_lost, "{}", table.recovery());
+        self.table = None;
+        let table = open(self.path);
         let mut events: Vec<Event> = (0..).zip(&ledgers).flat_map(|(seat, ledger)| ledger.events(seat)).collect();
         let after = self.look_at_everything(&table, &mut events);
+        self.count_repairs(&table);
         self.judge(before, &events);
-        for seat in 0..WORKER_COUNT {
+        for seat in 0..worker_count {
             std::fs::remove_file(ledger_path(self.path, seat)).unwrap();
         }
         after
@@ -95,46 +108,102 @@ impl Foreman<'_> {
 
     // -- the crew ----------------------------------------------------------------------------------
 
-    fn employ(&mut self, seat: u64, table: &Visits) -> Pid {
-        let seat = Seat { epoch: self.tally.epoch_count, seat, seed: self.random.u64(..) };
-        let path = self.path;
-        // Every tenth uses the handle of this process.
-        common::fork(|| work(path, seat, Some(table).filter(|_| seat.seat % 10 == 1)))
+    fn employ(&mut self, seat: u64) -> Pid {
+        // Every tenth of many opens and closes all the time, and every tenth uses the handle of this process.
+        let steps_per_opening = match (&self.table, seat % 10) {
+            (None, _) => 3,
+            (Some(_), 0) => 30,
+            (Some(_), _) => u64::MAX,
+        };
+        let inherited = self.table.as_ref().filter(|_| seat % 10 == 1);
+        let seat = Seat { epoch: self.tally.epoch_count, seat, seed: self.random.u64(..), steps_per_opening };
+        common::fork(|| work(self.path, seat, inherited))
     }
 
     /// Kills one worker, and employs another in its place.
-    fn kill_one(&mut self, table: &Visits) {
+    fn kill_one(&mut self) {
         self.lookout.assert_not_left_behind();
-        if self.random.bool() {
-            // Somebody past the point of no return, at once: that does not last long.
-            if let Some(holder) = self.lookout.find_holder(&self.crew, true, LOOK_COUNT) {
-                return self.kill(holder, table);
-            }
+        if self.random.u32(0..4) == 0 && self.kill_past_the_point_of_no_return() {
+            return;
         }
         let any = self.random.usize(0..self.crew.len());
-        let holder = self.lookout.find_holder(&self.crew, false, LOOK_COUNT);
+        let is_prepared = self.random.bool();
+        let holder = self.lookout.find_holder(&self.crew, is_prepared, LOOK_COUNT);
         match (self.random.u32(0..10), holder) {
             // Whoever holds the lock at this moment, or did a moment ago.
-            (0..4, Some(holder)) => self.kill(holder, table),
+            (0..4, Some(holder)) => self.kill(holder),
             // The same, after the others have come to wait for it.
             (4..6, Some(holder)) => {
                 self.stop_for_a_while(holder);
-                self.kill(holder, table);
+                self.kill(holder);
             }
             // A holder that was only slow.
             (6, Some(holder)) => {
                 self.stop_for_a_while(holder);
                 let _ = kill(self.crew[holder], Signal::SIGCONT);
-                self.kill(any, table);
+                self.kill(any);
             }
             // A holder, and somebody who is probably waiting for it.
             (7, Some(holder)) if any != holder => {
                 let _ = kill(self.crew[any], Signal::SIGKILL);
-                self.kill(holder, table);
-                self.kill(any, table);
+                self.kill(holder);
+                self.kill(any);
             }
-            _ => self.kill(any, table),
+            _ => self.kill(any),
         }
+    }
+
+    /// Kills a worker between preparing a transaction and the end of publishing it, where few kills would meet one by chance:
+    /// stops somebody who holds the lock, and takes it there instruction by instruction. False if nobody was stopped while
+    /// he held it, or processes cannot be traced here.
+    fn kill_past_the_point_of_no_return(&mut self) -> bool {
+        for _ in 0..TRACE_COUNT {
+            let Some(at) = self.lookout.find_holder(&self.crew, false, LOOK_COUNT) else { return false };
+            let pid = self.crew[at];
+            if ptrace::seize(pid, ptrace::Options::empty()).and_then(|()| ptrace::interrupt(pid)).is_err() {
+                return false;
+            }
+            let status = waitpid(pid, Some(WaitPidFlag::__WALL)).unwrap();
+            if is_end(status) {
+                self.replace(at, status);
+                return true;
+            }
+            if self.lookout.is_holder(pid) {
+                match self.lead_on(pid) {
+                    Some(status) => self.replace(at, status),
+                    None => self.kill(at),
+                }
+                return true;
+            }
+            let _ = ptrace::detach(pid, None);
+        }
+        false
+    }
+
+    /// Leads a stopped worker on until its transaction is prepared, and then a bit further. Returns how it ended, if it did
+    /// so by itself.
+    fn lead_on(&mut self, pid: Pid) -> Option<WaitStatus> {
+        let mut left = STEP_COUNT;
+        let mut is_there = false;
+        while left > 0 {
+            let was_there = std::mem::replace(&mut is_there, self.lookout.is_prepared_by(pid));
+            match (was_there, is_there) {
+                (false, true) => {
+                    self.tally.led_count += 1;
+                    left = self.random.u32(0..STEP_COUNT_THERE);
+                }
+                (true, false) => return None,
+                _ => left -= 1,
+            }
+            if left == 0 || ptrace::step(pid, None).is_err() {
+                return None;
+            }
+            let status = waitpid(pid, Some(WaitPidFlag::__WALL)).unwrap();
+            if is_end(status) {
+                return Some(status);
+            }
+        }
+        None
     }
 
     fn stop_for_a_while(&mut self, at: usize) {
@@ -143,25 +212,43 @@ impl Foreman<'_> {
         std::thread::sleep(Duration::from_micros(self.random.u64(0..3 * PAUSE_MICROSECONDS)));
     }
 
-    fn kill(&mut self, at: usize, table: &Visits) {
+    fn kill(&mut self, at: usize) {
         // It may have killed itself already.
         let _ = kill(self.crew[at], Signal::SIGKILL);
-        self.reap(at);
-        self.crew[at] = self.employ(at as u64, table);
+        let status = self.wait_for(at);
+        self.replace(at, status);
+    }
+
+    /// Employs another in the place of a worker that is gone.
+    fn replace(&mut self, at: usize, status: WaitStatus) {
+        self.count_death(at, status);
+        self.crew[at] = self.employ(at as u64);
     }
 
     fn kill_all(&mut self) {
-        // Those that stand in the way of others first would let these go on; so all at once.
+        // All at once, so that nobody repairs what another left.
         for pid in &self.crew {
             let _ = kill(*pid, Signal::SIGKILL);
         }
-        (0..self.crew.len()).for_each(|at| self.reap(at));
+        for at in 0..self.crew.len() {
+            let status = self.wait_for(at);
+            self.count_death(at, status);
+        }
     }
 
-    /// Waits until a worker is gone. It was killed: nothing else may end it.
-    fn reap(&mut self, at: usize) {
+    fn wait_for(&self, at: usize) -> WaitStatus {
+        loop {
+            let status = waitpid(self.crew[at], Some(WaitPidFlag::__WALL)).unwrap();
+            // The last stop of one that was traced may still be told.
+            if is_end(status) {
+                return status;
+            }
+        }
+    }
+
+    /// A worker was killed: nothing else may end it.
+    fn count_death(&mut self, at: usize, status: WaitStatus) {
         self.tally.kill_count += 1;
-        let status = waitpid(self.crew[at], Some(WaitPidFlag::empty())).unwrap();
         assert_eq!(status, WaitStatus::Signaled(self.crew[at], Signal::SIGKILL, false), "the worker failed");
     }
 
@@ -218,12 +305,24 @@ impl Foreman<'_> {
     }
 
     fn summary(&self) -> String {
-        let Tally { epoch_count, kill_count, stop_count, event_count, in_flight_count, repair_counts } = &self.tally;
+        let Tally { epoch_count, kill_count, stop_count, led_count, event_count, in_flight_count, repair_counts } =
+            &self.tally;
         let [holding, staging, prepared, publishing, committing] = repair_counts;
         format!(
-            "{kill_count} kills and {stop_count} stops in {epoch_count} rounds; {event_count} operations, \
-             {in_flight_count} of them in flight at a death; died holding: {holding}, staging: {staging}, \
-             prepared: {prepared}, publishing: {publishing}, committing: {committing}"
+            "{kill_count} kills and {stop_count} stops in {epoch_count} rounds, {led_count} led to where a transaction is \
+             prepared; {event_count} operations, {in_flight_count} of them in flight at a death; died holding: {holding}, \
+             staging: {staging}, prepared: {prepared}, publishing: {publishing}, committing: {committing}"
         )
     }
+}
+
+fn is_end(status: WaitStatus) -> bool {
+    matches!(status, WaitStatus::Signaled(..) | WaitStatus::Exited(..))
+}
+
+/// Opens the table. However its users died, no finished write is lost.
+fn open(path: &Path) -> Visits {
+    let table = options().open(path).unwrap();
+    assert!(table.recovery().nothing_lost, "{}", table.recovery());
+    table
 }

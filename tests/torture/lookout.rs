@@ -48,6 +48,16 @@ impl Lookout {
         assert!(!is_gone || self.holder() != holder, "the lock was left with nobody, thread {holder}");
     }
 
+    /// Whether this process holds the lock, and its transaction can no longer be undone, and is not over.
+    pub fn is_prepared_by(&self, pid: Pid) -> bool {
+        self.load(PREPARED) != self.load(LAST) && self.is_holder(pid)
+    }
+
+    /// Whether the main thread of this process holds the lock.
+    pub fn is_holder(&self, pid: Pid) -> bool {
+        u64::try_from(pid.as_raw()) == Ok(self.holder())
+    }
+
     /// Which of these processes holds the lock, looking so many times; with `is_prepared` only one whose transaction can no
     /// longer be undone, and is not over.
     pub fn find_holder(&self, crew: &[Pid], is_prepared: bool, look_count: u32) -> Option<usize> {

@@ -35,16 +35,18 @@ pub struct Seat {
     pub epoch: u64,
     pub seat: u64,
     pub seed: u64,
+    /// After how many steps it closes the table and opens it again.
+    pub steps_per_opening: u64,
 }
 
 impl Seat {
     pub fn to_argument(self) -> String {
-        format!("{} {} {}", self.epoch, self.seat, self.seed)
+        format!("{} {} {} {}", self.epoch, self.seat, self.seed, self.steps_per_opening)
     }
 
     pub fn from_argument(argument: &str) -> Self {
         let numbers: Vec<u64> = argument.split(' ').map(|number| number.parse().unwrap()).collect();
-        Seat { epoch: numbers[0], seat: numbers[1], seed: numbers[2] }
+        Seat { epoch: numbers[0], seat: numbers[1], seed: numbers[2], steps_per_opening: numbers[3] }
     }
 }
 
@@ -61,8 +63,8 @@ pub fn work(path: &Path, seat: Seat, inherited: Option<&Visits>) -> ! {
             Some(table) => worker.take_steps(table, u64::MAX),
             None => {
                 let table = options().open(path).unwrap();
-                // Every tenth opens and closes all the time.
-                worker.take_steps(&table, if seat.seat % 10 == 0 { 30 } else { u64::MAX });
+                assert!(table.recovery().nothing_lost, "{}", table.recovery());
+                worker.take_steps(&table, seat.steps_per_opening);
                 if worker.random.bool() {
                     table.close().unwrap();
                 }
