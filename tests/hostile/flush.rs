@@ -2,7 +2,7 @@
 //! one, with nothing changed in the library.
 
 use super::common::{Child, Role, assert_consistent, hear, insert_all, keys, options, say, scratch, visit};
-use super::table_of_three;
+use super::{open_after_the_others, table_of_three};
 use locule::{Error, Found};
 use nix::libc;
 use std::path::Path;
@@ -117,7 +117,7 @@ fn a_failed_flush_is_told_to_everybody_and_nothing_is_acknowledged_until_the_tab
     child.expect("closed");
     assert_failed(table.commit(), false);
     drop(table);
-    let table = options().open(&path).unwrap();
+    let table = open_after_the_others(&path);
     assert_eq!((table.recovery().found, table.recovery().nothing_lost), (Found::Newest, true));
     assert_eq!(keys(&table), [0, 1, 2, 10, 11, 12]);
     assert_consistent(&table);

@@ -2,7 +2,7 @@
 
 use super::common::{Child, Role, assert_consistent, hear, keys, options, say, scratch, visit};
 use super::mounts::{have_own, mount_file_over};
-use super::table_of_three;
+use super::{open_after_the_others, table_of_three};
 use locule::testing::SharedWords;
 use locule::{Error, Found};
 use std::path::Path;
@@ -124,7 +124,7 @@ fn a_table_that_another_kind_of_process_left_is_recovered_and_says_what_it_knows
         let mut words = written.get();
         words[word] ^= 1;
         written.put(words, seal_of(words));
-        let table = options().open(&path).unwrap();
+        let table = open_after_the_others(&path);
         // A process of another kind was on this machine start, so nothing can be lost.
         assert_eq!(table.recovery().nothing_lost, word >= 4, "{message}: {}", table.recovery());
         assert_ne!(table.recovery().found, Found::InOrder, "{message}");
@@ -156,7 +156,7 @@ fn start_the_machine_anew(path: &Path, _: &str) {
     say("refused");
     hear();
     // Nobody has.
-    let table = options().open(path).unwrap();
+    let table = open_after_the_others(path);
     assert_eq!((table.recovery().found, table.recovery().nothing_lost), (Found::Newest, false));
     assert_eq!(keys(&table), [0, 1, 2, 3]);
     assert_consistent(&table);
@@ -181,7 +181,7 @@ fn a_table_is_not_shared_with_another_machine_start_and_recovered_after_one() {
     assert!(matches!(options().open(&path).map(drop), Err(Error::Incompatible { .. })));
     child.tell("end");
     child.finish();
-    let table = options().open(&path).unwrap();
+    let table = open_after_the_others(&path);
     assert!(!table.recovery().nothing_lost);
     assert_eq!(keys(&table), [0, 1, 2, 3, 4]);
 }

@@ -45,6 +45,20 @@ fn assert_refused(path: &Path, what: &str, is_expected: impl Fn(&Error) -> bool)
     }
 }
 
+/// Opens a table whose users have just let go of it. While another test of this process starts a child, that has a copy of
+/// every open file for a moment, and so of every attachment.
+fn open_after_the_others(path: &Path) -> Visits {
+    let mut opened = None;
+    common::wait_until("the others have let go", || {
+        opened = match options().open(path) {
+            Err(Error::Incompatible { .. } | Error::FlushFailed { source: None }) => None,
+            opened => Some(opened.unwrap()),
+        };
+        opened.is_some()
+    });
+    opened.unwrap()
+}
+
 /// A table with the keys 0 to 2.
 fn table_of_three(path: &Path) -> Visits {
     let table = options().create(path).unwrap();
