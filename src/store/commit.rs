@@ -14,8 +14,8 @@
 //!    again before anything else.
 //! 6. After a failed flush (`FAILED`) no commit succeeds until a recovery.
 
-use super::Store;
 use super::guard::{CommitGuard, WriteGuard};
+use super::{Access, Store};
 use crate::error::{Error, Internal, Result};
 use crate::format::commit_record::{COMMIT_RECORD_WORDS, CommitRecord, State};
 use crate::format::control::{
@@ -171,10 +171,11 @@ impl Store {
     }
 
     /// Touches the pages of a slot before the lock is taken: after a flush the first write to a page faults, and can
-    /// wait for the disk. Not while nobody commits.
+    /// wait for the disk. Not while nobody commits, nor by a handle that is about to be told that it may not write: its pages
+    /// cannot be written to.
     #[inline(always)]
     pub(super) fn touch_slot(&self, slot: u32) {
-        if self.commits_are_made() && slot < self.geometry.capacity() {
+        if self.commits_are_made() && slot < self.geometry.capacity() && self.access == Access::ReadWrite {
             self.touch_pages(slot);
         }
     }
