@@ -83,6 +83,22 @@ impl SharedMutex {
     }
 }
 
+/// Runs `body`, and ends it at its access with this number, counted from 0, as SIGKILL would: nothing that it does from
+/// then on reaches the table, its locks or its flushes. Accesses are the stores to shared memory, and the locks and
+/// flushes, each before and after it. `None` if it was ended; then its thread must end too before the table is used
+/// again, so that the kernel gives the locks on that it held.
+#[cfg(fuzzing)]
+pub fn die_at_access<R>(number: u32, body: impl FnOnce() -> R) -> Option<R> {
+    use crate::shm::probe::{self, Event};
+    let mut left = number;
+    let hook = move |event: &Event<'_>| match event {
+        Event::Load => {}
+        _ if left == 0 => probe::die(),
+        _ => left -= 1,
+    };
+    probe::with_hook(hook, body)
+}
+
 fn create_zeros(path: &Path, word_count: usize) -> Result<File> {
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
     let file = file.map_err(Error::io("create", path))?;

@@ -70,7 +70,7 @@ impl Heap {
 
     /// Lets other threads run: there is nothing to sleep on.
     pub fn sleep(&self) {
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         super::probe::visit(super::probe::Event::Blocked);
         #[cfg(not(loom))]
         std::thread::yield_now();

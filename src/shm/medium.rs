@@ -5,7 +5,7 @@
 use super::heap::Heap;
 #[cfg(not(loom))]
 use super::map::Map;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 use super::probe;
 use super::words::Words;
 use std::io;
@@ -72,14 +72,14 @@ impl Medium {
     /// Takes a lock, waiting for at most `timeout`.
     #[inline]
     pub fn lock(&self, lock: Lock, timeout: Duration) -> Result<Acquired, LockFailure> {
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         probe::visit(probe::Event::Lock);
         let acquired = match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => map.mutex(lock).lock(timeout),
             Medium::Heap(heap) => heap.lock(lock, timeout),
         };
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         if acquired.is_ok() {
             probe::visit(probe::Event::Locked { which: lock });
         }
@@ -88,14 +88,14 @@ impl Medium {
 
     /// Takes a lock if that is possible at once; `None` if somebody holds it.
     pub fn try_lock(&self, lock: Lock) -> Result<Option<Acquired>, LockFailure> {
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         probe::visit(probe::Event::Lock);
         let acquired = match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => map.mutex(lock).try_lock()?,
             Medium::Heap(heap) => heap.try_lock(lock),
         };
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         if acquired.is_some() {
             probe::visit(probe::Event::Locked { which: lock });
         }
@@ -105,7 +105,7 @@ impl Medium {
     /// Lets a lock go that this thread holds.
     #[inline]
     pub fn unlock(&self, lock: Lock) {
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         if !probe::visit(probe::Event::Unlock { which: lock }) {
             return;
         }
@@ -178,7 +178,7 @@ impl Medium {
 
     /// Waits until these words are on the disk as they are now, or newer. Nothing happens on the heap.
     pub fn flush(&self, words: Range<usize>) -> io::Result<()> {
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         if !probe::visit(probe::Event::Flush { words: words.clone() }) {
             return Ok(());
         }
@@ -187,7 +187,7 @@ impl Medium {
             Medium::Mapped(map) => map.flush(words.clone()),
             Medium::Heap(heap) => heap.flush(),
         };
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         probe::visit(probe::Event::Flushed { succeeded: result.is_ok() });
         result
     }

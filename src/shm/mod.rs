@@ -7,7 +7,7 @@ pub mod lock;
 #[cfg(not(loom))]
 pub mod map;
 pub mod medium;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub mod probe;
 pub mod slot;
 pub mod words;

@@ -1,9 +1,11 @@
-//! Test builds only: what a test sees of, and does at, each access to shared memory.
+//! Builds for tests and for fuzzing only: what a test sees of, and does at, each access to shared memory.
 //!
 //! A hook is called on the thread that makes the access, before it happens (for a store, also after it). It may stop
 //! there for as long as it likes, run other operations on the same table (its own accesses are not probed then), or
 //! kill the thread's "process" with [`die`]: from then on nothing that the thread does reaches shared memory, locks or
 //! the disk, destructors included, just as after SIGKILL.
+
+#![cfg_attr(not(test), allow(dead_code, reason = "fuzzers use only a part of this"))]
 
 use super::words::{AtomicU64, Ordering};
 use std::cell::{Cell, RefCell};

@@ -1,7 +1,8 @@
 //! The one facade through which shared words are read and written.
 //!
 //! Nothing else in the crate touches an atomic of a table, so this is where the model checker's atomics are put in
-//! (`--cfg loom`), where tests count, stop, kill and record every store, and where an index is checked.
+//! (`--cfg loom`), where tests and fuzzers (`--cfg fuzzing`) count, stop, kill and record every store, and where an index is
+//! checked.
 
 #[cfg(not(loom))]
 pub use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -9,7 +10,7 @@ pub use std::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 use super::probe;
 use std::ops::Range;
 
@@ -64,7 +65,7 @@ impl<'a> Words<'a> {
     #[inline(always)]
     pub fn load(self, index: usize, ordering: Ordering) -> u64 {
         let word = self.word(index);
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         probe::visit_load(ordering);
         word.load(ordering)
     }
@@ -73,12 +74,12 @@ impl<'a> Words<'a> {
     #[inline(always)]
     pub fn store(self, index: usize, value: u64, ordering: Ordering) {
         let word = self.word(index);
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         if !probe::visit(probe::Event::Store) {
             return;
         }
         word.store(value, ordering);
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         probe::visit(probe::Event::Stored { word, value });
     }
 
@@ -86,7 +87,7 @@ impl<'a> Words<'a> {
     #[inline(always)]
     pub fn touch(self, index: usize) {
         let word = self.word(index);
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         if !probe::visit(probe::Event::Touch { word }) {
             return;
         }
@@ -104,7 +105,7 @@ impl<'a> Words<'a> {
         super::map::copy_words(self.0, target);
         #[cfg(not(all(target_arch = "x86_64", not(any(test, loom, miri)))))]
         for (target, word) in target.iter_mut().zip(self.0) {
-            #[cfg(test)]
+            #[cfg(any(test, fuzzing))]
             probe::visit_load(Ordering::Relaxed);
             *target = word.load(Ordering::Relaxed);
         }
@@ -114,11 +115,11 @@ impl<'a> Words<'a> {
     #[inline(always)]
     pub fn copy_from(self, source: &[u64]) {
         debug_assert_eq!(self.len(), source.len());
-        #[cfg(not(test))]
+        #[cfg(not(any(test, fuzzing)))]
         for (word, source) in self.0.iter().zip(source) {
             word.store(*source, Ordering::Relaxed);
         }
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         for (index, source) in source.iter().enumerate() {
             self.store(index, *source, Ordering::Relaxed);
         }
