@@ -183,12 +183,15 @@ fn operate(table: &Table<Item>, operation: &Operation, model: &mut Model, dead_i
     let mut write = |transaction: &mut Write<'_, Item>| {
         for change in changes.iter().take(12) {
             let old = model.get(&(change.key % KEY_COUNT)).copied();
-            let (expected, touched) = apply(*change, model, capacity);
+            let (expected, is_new) = apply(*change, model, capacity);
             let found = outcome(in_write(transaction, *change, dead_id, old.is_some()));
-            let returns = touched && old.is_none() && before.contains_key(&(change.key % KEY_COUNT));
-            if found == Outcome::SlotTaken && returns {
+            if found == Outcome::SlotTaken {
                 // A key that was there before can only come back to its own slot, which has another record now.
-                model.remove(&(change.key % KEY_COUNT));
+                assert!(matches!(change.action, Action::Insert | Action::Upsert) && old.is_none());
+                assert!(before.contains_key(&(change.key % KEY_COUNT)), "{change:?}");
+                if is_new {
+                    model.remove(&(change.key % KEY_COUNT));
+                }
                 continue;
             }
             assert_eq!(found, expected, "{change:?}");
