@@ -245,3 +245,111 @@ impl Intent {
 fn stray_intent(slot: u32, capacity: u32) -> Fault {
     Error::damaged(format!("the intent list names slot {slot} of a table of {capacity}")).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAYLOAD_CRC: u32 = 0xdead_beef;
+
+    #[test]
+    fn a_cell_header_comes_back_from_its_words() {
+        for (number, generation, is_live, update_count) in [
+            (1, 1, true, 0),
+            (NUMBER_LIMIT - 1, GENERATION_LIMIT - 1, false, u32::MAX),
+            (1 << 40, 1 << 39, true, 1 << 31),
+        ] {
+            let header = CellHeader::new(number, generation, is_live, update_count, PAYLOAD_CRC);
+            assert_eq!(CellHeader::from_words(header.to_words()), header);
+            assert_eq!(
+                (header.number, header.generation, header.is_live, header.update_count),
+                (number, generation, is_live, update_count)
+            );
+            let [first, second, third] = header.to_words();
+            assert_eq!((first, second), (number, generation | u64::from(is_live) << 40));
+            assert_eq!(third, u64::from(update_count) | u64::from(header.check) << 32);
+            // Bits that mean nothing.
+            assert_eq!(CellHeader::from_words([first, second | 7 << 41, third]), header);
+        }
+    }
+
+    #[test]
+    fn a_cell_header_verifies_only_as_it_was_made() {
+        let live = CellHeader::new(7, 3, true, 2, PAYLOAD_CRC);
+        assert!(live.verifies(PAYLOAD_CRC) && !live.verifies(PAYLOAD_CRC + 1));
+        assert_eq!(live.check, cell_check(PAYLOAD_CRC, 7, 3 | 1 << 40, 2));
+        assert!(!CellHeader { number: 8, ..live }.verifies(PAYLOAD_CRC));
+        assert!(!CellHeader { generation: 4, ..live }.verifies(PAYLOAD_CRC));
+        assert!(!CellHeader { update_count: 3, ..live }.verifies(PAYLOAD_CRC));
+        assert!(!CellHeader { is_live: false, ..live }.verifies(PAYLOAD_CRC));
+        // What is behind a tombstone does not matter.
+        let tombstone = CellHeader::new(7, 3, false, 2, PAYLOAD_CRC);
+        assert!(tombstone.verifies(0) && tombstone.verifies(PAYLOAD_CRC));
+        assert_eq!(tombstone.check, cell_check(0, 7, 3, 2));
+    }
+
+    #[test]
+    fn a_head_says_what_it_was_made_of() {
+        for number in [1, 0b1010, NUMBER_LIMIT - 1] {
+            for (is_live, cell) in [(true, 0), (false, 1), (true, 2), (false, 3)] {
+                let head = Head::new(number, is_live, cell);
+                assert_eq!((head.number(), head.is_live(), head.cell()), (number, is_live, cell));
+                assert!(head.exists());
+                assert_eq!(head.word(), number | u64::from(is_live) << 61 | u64::from(cell) << 62);
+                assert_eq!(Head::from_word(head.word()), head);
+            }
+        }
+        assert!(!Head::EMPTY.exists() && !Head::EMPTY.is_live());
+        // Too large a number or cell changes nothing beside it.
+        assert_eq!(Head::new(NUMBER_LIMIT | 5, false, 4), Head::new(5, false, 0));
+    }
+
+    #[test]
+    fn a_record_id_is_a_slot_and_a_generation() {
+        for (slot, generation) in [(0, 1), (5, 3), (SLOT_LIMIT - 1, GENERATION_LIMIT - 1), (0x55_5555, 0xaa_aaaa_aaaa)]
+        {
+            let id = RecordId::new(slot, generation);
+            assert_eq!((id.slot(), id.generation()), (slot, generation));
+            let number = u64::from(id);
+            assert_eq!(number, generation << 24 | u64::from(slot));
+            assert_eq!((RecordId::from(number), id.to_string()), (id, number.to_string()));
+        }
+        assert_eq!(RecordId::new(SLOT_LIMIT | 5, 1), RecordId::new(5, 1));
+    }
+
+    #[test]
+    fn an_entry_of_the_intent_list_comes_back_and_a_slot_outside_the_table_is_refused() {
+        let nothing = Intent {
+            slot: 9,
+            cell: 0,
+            old_cell: 0,
+            was_live: false,
+            inserts_key: false,
+            removes_key: false,
+            frees_slot: false,
+        };
+        for (intent, bits) in [
+            (nothing, 0),
+            (Intent { cell: 3, ..nothing }, 3 << 24),
+            (Intent { old_cell: 3, ..nothing }, 3 << 26),
+            (Intent { was_live: true, ..nothing }, 1 << 28),
+            (Intent { inserts_key: true, ..nothing }, 1 << 29),
+            (Intent { removes_key: true, ..nothing }, 1 << 30),
+            (Intent { frees_slot: true, ..nothing }, 1 << 31),
+        ] {
+            assert_eq!(intent.to_word(), 9 | bits);
+            assert_eq!(Intent::from_word(intent.to_word(), 10).unwrap(), intent);
+            assert!(matches!(Intent::from_word(intent.to_word(), 9).map_err(Error::from), Err(Error::Damaged { .. })));
+        }
+        let all = Intent {
+            cell: 1,
+            old_cell: 2,
+            was_live: true,
+            inserts_key: true,
+            removes_key: true,
+            frees_slot: true,
+            ..nothing
+        };
+        assert_eq!(Intent::from_word(all.to_word(), SLOT_LIMIT).unwrap(), all);
+    }
+}
