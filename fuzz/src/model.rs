@@ -83,7 +83,7 @@ impl World {
         let (past, layout, disk) = (vec![Model::new()], layout.clone(), image.clone());
         let (given_ids, highest_version) = (HashSet::new(), 0);
         let mut world = World { file, layout, table: None, past, pending: None, disk, given_ids, highest_version };
-        world.open_after(None);
+        world.open_after(None, false);
         world
     }
 
@@ -189,7 +189,7 @@ impl World {
         let mut image = self.file.image();
         image.surround(&self.layout, surrounding);
         self.file.put(&image);
-        self.open_after(access);
+        self.open_after(access, false);
         if self.pending.is_some() {
             self.repair();
         }
@@ -200,24 +200,26 @@ impl World {
         self.table = None;
         let mut image = self.file.image();
         let sectors = image.0.chunks_exact_mut(512).zip(self.disk.0.chunks_exact(512));
+        let mut is_older = false;
         for (number, (newer, older)) in sectors.filter(|(newer, older)| newer != older).enumerate() {
             if old_sectors >> (number % 64) & 1 == 1 {
                 newer.copy_from_slice(older);
+                is_older = true;
             }
         }
         image.surround(&self.layout, Surrounding::OtherStart);
         self.file.put(&image);
-        self.open_after(access);
+        self.open_after(access, is_older);
     }
 
     /// Opens a file, after an opener that may die at one of its accesses. Who only reads is told before what will be
-    /// recovered.
-    fn open_after(&mut self, access: Option<u32>) {
+    /// recovered. Only if a part of the file is older may the table go back.
+    fn open_after(&mut self, access: Option<u32>, may_go_back: bool) {
         let path = self.file.path();
         let reader = options::<Item>().open_read_only(path).expect("a table that was cut short is whole");
         let is_recovered = reader.recovery().found != Found::InOrder;
         if is_recovered {
-            self.choose(&content(&reader), reader.recovery());
+            self.choose(&content(&reader), reader.recovery(), may_go_back);
         }
         drop(reader);
         let open = || options::<Item>().open(path).expect("a table that was cut short is whole");
@@ -242,7 +244,7 @@ impl World {
     }
 
     /// A recovery has chosen a state: one that the table had.
-    fn choose(&mut self, rows: &[Row<Item>], recovery: &Recovery) {
+    fn choose(&mut self, rows: &[Row<Item>], recovery: &Recovery, may_go_back: bool) {
         assert_eq!(recovery.live_count, rows.len() as u64, "{recovery}");
         let pending = self.pending.take().filter(|model| describes(model, rows));
         let chosen = self.past.iter().rposition(|model| describes(model, rows));
@@ -253,7 +255,7 @@ impl World {
                 self.past.push(model);
             }
             (Some(chosen), None) => {
-                assert!(!recovery.nothing_lost, "{recovery}: the newest was {:#?}", self.now());
+                assert!(may_go_back && !recovery.nothing_lost, "{recovery}: the newest was {:#?}", self.now());
                 self.past.truncate(chosen + 1);
             }
             (None, None) => panic!("{recovery}: never held {rows:#?}, but {:#?}", self.past),
