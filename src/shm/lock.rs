@@ -117,17 +117,15 @@ impl<'a> RobustMutex<'a> {
             if let Some(acquired) = self.interpret(code)? {
                 return Ok(acquired);
             }
-            if left.is_zero() {
-                return Err(self.timeout());
+            let holder = self.holder();
+            // The kernel gives the lock of a dead thread on before the thread is gone; where it could not, the lock stays with
+            // nobody.
+            if holder.is_some_and(is_gone) && self.holder() == holder {
+                return Err(LockFailure::Unusable);
             }
-        }
-    }
-
-    fn timeout(self) -> LockFailure {
-        match self.holder() {
-            // The kernel gives the lock of a dead thread on; where it could not, the lock stays with nobody.
-            Some(thread_id) if is_gone(thread_id) && self.holder() == Some(thread_id) => LockFailure::Unusable,
-            holder => LockFailure::Timeout { holder },
+            if left.is_zero() {
+                return Err(LockFailure::Timeout { holder });
+            }
         }
     }
 
