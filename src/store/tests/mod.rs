@@ -1,6 +1,7 @@
 //! Tests of the engine on tables in memory.
 
 mod actor;
+mod commits;
 mod crash_points;
 mod cuts;
 mod disk;
