@@ -69,14 +69,17 @@ impl Heap {
     }
 
     /// Lets other threads run: there is nothing to sleep on.
-    pub fn sleep(&self) {
+    fn sleep(&self) {
         #[cfg(any(test, fuzzing))]
         super::probe::visit(super::probe::Event::Blocked);
-        #[cfg(not(loom))]
         std::thread::yield_now();
-        #[cfg(loom)]
-        loom::thread::yield_now();
     }
+
+    pub fn sleep_on(&self, _index: usize, _seen: u64) {
+        self.sleep();
+    }
+
+    pub fn wake_all(&self) {}
 
     pub fn unlock(&self, lock: Lock) {
         self.word(lock).store(FREE, Ordering::Release);

@@ -126,7 +126,7 @@ impl Medium {
                     super::lock::sleep_on(word, seen, timeout);
                 }
             }
-            Medium::Heap(heap) => heap.sleep(),
+            Medium::Heap(heap) => heap.sleep_on(index, seen),
         }
     }
 
@@ -139,7 +139,7 @@ impl Medium {
                     super::lock::wake_all(word);
                 }
             }
-            Medium::Heap(_) => {}
+            Medium::Heap(heap) => heap.wake_all(),
         }
     }
 

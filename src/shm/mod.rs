@@ -1,5 +1,6 @@
 //! Shared words: how they are mapped, locked, read and written. Knows nothing of schemas and records.
 
+#[cfg(not(loom))]
 pub mod heap;
 pub mod index;
 #[cfg(not(loom))]
@@ -7,6 +8,10 @@ pub mod lock;
 #[cfg(not(loom))]
 pub mod map;
 pub mod medium;
+#[cfg(loom)]
+pub mod modelled;
+#[cfg(loom)]
+pub use modelled::heap;
 #[cfg(any(test, fuzzing))]
 pub mod probe;
 pub mod slot;

@@ -8,7 +8,9 @@
 pub use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
+pub use super::modelled::words::{AtomicU64, fence};
+#[cfg(loom)]
+pub use std::sync::atomic::Ordering;
 
 #[cfg(any(test, fuzzing))]
 use super::probe;
@@ -63,6 +65,7 @@ impl<'a> Words<'a> {
 
     /// Reads a word. Panics if the index is not inside, as [`part`](Self::part).
     #[inline(always)]
+    #[cfg_attr(loom, track_caller)]
     pub fn load(self, index: usize, ordering: Ordering) -> u64 {
         let word = self.word(index);
         #[cfg(any(test, fuzzing))]
@@ -72,6 +75,7 @@ impl<'a> Words<'a> {
 
     /// Writes a word. Panics if the index is not inside, as [`part`](Self::part).
     #[inline(always)]
+    #[cfg_attr(loom, track_caller)]
     pub fn store(self, index: usize, value: u64, ordering: Ordering) {
         let word = self.word(index);
         #[cfg(any(test, fuzzing))]
@@ -149,12 +153,14 @@ pub struct FixedWords<'a, const N: usize>(&'a [AtomicU64; N]);
 impl<const N: usize> FixedWords<'_, N> {
     /// Reads a word.
     #[inline(always)]
+    #[cfg_attr(loom, track_caller)]
     pub fn load(self, index: usize, ordering: Ordering) -> u64 {
         Words(self.0).load(index, ordering)
     }
 
     /// Writes a word.
     #[inline(always)]
+    #[cfg_attr(loom, track_caller)]
     pub fn store(self, index: usize, value: u64, ordering: Ordering) {
         Words(self.0).store(index, value, ordering);
     }

@@ -6,10 +6,8 @@ use super::open::{Entry, check_file_system};
 use super::{Settings, Store};
 use crate::error::{Error, Result};
 use crate::format::commit_record::{CommitRecord, State};
-use crate::format::control::SUPERSEDED;
 use crate::format::header::Header;
 use crate::format::schema::Schema;
-use crate::shm::words::Ordering;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use std::fs::{File, OpenOptions};
@@ -91,13 +89,6 @@ fn retire(entry: Entry, settings: &Settings, action: impl FnOnce() -> Result<()>
     action()?;
     store.supersede();
     Ok(())
-}
-
-impl Store {
-    /// Tells every user of the file that it has lost its name. Under the write mutex.
-    pub(super) fn supersede(&self) {
-        self.control().store(SUPERSEDED, 1, Ordering::Release);
-    }
 }
 
 /// A whole file without its name.

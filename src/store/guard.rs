@@ -4,6 +4,8 @@ use super::{Access, Store};
 use crate::error::{Error, Internal};
 use crate::format::control::{INTENT_COUNT, LAST, PREPARED, REPAIRED_HOLDING_COUNT};
 use crate::shm::medium::{Acquired, Lock, LockFailure};
+#[cfg(loom)]
+use crate::shm::modelled::thread::modelled_thread_local as thread_local;
 use crate::shm::process_id;
 use crate::shm::words::Ordering;
 use std::cell::{Cell, RefCell};

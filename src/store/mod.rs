@@ -171,6 +171,11 @@ impl Store {
         Error::Superseded.into()
     }
 
+    /// Tells every user of the file that it has lost its name. Under the write mutex.
+    fn supersede(&self) {
+        self.control().store(SUPERSEDED, 1, Ordering::Release);
+    }
+
     /// Gives the attachment up if nobody can attach before a recovery.
     pub fn detach_if_unusable(&self) {
         let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
@@ -187,7 +192,9 @@ impl Store {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod golden_tests;
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -3,8 +3,12 @@
 use super::record::Record;
 use super::table::Table;
 use crate::error::Result;
-use crate::store::create::{self, Plan};
-use crate::store::{Settings, Store};
+use crate::store::Settings;
+#[cfg(not(loom))]
+use crate::store::{
+    Store,
+    create::{self, Plan},
+};
 use std::marker::PhantomData;
 use std::path::Path;
 use std::time::Duration;
@@ -92,7 +96,10 @@ impl<T: Record> Options<T> {
         self.settings.any_file_system = allow;
         self
     }
+}
 
+#[cfg(not(loom))]
+impl<T: Record> Options<T> {
     /// Makes a new table. Nobody sees the file before it is whole and on the disk.
     ///
     /// # Errors

@@ -62,6 +62,7 @@ impl<T: Record> Table<T> {
     /// # Errors
     ///
     /// As [`Options::open`].
+    #[cfg(not(loom))]
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(path)
     }
@@ -334,6 +335,7 @@ impl<T: Record> Table<T> {
     ///
     /// As [`Options::open`]; the handle then stays as it was, but for a file that needs a recovery: this handle's own hold on it
     /// has to end first, and it must not be used further.
+    #[cfg(not(loom))]
     pub fn reopen(&mut self) -> Result<()> {
         let path = self.store.path().to_owned();
         self.store.detach_if_unusable();

@@ -1,0 +1,55 @@
+//! Commits beside writers, and beside each other.
+
+use super::{Start, body, first};
+use crate::format::control::DURABLE;
+use crate::shm::words::Ordering;
+use crate::store::Store;
+
+/// What `DURABLE` says is on the disk is there: a commit record carries that number, and the cells bear it out.
+fn check_durable(store: &Store) -> u64 {
+    let durable = store.control().load(DURABLE, Ordering::Acquire);
+    let records = [0, 1].map(|record| store.commit_record(record));
+    let carrying = records.iter().flatten().find(|record| record.state.number == durable);
+    let state = carrying.expect("a commit record carries the durable number").state;
+    assert_eq!(store.digest_at(durable), (state.digest, state.live_count), "a cell of the durable commit is gone");
+    durable
+}
+
+fn update(store: &Store, value: u64) -> u64 {
+    store.update(first(0), None, store.encoded(&[0, value])).unwrap().version
+}
+
+#[test]
+fn a_writer_that_chooses_cells_while_a_commit_ends_keeps_what_is_durable() {
+    let start = Start::new(1, false, |store| {
+        store.insert(store.encoded(&[0, 100])).unwrap();
+        store.commit().unwrap();
+        update(store, 101);
+    });
+    let writer = body(|store| {
+        update(store, 102);
+        update(store, 103);
+    });
+    let committer = body(|store| {
+        store.commit().unwrap();
+    });
+    start.explore(Some(3), [writer, committer], |store| {
+        check_durable(store);
+    });
+}
+
+#[test]
+fn of_three_who_commit_at_once_each_returns_when_its_write_is_durable() {
+    let start = Start::new(1, false, |store| {
+        store.insert(store.encoded(&[0, 100])).unwrap();
+    });
+    let bodies = [101, 102, 103].map(|value| {
+        body(move |store| {
+            let version = update(store, value);
+            assert!(store.commit().unwrap() >= version);
+        })
+    });
+    start.explore(Some(2), bodies, |store| {
+        check_durable(store);
+    });
+}
