@@ -64,6 +64,7 @@ fn full_table() -> Store {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri maps no files")]
 fn nothing_is_found_whichever_store_is_the_last() {
     let mut table = full_table();
     let (mut first_key, mut step) = (0, 0);
@@ -117,6 +118,7 @@ fn plant_cell(table: &Store, (slot, cell): (u32, u32), number: u64, key: u64) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri maps no files")]
 fn lies_with_a_right_seal_are_found() {
     let found = lie(|table, _, _| plant_cell(table, (3, 2), table.control_word(LAST) + 1, 3));
     assert!(found.contains("slot 3, cell 2: expected a transaction up to"), "{found}");

@@ -338,10 +338,11 @@ mod tests {
     #[test]
     fn the_calendar_agrees_with_counting_day_by_day() {
         // A twin that knows nothing but the lengths of months and the leap year rule, from year -1200 to 2800.
-        let (mut year, mut month, mut day) = (-1200_i32, 1_u8, 1_u8);
+        let (first_year, end_year) = if cfg!(miri) { (1967, 1973) } else { (-1200, 2800) };
+        let (mut year, mut month, mut day) = (first_year, 1_u8, 1_u8);
         let mut days = Date::new(year, month, day).unwrap().days();
         let mut epoch_was_met = false;
-        while year < 2800 {
+        while year < end_year {
             let date = Date::from_days(days);
             assert_eq!((date.year(), date.month(), date.day()), (year, month, day));
             assert_eq!(Date::new(year, month, day).unwrap(), date);
@@ -458,7 +459,7 @@ mod tests {
     fn any_text_is_read_or_refused() {
         let mut random = crate::format::values::tests::Random(2);
         let alphabet: Vec<char> = "0123456789-+T:.Zé ".chars().collect();
-        for _ in 0..20_000 {
+        for _ in 0..if cfg!(miri) { 100 } else { 20_000 } {
             let mut text: Vec<char> = "2024-02-29T23:59:59.999999Z".chars().take(random.below(28)).collect();
             for _ in 0..random.below(3) {
                 let place = random.below(text.len() + 1);

@@ -87,6 +87,19 @@ impl<'a> Words<'a> {
         probe::visit(probe::Event::Stored { word, value });
     }
 
+    /// Counts a word up by one, in one step. Whoever sees it counted up sees everything before.
+    #[cfg_attr(loom, track_caller)]
+    pub fn increment(self, index: usize) {
+        let word = self.word(index);
+        #[cfg(test)]
+        if !probe::visit(probe::Event::Store) {
+            return;
+        }
+        let _before = word.fetch_add(1, Ordering::Release);
+        #[cfg(test)]
+        probe::visit(probe::Event::Stored { word, value: _before.wrapping_add(1) });
+    }
+
     /// Makes the page of a word dirty without changing anything, also if another process changes the word just now.
     #[inline(always)]
     pub fn touch(self, index: usize) {

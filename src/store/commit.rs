@@ -90,8 +90,10 @@ impl Store {
     /// Commits, lets the mutex go, and tells those who wait.
     fn commit_under(&self, guard: CommitGuard<'_>, acquired: Acquired, wanted: u64) -> Result<u64> {
         let result = self.commit_alone(acquired, wanted);
-        self.count(COMMIT_END_COUNT);
         drop(guard);
+        // Counted after the mutex is free: who finds it held has seen the count as it was before, and sleeps on that. Now that
+        // others may count too, it takes one step.
+        self.words().increment(self.geometry.control() + COMMIT_END_COUNT);
         self.medium.wake_all(self.geometry.control() + COMMIT_END_COUNT);
         result
     }

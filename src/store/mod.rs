@@ -195,6 +195,6 @@ impl Store {
 #[cfg(all(test, not(loom)))]
 mod golden_tests;
 #[cfg(all(test, loom))]
-mod loom_tests;
+pub(crate) mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -1,6 +1,8 @@
 //! What users type.
 
 mod clock;
+#[cfg(all(test, loom))]
+mod loom_tests;
 pub mod options;
 pub mod record;
 pub mod row;

@@ -45,8 +45,8 @@ fn rebuild(store: &Store, count: u32) {
 #[test]
 fn a_key_that_is_there_is_found_while_another_before_it_on_its_way_is_deleted_and_inserted() {
     let (start, [before, key, _]) = table(2, 8, true);
-    let reader = body(move |store| assert_eq!(find(store, key), Some(200), "a live key was missed"));
-    let writer = body(move |store| {
+    let reader = body(move |store: &Store| assert_eq!(find(store, key), Some(200), "a live key was missed"));
+    let writer = body(move |store: &Store| {
         store.delete(first(0), None).unwrap();
         insert(store, before, 101);
     });
@@ -56,16 +56,16 @@ fn a_key_that_is_there_is_found_while_another_before_it_on_its_way_is_deleted_an
 #[test]
 fn a_key_that_is_there_is_found_while_the_index_is_rebuilt_twice() {
     let (start, [_, key, _]) = table(2, 8, true);
-    let reader = body(move |store| assert_eq!(find(store, key), Some(200), "a live key was missed"));
-    let writer = body(|store| rebuild(store, 2));
+    let reader = body(move |store: &Store| assert_eq!(find(store, key), Some(200), "a live key was missed"));
+    let writer = body(|store: &Store| rebuild(store, 2));
     start.explore(Some(2), [reader, writer], |_| {});
 }
 
 #[test]
 fn a_key_that_is_absent_is_not_found_while_others_on_its_way_come_and_go() {
     let (start, [_, other, key]) = table(2, 8, false);
-    let reader = body(move |store| assert_eq!(find(store, key), None));
-    let writer = body(move |store| {
+    let reader = body(move |store: &Store| assert_eq!(find(store, key), None));
+    let writer = body(move |store: &Store| {
         insert(store, other, 1);
         store.delete(first(1), None).unwrap();
     });
@@ -75,28 +75,29 @@ fn a_key_that_is_absent_is_not_found_while_others_on_its_way_come_and_go() {
 #[test]
 fn a_key_that_is_absent_is_not_found_while_the_index_is_rebuilt() {
     let (start, [_, _, key]) = table(2, 8, true);
-    let reader = body(move |store| assert_eq!(find(store, key), None));
-    let writer = body(|store| rebuild(store, 1));
+    let reader = body(move |store: &Store| assert_eq!(find(store, key), None));
+    let writer = body(|store: &Store| rebuild(store, 1));
     start.explore(Some(2), [reader, writer], |_| {});
 }
 
 #[test]
 fn a_record_that_was_seen_is_found_by_its_key() {
     let (start, [_, key, _]) = table(2, 8, false);
-    let reader = body(move |store| {
+    let reader = body(move |store: &Store| {
         let seen = get(store, first(1));
         let found = find(store, key);
         assert!(seen.is_none() || found == Some(200), "a live key was missed");
     });
-    let writer = body(move |store| insert(store, key, 200));
+    let writer = body(move |store: &Store| insert(store, key, 200));
     start.explore(Some(3), [reader, writer], |_| {});
 }
 
 #[test]
 fn a_key_whose_record_is_deleted_and_inserted_again_in_one_transaction_is_always_there() {
     let (start, [key, _, _]) = table(1, 4, false);
-    let reader = body(move |store| assert!(matches!(find(store, key), Some(100 | 101)), "a live key was missed"));
-    let writer = body(move |store| {
+    let reader =
+        body(move |store: &Store| assert!(matches!(find(store, key), Some(100 | 101)), "a live key was missed"));
+    let writer = body(move |store: &Store| {
         let mut transaction = store.begin().unwrap();
         transaction.delete(first(0), None).unwrap();
         transaction.insert(store.encoded(&[key, 101])).unwrap();

@@ -33,10 +33,10 @@ const HASH_SEED: u64 = 5;
 /// Room for formatting an error.
 const STACK_WORDS: usize = 0x8000;
 
-/// What one thread of a model does.
-pub type Body = Arc<dyn Fn(&Store) + Send + Sync>;
+/// What one thread of a model does with a handle.
+pub type Body<H> = Arc<dyn Fn(&H) + Send + Sync>;
 
-pub fn body(body: impl Fn(&Store) + Send + Sync + 'static) -> Body {
+pub fn body<H>(body: impl Fn(&H) + Send + Sync + 'static) -> Body<H> {
     Arc::new(body)
 }
 
@@ -105,31 +105,42 @@ impl Start {
     pub fn explore<const N: usize>(
         self,
         interruptions: Option<usize>,
-        bodies: [Body; N],
+        bodies: [Body<Store>; N],
         finally: impl Fn(&Store) + Send + Sync + 'static,
+    ) {
+        self.explore_as(interruptions, |store| store, bodies, finally);
+    }
+
+    /// As [`explore`](Self::explore), with another handle made of the store.
+    pub fn explore_as<H: Send + Sync + 'static, const N: usize>(
+        self,
+        interruptions: Option<usize>,
+        make_handle: impl Fn(Store) -> H + Send + Sync + 'static,
+        bodies: [Body<H>; N],
+        finally: impl Fn(&H) + Send + Sync + 'static,
     ) {
         let count = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&count);
-        let bodies: Vec<(usize, Body)> = bodies.into_iter().enumerate().collect();
+        let bodies: Vec<(usize, Body<H>)> = bodies.into_iter().enumerate().collect();
         let builder = builder(interruptions);
         let bound = builder.preemption_bound;
         builder.check(move || {
             counted.fetch_add(1, Ordering::Relaxed);
-            let store = Arc::new(self.store(N));
+            let handle = Arc::new(make_handle(self.store(N)));
             let [(_, first), others @ ..] = &*bodies else { unreachable!("somebody does something") };
             let others = others.iter().map(|(number, body)| {
-                let (number, body, store) = (*number, Arc::clone(body), Arc::clone(&store));
+                let (number, body, handle) = (*number, Arc::clone(body), Arc::clone(&handle));
                 spawn(move || {
                     set_thread(number);
-                    body(&store);
+                    body(&handle);
                 })
             });
             let others: Vec<_> = others.collect();
-            first(&store);
+            first(&handle);
             for other in others {
                 other.join().unwrap();
             }
-            finally(&store);
+            finally(&handle);
         });
         let name = std::thread::current().name().unwrap_or_default().to_owned();
         println!("{name}: {} executions, interruptions: {bound:?}", count.load(Ordering::Relaxed));

@@ -1,18 +1,19 @@
 //! Reading one slot while it is written, and the moment of several reads.
 
 use super::{Start, body, first, get};
+use crate::store::Store;
 
 #[test]
 fn a_read_against_two_writes_gets_one_of_the_three_contents_whole() {
     let start = Start::new(1, false, |store| {
         store.insert(store.encoded(&[100, 100])).unwrap();
     });
-    let reader = body(|store| {
+    let reader = body(|store: &Store| {
         let (meta, payload) = get(store, first(0)).expect("it is there all the time");
         let value = 100 + u64::from(meta.update_count);
         assert_eq!(payload, [value, value], "a mixture of two writes");
     });
-    let writer = body(|store| {
+    let writer = body(|store: &Store| {
         for value in [101, 102] {
             store.update(first(0), None, store.encoded(&[value, value])).unwrap();
         }
@@ -25,12 +26,12 @@ fn a_second_read_never_gets_something_older_than_the_first() {
     let start = Start::new(1, false, |store| {
         store.insert(store.encoded(&[100, 100])).unwrap();
     });
-    let reader = body(|store| {
+    let reader = body(|store: &Store| {
         let (before, _) = get(store, first(0)).expect("it is there all the time");
         let (after, _) = get(store, first(0)).expect("it is there all the time");
         assert!(after.version >= before.version, "something older than what was seen before");
     });
-    let writer = body(|store| {
+    let writer = body(|store: &Store| {
         store.update(first(0), None, store.encoded(&[101, 101])).unwrap();
     });
     start.explore(None, [reader, writer], |_| {});
@@ -41,12 +42,12 @@ fn a_read_by_id_against_a_slot_that_is_reused_gets_its_own_record_or_none() {
     let start = Start::new(1, true, |store| {
         store.insert(store.encoded(&[1, 100])).unwrap();
     });
-    let reader = body(|store| {
+    let reader = body(|store: &Store| {
         if let Some((_, payload)) = get(store, first(0)) {
             assert_eq!(payload, [1, 100], "an id names no other record");
         }
     });
-    let writer = body(|store| {
+    let writer = body(|store: &Store| {
         store.delete(first(0), None).unwrap();
         store.insert(store.encoded(&[2, 200])).unwrap();
     });
@@ -58,13 +59,13 @@ fn a_read_of_a_slot_that_is_reused_gets_one_record_or_the_other() {
     let start = Start::new(1, true, |store| {
         store.insert(store.encoded(&[1, 100])).unwrap();
     });
-    let reader = body(|store| {
+    let reader = body(|store: &Store| {
         let mut payload = [0; 2];
         if let Some(meta) = store.read_slot(0, &mut payload).unwrap() {
             assert_eq!(payload, if meta.id == first(0) { [1, 100] } else { [2, 200] });
         }
     });
-    let writer = body(|store| {
+    let writer = body(|store: &Store| {
         store.delete(first(0), None).unwrap();
         store.insert(store.encoded(&[2, 200])).unwrap();
     });
@@ -76,11 +77,11 @@ fn a_transaction_that_is_given_up_is_never_seen() {
     let start = Start::new(1, false, |store| {
         store.insert(store.encoded(&[100, 100])).unwrap();
     });
-    let reader = body(|store| {
+    let reader = body(|store: &Store| {
         let (_, payload) = get(store, first(0)).expect("it is there all the time");
         assert!([[100, 100], [101, 101]].contains(&payload), "{payload:?}");
     });
-    let writer = body(|store| {
+    let writer = body(|store: &Store| {
         let mut transaction = store.begin().unwrap();
         transaction.update(first(0), None, store.encoded(&[999, 999])).unwrap();
         drop(transaction);
@@ -95,12 +96,12 @@ fn what_a_snapshot_reads_is_of_one_moment_of_a_transaction_over_two_records() {
         store.insert(store.encoded(&[0, 100])).unwrap();
         store.insert(store.encoded(&[0, 100])).unwrap();
     });
-    let reader = body(|store| {
+    let reader = body(|store: &Store| {
         let values = store.snapshot(|| Ok([0, 1].map(|slot| get(store, first(slot)).expect("always there").1[1])));
         let [one, two] = values.unwrap();
         assert_eq!(one, two, "two records of different moments");
     });
-    let writer = body(|store| {
+    let writer = body(|store: &Store| {
         let mut transaction = store.begin().unwrap();
         for slot in [0, 1] {
             transaction.update(first(slot), None, store.encoded(&[0, 101])).unwrap();
