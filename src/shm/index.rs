@@ -15,9 +15,11 @@
 //! A removed entry becomes a tombstone, or empty if the next position is empty: then no entry's way leads across it, so 2
 //! still holds. Tombstones before it become empty for the same reason. That keeps them so few that a rebuild is rare.
 //!
-//! Memory ordering: entries are stored with release and loaded with acquire. A rebuild has a release fence before it
-//! clears the old table, a search an acquire fence before it looks at the epoch again: who saw a cleared entry sees that
-//! the epoch moved on.
+//! Memory ordering: a rebuild has a release fence before it clears the old table, a search an acquire fence before it looks at
+//! the epoch again: who saw a cleared entry sees that the epoch moved on. The epoch is stored with release and loaded with
+//! acquire: who sees it sees the table that it names filled. Entries themselves order nothing: who saw a record's head sees
+//! the entry that was stored before. Where a release store follows in what a writer does, its order is kept for those who
+//! repair after its death, by the compiler too; the model checker lets nobody die, and does not see that.
 
 use super::words::{FixedWords, Ordering, Words, fence};
 use crate::format::cell::SLOT_LIMIT;
@@ -76,7 +78,7 @@ impl<'a> Index<'a> {
     #[inline(always)]
     pub fn is_still(self, epoch: u64) -> bool {
         fence(Ordering::Acquire);
-        self.control.load(INDEX_EPOCH, Ordering::Acquire) == epoch
+        self.control.load(INDEX_EPOCH, Ordering::Relaxed) == epoch
     }
 
     /// The slots that may hold a key with this hash, in the table of an epoch.
@@ -140,7 +142,7 @@ impl<'a> Index<'a> {
             match table.load(position, Ordering::Relaxed) {
                 EMPTY => return,
                 found if found == old => {
-                    table.store(position, TOMBSTONE, Ordering::Release);
+                    table.store(position, TOMBSTONE, Ordering::Relaxed);
                     self.clear_tombstones_before_gap(table, position);
                     return;
                 }
@@ -157,12 +159,13 @@ impl<'a> Index<'a> {
         }
         let mut cleared = 0;
         while table.load(at, Ordering::Relaxed) == TOMBSTONE {
-            table.store(at, EMPTY, Ordering::Release);
+            table.store(at, EMPTY, Ordering::Relaxed);
             cleared += 1;
             at = at.wrapping_sub(1) & mask;
         }
         let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed);
-        self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Relaxed);
+        // Counted last: who dies in between leaves too many, never too few.
+        self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Release);
     }
 
     /// Whether the table is to be rebuilt before this many keys are put in, given how many live keys it has.
@@ -203,14 +206,14 @@ impl<'a> Index<'a> {
     fn finish_rebuild(self, epoch: u64, occupied: u64) {
         self.control.store(INDEX_EPOCH, epoch.wrapping_add(1), Ordering::Release);
         // Counted last, since a rebuild leaves fewer: who dies in between leaves too many, never too few.
-        self.control.store(INDEX_OCCUPIED, occupied, Ordering::Relaxed);
+        self.control.store(INDEX_OCCUPIED, occupied, Ordering::Release);
     }
 
     fn place(self, table: Words<'_>, new: u64) -> bool {
         let hash = KeyHash((new & !USED_BIT) >> SLOT_BITS);
         match self.positions(hash).find(|position| table.load(*position, Ordering::Relaxed) == EMPTY) {
             Some(position) => {
-                table.store(position, new, Ordering::Release);
+                table.store(position, new, Ordering::Relaxed);
                 true
             }
             None => false,
@@ -220,7 +223,7 @@ impl<'a> Index<'a> {
     /// Every entry of the table in use. For checks.
     pub fn entries(self) -> impl Iterator<Item = Entry> + use<'a> {
         let table = self.table(self.epoch());
-        (0..table.len()).map(move |position| match table.load(position, Ordering::Acquire) {
+        (0..table.len()).map(move |position| match table.load(position, Ordering::Relaxed) {
             EMPTY => Entry::Empty,
             TOMBSTONE => Entry::Tombstone,
             found if found & USED_BIT != 0 => {
@@ -256,7 +259,7 @@ impl Iterator for Candidates<'_> {
         let count = self.table.len();
         while self.left > 0 {
             self.left -= 1;
-            let found = self.table.load(position(self.position, 0, count), Ordering::Acquire);
+            let found = self.table.load(position(self.position, 0, count), Ordering::Relaxed);
             self.position = self.position.wrapping_add(1);
             if found == EMPTY {
                 return None;

@@ -147,7 +147,7 @@ impl<'a> Slot<'a> {
         header.store(NUMBER + 1, second, Ordering::Relaxed);
         header.store(NUMBER + 2, third, Ordering::Relaxed);
         words.part(CELL_HEADER_WORDS..words.len()).copy_from(payload);
-        header.store(NUMBER, number, Ordering::Release);
+        header.store(NUMBER, number, Ordering::Relaxed);
     }
 
     /// Makes a cell hold nothing.

@@ -87,15 +87,15 @@ impl<'a> Words<'a> {
         probe::visit(probe::Event::Stored { word, value });
     }
 
-    /// Counts a word up by one, in one step. Whoever sees it counted up sees everything before.
+    /// Counts a word up by one, in one step.
     #[cfg_attr(loom, track_caller)]
-    pub fn increment(self, index: usize) {
+    pub fn increment(self, index: usize, ordering: Ordering) {
         let word = self.word(index);
         #[cfg(test)]
         if !probe::visit(probe::Event::Store) {
             return;
         }
-        let _before = word.fetch_add(1, Ordering::Release);
+        let _before = word.fetch_add(1, ordering);
         #[cfg(test)]
         probe::visit(probe::Event::Stored { word, value: _before.wrapping_add(1) });
     }

@@ -13,6 +13,12 @@
 //!    flush: that may have failed, and the kernel takes the pages for clean. So every page is written to and flushed
 //!    again before anything else.
 //! 6. After a failed flush (`FAILED`) no commit succeeds until a recovery.
+//!
+//! Memory ordering: what only committers write is ordered by the commit mutex, and `PIN` between them and writers by the write
+//! mutex, but for its end: `PIN` is taken away with release, and a writer that loads it with acquire sees the new `DURABLE`. The
+//! other release stores keep their order for those who go on after the death of a committer; the model checker lets nobody die
+//! there, and does not see that. Nor does it see a load that is delayed, which the acquire of `COMMIT_END_COUNT` forbids: it comes
+//! before the try of the mutex, and its release after the mutex was let go.
 
 use super::guard::{CommitGuard, WriteGuard};
 use super::{Access, Store};
@@ -38,7 +44,7 @@ impl Store {
     pub fn commit(&self) -> Result<u64> {
         self.check_may_lock("commit")?;
         let control = self.control();
-        let wanted = control.load(LAST, Ordering::Acquire);
+        let wanted = control.load(LAST, Ordering::Relaxed);
         let start = Instant::now();
         loop {
             self.check_usable()?;
@@ -47,7 +53,7 @@ impl Store {
                 return self.commit_under(guard, acquired, wanted);
             }
             let durable = control.load(DURABLE, Ordering::Acquire);
-            if durable >= wanted && control.load(FAILED, Ordering::Acquire) == 0 {
+            if durable >= wanted && control.load(FAILED, Ordering::Relaxed) == 0 {
                 return Ok(durable);
             }
             let left = self.settings.lock_timeout.saturating_sub(start.elapsed());
@@ -80,7 +86,7 @@ impl Store {
 
     #[cold]
     fn commit_now_due(&self) -> Result<()> {
-        let wanted = self.control().load(LAST, Ordering::Acquire);
+        let wanted = self.control().load(LAST, Ordering::Relaxed);
         if let Some((guard, acquired)) = CommitGuard::try_lock(self)? {
             self.commit_under(guard, acquired, wanted)?;
         }
@@ -93,7 +99,7 @@ impl Store {
         drop(guard);
         // Counted after the mutex is free: who finds it held has seen the count as it was before, and sleeps on that. Now that
         // others may count too, it takes one step.
-        self.words().increment(self.geometry.control() + COMMIT_END_COUNT);
+        self.words().increment(self.geometry.control() + COMMIT_END_COUNT, Ordering::Release);
         self.medium.wake_all(self.geometry.control() + COMMIT_END_COUNT);
         result
     }
@@ -104,15 +110,15 @@ impl Store {
         if acquired == Acquired::OwnerDied {
             self.count(DEAD_COMMITTER_COUNT);
         }
-        if control.load(FAILED, Ordering::Acquire) != 0 {
+        if control.load(FAILED, Ordering::Relaxed) != 0 {
             return Err(Error::FlushFailed { source: None });
         }
-        if control.load(FLUSHING, Ordering::Acquire) != 0 {
+        if control.load(FLUSHING, Ordering::Relaxed) != 0 {
             self.dirty_durable_group();
             self.flush_or_fail()?;
             control.store(FLUSHING, 0, Ordering::Release);
         }
-        let durable = control.load(DURABLE, Ordering::Acquire);
+        let durable = control.load(DURABLE, Ordering::Relaxed);
         if durable >= wanted {
             return Ok(durable);
         }
@@ -140,7 +146,7 @@ impl Store {
     fn pin_newest(&self) -> Result<State> {
         let _guard = WriteGuard::lock(self)?;
         let state = self.shared().newest_state()?;
-        self.control().store(PIN, state.number, Ordering::Release);
+        self.control().store(PIN, state.number, Ordering::Relaxed);
         Ok(state)
     }
 

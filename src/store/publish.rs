@@ -6,6 +6,8 @@
 //!    that it needs is in the intent list, the cells that it names, and words that do not change meanwhile.
 //! 2. Keys are put into the index before heads are published, and taken out after.
 //! 3. The sealed newest state is written after everything that it describes, then `LAST`, then the list is emptied.
+//!    Each of the two is a release, so that the compiler too keeps this order for a repairer. The model checker lets nobody
+//!    die in between, and does not see that.
 //! 4. What was not prepared is undone: its cells are wiped. Its number stays burned (`USED`).
 //!
 //! So a list that is not empty is one of: being staged (`USED` above `PREPARED`); prepared or being published

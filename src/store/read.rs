@@ -108,7 +108,7 @@ impl Store {
         self.check_usable()?;
         let control = self.control();
         for _ in 0..SNAPSHOT_ATTEMPT_COUNT {
-            let prepared = control.load(PREPARED, Ordering::Acquire);
+            let prepared = control.load(PREPARED, Ordering::Relaxed);
             if control.load(LAST, Ordering::Acquire) == prepared {
                 let result = inside_closure(self, &mut body);
                 fence(Ordering::Acquire);

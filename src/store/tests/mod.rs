@@ -9,6 +9,7 @@ mod histories;
 mod past;
 mod readers;
 mod rot;
+mod threads;
 mod world;
 
 use super::{Access, Settings, Store, create};
