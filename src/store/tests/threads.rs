@@ -32,7 +32,9 @@ fn threads_that_run_freely_lose_nothing_and_read_whole_records() {
             let store = &store;
             scope.spawn(move || {
                 for _ in 0..ROUND_COUNT {
-                    keys.map(|key| update(store, key));
+                    for key in keys {
+                        update(store, key);
+                    }
                 }
             });
         }
