@@ -71,6 +71,7 @@ EXCUSES = {
      "self.words.store(self.geometry.intents() + position, intent.to_word(), Ordering::Release);"): DEATH,
     (S, "writer_state", "let prepared = control.load(PREPARED, Ordering::Acquire);"): LOOKING,
     (S, "writer_state", "if prepared != control.load(LAST, Ordering::Acquire) {"): LOOKING,
+    (T, "prepare", "control.store(PREPARED, state.number, Ordering::Release);"): DEATH,
     (T, "take_number", "self.control.store(USED, number, Ordering::Release);"): DEATH,
     (T, "choose_cell", "let durable = self.control.load(DURABLE, Ordering::Acquire);"):
         "the load of PIN before it is an acquire, and sees the same store; which of the two comes first is what counts",

@@ -224,7 +224,8 @@ mod tests {
     fn there_is_always_a_free_cell_and_it_is_none_that_is_kept() {
         // Every order of four numbers, with any of them missing, any current cell and any two kept numbers.
         let mut checked = 0;
-        for code in 0..625_u32 {
+        let step = if cfg!(miri) { 26 } else { 1 };
+        for code in (0..625_u32).step_by(step) {
             let numbers = [code % 5, code / 5 % 5, code / 25 % 5, code / 125 % 5].map(u64::from);
             for current in 0..4 {
                 for kept in [[0, 0], [1, 2], [2, 4], [3, 3], [4, 1], [9, 0]] {
@@ -245,6 +246,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(checked, 625 * 4 * 6);
+        assert_eq!(checked, 625_usize.div_ceil(step) * 4 * 6);
     }
 }

@@ -11,7 +11,7 @@
 //! 4. The sealed intent is complete before `PREPARED` gets the transaction's number, in one release store. From then on
 //!    the transaction has happened, whoever dies.
 //!
-//! Memory ordering: `USED`, the intent list and its count are each stored with release, so that the compiler too keeps their
+//! Memory ordering: `USED`, the intent list and its count, and `PREPARED` are each stored with release, so that the compiler too keeps their
 //! order for a repairer. The model checker lets nobody die in between, and does not see that.
 
 use super::Encoded;

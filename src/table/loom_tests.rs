@@ -4,8 +4,8 @@ use super::options::Options;
 use super::record::Record;
 use super::table::Table;
 use crate::Error;
-use crate::store::Store;
 use crate::store::loom_tests::{Start, body, first};
+use crate::store::{Encoded, Store};
 
 crate::record! {
     struct Visit {
@@ -17,7 +17,7 @@ crate::record! {
 /// A table of one slot with one record.
 fn start() -> Start {
     Start::of_schema(1, Visit::schema(), |store| {
-        store.insert(store.encoded(&[1, 10])).unwrap();
+        store.insert(Encoded::new(&[1, 10])).unwrap();
     })
 }
 

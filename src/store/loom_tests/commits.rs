@@ -3,7 +3,7 @@
 use super::{Start, body, first};
 use crate::format::control::{DURABLE, LAST};
 use crate::shm::words::Ordering;
-use crate::store::Store;
+use crate::store::{Encoded, Store};
 
 /// What `DURABLE` says is on the disk is there: a commit record carries that number, and the cells bear it out.
 fn check_durable(store: &Store) -> u64 {
@@ -16,13 +16,13 @@ fn check_durable(store: &Store) -> u64 {
 }
 
 fn update(store: &Store, value: u64) -> u64 {
-    store.update(first(0), None, store.encoded(&[0, value])).unwrap().version
+    store.update(first(0), None, Encoded::new(&[0, value])).unwrap().version
 }
 
 #[test]
 fn a_writer_that_chooses_cells_while_a_commit_ends_keeps_what_is_durable() {
     let start = Start::new(1, false, |store| {
-        store.insert(store.encoded(&[0, 100])).unwrap();
+        store.insert(Encoded::new(&[0, 100])).unwrap();
         store.commit().unwrap();
         update(store, 101);
     });
@@ -44,7 +44,7 @@ fn a_writer_that_chooses_cells_while_a_commit_ends_keeps_what_is_durable() {
 #[test]
 fn of_three_who_commit_at_once_each_returns_when_its_write_is_durable() {
     let start = Start::new(1, false, |store| {
-        store.insert(store.encoded(&[0, 100])).unwrap();
+        store.insert(Encoded::new(&[0, 100])).unwrap();
     });
     let writer = body(|store: &Store| {
         let version = update(store, 101);

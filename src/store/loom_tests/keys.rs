@@ -2,7 +2,7 @@
 
 use super::{Start, body, find, first, get};
 use crate::shm::index::Entry;
-use crate::store::Store;
+use crate::store::{Encoded, Store};
 
 /// Keys whose way through the index is the same: each lies behind those before it.
 fn keys_on_one_way(entry_count: u64) -> [u64; 3] {
@@ -32,7 +32,7 @@ fn table(slot_count: u64, entry_count: u64, has_second: bool) -> (Start, [u64; 3
 }
 
 fn insert(store: &Store, key: u64, value: u64) {
-    store.insert(store.encoded(&[key, value])).unwrap();
+    store.insert(Encoded::new(&[key, value])).unwrap();
 }
 
 fn rebuild(store: &Store, count: u32) {
@@ -100,7 +100,7 @@ fn a_key_whose_record_is_deleted_and_inserted_again_in_one_transaction_is_always
     let writer = body(move |store: &Store| {
         let mut transaction = store.begin().unwrap();
         transaction.delete(first(0), None).unwrap();
-        transaction.insert(store.encoded(&[key, 101])).unwrap();
+        transaction.insert(Encoded::new(&[key, 101])).unwrap();
         transaction.publish().unwrap();
     });
     start.explore(Some(3), [reader, writer], |_| {});

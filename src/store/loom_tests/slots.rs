@@ -2,13 +2,13 @@
 
 use super::{Start, body, first, get};
 use crate::shm::medium::Lock;
-use crate::store::Store;
 use crate::store::txn::Transaction;
+use crate::store::{Encoded, Store};
 
 #[test]
 fn a_read_against_two_writes_gets_one_of_the_three_contents_whole() {
     let start = Start::new(1, false, |store| {
-        store.insert(store.encoded(&[100, 100])).unwrap();
+        store.insert(Encoded::new(&[100, 100])).unwrap();
     });
     let reader = body(|store: &Store| {
         let (meta, payload) = get(store, first(0)).expect("it is there all the time");
@@ -17,7 +17,7 @@ fn a_read_against_two_writes_gets_one_of_the_three_contents_whole() {
     });
     let writer = body(|store: &Store| {
         for value in [101, 102] {
-            store.update(first(0), None, store.encoded(&[value, value])).unwrap();
+            store.update(first(0), None, Encoded::new(&[value, value])).unwrap();
         }
     });
     start.explore(Some(3), [reader, writer], |_| {});
@@ -26,7 +26,7 @@ fn a_read_against_two_writes_gets_one_of_the_three_contents_whole() {
 #[test]
 fn a_second_read_never_gets_something_older_than_the_first() {
     let start = Start::new(1, false, |store| {
-        store.insert(store.encoded(&[100, 100])).unwrap();
+        store.insert(Encoded::new(&[100, 100])).unwrap();
     });
     let reader = body(|store: &Store| {
         let (before, _) = get(store, first(0)).expect("it is there all the time");
@@ -34,7 +34,7 @@ fn a_second_read_never_gets_something_older_than_the_first() {
         assert!(after.version >= before.version, "something older than what was seen before");
     });
     let writer = body(|store: &Store| {
-        store.update(first(0), None, store.encoded(&[101, 101])).unwrap();
+        store.update(first(0), None, Encoded::new(&[101, 101])).unwrap();
     });
     start.explore(Some(3), [reader, writer], |_| {});
 }
@@ -42,7 +42,7 @@ fn a_second_read_never_gets_something_older_than_the_first() {
 #[test]
 fn a_read_by_id_against_a_slot_that_is_reused_gets_its_own_record_or_none() {
     let start = Start::new(1, true, |store| {
-        store.insert(store.encoded(&[1, 100])).unwrap();
+        store.insert(Encoded::new(&[1, 100])).unwrap();
     });
     let reader = body(|store: &Store| {
         if let Some((_, payload)) = get(store, first(0)) {
@@ -51,7 +51,7 @@ fn a_read_by_id_against_a_slot_that_is_reused_gets_its_own_record_or_none() {
     });
     let writer = body(|store: &Store| {
         store.delete(first(0), None).unwrap();
-        store.insert(store.encoded(&[2, 200])).unwrap();
+        store.insert(Encoded::new(&[2, 200])).unwrap();
     });
     start.explore(Some(3), [reader, writer], |_| {});
 }
@@ -59,7 +59,7 @@ fn a_read_by_id_against_a_slot_that_is_reused_gets_its_own_record_or_none() {
 #[test]
 fn a_read_of_a_slot_that_is_reused_gets_one_record_or_the_other() {
     let start = Start::new(1, true, |store| {
-        store.insert(store.encoded(&[1, 100])).unwrap();
+        store.insert(Encoded::new(&[1, 100])).unwrap();
     });
     let reader = body(|store: &Store| {
         let mut payload = [0; 2];
@@ -69,7 +69,7 @@ fn a_read_of_a_slot_that_is_reused_gets_one_record_or_the_other() {
     });
     let writer = body(|store: &Store| {
         store.delete(first(0), None).unwrap();
-        store.insert(store.encoded(&[2, 200])).unwrap();
+        store.insert(Encoded::new(&[2, 200])).unwrap();
     });
     start.explore(Some(3), [reader, writer], |_| {});
 }
@@ -77,7 +77,7 @@ fn a_read_of_a_slot_that_is_reused_gets_one_record_or_the_other() {
 #[test]
 fn a_transaction_that_is_given_up_is_never_seen() {
     let start = Start::new(1, false, |store| {
-        store.insert(store.encoded(&[100, 100])).unwrap();
+        store.insert(Encoded::new(&[100, 100])).unwrap();
     });
     let reader = body(|store: &Store| {
         let (_, payload) = get(store, first(0)).expect("it is there all the time");
@@ -85,9 +85,9 @@ fn a_transaction_that_is_given_up_is_never_seen() {
     });
     let writer = body(|store: &Store| {
         let mut transaction = store.begin().unwrap();
-        transaction.update(first(0), None, store.encoded(&[999, 999])).unwrap();
+        transaction.update(first(0), None, Encoded::new(&[999, 999])).unwrap();
         drop(transaction);
-        store.update(first(0), None, store.encoded(&[101, 101])).unwrap();
+        store.update(first(0), None, Encoded::new(&[101, 101])).unwrap();
     });
     start.explore(Some(3), [reader, writer], |_| {});
 }
@@ -95,8 +95,8 @@ fn a_transaction_that_is_given_up_is_never_seen() {
 #[test]
 fn what_a_snapshot_reads_is_of_one_moment_of_a_transaction_over_two_records() {
     let start = Start::new(2, false, |store| {
-        store.insert(store.encoded(&[0, 100])).unwrap();
-        store.insert(store.encoded(&[0, 100])).unwrap();
+        store.insert(Encoded::new(&[0, 100])).unwrap();
+        store.insert(Encoded::new(&[0, 100])).unwrap();
     });
     let reader = body(|store: &Store| {
         let values = store.snapshot(|| Ok([0, 1].map(|slot| get(store, first(slot)).expect("always there").1[1])));
@@ -106,7 +106,7 @@ fn what_a_snapshot_reads_is_of_one_moment_of_a_transaction_over_two_records() {
     let writer = body(|store: &Store| {
         let mut transaction = store.begin().unwrap();
         for slot in [0, 1] {
-            transaction.update(first(slot), None, store.encoded(&[0, 101])).unwrap();
+            transaction.update(first(slot), None, Encoded::new(&[0, 101])).unwrap();
         }
         transaction.publish().unwrap();
     });
@@ -118,14 +118,14 @@ fn what_a_snapshot_reads_is_of_one_moment_of_a_transaction_over_two_records() {
 #[test]
 fn what_a_snapshot_counts_is_what_it_reads() {
     let start = Start::new(2, false, |store| {
-        store.insert(store.encoded(&[0, 100])).unwrap();
+        store.insert(Encoded::new(&[0, 100])).unwrap();
     });
     let reader = body(|store: &Store| {
         let (count, second) = store.snapshot(|| Ok((store.live_count()?, get(store, first(1))))).unwrap();
         assert_eq!(count, 1 + u64::from(second.is_some()), "a count and a record of different moments");
     });
     let writer = body(|store: &Store| {
-        store.insert(store.encoded(&[0, 200])).unwrap();
+        store.insert(Encoded::new(&[0, 200])).unwrap();
     });
     start.explore(Some(3), [reader, writer], |_| {});
 }
@@ -133,16 +133,16 @@ fn what_a_snapshot_counts_is_what_it_reads() {
 #[test]
 fn a_read_against_the_repair_after_a_death_in_staging_gets_what_was_published() {
     let start = Start::new(1, false, |store| {
-        store.insert(store.encoded(&[100, 100])).unwrap();
+        store.insert(Encoded::new(&[100, 100])).unwrap();
     });
     let reader = body(|store: &Store| {
         let (_, payload) = get(store, first(0)).expect("it is there all the time");
         assert!([[100, 100], [101, 101]].contains(&payload), "{payload:?}");
     });
     let dying = body(|store: &Store| {
-        store.update(first(0), None, store.encoded(&[101, 101])).unwrap();
+        store.update(first(0), None, Encoded::new(&[101, 101])).unwrap();
         die_in(store, |transaction| {
-            transaction.update(first(0), None, store.encoded(&[999, 999])).unwrap();
+            transaction.update(first(0), None, Encoded::new(&[999, 999])).unwrap();
         });
     });
     let repairer = body(|store: &Store| drop(store.begin().unwrap()));

@@ -3,7 +3,7 @@
 
 use super::heap_store;
 use super::world::{header, settings};
-use crate::store::Store;
+use crate::store::{Encoded, Store};
 
 const ROUND_COUNT: u64 = if cfg!(miri) { 2 } else { 500 };
 
@@ -13,7 +13,7 @@ fn update(store: &Store, key: u64) {
         let meta = store.find(&key.to_ne_bytes(), &mut payload).unwrap().expect("it is always there");
         assert_eq!(payload, [key, u64::from(meta.update_count)], "a mixture of two writes");
         let record = [key, payload[1] + 1];
-        match store.update(meta.id, Some(meta.version), store.encoded(&record)) {
+        match store.update(meta.id, Some(meta.version), Encoded::new(&record)) {
             Ok(_) => return,
             Err(fault) if fault.is_conflict() => {}
             Err(fault) => panic!("{fault:?}"),
@@ -25,7 +25,7 @@ fn update(store: &Store, key: u64) {
 fn threads_that_run_freely_lose_nothing_and_read_whole_records() {
     let store = heap_store(header(3), settings());
     for key in [1, 2] {
-        store.insert(store.encoded(&[key, 0])).unwrap();
+        store.insert(Encoded::new(&[key, 0])).unwrap();
     }
     std::thread::scope(|scope| {
         for keys in [[1, 2], [2, 1]] {
@@ -41,7 +41,7 @@ fn threads_that_run_freely_lose_nothing_and_read_whole_records() {
         // A key that comes and goes, in the slot that the others leave.
         scope.spawn(|| {
             for round in 0..ROUND_COUNT {
-                let meta = store.insert(store.encoded(&[3, round])).unwrap();
+                let meta = store.insert(Encoded::new(&[3, round])).unwrap();
                 store.delete(meta.id, None).unwrap();
                 store.commit().unwrap();
             }
