@@ -22,7 +22,8 @@ impl Store {
     ///
     /// Whatever a writer does, it first takes a number and then changes words of the control group, and it does not
     /// change them back. So if none of them changed while the cells were copied, the copy is what a repairer would have
-    /// found had everybody died at that moment: the cells that are being staged are on the intent list.
+    /// found had everybody died at that moment: the cells that are being staged are on the intent list. The fences are those of
+    /// the read of a slot; here it is thousands of words, which is more than the model checker can explore.
     pub fn copy_of_one_moment(&self) -> Option<Store> {
         let control_group = 0..self.geometry.commit_records();
         let mut words = vec![0; self.geometry.word_count()];
