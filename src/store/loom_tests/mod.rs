@@ -2,10 +2,12 @@
 //! the memory model lets a load return.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --release --lib loom
-//! LOOM_MAX_PREEMPTIONS=3 ...      a bound on how often a thread is interrupted, for the models that have none or a lower one
-//! LOCULE_LOOM_LONG=1 ...          each model without a bound, as far as it gets
+//! RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --release --lib loom       less than a minute
+//! LOOM_MAX_PREEMPTIONS=2 ...      at most so many interruptions of threads in an execution, for a model that would take more
+//! LOCULE_LOOM_LONG=1 ...          every model without a bound; for some that is longer than anybody waits
 //! ```
+//!
+//! Models that end without a bound have none: those of the index, of snapshots, and of a single write.
 //!
 //! What the checker cannot see: a load that returns what is stored only later (it runs stores in the order in which they are
 //! executed), more than seven stores back, and anything of processes, the kernel, and the disk: a flush does nothing here.
