@@ -31,8 +31,9 @@
 //! of the file.
 
 #![deny(missing_docs, unsafe_code)]
-// When the model checker runs, there are no files, and nothing uses what is for them.
+// When the model checker runs, there are no files, and nothing uses what is for them; Miri leaves out some tests.
 #![cfg_attr(loom, allow(dead_code, unused_imports, unused_variables))]
+#![cfg_attr(miri, allow(dead_code))]
 #![cfg_attr(
     not(test),
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::string_slice)

@@ -96,10 +96,10 @@ fn number_from_environment(name: &str) -> Option<u64> {
 /// For more: `LOCULE_HISTORIES` says how many histories, `LOCULE_ALL_UP_TO` up to how many images of a step all are looked
 /// at, and `LOCULE_FIRST_HISTORY` where to begin.
 #[test]
+#[cfg_attr(miri, ignore = "one history takes Miri many minutes; the other tests here run the same code")]
 fn whatever_dies_and_whenever_the_power_fails_the_table_is_a_moment_that_was() {
     let first = number_from_environment("LOCULE_FIRST_HISTORY").unwrap_or(0);
-    let history_count =
-        number_from_environment("LOCULE_HISTORIES").unwrap_or(if cfg!(miri) { 1 } else { HISTORY_COUNT });
+    let history_count = number_from_environment("LOCULE_HISTORIES").unwrap_or(HISTORY_COUNT);
     let all_up_to = number_from_environment("LOCULE_ALL_UP_TO").map_or(EFFORT.all_up_to, |count| count as usize);
     let effort = Effort { all_up_to, ..EFFORT };
     let next = AtomicU64::new(first);
