@@ -91,12 +91,12 @@ impl<'a> Words<'a> {
     #[cfg_attr(loom, track_caller)]
     pub fn increment(self, index: usize, ordering: Ordering) {
         let word = self.word(index);
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         if !probe::visit(probe::Event::Store) {
             return;
         }
         let _before = word.fetch_add(1, ordering);
-        #[cfg(test)]
+        #[cfg(any(test, fuzzing))]
         probe::visit(probe::Event::Stored { word, value: _before.wrapping_add(1) });
     }
 
