@@ -17,8 +17,9 @@
 //!
 //! Memory ordering: a rebuild has a release fence before it clears the old table, a search an acquire fence before it looks at
 //! the epoch again: who saw a cleared entry sees that the epoch moved on. The epoch is stored with release and loaded with
-//! acquire: who sees it sees the table that it names filled. Entries themselves order nothing: who saw a record's head sees
-//! the entry that was stored before. Where a release store follows in what a writer does, its order is kept for those who
+//! acquire: who sees it sees the table that it names filled. An entry is taken out with release: who does not find a key any
+//! more, and has passed the same fence, finds its record gone. What is put in orders nothing: who saw a record's head sees the
+//! entry that was stored before. Where a release store follows in what a writer does, its order is kept for those who
 //! repair after its death, by the compiler too; the model checker lets nobody die, and does not see that.
 
 use super::words::{FixedWords, Ordering, Words, fence};
@@ -142,7 +143,7 @@ impl<'a> Index<'a> {
             match table.load(position, Ordering::Relaxed) {
                 EMPTY => return,
                 found if found == old => {
-                    table.store(position, TOMBSTONE, Ordering::Relaxed);
+                    table.store(position, TOMBSTONE, Ordering::Release);
                     self.clear_tombstones_before_gap(table, position);
                     return;
                 }
@@ -159,7 +160,7 @@ impl<'a> Index<'a> {
         }
         let mut cleared = 0;
         while table.load(at, Ordering::Relaxed) == TOMBSTONE {
-            table.store(at, EMPTY, Ordering::Relaxed);
+            table.store(at, EMPTY, Ordering::Release);
             cleared += 1;
             at = at.wrapping_sub(1) & mask;
         }

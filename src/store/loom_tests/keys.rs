@@ -50,7 +50,7 @@ fn a_key_that_is_there_is_found_while_another_before_it_on_its_way_is_deleted_an
         store.delete(first(0), None).unwrap();
         insert(store, before, 101);
     });
-    start.explore(None, [reader, writer], |_| {});
+    start.explore(Some(3), [reader, writer], |_| {});
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_key_that_is_there_is_found_while_the_index_is_rebuilt_twice() {
     let (start, [_, key, _]) = table(2, 8, true);
     let reader = body(move |store: &Store| assert_eq!(find(store, key), Some(200), "a live key was missed"));
     let writer = body(|store: &Store| rebuild(store, 2));
-    start.explore(None, [reader, writer], |_| {});
+    start.explore(Some(2), [reader, writer], |_| {});
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_key_that_is_absent_is_not_found_while_others_on_its_way_come_and_go() {
         insert(store, other, 1);
         store.delete(first(1), None).unwrap();
     });
-    start.explore(None, [reader, writer], |_| {});
+    start.explore(Some(3), [reader, writer], |_| {});
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_key_that_is_absent_is_not_found_while_the_index_is_rebuilt() {
     let (start, [_, _, key]) = table(2, 8, true);
     let reader = body(move |store: &Store| assert_eq!(find(store, key), None));
     let writer = body(|store: &Store| rebuild(store, 1));
-    start.explore(None, [reader, writer], |_| {});
+    start.explore(Some(2), [reader, writer], |_| {});
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_record_that_was_seen_is_found_by_its_key() {
         assert!(seen.is_none() || found == Some(200), "a live key was missed");
     });
     let writer = body(move |store: &Store| insert(store, key, 200));
-    start.explore(None, [reader, writer], |_| {});
+    start.explore(Some(3), [reader, writer], |_| {});
 }
 
 #[test]
@@ -102,6 +102,34 @@ fn a_key_whose_record_is_deleted_and_inserted_again_in_one_transaction_is_always
         transaction.delete(first(0), None).unwrap();
         transaction.insert(Encoded::new(&[key, 101])).unwrap();
         transaction.publish().unwrap();
+    });
+    start.explore(Some(3), [reader, writer], |_| {});
+}
+
+#[test]
+fn a_record_whose_key_was_not_found_any_more_is_gone() {
+    let (start, [key, _, _]) = table(2, 8, false);
+    let reader = body(move |store: &Store| {
+        let found = find(store, key);
+        let seen = get(store, first(0));
+        assert!(found.is_some() || seen.is_none(), "deleted by its key, and there by its id");
+    });
+    let writer = body(|store: &Store| {
+        store.delete(first(0), None).unwrap();
+    });
+    start.explore(None, [reader, writer], |_| {});
+}
+
+#[test]
+fn a_record_whose_key_was_not_found_any_more_before_others_on_its_way_is_gone() {
+    let (start, [_, key, _]) = table(2, 8, true);
+    let reader = body(move |store: &Store| {
+        let found = find(store, key);
+        let seen = get(store, first(1));
+        assert!(found.is_some() || seen.is_none(), "deleted by its key, and there by its id");
+    });
+    let writer = body(|store: &Store| {
+        store.delete(first(1), None).unwrap();
     });
     start.explore(None, [reader, writer], |_| {});
 }
