@@ -97,7 +97,7 @@ impl Store {
     /// How many records there are.
     pub fn live_count(&self) -> Internal<u64> {
         self.check_usable()?;
-        Ok(self.control().load(NEWEST + 1, Ordering::Relaxed))
+        Ok(self.control().load(NEWEST + 1, Ordering::Acquire))
     }
 
     /// Runs `body` until nothing was published while it ran, so that all it read is of one moment. After a bounded

@@ -97,7 +97,7 @@ impl<'a> Shared<'a> {
     #[inline(always)]
     pub fn put_state(self, at: usize, [number, live_count, digest, seal]: [u64; STATE_WORDS]) {
         self.control.store(at, number, Ordering::Relaxed);
-        // Readers take the live count alone: who sees it sees that its transaction was prepared.
+        // Readers take the live count alone: who sees it sees what it counts.
         self.control.store(at + 1, live_count, Ordering::Release);
         self.control.store(at + 2, digest, Ordering::Relaxed);
         self.control.store(at + 3, seal, Ordering::Relaxed);

@@ -133,3 +133,14 @@ fn a_record_whose_key_was_not_found_any_more_before_others_on_its_way_is_gone() 
     });
     start.explore(None, [reader, writer], |_| {});
 }
+
+#[test]
+fn a_record_that_was_counted_is_found() {
+    let (start, [_, key, _]) = table(2, 8, false);
+    let reader = body(move |store: &Store| {
+        let count = store.live_count().unwrap();
+        assert!(count < 2 || find(store, key) == Some(200), "counted, and not there");
+    });
+    let writer = body(move |store: &Store| insert(store, key, 200));
+    start.explore(None, [reader, writer], |_| {});
+}
