@@ -173,9 +173,26 @@ fn a_search_that_stands_still_while_the_index_is_rebuilt_twice_misses_nothing() 
     }
 }
 
+/// The two ways to write a record: by itself, and in a transaction that could write more.
+type Write = (fn(&Store, u64, u64), fn(&Store, u64));
+
+fn insert_in_transaction(store: &Store, key: u64, value: u64) {
+    let mut transaction = store.begin().unwrap();
+    transaction.insert(Encoded::new(&[key, value])).unwrap();
+    transaction.publish().unwrap();
+}
+
+fn delete_in_transaction(store: &Store, key: u64) {
+    let mut transaction = store.begin().unwrap();
+    let meta = transaction.find(&[key, 0], &mut [0; 2]).unwrap().expect("it is there");
+    transaction.delete(meta.id, None).unwrap();
+    transaction.publish().unwrap();
+}
+
 #[test]
 fn a_key_is_there_from_the_moment_of_its_insertion_to_that_of_its_deletion() {
-    for seed in 0..if cfg!(miri) { 2 } else { 2000 } {
+    let ways: [Write; 2] = [(insert, delete), (insert_in_transaction, delete_in_transaction)];
+    for (seed, (insert_one, delete_one)) in (0..if cfg!(miri) { 2 } else { 4000 }).zip(ways.into_iter().cycle()) {
         let store = table(3);
         let mut random = fastrand::Rng::with_seed(seed);
         let (key, other) = (random.u64(..50), 100 + random.u64(..50));
@@ -198,12 +215,12 @@ fn a_key_is_there_from_the_moment_of_its_insertion_to_that_of_its_deletion() {
             },
             move || {
                 for _ in 0..2 {
-                    insert(&writing, key, 7);
-                    delete(&writing, other);
-                    insert(&writing, other, 1);
-                    delete(&writing, key);
-                    insert(&writing, 300, 1);
-                    delete(&writing, 300);
+                    insert_one(&writing, key, 7);
+                    delete_one(&writing, other);
+                    insert_one(&writing, other, 1);
+                    delete_one(&writing, key);
+                    insert_one(&writing, 300, 1);
+                    delete_one(&writing, 300);
                 }
             },
         );
