@@ -86,6 +86,29 @@ fn a_reader_gets_exactly_what_was_published_and_never_something_older() {
 }
 
 #[test]
+fn what_is_only_staged_is_not_seen_by_a_reader_that_stood_still_before() {
+    for steps in 1.. {
+        let store = table(1);
+        insert(&store, 1, 100);
+        let id = store.find(&1_u64.to_ne_bytes(), &mut [0; 2]).unwrap().expect("it is there").id;
+        let reading = Arc::clone(&store);
+        let reader = Actor::start(
+            |_: &probe::Event<'_>| false,
+            move || {
+                probe::see_all_loads();
+                assert!(matches!(find(&reading, 1), Some(100 | 101)), "only staged, and seen");
+            },
+        );
+        let Outcome::Running(reader) = reader.advance(steps) else { return assert!(steps > 8) };
+        // The current cell is another one now, and the one that was current holds what is not published.
+        store.update(id, None, Encoded::new(&[1, 101])).unwrap();
+        let mut transaction = store.begin().unwrap();
+        transaction.update(id, None, Encoded::new(&[1, 999])).unwrap();
+        assert!(matches!(reader.advance(u32::MAX), Outcome::Done));
+    }
+}
+
+#[test]
 fn what_a_snapshot_reads_is_of_one_moment() {
     for seed in 0..if cfg!(miri) { 2 } else { 600 } {
         let store = table(2);
