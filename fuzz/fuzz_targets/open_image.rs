@@ -228,9 +228,11 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
         Ok(table) => table,
         Err(error) => {
             assert!(matches!(error, Error::Foreign { .. } | Error::Damaged { .. } | Error::SchemaMismatch { .. }));
-            // After a failed flush only who writes recovers, and until then readers believe the heads.
+            // A writer looks at the schema first, whatever else is in the file. After a failed flush only who writes recovers, and
+            // until then readers believe the heads.
             assert!(
-                !is_good && seen.is_none_or(|(found, _)| found == Found::InOrder),
+                matches!(error, Error::SchemaMismatch { .. })
+                    || !is_good && seen.is_none_or(|(found, _)| found == Found::InOrder),
                 "only who writes is refused: {error}"
             );
             assert!(file.image() == image, "a refused file was changed");
