@@ -47,7 +47,7 @@ impl<'a> Words<'a> {
         Words(&self.0[range])
     }
 
-    /// `word_count` words from `start` on. Panics as [`part`](Self::part): with one comparison, if the count is a constant.
+    /// `word_count` words from `start` on. Panics if they are not inside, as [`part`](Self::part).
     #[inline(always)]
     pub fn part_of(self, start: usize, word_count: usize) -> Self {
         // This form is two comparisons where the count is a constant, one of them of two constants for one table.
