@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::control::CONTROL_WORDS;
-use crate::shm::map::Map;
+use crate::shm::map::{Map, MappedWords};
 use crate::shm::medium::{Lock, Medium};
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// A file of words, mapped and shared. What one process has stored, others see, also after it was killed.
 pub struct SharedWords {
-    map: Map,
+    words: MappedWords,
 }
 
 impl SharedWords {
@@ -23,8 +23,8 @@ impl SharedWords {
     pub fn create(path: impl AsRef<Path>, word_count: usize) -> Result<Self> {
         let path = path.as_ref();
         let file = create_zeros(path, word_count)?;
-        let map = Map::of_words(&file, word_count).map_err(Error::io("map", path))?;
-        Ok(SharedWords { map })
+        let words = MappedWords::of_file(&file, word_count, true, false).map_err(Error::io("map", path))?;
+        Ok(SharedWords { words })
     }
 
     /// Maps a file that [`create`](Self::create) made.
@@ -37,14 +37,14 @@ impl SharedWords {
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
         let length_bytes = file.metadata().map_err(Error::io("look at", path))?.len();
         let word_count = usize::try_from(length_bytes / 8).unwrap_or(usize::MAX);
-        let map = Map::of_words(&file, word_count).map_err(Error::io("map", path))?;
-        Ok(SharedWords { map })
+        let words = MappedWords::of_file(&file, word_count, true, false).map_err(Error::io("map", path))?;
+        Ok(SharedWords { words })
     }
 
     /// The words.
     #[must_use]
     pub fn words(&self) -> &[AtomicU64] {
-        self.map.words()
+        self.words.words()
     }
 }
 
@@ -62,7 +62,8 @@ impl SharedMutex {
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = create_zeros(path, CONTROL_WORDS)?;
-        let map = Map::new(&file, CONTROL_WORDS, 0, true, true).map_err(Error::io("map", path))?;
+        let words = MappedWords::of_file(&file, CONTROL_WORDS, true, true);
+        let map = words.and_then(|words| Map::new(words, 0)).map_err(Error::io("map", path))?;
         let medium = Medium::Mapped(map);
         medium.initialise_locks().map_err(Error::io("make a mutex in", path))?;
         Ok(SharedMutex { medium })

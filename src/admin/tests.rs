@@ -86,7 +86,7 @@ fn nothing_is_found_whichever_store_is_the_last() {
             };
             let next_key = probe::with_hook(hook, || operate(&victim, step, first_key).unwrap());
             let mut verification = Verification::new();
-            usable(&victim, &mut verification);
+            usable(&victim, &mut verification).unwrap();
             assert!(verification.is_good(), "step {step}, store {store_count}: {verification}");
             assert_eq!(verification.extent, Extent::Everything);
             if let Some(next_key) = next_key {
@@ -107,7 +107,7 @@ fn lie(plant: impl FnOnce(&Store, &Geometry, CommitRecord)) -> String {
     let record = table.commit_records().into_iter().flatten().max_by_key(|record| record.state.number).unwrap();
     plant(&table, table.geometry(), record);
     let mut verification = Verification::new();
-    usable(&table, &mut verification);
+    usable(&table, &mut verification).unwrap();
     verification.to_string()
 }
 

@@ -190,15 +190,16 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
         }
         return Ok(verification);
     }
-    usable(&store, &mut verification);
+    usable(&store, &mut verification)?;
     Ok(verification)
 }
 
 /// Verifies a table that needs no recovery, and may be in use.
-pub(super) fn usable(store: &Store, verification: &mut Verification) {
-    let Some(copy) = store.copy_of_one_moment() else {
+pub(super) fn usable(store: &Store, verification: &mut Verification) -> Result<()> {
+    let Some(copy) = store.copy_of_one_moment()? else {
         verification.extent = Extent::RecordsOnly { attempt_count: COPY_ATTEMPT_COUNT };
-        return check::records(store, verification);
+        check::records(store, verification);
+        return Ok(());
     };
     verification.extent = Extent::Everything;
     check::numbers(&copy, verification);
@@ -207,6 +208,7 @@ pub(super) fn usable(store: &Store, verification: &mut Verification) {
         verification.report(Place::Control, reason_of(error));
     }
     check::everything(&copy, verification);
+    Ok(())
 }
 
 fn check_length(path: &Path, store: &Store, verification: &mut Verification) -> Result<()> {

@@ -30,7 +30,12 @@ impl KeyPosition {
     #[inline(always)]
     pub fn is_at(self, payload: &[u64], key: &[u8]) -> bool {
         let bytes: &[u8] = bytemuck::cast_slice(payload);
-        bytes.get(self.offset_bytes..).and_then(|bytes| bytes.get(..key.len())) == Some(key)
+        let Some(bytes) = bytes.get(self.offset_bytes..).and_then(|bytes| bytes.get(..key.len())) else { return false };
+        // By words, as an integer key was just written: a processor cannot hand on as 16 bytes what it wrote as 8 and 8.
+        let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
+        let (words, key_words) = (bytes.chunks_exact(WORD_BYTES), key.chunks_exact(WORD_BYTES));
+        words.remainder() == key_words.remainder()
+            && words.zip(key_words).all(|(left, right)| word(left) == word(right))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Words on the heap: the private copy that a read-only handle recovers for itself, and the medium of tests.
+//! Words on the heap: the medium of tests and fuzzers.
 //!
 //! The locks are words beside the table, so that a test can say that an owner died.
 
@@ -13,6 +13,7 @@ const OWNER_DIED: u64 = 2;
 /// A table on the heap.
 pub struct Heap {
     words: Box<[AtomicU64]>,
+    control: usize,
     locks: [AtomicU64; 2],
     /// Whether flushes fail.
     #[cfg(test)]
@@ -20,10 +21,11 @@ pub struct Heap {
 }
 
 impl Heap {
-    /// A table of these words.
-    pub fn new(words: impl IntoIterator<Item = u64>) -> Self {
+    /// A table of these words, whose control region begins at the word `control`.
+    pub fn new(words: impl IntoIterator<Item = u64>, control: usize) -> Self {
         Heap {
             words: words.into_iter().map(AtomicU64::new).collect(),
+            control,
             locks: [AtomicU64::new(FREE), AtomicU64::new(FREE)],
             #[cfg(test)]
             fail_flushes: std::sync::Arc::new(AtomicU64::new(0)),
@@ -32,6 +34,10 @@ impl Heap {
 
     pub fn words(&self) -> &[AtomicU64] {
         &self.words
+    }
+
+    pub fn control(&self) -> usize {
+        self.control
     }
 
     fn word(&self, lock: Lock) -> &AtomicU64 {
@@ -70,7 +76,6 @@ impl Heap {
 
     /// Lets other threads run: there is nothing to sleep on.
     fn sleep(&self) {
-        #[cfg(any(test, fuzzing))]
         super::probe::visit(super::probe::Event::Blocked);
         std::thread::yield_now();
     }

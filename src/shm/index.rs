@@ -59,7 +59,10 @@ impl KeyHash {
 #[derive(Clone, Copy)]
 pub struct Index<'a> {
     control: FixedWords<'a, CONTROL_WORDS>,
-    tables: Words<'a>,
+    words: Words<'a>,
+    /// Where the first of the two tables begins, in words.
+    start: usize,
+    /// Of each of the two.
     entry_count: usize,
 }
 
@@ -67,7 +70,7 @@ impl<'a> Index<'a> {
     #[inline(always)]
     pub fn new(words: Words<'a>, control: FixedWords<'a, CONTROL_WORDS>, geometry: &Geometry) -> Self {
         let entry_count = geometry.index_entry_count();
-        Index { control, tables: words.part(geometry.index()..geometry.index() + 2 * entry_count), entry_count }
+        Index { control, words, start: geometry.index(), entry_count }
     }
 
     #[inline(always)]
@@ -90,11 +93,8 @@ impl<'a> Index<'a> {
 
     #[inline(always)]
     fn table(self, epoch: u64) -> Words<'a> {
-        if epoch & 1 == 0 {
-            self.tables.part(0..self.entry_count)
-        } else {
-            self.tables.part(self.entry_count..2 * self.entry_count)
-        }
+        let start = if epoch & 1 == 0 { self.start } else { self.start + self.entry_count };
+        self.words.part_of(start, self.entry_count)
     }
 
     #[inline(always)]

@@ -16,6 +16,7 @@
 
 use super::medium::{Acquired, LockFailure};
 use super::words::{AtomicU64, Ordering};
+use crate::format::control::MUTEX_WORDS;
 use nix::libc;
 use std::hint::spin_loop;
 use std::io;
@@ -23,7 +24,7 @@ use std::mem::{MaybeUninit, align_of, size_of};
 use std::time::{Duration, Instant};
 
 const _: () = {
-    assert!(size_of::<libc::pthread_mutex_t>() <= crate::format::control::MUTEX_WORDS * 8);
+    assert!(size_of::<libc::pthread_mutex_t>() <= MUTEX_WORDS * 8);
     assert!(align_of::<libc::pthread_mutex_t>() <= align_of::<AtomicU64>());
 };
 
@@ -40,18 +41,17 @@ const FUTEX_INDEX: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
 /// A mutex that lies in shared words.
 #[derive(Clone, Copy)]
 pub struct RobustMutex<'a> {
-    words: &'a [AtomicU64],
+    words: &'a [AtomicU64; MUTEX_WORDS],
 }
 
 impl<'a> RobustMutex<'a> {
-    /// The mutex in these words, which are at least [`MUTEX_WORDS`](crate::format::control::MUTEX_WORDS).
+    /// The mutex in these words.
     ///
     /// # Safety
     ///
     /// The words are in writable memory and hold a mutex that [`initialise`](Self::initialise) made on this machine
     /// start, or will before anything but that is called. Only these functions and the kernel write them.
-    pub unsafe fn new(words: &'a [AtomicU64]) -> Self {
-        assert!(words.len() >= crate::format::control::MUTEX_WORDS, "a mutex is inside the control region");
+    pub unsafe fn new(words: &'a [AtomicU64; MUTEX_WORDS]) -> Self {
         RobustMutex { words }
     }
 
@@ -224,7 +224,7 @@ fn low_half_of(word: &AtomicU64) -> *mut u32 {
 
 /// What tells one C library's mutexes from another's: two that share a file must agree in this number.
 pub fn mutex_fingerprint() -> io::Result<u64> {
-    let words: [AtomicU64; crate::format::control::MUTEX_WORDS] = Default::default();
+    let words: [AtomicU64; MUTEX_WORDS] = Default::default();
     // SAFETY: the words are this function's own, and the mutex is never locked.
     unsafe { RobustMutex::new(&words) }.initialise()?;
     let mut description = format!(

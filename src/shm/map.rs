@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //!
-//! - The mapping lives exactly as long as its [`Map`]; words and mutexes borrow from that, so a thread that is still
+//! - The mapping lives exactly as long as its [`MappedWords`]; words and mutexes borrow from that, so a thread that is still
 //!   unlocking keeps the page of the lock mapped.
 //! - A file is at least as long as its mapping when it is mapped. Nothing in this crate ever makes a table shorter;
 //!   who truncates one under its users kills them with SIGBUS.
@@ -12,7 +12,7 @@
 use super::lock::RobustMutex;
 use super::medium::Lock;
 use super::words::AtomicU64;
-use crate::format::control::{COMMIT_MUTEX, MUTEX_WORDS, WRITE_MUTEX};
+use crate::format::control::{COMMIT_MUTEX, CONTROL_WORDS, MUTEX_WORDS, WRITE_MUTEX};
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
@@ -20,59 +20,105 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// A mapped table.
-pub struct Map {
-    raw: MmapRaw,
-    word_count: usize,
-    /// Where the control region begins, in words.
-    control: usize,
+/// Mapped words.
+pub struct MappedWords {
+    /// Borrowed from the mapping, and therefore never given out for longer than `self` is borrowed.
+    words: &'static [AtomicU64],
+    mapping: MmapRaw,
 }
 
-impl Map {
-    /// Maps `word_count` words of a file that is at least that long, whose control region begins at `control`.
-    pub fn new(file: &File, word_count: usize, control: usize, writable: bool, prefault: bool) -> io::Result<Self> {
-        if control.checked_add(COMMIT_MUTEX + MUTEX_WORDS).is_none_or(|end| end > word_count) {
-            return Err(io::Error::other("no room for the control region"));
+impl MappedWords {
+    /// Maps the first `word_count` words of a file that is at least that long.
+    pub fn of_file(file: &File, word_count: usize, writable: bool, prefault: bool) -> io::Result<Self> {
+        let mut options = Self::options(word_count)?;
+        if prefault {
+            options.populate();
         }
-        let raw = Self::map(file, word_count, writable, prefault)?;
-        Ok(Map { raw, word_count, control })
+        let mapping = if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }?;
+        Ok(Self::new(mapping, word_count))
     }
 
-    /// Maps a whole file of words that has no mutexes.
-    pub fn of_words(file: &File, word_count: usize) -> io::Result<Self> {
-        Ok(Map { raw: Self::map(file, word_count, true, false)?, word_count, control: 0 })
+    /// Words of this process alone.
+    #[cfg(not(any(test, fuzzing)))]
+    pub fn private(words: &[u64]) -> io::Result<Self> {
+        let mut mapping = Self::options(words.len())?.map_anon()?;
+        mapping.copy_from_slice(bytemuck::cast_slice(words));
+        Ok(Self::new(mapping.into(), words.len()))
     }
 
-    fn map(file: &File, word_count: usize, writable: bool, prefault: bool) -> io::Result<MmapRaw> {
+    fn options(word_count: usize) -> io::Result<MmapOptions> {
         let length_bytes =
             word_count.checked_mul(8).ok_or_else(|| io::Error::other("larger than the address space"))?;
         let mut options = MmapOptions::new();
         options.len(length_bytes);
-        if prefault {
-            options.populate();
-        }
-        if writable { options.map_raw(file) } else { options.map_raw_read_only(file) }
+        Ok(options)
     }
 
-    #[inline]
+    /// `mapping` is `word_count` words long.
+    fn new(mapping: MmapRaw, word_count: usize) -> Self {
+        // SAFETY: the mapping is `word_count` words long, which both constructors have asked for, and page-aligned. It is
+        // unmapped when `mapping` is dropped, and until then the words, of which nobody gets a reference that outlives
+        // `self`, stay where they are when `self` is moved. Every bit pattern is an AtomicU64. Other processes change the
+        // words, which is what atomics are for; no plain reference to them is ever made. In a read-only mapping they are
+        // only loaded: the engine refuses to write through a read-only handle before it stores anything, and loads
+        // of 64 bits do not write on any Linux target.
+        let words = unsafe { std::slice::from_raw_parts(mapping.as_ptr().cast(), word_count) };
+        MappedWords { words, mapping }
+    }
+
+    #[inline(always)]
     pub fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is `word_count` words long, page-aligned, and lives as long as `self`. Every bit pattern is
-        // an AtomicU64. Other processes change the words, which is what atomics are for; no plain reference to
-        // them is ever made. In a read-only mapping they are only loaded: the engine refuses to write through a
-        // read-only handle before it stores anything, and loads of 64 bits do not write on any Linux target.
-        unsafe { std::slice::from_raw_parts(self.raw.as_ptr().cast(), self.word_count) }
+        self.words
+    }
+
+    /// Waits until these words are on the disk.
+    pub fn flush(&self, words: Range<usize>) -> io::Result<()> {
+        self.mapping.flush_range(words.start.saturating_mul(8), words.len().saturating_mul(8))
+    }
+}
+
+/// A mapped table.
+pub struct Map {
+    // What every operation needs is looked up once. It lives as long as `words`, and like those is never given out for longer
+    // than `self` is borrowed.
+    control: &'static [AtomicU64; CONTROL_WORDS],
+    write_mutex: &'static [AtomicU64; MUTEX_WORDS],
+    commit_mutex: &'static [AtomicU64; MUTEX_WORDS],
+    words: MappedWords,
+}
+
+impl Map {
+    /// A table whose control region begins at the word `control`.
+    pub fn new(words: MappedWords, control: usize) -> io::Result<Self> {
+        fn find<const N: usize>(words: &MappedWords, start: usize) -> io::Result<&'static [AtomicU64; N]> {
+            let found = words.words.get(start..).and_then(|rest| rest.first_chunk());
+            found.ok_or_else(|| io::Error::other("no room for the control region"))
+        }
+        Ok(Map {
+            control: find(&words, control)?,
+            write_mutex: find(&words, control + WRITE_MUTEX)?,
+            commit_mutex: find(&words, control + COMMIT_MUTEX)?,
+            words,
+        })
+    }
+
+    #[inline(always)]
+    pub fn words(&self) -> &[AtomicU64] {
+        self.words.words
+    }
+
+    #[inline(always)]
+    pub fn control(&self) -> &[AtomicU64; CONTROL_WORDS] {
+        self.control
     }
 
     /// One of the table's mutexes.
-    #[inline]
+    #[inline(always)]
     pub fn mutex(&self, lock: Lock) -> RobustMutex<'_> {
-        let start = self.control
-            + match lock {
-                Lock::Write => WRITE_MUTEX,
-                Lock::Commit => COMMIT_MUTEX,
-            };
-        // `new` has checked that the range is inside the mapping.
-        let words = self.words().get(start..start + MUTEX_WORDS).unwrap_or_default();
+        let words = match lock {
+            Lock::Write => self.write_mutex,
+            Lock::Commit => self.commit_mutex,
+        };
         // SAFETY: the words are in the mapping, which is writable: locks are only taken through writable handles. The engine
         // attaches to a file only if its incarnation says that its mutexes were made on this machine start with this
         // machine's C library, or else initialises them first. The engine stores nothing into these words.
@@ -81,7 +127,7 @@ impl Map {
 
     /// Waits until these words are on the disk.
     pub fn flush(&self, words: Range<usize>) -> io::Result<()> {
-        self.raw.flush_range(words.start.saturating_mul(8), words.len().saturating_mul(8))
+        self.words.flush(words)
     }
 }
 
@@ -116,6 +162,36 @@ pub fn copy_words(source: &[AtomicU64], target: &mut [u64]) {
     }
     if let (Some(target), Some(word)) = (target.get_mut(index), source.get(index)) {
         *target = word.load(Ordering::Relaxed);
+    }
+}
+
+/// Copies words to where they are shared, two at a time: as by a relaxed store of each. Stops at the end of the shorter one.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub fn copy_words_in(source: &[u64], target: &[AtomicU64]) {
+    use std::arch::asm;
+    use std::arch::x86_64::{__m128i, _mm_loadu_si128};
+    let word_count = source.len().min(target.len());
+    let mut index = 0;
+    while index + 2 <= word_count {
+        // SAFETY: the load is inside `source`, and need not be aligned. Both words are inside `target`, since `index + 2` is at
+        // most its length, so the store is to memory that is mapped and stays so, and that whoever lets these words be
+        // written has mapped writable. It is assembly and no store of the language, for which other processes' loads of
+        // these words would be a race; to the machine it is two stores of 8 aligned bytes, no earlier than any load or
+        // store before it, as relaxed stores are here. It uses no stack.
+        unsafe {
+            let pair: __m128i = _mm_loadu_si128(source.as_ptr().add(index).cast());
+            asm!(
+                "movdqu xmmword ptr [{words}], {pair}",
+                pair = in(xmm_reg) pair,
+                words = in(reg) target.as_ptr().add(index),
+                options(nostack, preserves_flags),
+            );
+        }
+        index += 2;
+    }
+    if let (Some(source), Some(word)) = (source.get(index), target.get(index)) {
+        word.store(*source, Ordering::Relaxed);
     }
 }
 
@@ -201,7 +277,7 @@ mod tests {
         let file = tempfile::Builder::new().prefix("touched-page").tempfile_in(directory).unwrap();
         let name = file.path().to_str().unwrap().to_owned();
         file.as_file().set_len(8192).unwrap();
-        let map = Map::of_words(file.as_file(), 1024).unwrap();
+        let map = MappedWords::of_file(file.as_file(), 1024, true, false).unwrap();
         let words = crate::shm::words::Words::new(map.words());
         words.store(0, 7, Ordering::Relaxed);
         map.flush(0..1024).unwrap();
@@ -221,9 +297,12 @@ mod tests {
             for target_count in 0..=20 {
                 let mut target = [0; 20];
                 copy_words(&source[..source_count], &mut target[..target_count]);
-                for (index, word) in target.into_iter().enumerate() {
+                let shared: Vec<AtomicU64> = target.map(|_| AtomicU64::new(0)).into();
+                copy_words_in(&target[..source_count], &shared[..target_count]);
+                for (index, (word, shared)) in target.into_iter().zip(&shared).enumerate() {
                     let is_copied = index < source_count.min(target_count);
                     assert_eq!(word, if is_copied { index as u64 + 1 } else { 0 }, "{source_count} {target_count}");
+                    assert_eq!(shared.load(Ordering::Relaxed), word, "{source_count} {target_count}");
                 }
             }
         }

@@ -2,12 +2,16 @@
 //!
 //! The engine above sees words, two locks and a flush, and neither pthread nor mmap.
 
+#[cfg(any(test, fuzzing, loom))]
 use super::heap::Heap;
 #[cfg(not(loom))]
 use super::map::Map;
+#[cfg(not(any(test, fuzzing, loom)))]
+use super::map::MappedWords;
 #[cfg(any(test, fuzzing))]
 use super::probe;
-use super::words::Words;
+use super::words::{FixedWords, Words};
+use crate::format::control::CONTROL_WORDS;
 use std::io;
 use std::ops::Range;
 use std::time::Duration;
@@ -50,22 +54,42 @@ pub enum LockFailure {
     Unusable,
 }
 
-/// The words of a table, its locks, and the disk under it.
+/// The words of a table, its locks, and the disk under it. What is shipped has only mappings, and nothing to choose.
 pub enum Medium {
     #[cfg(not(loom))]
     Mapped(Map),
-    /// In a box, so that a handle itself holds nothing that other threads write, and the compiler may keep its fields in
-    /// registers.
+    /// In a box, so that a handle itself holds nothing that other threads write.
+    #[cfg(any(test, fuzzing, loom))]
     Heap(Box<Heap>),
 }
 
 impl Medium {
-    #[inline]
+    /// The words of a table, whose control region begins at the word `control`, for this process alone.
+    pub fn private(words: Vec<u64>, control: usize) -> io::Result<Self> {
+        #[cfg(any(test, fuzzing, loom))]
+        return Ok(Medium::Heap(Box::new(Heap::new(words, control))));
+        #[cfg(not(any(test, fuzzing, loom)))]
+        return Ok(Medium::Mapped(Map::new(MappedWords::private(&words)?, control)?));
+    }
+
+    #[inline(always)]
     pub fn words(&self) -> Words<'_> {
         match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => Words::new(map.words()),
+            #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => Words::new(heap.words()),
+        }
+    }
+
+    /// The control region.
+    #[inline(always)]
+    pub fn control(&self) -> FixedWords<'_, CONTROL_WORDS> {
+        match self {
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => FixedWords::new(map.control()),
+            #[cfg(any(test, fuzzing, loom))]
+            Medium::Heap(heap) => Words::new(heap.words()).fixed(heap.control()),
         }
     }
 
@@ -77,6 +101,7 @@ impl Medium {
         let acquired = match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => map.mutex(lock).lock(timeout),
+            #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.lock(lock, timeout),
         };
         #[cfg(any(test, fuzzing))]
@@ -93,6 +118,7 @@ impl Medium {
         let acquired = match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => map.mutex(lock).try_lock()?,
+            #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.try_lock(lock),
         };
         #[cfg(any(test, fuzzing))]
@@ -112,6 +138,7 @@ impl Medium {
         match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => map.mutex(lock).unlock(),
+            #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.unlock(lock),
         }
     }
@@ -126,6 +153,7 @@ impl Medium {
                     super::lock::sleep_on(word, seen, timeout);
                 }
             }
+            #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.sleep_on(index, seen),
         }
     }
@@ -139,6 +167,7 @@ impl Medium {
                     super::lock::wake_all(word);
                 }
             }
+            #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.wake_all(),
         }
     }
@@ -148,6 +177,7 @@ impl Medium {
         match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => map.mutex(lock).holder(),
+            #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(_) => None,
         }
     }
@@ -160,6 +190,7 @@ impl Medium {
                 map.mutex(Lock::Write).initialise()?;
                 map.mutex(Lock::Commit).initialise()
             }
+            #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => {
                 heap.initialise_locks();
                 Ok(())
@@ -172,6 +203,7 @@ impl Medium {
         match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => [Lock::Write, Lock::Commit].iter().all(|lock| map.mutex(*lock).is_free()),
+            #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.locks_are_free(),
         }
     }
@@ -185,6 +217,7 @@ impl Medium {
         let result = match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => map.flush(words.clone()),
+            #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.flush(),
         };
         #[cfg(any(test, fuzzing))]

@@ -1,6 +1,6 @@
 //! Shared words: how they are mapped, locked, read and written. Knows nothing of schemas and records.
 
-#[cfg(not(loom))]
+#[cfg(all(any(test, fuzzing), not(loom)))]
 pub mod heap;
 pub mod index;
 #[cfg(not(loom))]

@@ -50,11 +50,10 @@ impl<'a> Words<'a> {
     /// `word_count` words from `start` on. Panics if they are not inside, as [`part`](Self::part).
     #[inline(always)]
     pub fn part_of(self, start: usize, word_count: usize) -> Self {
-        // This form is two comparisons where the count is a constant, one of them of two constants for one table.
-        if word_count > self.0.len() || start > self.0.len() - word_count {
-            out_of_range();
+        match self.0.get(start..).and_then(|rest| rest.get(..word_count)) {
+            Some(words) => Words(words),
+            None => out_of_range(),
         }
-        self.part(start..start + word_count)
     }
 
     #[inline(always)]
@@ -132,12 +131,10 @@ impl<'a> Words<'a> {
     #[inline(always)]
     pub fn copy_from(self, source: &[u64]) {
         debug_assert_eq!(self.len(), source.len());
-        #[cfg(not(any(test, fuzzing)))]
-        for (word, source) in self.0.iter().zip(source) {
-            word.store(*source, Ordering::Relaxed);
-        }
-        #[cfg(any(test, fuzzing))]
-        for (index, source) in source.iter().enumerate() {
+        #[cfg(all(target_arch = "x86_64", not(any(test, fuzzing, loom, miri))))]
+        super::map::copy_words_in(source, self.0);
+        #[cfg(not(all(target_arch = "x86_64", not(any(test, fuzzing, loom, miri)))))]
+        for (index, source) in source.iter().enumerate().take(self.len()) {
             self.store(index, *source, Ordering::Relaxed);
         }
     }
@@ -146,7 +143,7 @@ impl<'a> Words<'a> {
     /// [`part`](Self::part).
     #[inline(always)]
     pub fn fixed<const N: usize>(self, start: usize) -> FixedWords<'a, N> {
-        match self.part_of(start, N).0.first_chunk() {
+        match self.0.get(start..).and_then(|rest| rest.first_chunk()) {
             Some(words) => FixedWords(words),
             None => out_of_range(),
         }
@@ -163,7 +160,11 @@ fn out_of_range() -> ! {
 #[derive(Clone, Copy)]
 pub struct FixedWords<'a, const N: usize>(&'a [AtomicU64; N]);
 
-impl<const N: usize> FixedWords<'_, N> {
+impl<'a, const N: usize> FixedWords<'a, N> {
+    pub fn new(words: &'a [AtomicU64; N]) -> Self {
+        FixedWords(words)
+    }
+
     /// Reads a word.
     #[inline(always)]
     #[cfg_attr(loom, track_caller)]

@@ -1,14 +1,13 @@
 //! Looking at a table without changing it: what checks and reports need to know beside the records.
 
 use super::{Access, Store};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, Head};
 use crate::format::commit_record::{CommitRecord, State};
 use crate::format::control::{
     COMMIT_COUNT, CONTROL_WORDS, DEAD_COMMITTER_COUNT, FLUSHING, FREE_RETURNED, FREE_TAKEN, LAST,
     LAST_COMMIT_MILLISECONDS, PREPARED, SUPERSEDED,
 };
-use crate::shm::heap::Heap;
 use crate::shm::index::{Index, KeyHash};
 use crate::shm::medium::Medium;
 use crate::shm::words::{Ordering, fence};
@@ -24,7 +23,7 @@ impl Store {
     /// change them back. So if none of them changed while the cells were copied, the copy is what a repairer would have
     /// found had everybody died at that moment: the cells that are being staged are on the intent list. The fences are those of
     /// the read of a slot; here it is thousands of words, which is more than the model checker can explore.
-    pub fn copy_of_one_moment(&self) -> Option<Store> {
+    pub fn copy_of_one_moment(&self) -> Result<Option<Store>> {
         let control_group = 0..self.geometry.commit_records();
         let mut words = vec![0; self.geometry.word_count()];
         let mut control_group_after = vec![0; control_group.len()];
@@ -37,17 +36,18 @@ impl Store {
             self.words().part(control_group.clone()).copy_to(&mut control_group_after);
             let is_same = |range: Range<usize>| before.get(range.clone()) == control_group_after.get(range);
             if self.compared_words().into_iter().all(is_same) {
-                let medium = Medium::Heap(Box::new(Heap::new(words)));
-                return Some(Store::new(medium, self.header.clone(), self.settings.clone(), Access::PrivateCopy, None));
+                let medium = Medium::private(words, self.geometry.control()).map_err(Error::io("copy", self.path()))?;
+                let (header, settings) = (self.header.clone(), self.settings.clone());
+                return Ok(Some(Store::new(medium, header, settings, Access::PrivateCopy, None)));
             }
         }
-        None
+        Ok(None)
     }
 
     /// A copy that can be written to.
     #[cfg(test)]
     pub fn writable_copy(&self) -> Store {
-        let mut copy = self.copy_of_one_moment().expect("nobody else writes");
+        let mut copy = self.copy_of_one_moment().unwrap().expect("nobody else writes");
         copy.access = Access::ReadWrite;
         copy
     }
@@ -93,7 +93,7 @@ impl Store {
     fn check_is_copy(&self) -> Result<()> {
         match self.access {
             Access::PrivateCopy => Ok(()),
-            Access::ReadWrite | Access::ReadOnly => Err(crate::Error::ReadOnly { operation: "repairing" }),
+            Access::ReadWrite | Access::ReadOnly => Err(Error::ReadOnly { operation: "repairing" }),
         }
     }
 

@@ -144,7 +144,7 @@ impl Store {
 
     #[inline(always)]
     fn control(&self) -> Control<'_> {
-        self.medium.words().fixed(self.geometry.control())
+        self.medium.control()
     }
 
     #[inline(always)]

@@ -9,8 +9,7 @@ use crate::format::control::{CONDEMNED, FAILED, INCARNATION, INCARNATION_SEAL, I
 use crate::format::geometry::word;
 use crate::format::header::{FIRST_PAGE_BYTES, Header};
 use crate::format::schema::Schema;
-use crate::shm::heap::Heap;
-use crate::shm::map::Map;
+use crate::shm::map::{Map, MappedWords};
 use crate::shm::medium::Medium;
 use crate::shm::words::Ordering;
 use nix::fcntl::OFlag;
@@ -87,14 +86,10 @@ impl Entry {
     /// Makes a handle on the mapped file, not attached yet.
     fn map(self, settings: &Settings) -> Result<Store> {
         let geometry = self.header.geometry;
-        let map = Map::new(
-            self.attachment.file(),
-            geometry.word_count(),
-            geometry.control(),
-            self.is_writable,
-            settings.prefault,
-        )
-        .map_err(Error::io("map", self.path()))?;
+        let file = self.attachment.file();
+        let map = MappedWords::of_file(file, geometry.word_count(), self.is_writable, settings.prefault)
+            .and_then(|words| Map::new(words, geometry.control()))
+            .map_err(Error::io("map", self.path()))?;
         let access = if self.is_writable { Access::ReadWrite } else { Access::ReadOnly };
         Ok(Store::new(Medium::Mapped(map), self.header, settings.clone(), access, Some(self.attachment)))
     }
@@ -104,13 +99,8 @@ impl Entry {
         let mut words = vec![0_u64; self.header.geometry.word_count()];
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         self.attachment.file().read_exact_at(bytes, 0).map_err(Error::io("read", self.path()))?;
-        Ok(Store::new(
-            Medium::Heap(Box::new(Heap::new(words))),
-            self.header,
-            settings.clone(),
-            Access::PrivateCopy,
-            None,
-        ))
+        let medium = Medium::private(words, self.header.geometry.control()).map_err(Error::io("copy", self.path()))?;
+        Ok(Store::new(medium, self.header, settings.clone(), Access::PrivateCopy, None))
     }
 }
 

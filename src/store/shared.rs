@@ -27,10 +27,9 @@ pub struct Shared<'a> {
 impl Store {
     #[inline(always)]
     pub(super) fn shared(&self) -> Shared<'_> {
-        let words = self.medium.words();
         Shared {
-            words,
-            control: words.fixed(self.geometry.control()),
+            words: self.medium.words(),
+            control: self.medium.control(),
             geometry: &self.geometry,
             digest_seed: self.digest_seed,
             hash_seed: self.header.hash_seed,

@@ -16,6 +16,7 @@ use std::time::Duration;
 /// A table on the heap.
 pub struct Heap {
     words: Box<[AtomicU64]>,
+    control: usize,
     write: HeapLock,
     commit: HeapLock,
     /// The kernel's side of a futex: comparing the word and going to sleep is one step.
@@ -24,22 +25,33 @@ pub struct Heap {
 }
 
 impl Heap {
-    /// A table of these words.
-    pub fn new(words: impl IntoIterator<Item = u64>) -> Self {
-        Self::of(words.into_iter().map(AtomicU64::new).collect())
+    /// A table of these words, whose control region begins at the word `control`.
+    pub fn new(words: impl IntoIterator<Item = u64>, control: usize) -> Self {
+        Self::of(words.into_iter().map(AtomicU64::new).collect(), control)
     }
 
-    /// A table of these words, for so many threads, of which only those in some ranges are ever written.
-    pub fn with_written(words: &[u64], written: &[Range<usize>], thread_count: usize) -> Self {
+    /// The same for so many threads, where only the words in some ranges are ever written.
+    pub fn with_written(words: &[u64], control: usize, written: &[Range<usize>], thread_count: usize) -> Self {
         let mut content: Vec<AtomicU64> = words.iter().copied().map(AtomicU64::Constant).collect();
         for index in written.iter().cloned().flatten() {
             content[index] = AtomicU64::shared(words[index], thread_count);
         }
-        Self::of(content.into())
+        Self::of(content.into(), control)
     }
 
-    fn of(words: Box<[AtomicU64]>) -> Self {
-        Heap { words, write: HeapLock::new(), commit: HeapLock::new(), futex: Mutex::new(()), woken: Condvar::new() }
+    fn of(words: Box<[AtomicU64]>, control: usize) -> Self {
+        Heap {
+            words,
+            control,
+            write: HeapLock::new(),
+            commit: HeapLock::new(),
+            futex: Mutex::new(()),
+            woken: Condvar::new(),
+        }
+    }
+
+    pub fn control(&self) -> usize {
+        self.control
     }
 
     pub fn words(&self) -> &[AtomicU64] {

@@ -84,7 +84,7 @@ impl Start {
 
     fn store(&self, thread_count: usize) -> Store {
         let settings = Settings { commit_every: None, verify_reads: false, wall_clock: || 1, ..Settings::default() };
-        let heap = Heap::with_written(&self.words, &self.written(), thread_count);
+        let heap = Heap::with_written(&self.words, self.header.geometry.control(), &self.written(), thread_count);
         Store::new(Medium::Heap(Box::new(heap)), self.header.clone(), settings, Access::ReadWrite, None)
     }
 

@@ -33,7 +33,13 @@ pub(crate) fn new_words(header: &Header) -> Vec<u64> {
 /// A table in memory, as the first opener of a file of these words gets it: recovered, with locks that are free.
 /// `is_same_start` is as in [`Store::recover`].
 pub(crate) fn heap_store_of(words: Vec<u64>, header: Header, settings: Settings, is_same_start: bool) -> Result<Store> {
-    let mut store = Store::new(Medium::Heap(Box::new(Heap::new(words))), header, settings, Access::ReadWrite, None);
+    let mut store = Store::new(
+        Medium::Heap(Box::new(Heap::new(words, header.geometry.control()))),
+        header,
+        settings,
+        Access::ReadWrite,
+        None,
+    );
     store.recovery = store.recover(is_same_start)?;
     Ok(store)
 }

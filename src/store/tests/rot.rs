@@ -230,7 +230,7 @@ fn record_stores(store: &Store) -> Vec<usize> {
     use crate::shm::probe::{Event, with_hook};
     use std::sync::{Arc, Mutex};
     let copy = Store::new(
-        crate::shm::medium::Medium::Heap(Box::new(crate::shm::heap::Heap::new(words_of(store)))),
+        crate::shm::medium::Medium::private(words_of(store), store.geometry.control()).unwrap(),
         header(2),
         settings(),
         crate::store::Access::ReadWrite,
@@ -314,7 +314,7 @@ fn the_sealed_intent_counts_only_when_it_was_prepared() {
     let words = words_of(&store);
     drop(transaction);
     let with_intent = Store::new(
-        crate::shm::medium::Medium::Heap(Box::new(crate::shm::heap::Heap::new(words))),
+        crate::shm::medium::Medium::private(words, store.geometry.control()).unwrap(),
         header(2),
         settings(),
         crate::store::Access::ReadWrite,

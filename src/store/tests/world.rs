@@ -76,7 +76,13 @@ pub fn incarnation(boot: u64) -> Incarnation {
 }
 
 pub fn store_of(words: Vec<u64>, header: &Header) -> Store {
-    Store::new(Medium::Heap(Box::new(Heap::new(words))), header.clone(), settings(), Access::ReadWrite, None)
+    Store::new(
+        Medium::Heap(Box::new(Heap::new(words, header.geometry.control()))),
+        header.clone(),
+        settings(),
+        Access::ReadWrite,
+        None,
+    )
 }
 
 fn locked(truth: &Mutex<Truth>) -> MutexGuard<'_, Truth> {
