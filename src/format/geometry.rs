@@ -316,6 +316,7 @@ mod tests {
             assert_eq!(geometry.index(), geometry.free_ring() + slots);
             assert!(geometry.commit_records() >= geometry.index() + 2 * geometry.index_entry_count());
             assert_eq!(geometry.commit_records() * 8 % 65_536, 0);
+            assert!((geometry.commit_records() - geometry.index() - 2 * geometry.index_entry_count()) * 8 < 65_536);
             assert_eq!(geometry.cells(), geometry.commit_records() + 1024);
             let last = geometry.slot(geometry.capacity() - 1);
             assert!(last.end <= geometry.word_count() && last.end + 512 > geometry.word_count());
@@ -325,15 +326,17 @@ mod tests {
 
     #[test]
     fn keys_are_compared_to_the_byte() {
-        for (offset_bytes, key_bytes) in [(0, 8), (0, 3), (3, 2), (6, 5), (5, 19), (8, 8), (7, 1), (15, 9)] {
+        for (offset_bytes, key_bytes) in [(0, 8), (0, 3), (3, 2), (6, 5), (5, 19), (8, 8), (7, 1), (15, 9), (2, 37)] {
             let key = Some(KeyPosition { offset_bytes, key_bytes });
-            let geometry = Geometry::new(1, 24, key, 4096).unwrap();
-            let record = [0x0102_0304_0506_0708, 0x1112_1314_1516_1718, 0x2122_2324_2526_2728_u64];
-            for position in 0..24 {
+            let geometry = Geometry::new(1, 40, key, 4096).unwrap();
+            let record = [1, 2, 3, 4, 5].map(|word: u64| word * 0x0101_0101_0101_0101);
+            for position in 0..40 {
                 let mut other = record;
                 bytemuck::cast_slice_mut::<u64, u8>(&mut other)[position] ^= 0x40;
                 let in_key = (offset_bytes..offset_bytes + key_bytes).contains(&position);
                 assert_eq!(geometry.is_same_key(&record, |index| other[index]), !in_key, "{key:?} {position}");
+                let key_of_record = &bytemuck::cast_slice(&record)[offset_bytes..offset_bytes + key_bytes];
+                assert_eq!(key.unwrap().is_at(&other, key_of_record), !in_key, "{key:?} {position}");
             }
         }
     }

@@ -240,3 +240,87 @@ fn put(bytes: &mut [u8], offset: usize, source: &[u8]) {
 fn narrow(size: usize) -> [u8; 4] {
     u32::try_from(size).unwrap_or(u32::MAX).to_ne_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::field_type::FieldType;
+    use crate::format::schema::FieldSchema;
+
+    fn header() -> Header {
+        let schema = Schema::new(vec![FieldSchema::new("id", FieldType::U64).key()]).unwrap();
+        Header::new(10, schema, [7; 16], 5, 6).unwrap()
+    }
+
+    /// Why a header is refused in which a number was put at an offset, and whose CRC is right.
+    fn reason_against(offset: usize, number: &[u8]) -> String {
+        let mut bytes = header().encode();
+        put(&mut bytes, offset, number);
+        put(&mut bytes, HEADER_CRC, &[0; 4]);
+        let crc = crc32(&bytes);
+        put(&mut bytes, HEADER_CRC, &crc.to_ne_bytes());
+        match Header::decode(&bytes, Path::new("table")) {
+            Err(Error::Foreign { reason, .. }) => reason,
+            other => panic!("expected a refusal, found {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_header_comes_back_and_any_changed_byte_shows() {
+        let bytes = header().encode();
+        assert_eq!(Header::decode(&bytes, Path::new("table")).unwrap(), header());
+        for position in (0..SCHEMA + 32).chain([bytes.len() - 1]) {
+            let mut changed = bytes.clone();
+            changed[position] ^= 0x10;
+            assert!(Header::decode(&changed, Path::new("table")).is_err(), "{position}");
+        }
+        assert!(Header::decode(&bytes[..bytes.len() - 1], Path::new("table")).is_err());
+    }
+
+    #[test]
+    fn what_this_version_cannot_read_is_refused_with_the_reason() {
+        for (offset, number, phrase) in [
+            (0, 7_u64, "not a locule table"),
+            (8, BYTE_ORDER_MARK.swap_bytes(), "other byte order"),
+            (8, BYTE_ORDER_MARK + 1, "format version 1, found 1"),
+            (16, 2 | 4096 << 32, "format version 1, found 2"),
+            (32, 1, "uses features 0x1"),
+            (40, 11 | 8 << 32, "contradicts itself"),
+        ] {
+            let reason = reason_against(offset, &number.to_ne_bytes());
+            assert!(reason.contains(phrase), "{reason:?}: {phrase:?}");
+        }
+        // Compatible features are those that it may pass over.
+        let mut bytes = header().encode();
+        put(&mut bytes, 24, &[1]);
+        put(&mut bytes, HEADER_CRC, &[0; 4]);
+        let crc = crc32(&bytes);
+        put(&mut bytes, HEADER_CRC, &crc.to_ne_bytes());
+        assert_eq!(Header::decode(&bytes, Path::new("table")).unwrap(), header());
+    }
+
+    #[test]
+    fn the_length_of_a_header_is_some_pages_up_to_the_limit() {
+        let length = |header_bytes: usize| {
+            let mut page = header().encode();
+            put(&mut page, 20, &narrow(header_bytes));
+            Header::length_bytes(&page, Path::new("table")).ok()
+        };
+        for right in [4096, 8192, HEADER_BYTES_LIMIT] {
+            assert_eq!(length(right), Some(right));
+        }
+        for wrong in [0, 1, 4095, 4097, HEADER_BYTES_LIMIT + 1, HEADER_BYTES_LIMIT + 4096] {
+            assert_eq!(length(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_digest_seed_is_of_one_table_and_never_zero() {
+        let seed = |number: u64| {
+            let mut uuid = [0; 16];
+            put(&mut uuid, 0, &number.to_ne_bytes());
+            Header { uuid, ..header() }.digest_seed()
+        };
+        assert_eq!([0, 1, 2, 3].map(seed), [1, 1, 3, 3]);
+    }
+}

@@ -426,6 +426,9 @@ mod tests {
         assert_ne!(bytes, Bytes::new(&[0, 255]).unwrap());
         assert!(bytes > Bytes::new(&[0, 255]).unwrap());
         assert_eq!(format!("{bytes} {bytes:?}"), "00ff00 [0, 255, 0]");
+        assert_eq!(Bytes::<4>::try_from(&[0, 255, 0]).unwrap(), bytes);
+        assert!(bytes == [0, 255, 0] && bytes == &[0, 255, 0]);
+        assert!(bytes != [0, 255, 1] && bytes != &[0, 255, 1] && bytes != [0, 255]);
         assert_eq!(HashMap::from([(bytes, 1)]).get(&[0, 255, 0][..]), Some(&1));
     }
 

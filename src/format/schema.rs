@@ -408,6 +408,18 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_what_it_was_declared_to_be() {
+        let schema = session();
+        let [id, hits, note] = ["id", "hits", "note"].map(|name| schema.field(name).unwrap());
+        assert_eq!([id, hits, note].map(FieldSchema::name), ["id", "hits", "note"]);
+        assert_eq!([id, hits, note].map(FieldSchema::is_key), [true, false, false]);
+        assert_eq!([id, hits, note].map(FieldSchema::is_nullable), [false, false, true]);
+        assert_eq!([id, hits, note].map(FieldSchema::default), [None, Some(&[7, 0, 0, 0][..]), Some(&[0; 6][..])]);
+        assert_eq!([id, hits, note].map(FieldSchema::doc), ["The number in the cookie.\nNever reused.", "", ""]);
+        assert!(schema.field("Hits").is_none());
+    }
+
+    #[test]
     fn a_schema_that_cannot_be_is_refused_with_the_reason() {
         let field = |name: &str, field_type| FieldSchema::new(name, field_type);
         let id = || field("id", FieldType::U64);
