@@ -506,7 +506,9 @@ pub(crate) mod tests {
         assert_eq!(find(&bytes), Some(bytes));
         assert_eq!(find(b"ab"), Some(bytes));
         assert_eq!(find(&b"ab"[..]), Some(bytes));
+        assert_eq!(find(&&b"ab"[..]), Some(bytes));
         assert_eq!(find(&b"ab".to_vec()), Some(bytes));
+        assert_eq!(find::<Bytes<4>, _>(&&b"too long"[..]), None);
         assert_eq!(find::<Bytes<4>, _>(b"too long"), None);
     }
 }

@@ -294,3 +294,151 @@ fn entry(hash: KeyHash, slot: u32) -> u64 {
 fn slot_of(entry: u64) -> u32 {
     low_half(entry) & (SLOT_LIMIT - 1)
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::format::geometry::KeyPosition;
+    use crate::format::values::tests::Random;
+    use crate::shm::words::AtomicU64;
+    use std::collections::BTreeSet;
+
+    const CAPACITY: u32 = 12;
+    const ENTRY_COUNT: usize = 32;
+    /// How many entries may be occupied before a rebuild: three quarters.
+    const OCCUPIED_LIMIT: u64 = 24;
+
+    /// The words of a table with an empty index, and how they lie.
+    fn table() -> (Vec<AtomicU64>, Geometry) {
+        let key = Some(KeyPosition { offset_bytes: 0, key_bytes: 8 });
+        let geometry = Geometry::new(u64::from(CAPACITY), 8, key, 4096).unwrap();
+        assert_eq!(geometry.index_entry_count(), ENTRY_COUNT);
+        ((0..geometry.word_count()).map(|_| AtomicU64::new(0)).collect(), geometry)
+    }
+
+    fn index_of<'a>(words: &'a [AtomicU64], geometry: &Geometry) -> Index<'a> {
+        let words = Words::new(words);
+        Index::new(words, words.fixed(geometry.control()), geometry)
+    }
+
+    fn occupied(index: Index<'_>) -> u64 {
+        index.control.load(INDEX_OCCUPIED, Ordering::Relaxed)
+    }
+
+    fn found(index: Index<'_>, hash: KeyHash) -> Vec<u32> {
+        index.candidates(index.epoch(), hash).collect()
+    }
+
+    /// That an index holds these keys and no others, that each is found, and that it counts right.
+    fn check(index: Index<'_>, keys: &BTreeSet<(u64, u32)>) {
+        let entries: Vec<_> = index.entries().collect();
+        let mut held = BTreeSet::new();
+        for (position, entry) in entries.iter().enumerate() {
+            match entry {
+                Entry::Key { hash, slot } => assert!(held.insert((hash.0, *slot)), "twice: {entry:?}"),
+                Entry::Tombstone => {
+                    assert_ne!(entries[(position + 1) % ENTRY_COUNT], Entry::Empty, "a useless tombstone")
+                }
+                Entry::Empty => {}
+                Entry::Meaningless(word) => panic!("{word:#x}"),
+            }
+        }
+        assert_eq!(&held, keys);
+        assert_eq!(occupied(index), entries.iter().filter(|entry| **entry != Entry::Empty).count() as u64);
+        for (hash, _) in keys {
+            let expected: BTreeSet<u32> = keys.iter().filter(|key| key.0 == *hash).map(|key| key.1).collect();
+            assert_eq!(found(index, KeyHash(*hash)).into_iter().collect::<BTreeSet<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn an_index_finds_what_a_set_holds_whatever_was_put_in_taken_out_and_rebuilt() {
+        let (mut rebuild_count, mut tombstone_count, mut wrapped_count) = (0, 0, 0);
+        for seed in 0..if cfg!(miri) { 2 } else { 200 } {
+            let (words, geometry) = table();
+            let index = index_of(&words, &geometry);
+            let mut random = Random(seed);
+            let mut keys = BTreeSet::new();
+            for _ in 0..if cfg!(miri) { 40 } else { 200 } {
+                // Few homes, so that ways are long and cross each other, some of them the end of the table; some with bits that
+                // only the entry compares.
+                let key = (random.below(6) as u64 + 28 + ((random.below(2) as u64) << 38), random.below(12) as u32);
+                let hash = KeyHash(key.0);
+                if random.below(5) < 2 {
+                    index.remove(hash, key.1);
+                    keys.remove(&key);
+                } else if keys.len() < 24 {
+                    if index.needs_rebuild(1, keys.len() as u64) {
+                        index.rebuild();
+                        rebuild_count += 1;
+                        check(index, &keys);
+                    }
+                    assert!(index.insert(hash, key.1));
+                    keys.insert(key);
+                }
+                tombstone_count += index.entries().filter(|entry| *entry == Entry::Tombstone).count();
+                wrapped_count += usize::from(index.entries().next() != Some(Entry::Empty));
+                check(index, &keys);
+            }
+            let epoch = index.epoch();
+            index.rebuild_from(keys.iter().map(|(hash, slot)| (KeyHash(*hash), *slot)));
+            assert!(!index.is_still(epoch) && index.is_still(epoch + 1));
+            check(index, &keys);
+        }
+        assert!(
+            cfg!(miri) || (rebuild_count > 50 && tombstone_count > 1000 && wrapped_count > 1000),
+            "{rebuild_count} {tombstone_count} {wrapped_count}"
+        );
+    }
+
+    #[test]
+    fn a_rebuild_is_due_when_three_quarters_are_occupied_and_not_all_of_them_by_keys() {
+        let (words, geometry) = table();
+        let index = index_of(&words, &geometry);
+        for (occupied, insert_count, live_count, is_due) in [
+            (0, OCCUPIED_LIMIT, 0, false),
+            (0, OCCUPIED_LIMIT + 1, 0, false),
+            (1, OCCUPIED_LIMIT - 1, 0, false),
+            (1, OCCUPIED_LIMIT, 0, true),
+            (1, OCCUPIED_LIMIT, 1, false),
+            (OCCUPIED_LIMIT, 0, 0, false),
+            (OCCUPIED_LIMIT, 1, OCCUPIED_LIMIT - 1, true),
+            (OCCUPIED_LIMIT, 1, OCCUPIED_LIMIT, false),
+            (OCCUPIED_LIMIT, u64::MAX, 5, true),
+        ] {
+            index.control.store(INDEX_OCCUPIED, occupied, Ordering::Relaxed);
+            assert_eq!(index.needs_rebuild(insert_count, live_count), is_due, "{occupied} {insert_count} {live_count}");
+        }
+    }
+
+    #[test]
+    fn a_table_without_an_empty_entry_ends_every_search_and_takes_no_more() {
+        let (words, geometry) = table();
+        let index = index_of(&words, &geometry);
+        for number in 0..ENTRY_COUNT as u32 {
+            assert!(index.insert(KeyHash(7), number));
+        }
+        assert_eq!(found(index, KeyHash(7)).len(), ENTRY_COUNT);
+        assert_eq!(found(index, KeyHash(8)), []);
+        assert!(index.insert(KeyHash(7), 3), "it is there already");
+        assert!(!index.insert(KeyHash(7), 1000));
+        // The place of a removed key is used again.
+        index.remove(KeyHash(7), 3);
+        assert!(index.insert(KeyHash(7), 1000));
+        assert_eq!(occupied(index), ENTRY_COUNT as u64);
+    }
+
+    #[test]
+    fn an_entry_is_a_hash_and_a_slot_and_what_is_none_is_told() {
+        let (words, geometry) = table();
+        let index = index_of(&words, &geometry);
+        let hash = KeyHash((1 << 39) - 1);
+        assert!(index.insert(hash, SLOT_LIMIT - 1));
+        assert_eq!(found(index, hash), [SLOT_LIMIT - 1]);
+        assert!(index.entries().any(|entry| entry == Entry::Key { hash, slot: SLOT_LIMIT - 1 }));
+        index.table(0).store(0, 5 << SLOT_BITS, Ordering::Relaxed);
+        assert_eq!(index.entries().next(), Some(Entry::Meaningless(5 << SLOT_BITS)));
+        index.rebuild();
+        assert!(index.entries().all(|entry| !matches!(entry, Entry::Meaningless(_))));
+    }
+}
