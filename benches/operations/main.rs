@@ -2,10 +2,13 @@
 //! prints their ratios, since absolute figures drift from one machine and moment to the next.
 //!
 //! The floors: `copy` reads a random record out of a plain array, `crc` is the CRC-32 of a record, `lock` an uncontended lock
-//! and unlock of a mutex of our kind, `flush` the fdatasync of one page that was just overwritten.
+//! and unlock of a mutex of our kind, `flush` the fdatasync of one page that was just overwritten. `bare find` and `bare update`
+//! are what the layout alone costs, see [`bare`].
 
+mod bare;
 mod summary;
 
+use bare::Bare;
 use criterion::{BenchmarkId, Criterion, SamplingMode};
 use locule::testing::SharedMutex;
 use locule::{RecordId, Table};
@@ -66,6 +69,9 @@ fn floors(bench: &mut Bench<'_>, directory: &Path) {
     bench.many("crc", |random| crc32fast::hash(bytemuck::cast_slice(&records[random])));
     let mutex = SharedMutex::create(directory.join("mutex")).unwrap();
     bench.many("lock", |_| mutex.lock_and_unlock().unwrap());
+    let mut bare = Bare::new(RECORD_COUNT as usize, CAPACITY as usize);
+    bench.many("bare find", |random| bare.find(random as u64));
+    bench.many("bare update", |random| bare.update(random, &mutex, |record| record[3] += 1));
     let file = File::create_new(directory.join("pages")).unwrap();
     let page_count = 64;
     file.write_all_at(&vec![1; page_count * PAGE_BYTES], 0).unwrap();

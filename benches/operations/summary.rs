@@ -8,7 +8,9 @@ use std::time::Duration;
 type Aim = (&'static str, &'static [&'static str], Option<f64>);
 
 const FLOORS: [&str; 4] = ["copy", "crc", "lock", "flush"];
-const AIMS: [Aim; 11] = [
+const AIMS: [Aim; 13] = [
+    ("bare find", &["copy"], None),
+    ("bare update", &["lock", "copy", "crc"], None),
     ("find, unverified", &["copy"], Some(3.0)),
     ("find, absent", &["copy"], Some(3.0)),
     ("find", &["copy", "crc"], Some(2.0)),

@@ -18,6 +18,12 @@ fn put(store: &Store, key: u64, value: u64) -> u64 {
     store.upsert(Encoded::new(&[key, value])).unwrap().version
 }
 
+/// Every bit of so many words; under Miri, which takes seconds for each, three of them.
+fn bits_of(word_count: usize) -> impl Iterator<Item = usize> {
+    let bit_count = 64 * word_count;
+    (0..bit_count).step_by(if cfg!(miri) { bit_count / 3 + 1 } else { 1 })
+}
+
 fn recovered(words: Vec<u64>) -> Result<Store, Error> {
     heap_store_of(words, header(2), settings(), false)
 }
@@ -31,7 +37,7 @@ fn a_committed_cell_that_rots_is_refused_and_never_replaced_by_an_older_one() {
     store.commit().unwrap();
     let words = words_of(&store);
     let visible = store.slot(0).head();
-    for bit in 0..64 * store.geometry.cell_words() {
+    for bit in bits_of(store.geometry.cell_words()) {
         let mut damaged = words.clone();
         damaged[store.geometry.cell(0, visible.cell()) + bit / 64] ^= 1 << (bit % 64);
         match recovered(damaged) {
@@ -70,7 +76,7 @@ fn a_commit_record_that_rots_is_never_replaced_by_the_one_before() {
     let words = words_of(&store);
     let newest = (0..2).max_by_key(|record| store.commit_record(*record).map(|found| found.state.number)).unwrap();
     let start = store.geometry.commit_record(newest);
-    for bit in 0..64 * COMMIT_RECORD_WORDS {
+    for bit in bits_of(COMMIT_RECORD_WORDS) {
         let mut damaged = words.clone();
         damaged[start + bit / 64] ^= 1 << (bit % 64);
         let served = recovered(damaged.clone()).unwrap();
@@ -88,7 +94,7 @@ fn a_control_word_that_rots_makes_nothing_older_and_no_promise() {
     let store = twice_committed();
     let (words, control) = (words_of(&store), store.geometry.control());
     let mut refused_count = 0;
-    for bit in 0..64 * (INCARNATION_SEAL + 1) {
+    for bit in bits_of(INCARNATION_SEAL + 1) {
         for is_same_start in [false, true] {
             let mut damaged = words.clone();
             damaged[control + bit / 64] ^= 1 << (bit % 64);
@@ -102,7 +108,7 @@ fn a_control_word_that_rots_makes_nothing_older_and_no_promise() {
             }
         }
     }
-    assert!(refused_count > 0, "a number that was never committed stood in `DURABLE`");
+    assert!(refused_count > 0 || cfg!(miri), "a number that was never committed stood in `DURABLE`");
 }
 
 #[test]
