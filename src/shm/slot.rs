@@ -221,6 +221,58 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(not(loom))]
+    fn each_cell_of_each_slot_is_a_place_of_its_own() {
+        use crate::format::geometry::KeyPosition;
+        // A key that begins inside the second word and ends inside the third.
+        let key = KeyPosition { offset_bytes: 11, key_bytes: 8 };
+        let geometry = Geometry::new(3, 28, Some(key), 4096).unwrap();
+        let words: Vec<_> = (0..geometry.word_count()).map(|_| super::super::words::AtomicU64::new(0)).collect();
+        let slots = [0, 1, 2].map(|index| Slot::new(Words::new(&words), &geometry, index));
+        let places = || slots.into_iter().flat_map(|slot| (0..4).map(move |cell| (slot, cell)));
+        let content = |slot: Slot<'_>, cell: u32| {
+            let number = u64::from(slot.index() * 4 + cell + 1);
+            (
+                CellHeader::new(number, number + 100, true, cell, 7),
+                [number << 32, number << 24 | 0xabcdef, number << 40, 5],
+            )
+        };
+        for (slot, cell) in places() {
+            let (header, payload) = content(slot, cell);
+            slot.stage(cell, header, &payload);
+        }
+        for (slot, cell) in places() {
+            let (header, payload) = content(slot, cell);
+            let mut copied = [0; 4];
+            assert_eq!((slot.read_cell(cell, &mut copied), copied), (header, payload));
+            assert_eq!((slot.cell_header(cell), slot.cell_number(cell)), (header, header.number));
+            assert_eq!(slot.cell_numbers()[widen(cell)], header.number);
+            let mut part = [0; 2];
+            slot.payload(cell, 1, 2).copy_to(&mut part);
+            assert_eq!(part, payload[1..3]);
+            // The bytes before and behind the key do not matter.
+            let [first, second, third, last] = payload;
+            assert!(slot.has_key_of(cell, &geometry, &[!first, second ^ 0xff_ffff, third ^ 0xff << 24, !last]));
+            assert!(!slot.has_key_of(cell, &geometry, &[first, second ^ 1 << 24, third, last]));
+            assert!(!slot.has_key_of(cell, &geometry, &[first, second, third ^ 1, last]));
+            assert!(!slot.has_key_of(cell, &geometry, &[first, second, third ^ 1 << 23, last]));
+            // What a head names is read, if it is there.
+            slot.publish(Head::new(header.number, true, cell));
+            assert_eq!((slot.read(&mut copied).unwrap(), copied), (Some(header), payload));
+            slot.publish(Head::new(header.number, false, cell));
+            assert_eq!(slot.read(&mut copied).unwrap(), None);
+            slot.publish(Head::new(header.number + 1, true, cell));
+            assert!(slot.read(&mut copied).is_err());
+        }
+        slots[1].wipe(2);
+        for (slot, cell) in places() {
+            let (header, _) = content(slot, cell);
+            let is_wiped = (slot.index(), cell) == (1, 2);
+            assert_eq!(slot.cell_number(cell), if is_wiped { 0 } else { header.number });
+        }
+    }
+
+    #[test]
     fn there_is_always_a_free_cell_and_it_is_none_that_is_kept() {
         // Every order of four numbers, with any of them missing, any current cell and any two kept numbers.
         let mut checked = 0;
