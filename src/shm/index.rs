@@ -355,12 +355,12 @@ mod tests {
     #[test]
     fn an_index_finds_what_a_set_holds_whatever_was_put_in_taken_out_and_rebuilt() {
         let (mut rebuild_count, mut tombstone_count, mut wrapped_count) = (0, 0, 0);
-        for seed in 0..if cfg!(miri) { 2 } else { 200 } {
+        for seed in 0..if cfg!(miri) { 1 } else { 200 } {
             let (words, geometry) = table();
             let index = index_of(&words, &geometry);
             let mut random = Random(seed);
             let mut keys = BTreeSet::new();
-            for _ in 0..if cfg!(miri) { 40 } else { 200 } {
+            for _ in 0..if cfg!(miri) { 25 } else { 200 } {
                 // Few homes, so that ways are long and cross each other, some of them the end of the table; some with bits that
                 // only the entry compares.
                 let key = (random.below(6) as u64 + 28 + ((random.below(2) as u64) << 38), random.below(12) as u32);

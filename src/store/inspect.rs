@@ -153,3 +153,43 @@ impl Store {
         Ok(self.shared().free_ring_entry(self.control_word(FREE_TAKEN).wrapping_add(position))?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![cfg(not(loom))]
+    use super::*;
+    use crate::format::control::{COMMIT_MUTEX, MUTEX_WORDS, WRITE_MUTEX};
+    use crate::store::tests::heap_store;
+    use crate::store::tests::world::{header, settings};
+
+    #[test]
+    fn a_copy_compares_all_but_the_mutexes_and_what_changes_without_a_write() {
+        let store = heap_store(header(3), settings());
+        let control = store.geometry.control();
+        let mutexes = (WRITE_MUTEX..WRITE_MUTEX + MUTEX_WORDS).chain(COMMIT_MUTEX..COMMIT_MUTEX + MUTEX_WORDS);
+        let counters = COMMIT_COUNT..DEAD_COMMITTER_COUNT + 1;
+        let left_out: Vec<_> = mutexes.chain([FLUSHING, LAST_COMMIT_MILLISECONDS]).chain(counters).collect();
+        for index in 0..store.geometry.word_count() {
+            let is_compared = store.compared_words().iter().any(|range| range.contains(&index));
+            let is_in_group = (control..store.geometry.commit_records()).contains(&index);
+            let is_left_out = left_out.iter().any(|word| control + word == index);
+            assert_eq!(is_compared, is_in_group && !is_left_out, "word {index}");
+        }
+    }
+
+    #[test]
+    fn a_copy_can_be_settled_and_the_table_itself_cannot() {
+        let store = heap_store(header(3), settings());
+        let mut transaction = store.begin().unwrap();
+        transaction.insert(crate::store::Encoded::new(&[1, 2])).unwrap();
+        let copy = store.copy_of_one_moment().unwrap().expect("nobody else writes");
+        assert!(matches!(store.settle(), Err(Error::ReadOnly { .. })));
+        assert!(matches!(store.recover_copy(true), Err(Error::ReadOnly { .. })));
+        let intent_counts = || [&store, &copy].map(|table| table.shared().intent_count().unwrap());
+        assert_eq!(intent_counts(), [1, 1]);
+        copy.settle().unwrap();
+        assert_eq!(intent_counts(), [1, 0]);
+        copy.settle().unwrap();
+        assert!(copy.recover_copy(true).unwrap().is_private_copy);
+    }
+}

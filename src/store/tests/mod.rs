@@ -12,7 +12,7 @@ mod past;
 mod readers;
 mod rot;
 mod threads;
-mod world;
+pub(crate) mod world;
 
 use super::{Access, Settings, Store, create};
 use crate::error::Result;
