@@ -327,8 +327,8 @@ mod tests {
     #[test]
     fn keys_are_compared_to_the_byte() {
         for (offset_bytes, key_bytes) in [(0, 8), (0, 3), (3, 2), (6, 5), (5, 19), (8, 8), (7, 1), (15, 9), (2, 37)] {
-            let key = Some(KeyPosition { offset_bytes, key_bytes });
-            let geometry = Geometry::new(1, 40, key, 4096).unwrap();
+            let key = KeyPosition { offset_bytes, key_bytes };
+            let geometry = Geometry::new(1, 40, Some(key), 4096).unwrap();
             let record = [1, 2, 3, 4, 5].map(|word: u64| word * 0x0101_0101_0101_0101);
             for position in 0..40 {
                 let mut other = record;
@@ -336,7 +336,7 @@ mod tests {
                 let in_key = (offset_bytes..offset_bytes + key_bytes).contains(&position);
                 assert_eq!(geometry.is_same_key(&record, |index| other[index]), !in_key, "{key:?} {position}");
                 let key_of_record = &bytemuck::cast_slice(&record)[offset_bytes..offset_bytes + key_bytes];
-                assert_eq!(key.unwrap().is_at(&other, key_of_record), !in_key, "{key:?} {position}");
+                assert_eq!(key.is_at(&other, key_of_record), !in_key, "{key:?} {position}");
             }
         }
     }

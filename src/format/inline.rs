@@ -427,8 +427,8 @@ mod tests {
         assert!(bytes > Bytes::new(&[0, 255]).unwrap());
         assert_eq!(format!("{bytes} {bytes:?}"), "00ff00 [0, 255, 0]");
         assert_eq!(Bytes::<4>::try_from(&[0, 255, 0]).unwrap(), bytes);
-        assert!(bytes == [0, 255, 0] && bytes == &[0, 255, 0]);
-        assert!(bytes != [0, 255, 1] && bytes != &[0, 255, 1] && bytes != [0, 255]);
+        let (same, other) = (&[0, 255, 0], &[0, 255, 1]);
+        assert!(bytes == same && bytes == *same && bytes != other && bytes != *other && bytes != [0, 255]);
         assert_eq!(HashMap::from([(bytes, 1)]).get(&[0, 255, 0][..]), Some(&1));
     }
 

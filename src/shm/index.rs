@@ -295,9 +295,9 @@ fn slot_of(entry: u64) -> u32 {
     low_half(entry) & (SLOT_LIMIT - 1)
 }
 
+#[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
-    #![cfg(not(loom))]
     use super::*;
     use crate::format::geometry::KeyPosition;
     use crate::format::values::tests::Random;

@@ -154,9 +154,9 @@ impl Store {
     }
 }
 
+#[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
-    #![cfg(not(loom))]
     use super::*;
     use crate::format::control::{COMMIT_MUTEX, MUTEX_WORDS, WRITE_MUTEX};
     use crate::store::tests::heap_store;

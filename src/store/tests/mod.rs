@@ -8,6 +8,7 @@ mod crash_points;
 mod cuts;
 mod disk;
 mod histories;
+mod keys;
 mod past;
 mod readers;
 mod rot;
