@@ -9,6 +9,7 @@ mod cuts;
 mod disk;
 mod histories;
 mod keys;
+mod limits;
 mod past;
 mod readers;
 mod rot;
