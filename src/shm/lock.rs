@@ -264,3 +264,125 @@ fn is_gone(thread_id: u32) -> bool {
     // Signal 0 only asks; `kill` finds threads by their id too.
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(thread_id), None) == Err(nix::errno::Errno::ESRCH)
 }
+
+#[cfg(test)]
+#[cfg(not(miri))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// Longer than any of these tests takes.
+    const FOR_EVER: Duration = Duration::from_secs(600);
+
+    /// A mutex in this process's memory. It is shared between threads by its words, as processes share it.
+    fn mutex_words() -> Arc<[AtomicU64; MUTEX_WORDS]> {
+        let words = Arc::new(<[AtomicU64; MUTEX_WORDS]>::default());
+        mutex_in(&words).initialise().unwrap();
+        words
+    }
+
+    fn mutex_in(words: &[AtomicU64; MUTEX_WORDS]) -> RobustMutex<'_> {
+        // SAFETY: the words are writable memory of the test, which initialises the mutex before anything else, and only these
+        // functions write them.
+        unsafe { RobustMutex::new(words) }
+    }
+
+    #[test]
+    fn a_mutex_tells_who_holds_it_and_that_its_owner_died() {
+        let words = mutex_words();
+        let mutex = mutex_in(&words);
+        assert_eq!((mutex.holder(), mutex.is_free()), (None, true));
+        assert_eq!(mutex.lock(FOR_EVER).unwrap(), Acquired::Clean);
+        let own_id = u32::try_from(nix::unistd::gettid().as_raw()).unwrap();
+        assert_eq!((mutex.holder(), mutex.is_free()), (Some(own_id), false));
+        assert!(matches!(mutex.try_lock(), Err(LockFailure::Nested)));
+        assert!(matches!(mutex.lock(FOR_EVER), Err(LockFailure::Nested)));
+        mutex.unlock();
+        assert_eq!((mutex.holder(), mutex.is_free()), (None, true));
+
+        let dying = Arc::clone(&words);
+        std::thread::spawn(move || assert!(mutex_in(&dying).try_lock().unwrap().is_some())).join().unwrap();
+        assert!(mutex.is_free());
+        assert_eq!(mutex.try_lock().unwrap(), Some(Acquired::OwnerDied));
+        assert!(!mutex.is_free());
+        mutex.unlock();
+        assert_eq!(mutex.lock(FOR_EVER).unwrap(), Acquired::Clean, "it is said once");
+        mutex.unlock();
+    }
+
+    #[test]
+    fn who_waits_gets_the_mutex_when_it_is_let_go_or_gives_up_and_names_the_holder() {
+        let words = mutex_words();
+        let mutex = mutex_in(&words);
+        assert_eq!(mutex.lock(FOR_EVER).unwrap(), Acquired::Clean);
+        let own_id = mutex.holder();
+        let shared = Arc::clone(&words);
+        let waiting = std::thread::spawn(move || {
+            let mutex = mutex_in(&shared);
+            match mutex.lock(Duration::from_millis(1)) {
+                Err(LockFailure::Timeout { holder }) => assert_eq!(holder, own_id),
+                other => panic!("{other:?}"),
+            }
+            // It does not hold it, so this does nothing.
+            mutex.unlock();
+            assert_eq!(mutex.holder(), own_id);
+        });
+        waiting.join().unwrap();
+        let shared = Arc::clone(&words);
+        let waiting = std::thread::spawn(move || {
+            let mutex = mutex_in(&shared);
+            assert_eq!(mutex.lock(FOR_EVER).unwrap(), Acquired::Clean);
+            mutex.unlock();
+        });
+        mutex.unlock();
+        waiting.join().unwrap();
+    }
+
+    #[test]
+    fn a_sleeper_wakes_when_it_is_woken_and_sleeps_only_on_what_it_saw() {
+        let word = Arc::new(AtomicU64::new(7 << 32 | 5));
+        let start = Instant::now();
+        // Another value: it does not sleep.
+        sleep_on(&word, 6, FOR_EVER);
+        assert!(start.elapsed() < FOR_EVER);
+        // The same value: it does, as nobody wakes it and no signal comes. Here too the high half is not looked at.
+        let (start, pause) = (Instant::now(), Duration::from_millis(5));
+        sleep_on(&word, 9 << 32 | 5, pause);
+        assert!(start.elapsed() >= pause);
+        let sleeping = Arc::clone(&word);
+        let sleeper = std::thread::spawn(move || sleep_on(&sleeping, 5, FOR_EVER));
+        // It may not sleep yet.
+        let start = Instant::now();
+        while !sleeper.is_finished() && start.elapsed() < FOR_EVER / 2 {
+            wake_all(&word);
+            std::thread::yield_now();
+        }
+        assert!(sleeper.is_finished(), "nobody woke it");
+    }
+
+    #[test]
+    fn a_deadline_is_so_long_after_now_and_normalised() {
+        let now = || {
+            let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
+            Duration::from(now)
+        };
+        for milliseconds in (0..3_000).step_by(37) {
+            let slice = Duration::from_millis(milliseconds);
+            let before = now();
+            let libc::timespec { tv_sec, tv_nsec, .. } = deadline(libc::CLOCK_MONOTONIC, slice);
+            let after = now();
+            assert!((0..1_000_000_000).contains(&tv_nsec), "{tv_nsec}");
+            let found = Duration::new(tv_sec.try_into().unwrap(), tv_nsec.try_into().unwrap());
+            assert!(before + slice <= found && found <= after + slice, "{before:?} + {slice:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn mutexes_of_one_c_library_have_one_fingerprint() {
+        let fingerprint = mutex_fingerprint().unwrap();
+        assert_eq!(mutex_fingerprint().unwrap(), fingerprint);
+        // It is made of the bytes of a mutex, and not of nothing.
+        assert!(fingerprint > 1);
+        assert!(check(0).is_ok() && check(libc::EINVAL).is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL)));
+    }
+}

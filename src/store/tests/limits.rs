@@ -176,3 +176,31 @@ fn a_head_that_does_not_fit_its_cell_is_damage_for_a_writer() {
         assert_eq!(store.control_word(INTENT_COUNT), 0);
     }
 }
+
+#[test]
+fn a_table_that_was_replaced_or_has_no_lock_any_more_is_not_used() {
+    use crate::format::control::{CONDEMNED, SUPERSEDED};
+    for (superseded, condemned) in [(1, 0), (0, 1), (1, 1)] {
+        let store = table(2);
+        let id = insert(&store, 1);
+        store.plant(store.geometry.control() + SUPERSEDED, &[superseded]);
+        store.plant(store.geometry.control() + CONDEMNED, &[condemned]);
+        for error in [
+            error_of(store.get(id, &mut [0; 2])),
+            error_of(store.find(&[0; 8], &mut [0; 2])),
+            error_of(store.live_count()),
+            error_of(store.delete(id, None)),
+            error_of(store.begin()),
+            store.commit().err(),
+        ] {
+            match error {
+                Some(Error::Condemned) => assert_eq!(condemned, 1),
+                Some(Error::Superseded) => assert_eq!((superseded, condemned), (1, 0)),
+                other => panic!("{superseded} {condemned}: {other:?}"),
+            }
+        }
+    }
+    let store = table(2);
+    store.supersede();
+    assert!(matches!(error_of(store.live_count()), Some(Error::Superseded)));
+}
