@@ -269,7 +269,7 @@ mod tests {
     fn a_header_comes_back_and_any_changed_byte_shows() {
         let bytes = header().encode();
         assert_eq!(Header::decode(&bytes, Path::new("table")).unwrap(), header());
-        for position in (0..SCHEMA + 32).chain([bytes.len() - 1]) {
+        for position in (0..SCHEMA + 32).step_by(if cfg!(miri) { 29 } else { 1 }).chain([bytes.len() - 1]) {
             let mut changed = bytes.clone();
             changed[position] ^= 0x10;
             assert!(Header::decode(&changed, Path::new("table")).is_err(), "{position}");

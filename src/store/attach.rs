@@ -236,3 +236,84 @@ fn mutex_fingerprint() -> Result<u64> {
 fn mutex_fingerprint() -> Result<u64> {
     Ok(0)
 }
+
+#[cfg(not(any(loom, miri)))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incarnation_is_of_this_machine_start_this_file_and_this_c_library() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let file = File::create_new(&path).unwrap();
+        let own = Incarnation::current(&file, &path).unwrap();
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let bytes: [u8; 16] = bytemuck::cast(own.boot_id);
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digits, text.trim().replace('-', ""));
+        let metadata = std::fs::metadata(&path).unwrap();
+        assert_eq!((own.device, own.inode), (metadata.dev(), metadata.ino()));
+        assert_eq!(own.pid_namespace, std::fs::metadata("/proc/self/ns/pid").unwrap().ino());
+        assert_eq!(own.mutex_fingerprint, crate::shm::lock::mutex_fingerprint().unwrap());
+        assert_eq!(Incarnation::from_words(own.to_words()), own);
+        assert_ne!(random_uuid().unwrap(), random_uuid().unwrap());
+
+        // What is the same machine start, and how each other difference is described.
+        assert!(own.is_same_start(&Incarnation { pid_namespace: 1, mutex_fingerprint: 2, ..own }));
+        for (other, phrase, is_same_start) in [
+            (None, "not finished opening", true),
+            (Some(Incarnation { boot_id: [0, own.boot_id[1]], ..own }), "another boot id", false),
+            (Some(Incarnation { device: !own.device, ..own }), "another device or inode", false),
+            (Some(Incarnation { inode: !own.inode, ..own }), "another device or inode", false),
+            (Some(Incarnation { pid_namespace: 1, ..own }), "another PID namespace (1,", true),
+            (Some(Incarnation { mutex_fingerprint: 2, ..own }), "C library makes other mutexes", true),
+        ] {
+            let reason = own.difference(other.as_ref());
+            assert!(reason.contains(phrase), "{reason:?}: {phrase:?}");
+            assert_eq!(other.is_none_or(|other| own.is_same_start(&other)), is_same_start, "{phrase:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_knows_whether_its_path_names_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let attachment = Attachment::new(File::create_new(&path).unwrap(), &path);
+        assert!(attachment.is_named_by_path().unwrap() && !attachment.is_unlinked());
+        let other = directory.path().join("other");
+        std::fs::rename(&path, &other).unwrap();
+        assert!(!attachment.is_named_by_path().unwrap() && !attachment.is_unlinked());
+        std::fs::write(&path, "another file").unwrap();
+        assert!(!attachment.is_named_by_path().unwrap());
+        std::fs::remove_file(&other).unwrap();
+        assert!(attachment.is_unlinked());
+        // A path that cannot be looked at is an error: not of a file that was replaced.
+        let behind_a_file = Attachment::new(File::open(&path).unwrap(), &path.join("file"));
+        assert!(matches!(behind_a_file.is_named_by_path(), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn the_gate_and_the_attachment_are_two_locks_of_an_open_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let open = || {
+            let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            Attachment::new(file, &path)
+        };
+        let [first, second] = [open(), open()];
+        let now = Duration::ZERO;
+        first.enter_gate(Hold::Exclusive, now).unwrap();
+        assert!(matches!(second.enter_gate(Hold::Shared, now), Err(Error::Timeout { lock: "gate", .. })));
+        first.leave_gate().unwrap();
+        second.enter_gate(Hold::Shared, now).unwrap();
+        first.enter_gate(Hold::Shared, now).unwrap();
+        assert!(!first.is_attached_by_others().unwrap());
+        assert!(second.try_attach(Hold::Shared).unwrap());
+        assert!(first.is_attached_by_others().unwrap() && !first.try_attach(Hold::Exclusive).unwrap());
+        assert!(first.try_attach(Hold::Shared).unwrap());
+        second.let_go();
+        assert!(first.try_attach(Hold::Exclusive).unwrap() && !first.is_attached_by_others().unwrap());
+    }
+}

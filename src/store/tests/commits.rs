@@ -1,14 +1,18 @@
-//! The end of a commit at every access of a writer, from every point of the commit.
+//! The end of a commit at every access of a writer, from every point of the commit; and what a write does for commits: it touches
+//! pages before it takes the lock, and commits when it is time.
 
 use super::actor::{Actor, Outcome};
 use super::heap_store;
-use super::world::{header, settings};
+use super::world::{header, settings, wide_header};
 use crate::format::cell::RecordId;
 use crate::format::control::DURABLE;
-use crate::shm::probe::Event;
-use crate::shm::words::Ordering;
-use crate::store::{Encoded, Store};
-use std::sync::Arc;
+use crate::format::geometry::PAGE_WORDS;
+use crate::shm::probe::{Event, with_hook};
+use crate::shm::words::{AtomicU64, Ordering};
+use crate::store::{Access, Encoded, Settings, Store};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const TO_THE_END: u32 = u32::MAX;
 
@@ -77,6 +81,81 @@ fn what_a_commit_made_durable_stays_whole_wherever_in_a_write_it_ends() {
             if !writer_ran {
                 break;
             }
+        }
+    }
+}
+
+/// The pages that an operation touches before it takes the lock. It touches none after that.
+fn pages_touched_by(store: &Store, operation: impl FnOnce(&Store)) -> BTreeSet<usize> {
+    let base = store.words().all().as_ptr();
+    let pages = Arc::new(Mutex::new(BTreeSet::new()));
+    let seen = Arc::clone(&pages);
+    let mut is_locked = false;
+    let hook = move |event: &Event<'_>| match event {
+        Event::Touch { word } => {
+            assert!(!is_locked, "a page is touched under the lock");
+            seen.lock().unwrap().insert(index_of(base, word) / PAGE_WORDS);
+        }
+        Event::Lock => is_locked = true,
+        _ => {}
+    };
+    with_hook(hook, || operation(store)).expect("nobody kills it");
+    let pages = pages.lock().unwrap();
+    pages.clone()
+}
+
+fn index_of(base: *const AtomicU64, word: &AtomicU64) -> usize {
+    (std::ptr::from_ref(word) as usize - base as usize) / 8
+}
+
+#[test]
+fn all_pages_of_a_slot_are_touched_before_the_lock_if_commits_are_made() {
+    let payload = |key: u64| [vec![key], vec![key + 1; 701]].concat();
+    let never = Settings { commit_every: None, ..settings() };
+    let always = Settings { commit_every: Some(Duration::from_secs(1 << 40)), ..settings() };
+    let mut store = heap_store(wide_header(3, 700), never);
+    let pages_of = |store: &Store, slot: u32| -> BTreeSet<usize> {
+        store.geometry.slot(slot).map(|word| word / PAGE_WORDS).collect()
+    };
+    let insert = |store: &Store, key: u64| store.insert(Encoded::new(&payload(key))).unwrap().id;
+    let first = insert(&store, 1);
+    let update = |store: &Store| {
+        store.update(first, None, Encoded::new(&payload(1))).unwrap();
+    };
+    assert_eq!(pages_touched_by(&store, update), BTreeSet::new(), "nobody commits");
+    store.commit().unwrap();
+    let all = pages_of(&store, first.slot());
+    assert!(all.len() > 5);
+    assert_eq!(pages_touched_by(&store, update), all);
+    // An insert touches the slot that it will get.
+    let insert_another = |store: &Store| {
+        insert(store, 2);
+    };
+    assert_eq!(pages_touched_by(&store, insert_another), pages_of(&store, 1));
+    let delete = |store: &Store| {
+        store.delete(RecordId::new(1, 1), None).unwrap();
+    };
+    assert_eq!(pages_touched_by(&store, delete), pages_of(&store, 1));
+    // No slot, no pages; and a handle that may not write could not.
+    let nowhere = |store: &Store| assert!(store.delete(RecordId::new(3, 1), None).is_err());
+    assert_eq!(pages_touched_by(&store, nowhere), BTreeSet::new());
+    store.access = Access::ReadOnly;
+    let refused = |store: &Store| assert!(store.delete(first, None).is_err());
+    assert_eq!(pages_touched_by(&store, refused), BTreeSet::new());
+
+    let store = heap_store(wide_header(3, 700), always);
+    insert(&store, 1);
+    assert_eq!(pages_touched_by(&store, update), all, "this handle commits");
+}
+
+#[test]
+fn a_write_commits_when_the_interval_has_passed_and_not_before() {
+    for (interval, is_due) in [(Duration::ZERO, true), (Duration::from_secs(1 << 40), false)] {
+        let store = heap_store(header(2), Settings { commit_every: Some(interval), ..settings() });
+        for value in 0..3 {
+            let version = store.upsert(Encoded::new(&[1, value])).unwrap().version;
+            let durable = store.control().load(DURABLE, Ordering::Relaxed);
+            assert_eq!(durable == version, is_due, "{interval:?}");
         }
     }
 }
