@@ -12,6 +12,7 @@ mod keys;
 mod limits;
 mod past;
 mod readers;
+mod recoveries;
 mod rot;
 mod threads;
 pub(crate) mod world;

@@ -1,0 +1,138 @@
+//! What a recovery reports, which numbers it believes, and which death a repair counts.
+
+use super::actor::heap_of;
+use super::world::{header, settings};
+use super::{heap_store, heap_store_of};
+use crate::error::Result;
+use crate::format::cell::{CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
+use crate::format::control::{DURABLE, GENERATION_FLOOR, INTENT_COUNT, LAST, PREPARED, USED};
+use crate::shm::medium::Lock;
+use crate::shm::probe::{self, Event, with_hook};
+use crate::store::recover::Found;
+use crate::store::{Encoded, Store};
+
+fn put(store: &Store, key: u64, value: u64) -> u64 {
+    store.upsert(Encoded::new(&[key, value])).unwrap().version
+}
+
+fn value_of(store: &Store, key: u64) -> Option<u64> {
+    let mut payload = [0; 2];
+    store.find(&key.to_ne_bytes(), &mut payload).unwrap().map(|_| payload[1])
+}
+
+/// What the first opener gets after everybody is gone.
+fn opened_again(store: &Store, is_same_start: bool) -> Result<Store> {
+    let words = (0..store.geometry.word_count()).map(|index| store.word_at(index)).collect();
+    heap_store_of(words, header(u64::from(store.geometry.capacity())), settings(), is_same_start)
+}
+
+#[test]
+fn a_recovery_reports_what_it_found_and_what_is_lost() {
+    let new = heap_store(header(3), settings());
+    assert_eq!((new.recovery().found, new.recovery().nothing_lost), (Found::New, true));
+    assert_eq!((new.recovery().number, new.recovery().live_count), (0, 0));
+
+    let store = heap_store(header(3), settings());
+    put(&store, 1, 10);
+    let committed = store.commit().unwrap();
+    for is_published_only in [false, true] {
+        let last = if is_published_only { put(&store, 2, 20) } else { committed };
+        for is_same_start in [false, true] {
+            let again = opened_again(&store, is_same_start).unwrap();
+            let recovery = again.recovery();
+            assert_eq!(
+                (recovery.number, recovery.nothing_lost, recovery.is_private_copy),
+                (last, is_same_start, false)
+            );
+            assert_eq!(recovery.live_count, if is_published_only { 2 } else { 1 });
+            assert!(recovery.highest_number_seen >= last);
+            let is_a_commit =
+                matches!(recovery.found, Found::Commit { wall_time_microseconds } if wall_time_microseconds > 0);
+            assert_eq!(is_a_commit, !is_same_start && !is_published_only, "{recovery:?}");
+            assert!(is_a_commit || recovery.found == Found::Newest, "{recovery:?}");
+        }
+    }
+
+    // Somebody took a number and died: it is no new table any more.
+    let store = heap_store(header(3), settings());
+    store.plant(store.geometry.control() + USED, &[5]);
+    let again = opened_again(&store, true).unwrap();
+    assert_eq!((again.recovery().found, again.recovery().highest_number_seen), (Found::Newest, 5));
+    assert!(put(&again, 1, 1) > 5 + 1000);
+}
+
+#[test]
+fn numbers_that_cannot_be_are_not_believed() {
+    let store = heap_store(header(3), settings());
+    put(&store, 1, 10);
+    store.commit().unwrap();
+    let control = store.geometry.control();
+    for (index, number) in
+        [(DURABLE, NUMBER_LIMIT), (USED, NUMBER_LIMIT / 2), (USED, NUMBER_LIMIT - 1), (LAST, u64::MAX)]
+    {
+        let before = store.word_at(control + index);
+        store.plant(control + index, &[number]);
+        let again = opened_again(&store, false).unwrap();
+        assert_eq!(value_of(&again, 1), Some(10));
+        assert!(put(&again, 2, 1) < NUMBER_LIMIT / 4, "{index} {number:#x}");
+        store.plant(control + index, &[before]);
+    }
+    // Nor is a cell, though it has its checksum.
+    let [first, second, third] = CellHeader::new(NUMBER_LIMIT, 1, false, 0, 0).to_words();
+    store.plant(store.geometry.cell(2, 3), &[first, second, third]);
+    assert!(put(&opened_again(&store, false).unwrap(), 2, 1) < NUMBER_LIMIT / 4);
+}
+
+#[test]
+fn a_recovery_gives_out_a_free_slot_again_unless_its_generations_are_used_up() {
+    for (floor, is_free) in [(GENERATION_LIMIT - 3, true), (GENERATION_LIMIT - 2, false)] {
+        let store = heap_store(header(1), settings());
+        store.plant(store.geometry.control() + GENERATION_FLOOR, &[floor]);
+        let id = store.insert(Encoded::new(&[1, 1])).unwrap().id;
+        assert_eq!(id.generation(), floor + 1);
+        store.delete(id, None).unwrap();
+        assert_eq!(store.free_count(), u64::from(is_free));
+        let again = opened_again(&store, true).unwrap();
+        assert_eq!(again.free_count(), u64::from(is_free), "{floor:#x}");
+    }
+}
+
+#[test]
+fn a_repair_counts_in_which_state_its_owner_died() {
+    let mut counts = [0; 4];
+    for store_count in 1.. {
+        let store = heap_store(header(1), settings());
+        let before = put(&store, 1, 10);
+        let mut left = store_count;
+        let hook = move |event: &Event<'_>| {
+            if let Event::Stored { .. } = event {
+                left -= 1;
+                if left == 0 {
+                    probe::die();
+                }
+            }
+        };
+        if with_hook(hook, || put(&store, 1, 11)).is_some() {
+            break;
+        }
+        heap_of(&store).owner_died(Lock::Write);
+        let is_published = store.head_of(0).number() > before;
+        let is_prepared = store.control_word(PREPARED) > before;
+        let is_finished = store.control_word(LAST) > before && store.control_word(INTENT_COUNT) == 0;
+        let is_listed = store.control_word(INTENT_COUNT) != 0;
+        drop(store.begin().unwrap());
+        let found = store.status().repair_counts;
+        let found = [found.holding, found.staging, found.prepared, found.publishing];
+        // A number that was taken, with nothing on the list yet, is nothing in progress.
+        let expected = match (is_finished, is_published, is_prepared, is_listed) {
+            (true, ..) | (_, false, false, false) => [1, 0, 0, 0],
+            (_, true, ..) => [0, 0, 0, 1],
+            (_, _, true, _) => [0, 0, 1, 0],
+            _ => [0, 1, 0, 0],
+        };
+        assert_eq!(found, expected, "after {store_count} stores");
+        assert_eq!(value_of(&store, 1), Some(if is_prepared { 11 } else { 10 }));
+        counts = std::array::from_fn(|kind| counts[kind] + found[kind]);
+    }
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+}
