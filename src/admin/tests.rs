@@ -10,7 +10,7 @@ use crate::format::field_type::FieldType;
 use crate::format::geometry::Geometry;
 use crate::format::schema::{FieldSchema, Schema};
 use crate::shm::index::Entry;
-use crate::shm::probe::{self, Event};
+use crate::shm::probe::die_after_store;
 use crate::store::create::{self, Plan};
 use crate::store::{Encoded, Settings, Store};
 
@@ -75,16 +75,7 @@ fn nothing_is_found_whichever_store_is_the_last() {
         (table, first_key) = loop {
             store_count += 1;
             let victim = table.writable_copy();
-            let mut left = store_count;
-            let hook = move |event: &Event<'_>| {
-                if let Event::Stored { .. } = event {
-                    left -= 1;
-                    if left == 0 {
-                        probe::die();
-                    }
-                }
-            };
-            let next_key = probe::with_hook(hook, || operate(&victim, step, first_key).unwrap());
+            let next_key = die_after_store(store_count, || operate(&victim, step, first_key).unwrap());
             let mut verification = Verification::new();
             usable(&victim, &mut verification).unwrap();
             assert!(verification.is_good(), "step {step}, store {store_count}: {verification}");

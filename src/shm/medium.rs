@@ -1,4 +1,4 @@
-//! Where a table's words are: mapped from a file and shared, or on the heap.
+//! Where a table's words are: mapped, from a file or for this process alone; in tests and fuzzers also on the heap.
 //!
 //! The engine above sees words, two locks and a flush, and neither pthread nor mmap.
 

@@ -78,6 +78,21 @@ pub fn with_hook<R>(hook: impl FnMut(&Event<'_>) + 'static, body: impl FnOnce() 
     }
 }
 
+/// Runs `body`, and ends it after its store with this number, counted from 1; `None` if it was ended.
+#[cfg(all(test, not(loom)))]
+pub fn die_after_store<R>(number: u32, body: impl FnOnce() -> R) -> Option<R> {
+    let mut left = number;
+    let hook = move |event: &Event<'_>| {
+        if let Event::Stored { .. } = event {
+            left -= 1;
+            if left == 0 {
+                die();
+            }
+        }
+    };
+    with_hook(hook, body)
+}
+
 /// Called by the facade. Whether the access is to happen.
 pub fn visit(event: Event<'_>) -> bool {
     if DEAD.get() {

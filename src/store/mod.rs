@@ -88,7 +88,7 @@ pub struct Store {
     settings: Settings,
     access: Access,
     recovery: recover::Recovery,
-    /// The file, unless the table is on the heap. Dropped after the mapping.
+    /// The file, unless this is a private copy of it. Dropped after the mapping.
     attachment: Option<Attachment>,
 }
 

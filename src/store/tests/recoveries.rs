@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::control::{DURABLE, GENERATION_FLOOR, INTENT_COUNT, LAST, PREPARED, USED};
 use crate::shm::medium::Lock;
-use crate::shm::probe::{self, Event, with_hook};
+use crate::shm::probe::die_after_store;
 use crate::store::recover::Found;
 use crate::store::{Encoded, Store};
 
@@ -103,16 +103,7 @@ fn a_repair_counts_in_which_state_its_owner_died() {
     for store_count in 1.. {
         let store = heap_store(header(1), settings());
         let before = put(&store, 1, 10);
-        let mut left = store_count;
-        let hook = move |event: &Event<'_>| {
-            if let Event::Stored { .. } = event {
-                left -= 1;
-                if left == 0 {
-                    probe::die();
-                }
-            }
-        };
-        if with_hook(hook, || put(&store, 1, 11)).is_some() {
+        if die_after_store(store_count, || put(&store, 1, 11)).is_some() {
             break;
         }
         heap_of(&store).owner_died(Lock::Write);
