@@ -2,8 +2,9 @@
 //! prints their ratios, since absolute figures drift from one machine and moment to the next.
 //!
 //! The floors: `copy` reads a random record out of a plain array, `crc` is the CRC-32 of a record, `lock` an uncontended lock
-//! and unlock of a mutex of our kind, `flush` the fdatasync of one page that was just overwritten. `bare find` and `bare update`
-//! are what the layout alone costs, see [`bare`].
+//! and unlock of a mutex of our kind, `flush` the fdatasync of one page that was just overwritten. The rows that begin with `bare`
+//! are what the layout and the kernel alone cost, see [`bare`]; `flush, 25 pages` is what a commit costs the disk when half of 50
+//! processes have written a record each since the one before.
 
 mod bare;
 mod summary;
@@ -15,7 +16,7 @@ use locule::{RecordId, Table};
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use summary::Summary;
@@ -25,6 +26,8 @@ const CAPACITY: u64 = 10_000;
 const PAGE_BYTES: usize = 4096;
 /// The first argument of this program when it is started by itself to measure an attachment.
 const ATTACH: &str = "attach-and-read";
+/// The same, to measure what the kernel and the processor take of that.
+const ATTACH_BARE: &str = "attach-bare";
 
 locule::record! {
     /// 16 bytes of key and 112 of payload.
@@ -40,8 +43,11 @@ fn item(id: u64) -> Item {
 }
 
 fn main() {
-    if let Some(path) = path_to_attach_to() {
-        return attach_and_report(&path);
+    let mut arguments = std::env::args_os().skip(1);
+    match (arguments.next(), arguments.next()) {
+        (Some(first), Some(path)) if first == ATTACH => return report_duration_of(|| attach_and_read(path.as_ref())),
+        (Some(first), Some(path)) if first == ATTACH_BARE => return report_duration_of(|| bare::attach(path.as_ref())),
+        _ => {}
     }
     let directory = tempfile::tempdir().unwrap();
     let mut criterion = Criterion::default()
@@ -58,7 +64,8 @@ fn main() {
     floors(&mut bench, directory.path());
     reads(&mut bench, &table, &path);
     writes(&mut bench, &table);
-    bench.few("attach + first read", |count| (0..count).map(|_| attach_in_a_child(&path)).sum());
+    bench.few("attach + first read", |count| (0..count).map(|_| duration_in_a_child(ATTACH, &path)).sum());
+    bench.few("bare attach", |count| (0..count).map(|_| duration_in_a_child(ATTACH_BARE, &path)).sum());
     bench.summary.print();
     criterion.final_summary();
 }
@@ -72,21 +79,27 @@ fn floors(bench: &mut Bench<'_>, directory: &Path) {
     let mut bare = Bare::new(RECORD_COUNT as usize, CAPACITY as usize);
     bench.many("bare find", |random| bare.find(random as u64));
     bench.many("bare update", |random| bare.update(random, &mutex, |record| record[3] += 1));
+    bench.many("bare insert + delete", |random| bare.insert_and_delete(&[RECORD_COUNT + random as u64; 16], &mutex));
     let file = File::create_new(directory.join("pages")).unwrap();
-    let page_count = 64;
+    let page_count = 1_600;
     file.write_all_at(&vec![1; page_count * PAGE_BYTES], 0).unwrap();
     file.sync_all().unwrap();
     let mut round = 0_usize;
-    bench.few("flush", |count| {
-        let start = Instant::now();
-        for _ in 0..count {
-            round += 1;
-            let page = [u8::try_from(round % 251).unwrap(); PAGE_BYTES];
-            file.write_all_at(&page, (round * 7 % page_count * PAGE_BYTES) as u64).unwrap();
-            file.sync_data().unwrap();
-        }
-        start.elapsed()
-    });
+    for (name, changed_count) in [("flush", 1), ("flush, 25 pages", 25)] {
+        bench.few(name, |count| {
+            let start = Instant::now();
+            for _ in 0..count {
+                for _ in 0..changed_count {
+                    round += 1;
+                    let page = [u8::try_from(round % 251).unwrap(); PAGE_BYTES];
+                    // Pages that are far from each other.
+                    file.write_all_at(&page, (round * 607 % page_count * PAGE_BYTES) as u64).unwrap();
+                }
+                file.sync_data().unwrap();
+            }
+            start.elapsed()
+        });
+    }
 }
 
 fn reads(bench: &mut Bench<'_>, table: &Table<Item>, path: &Path) {
@@ -170,24 +183,22 @@ impl Bench<'_> {
 
 // -- attaching in a new process --------------------------------------------------------------------
 
-fn path_to_attach_to() -> Option<PathBuf> {
-    let mut arguments = std::env::args_os().skip(1);
-    arguments.next().filter(|first| first == ATTACH)?;
-    arguments.next().map(PathBuf::from)
+fn attach_and_read(path: &Path) -> bool {
+    let table = Table::<Item>::open(path).unwrap();
+    table.find(&(RECORD_COUNT as u128 / 2)).unwrap().is_some()
 }
 
-/// What the child does: it prints how many nanoseconds it took from before it opened the table until after it had read.
-fn attach_and_report(path: &Path) {
+/// What the child does: it prints how many nanoseconds the body took.
+fn report_duration_of(body: impl FnOnce() -> bool) {
     let start = Instant::now();
-    let table = Table::<Item>::open(path).unwrap();
-    let row = table.find(&(RECORD_COUNT as u128 / 2)).unwrap();
+    let is_done = body();
     let elapsed = start.elapsed();
-    assert!(row.is_some());
+    assert!(is_done);
     println!("{}", elapsed.as_nanos());
 }
 
-fn attach_in_a_child(path: &Path) -> Duration {
-    let child = Command::new(std::env::current_exe().unwrap()).arg(ATTACH).arg(path).output().unwrap();
+fn duration_in_a_child(what: &str, path: &Path) -> Duration {
+    let child = Command::new(std::env::current_exe().unwrap()).arg(what).arg(path).output().unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
     Duration::from_nanos(String::from_utf8(child.stdout).unwrap().trim().parse().unwrap())
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 type Aim = (&'static str, &'static [&'static str], Option<f64>);
 
 const FLOORS: [&str; 4] = ["copy", "crc", "lock", "flush"];
-const AIMS: [Aim; 13] = [
+const AIMS: [Aim; 16] = [
     ("bare find", &["copy"], None),
     ("bare update", &["lock", "copy", "crc"], None),
+    ("bare insert + delete", &["lock", "copy", "crc"], None),
+    ("flush, 25 pages", &["flush"], None),
     ("find, unverified", &["copy"], Some(3.0)),
     ("find, absent", &["copy"], Some(3.0)),
     ("find", &["copy", "crc"], Some(2.0)),
@@ -21,6 +23,7 @@ const AIMS: [Aim; 13] = [
     ("replace", &["lock", "copy", "crc"], None),
     ("insert + delete", &["lock", "copy", "crc"], Some(4.0)),
     ("durable write + commit", &["flush"], Some(1.5)),
+    ("bare attach", &[], None),
     ("attach + first read", &[], None),
 ];
 /// The one aim that is a time.
