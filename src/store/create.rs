@@ -26,7 +26,7 @@ pub struct Plan {
 
 /// A file is written page by page. After larger writes the kernel keeps it in larger units (folios), and a flush of one page
 /// that was changed through the mapping writes the whole unit: 2 MiB on Linux 6.18, 420 µs instead of 118.
-const CHUNK_BYTES: usize = 4096;
+const PAGE_BYTES: usize = 4096;
 
 /// Makes a new table; there must be no file of that name.
 pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
@@ -115,9 +115,14 @@ impl NewFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(mode);
         let nameless = options.clone().custom_flags(OFlag::O_TMPFILE.bits()).open(directory_of(path));
-        if let Ok(file) = nameless {
-            return Ok(NewFile { file, temporary: None });
+        match nameless {
+            Ok(file) => Ok(NewFile { file, temporary: None }),
+            Err(_) => Self::open_with_name(path, &mut options),
         }
+    }
+
+    /// Where the file system knows no files without a name.
+    fn open_with_name(path: &Path, options: &mut OpenOptions) -> Result<Self> {
         let temporary = temporary_name(path)?;
         let file = options.create_new(true).open(&temporary).map_err(Error::io("create", path))?;
         Ok(NewFile { file, temporary: Some(temporary) })
@@ -132,12 +137,9 @@ impl NewFile {
             Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {}
             Err(error) => return Err(error.into()),
         }
-        let mut offset_bytes = 0;
-        let zeros = vec![0; CHUNK_BYTES.min(file_bytes)];
-        while offset_bytes < file_bytes {
-            let part = zeros.get(..CHUNK_BYTES.min(file_bytes - offset_bytes)).unwrap_or(&zeros);
-            self.file.write_all_at(part, crate::format::geometry::word(offset_bytes))?;
-            offset_bytes += part.len();
+        // A table is whole pages.
+        for offset_bytes in (0..file_bytes).step_by(PAGE_BYTES) {
+            self.file.write_all_at(&[0; PAGE_BYTES], crate::format::geometry::word(offset_bytes))?;
         }
         self.file.write_all_at(&header.encode(), 0)?;
         let record = first_commit_record(header);
@@ -250,11 +252,114 @@ impl DirectoryTurn {
     }
 }
 
+#[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::store::attach::Attachment;
+    use crate::store::tests::world::{header, settings};
+    use std::time::{Duration, Instant};
+
     #[test]
     fn a_path_without_a_directory_is_in_the_current_one() {
-        assert_eq!(super::directory_of(std::path::Path::new("a.loc")), std::path::Path::new("."));
-        assert_eq!(super::directory_of(std::path::Path::new("b/a.loc")), std::path::Path::new("b"));
+        assert_eq!(directory_of(Path::new("a.loc")), Path::new("."));
+        assert_eq!(directory_of(Path::new("b/a.loc")), Path::new("b"));
+    }
+
+    #[test]
+    fn a_length_that_no_file_can_have_is_refused_and_any_other_is_asked_for() {
+        for file_bytes in [0, 1, 4096, 1 << 20] {
+            assert_eq!(libc_length(file_bytes).unwrap(), i64::try_from(file_bytes).unwrap());
+        }
+        if i64::try_from(usize::MAX).is_err() {
+            assert_eq!(libc_length(usize::MAX).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        }
+    }
+
+    /// The names in a directory.
+    fn names_in(directory: &Path) -> Vec<PathBuf> {
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// A new file as it is where the file system knows none without a name.
+    fn new_with_name(path: &Path) -> NewFile {
+        let new = NewFile::open_with_name(path, OpenOptions::new().read(true).write(true)).unwrap();
+        new.fill(&header(3)).unwrap();
+        new
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
+    fn a_file_that_needs_a_name_before_it_is_whole_gets_its_own_or_leaves_none_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let given_up = new_with_name(&path);
+        assert_eq!(names_in(directory.path()).len(), 1);
+        assert!(!path.exists());
+        drop(given_up);
+        assert!(names_in(directory.path()).is_empty());
+
+        new_with_name(&path).link(&path).unwrap();
+        assert_eq!(names_in(directory.path()), [path.as_path()]);
+        Store::open(&path, &header(3).schema, &settings()).unwrap();
+
+        // Another has the name by now.
+        assert!(matches!(new_with_name(&path).link(&path), Err(Error::AlreadyExists { .. })));
+        assert_eq!(names_in(directory.path()), [path.as_path()]);
+
+        let replaced = Attachment::new(File::open(&path).unwrap(), &path);
+        new_with_name(&path).rename_over(&path).unwrap();
+        assert!(replaced.is_unlinked());
+        assert_eq!(names_in(directory.path()), [path.as_path()]);
+
+        // A directory cannot be replaced by a file.
+        let occupied = directory.path().join("directory");
+        std::fs::create_dir(&occupied).unwrap();
+        assert!(matches!(new_with_name(&occupied).rename_over(&occupied), Err(Error::Io { .. })));
+        assert_eq!(names_in(directory.path()).len(), 2);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
+    fn every_byte_of_a_new_file_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let new = new_with_name(&path);
+        // As if it had been garbage: what `fill` does not write stays.
+        let file_bytes = header(3).geometry.file_bytes();
+        new.file.write_all_at(&vec![0xAA; file_bytes], 0).unwrap();
+        new.fill(&header(3)).unwrap();
+        let mut found = vec![1; file_bytes];
+        new.file.read_exact_at(&mut found, 0).unwrap();
+        let expected = crate::store::tests::new_words(&header(3));
+        assert!(found == bytemuck::cast_slice::<u64, u8>(&expected));
+        assert_eq!(new.file.metadata().unwrap().len(), crate::format::geometry::word(file_bytes));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
+    fn a_name_that_cannot_be_made_to_last_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        sync_directory(&directory.path().join("table.loc")).unwrap();
+        let nowhere = directory.path().join("missing").join("table.loc");
+        assert!(matches!(sync_directory(&nowhere), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
+    fn a_turn_is_waited_for_as_long_as_a_lock_and_a_table_is_made_without_it_then() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let first = DirectoryTurn::take(&path, &settings());
+        assert!(first._lock.is_some());
+        let patience = Duration::from_millis(20);
+        let impatient = Settings { lock_timeout: patience, ..settings() };
+        let start = Instant::now();
+        assert!(DirectoryTurn::take(&path, &impatient)._lock.is_none());
+        assert!(start.elapsed() >= patience);
+        let plan = Plan { capacity: 3, mode: 0o600, schema: header(3).schema };
+        open_or_create(&path, &plan, &impatient).unwrap();
+        drop(first);
+        assert!(DirectoryTurn::take(&path, &settings())._lock.is_some());
     }
 }
