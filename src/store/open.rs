@@ -282,7 +282,7 @@ fn read_header(file: &File, path: &Path) -> Result<Header> {
     };
     let first_page = read(FIRST_PAGE_BYTES)?;
     let header_bytes = Header::length_bytes(&first_page, path)?;
-    let bytes = if header_bytes > FIRST_PAGE_BYTES { read(header_bytes)? } else { first_page };
+    let bytes = if header_bytes == FIRST_PAGE_BYTES { first_page } else { read(header_bytes)? };
     let header = Header::decode(&bytes, path)?;
     let expected = word(header.geometry.file_bytes());
     if metadata.len() < expected {
@@ -299,16 +299,153 @@ pub fn check_file_system(file: &File, path: &Path, settings: &Settings) -> Resul
     let found = statfs::fstatfs(file).map_err(|error| Error::io("look at", path)(error.into()))?.filesystem_type();
     #[allow(clippy::useless_conversion, reason = "the type of the number is not the same for every C library")]
     let found = i64::from(found.0);
-    for (magic, name) in REFUSED_FILE_SYSTEMS {
-        if found == magic {
-            return Err(Error::Incompatible {
-                reason: format!(
-                    "{} is on {name}, where machines do not share memory: put the table on a local file system, or set \
-                     `allow_any_file_system` if only one machine ever uses it",
-                    path.display()
-                ),
-            });
+    match refused_file_system(found) {
+        None => Ok(()),
+        Some(name) => Err(Error::Incompatible {
+            reason: format!(
+                "{} is on {name}, where machines do not share memory: put the table on a local file system, or set \
+                 `allow_any_file_system` if only one machine ever uses it",
+                path.display()
+            ),
+        }),
+    }
+}
+
+/// The name of a file system that is refused, by the number that the kernel has for it.
+fn refused_file_system(found: i64) -> Option<&'static str> {
+    REFUSED_FILE_SYSTEMS.iter().find(|(magic, _)| *magic == found).map(|(_, name)| *name)
+}
+
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FieldType;
+    use crate::format::schema::FieldSchema;
+    use crate::store::Encoded;
+    use crate::store::create::{Plan, create};
+    use crate::store::recover::Found;
+    use crate::store::tests::heap_store;
+    use crate::store::tests::world::{header, incarnation, settings};
+
+    #[test]
+    fn file_systems_that_machines_share_are_refused_and_no_others() {
+        // The numbers are those of statfs(2).
+        for (magic, name) in [
+            (0x6969, "NFS"),
+            (0x517B, "SMB"),
+            (0xFF53_4D42, "CIFS"),
+            (0xFE53_4D42, "SMB2"),
+            (0x6573_5546, "FUSE"),
+            (0x00C3_6400, "Ceph"),
+            (0x0102_1997, "9P"),
+            (0x5346_414F, "AFS"),
+            (0x0BD0_0BD0, "Lustre"),
+        ] {
+            assert_eq!(refused_file_system(magic), Some(name));
+        }
+        // ext4, XFS, btrfs, tmpfs, overlayfs, ZFS.
+        for magic in [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630, 0x2FC1_2FC1] {
+            assert_eq!(refused_file_system(magic), None, "{magic:x}");
         }
     }
-    Ok(())
+
+    #[test]
+    fn an_incarnation_is_there_only_if_its_seal_fits() {
+        let store = heap_store(header(1), settings());
+        // Zeros, as in a new file, are none.
+        assert_eq!(store.incarnation(), None);
+        let own = incarnation(1);
+        store.put_incarnation(&own);
+        assert_eq!(store.incarnation(), Some(own));
+        for index in INCARNATION..=INCARNATION_SEAL {
+            let place = store.geometry.control() + index;
+            let content = store.word_at(place);
+            store.plant(place, &[content ^ 1 << 7]);
+            assert_eq!(store.incarnation(), None, "word {index}");
+            store.plant(place, &[content]);
+        }
+        assert_eq!(store.incarnation(), Some(own));
+    }
+
+    #[test]
+    fn a_reader_is_told_why_a_file_needs_a_recovery() {
+        let store = heap_store(header(1), settings());
+        let own = incarnation(1);
+        let reason = || store.recovery_reason(&own).unwrap_or("in order");
+        assert_eq!(reason(), "whoever opened or repaired it last did not finish");
+        store.put_incarnation(&own);
+        assert_eq!(reason(), "in order");
+        // Readers use no mutex.
+        store.put_incarnation(&Incarnation { pid_namespace: !own.pid_namespace, ..own });
+        assert_eq!(reason(), "in order");
+        store.put_incarnation(&Incarnation { inode: !own.inode, ..own });
+        assert_eq!(reason(), "it was copied, moved or restored");
+        store.put_incarnation(&incarnation(2));
+        assert_eq!(reason(), "it was last used on another machine start");
+        let mark = |index: usize| store.plant(store.geometry.control() + index, &[1]);
+        mark(SUPERSEDED);
+        assert_eq!(reason(), "it is marked as replaced");
+        mark(CONDEMNED);
+        assert_eq!(reason(), "one of its locks can no longer be used");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
+    fn who_opens_a_table_that_is_in_order_is_told_what_is_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let schema = header(5).schema;
+        let first = create(&path, &Plan { capacity: 5, mode: 0o600, schema: schema.clone() }, &settings()).unwrap();
+        let last = [1, 2, 3].map(|key| first.insert(Encoded::new(&[key, 0])).unwrap().version)[2];
+        let check = |store: &Store| {
+            let Recovery { found, nothing_lost, number, highest_number_seen, live_count, is_private_copy } =
+                store.recovery;
+            assert_eq!((found, nothing_lost, is_private_copy), (Found::InOrder, true, false));
+            assert_eq!((number, highest_number_seen, live_count), (last, last, 3));
+        };
+        // While another uses it, and as the only one.
+        check(&Store::open(&path, &schema, &settings()).unwrap());
+        check(&Store::open_read_only(&path, &settings()).unwrap());
+        drop(first);
+        check(&Store::open(&path, &schema, &settings()).unwrap());
+        check(&Store::open_read_only(&path, &settings()).unwrap());
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
+    fn a_schema_that_is_longer_than_a_page_is_read_to_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let fields =
+            (0..300).map(|number| FieldSchema::new(format!("a_field_of_this_number_{number}"), FieldType::U64));
+        let schema = Schema::new(fields.collect()).unwrap();
+        let plan = Plan { capacity: 1, mode: 0o600, schema };
+        drop(create(&path, &plan, &settings()).unwrap());
+        let store = Store::open(&path, &plan.schema, &settings()).unwrap();
+        assert!(store.header().schema == plan.schema && store.geometry.header_bytes() > FIRST_PAGE_BYTES);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
+    fn a_file_that_ends_in_its_header_is_foreign_and_one_that_cannot_be_read_is_an_error_of_the_system() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let bytes = header(1).encode();
+        std::fs::write(&path, &bytes[..FIRST_PAGE_BYTES - 1]).unwrap();
+        match read_header(&File::open(&path).unwrap(), &path) {
+            Err(Error::Foreign { reason, .. }) => assert_eq!(reason, "it ends after 4095 bytes, inside its header"),
+            other => panic!("{other:?}"),
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        match read_header(&File::open(&path).unwrap(), &path) {
+            Err(Error::Foreign { reason, .. }) => assert!(reason.ends_with("it was cut short"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        // This one was opened to be written to only.
+        let unreadable = OpenOptions::new().write(true).open(&path).unwrap();
+        assert!(matches!(read_header(&unreadable, &path), Err(Error::Io { .. })));
+        let directory_itself = File::open(directory.path()).unwrap();
+        assert!(matches!(read_header(&directory_itself, directory.path()), Err(Error::Foreign { .. })));
+    }
 }
