@@ -146,3 +146,66 @@ pub fn wall_time_microseconds() -> i64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)
 }
+
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shm::probe::die_after_store;
+    use crate::store::Encoded;
+    use crate::store::tests::heap_store;
+    use crate::store::tests::world::{header, settings};
+    use std::time::Duration;
+
+    #[test]
+    fn a_writer_is_where_its_last_store_has_brought_it() {
+        let mut found = Vec::new();
+        for store_count in 1.. {
+            let store = heap_store(header(1), settings());
+            let before = store.insert(Encoded::new(&[1, 10])).unwrap().version;
+            let word = |index| store.control_word(index);
+            if die_after_store(store_count, || store.upsert(Encoded::new(&[1, 11])).unwrap()).is_some() {
+                break;
+            }
+            let is_published = store.head_of(0).number() > before;
+            let expected = match (word(INTENT_COUNT), word(PREPARED) > before, is_published) {
+                (0, ..) => WriterState::Holding,
+                (_, false, _) => WriterState::Staging,
+                (_, true, false) => WriterState::Prepared,
+                (_, true, true) => WriterState::Publishing,
+            };
+            assert_eq!(store.writer_state(), expected, "after {store_count} stores");
+            if found.last() != Some(&expected) {
+                found.push(expected);
+            }
+        }
+        let in_order = [WriterState::Holding, WriterState::Staging, WriterState::Prepared, WriterState::Publishing];
+        assert_eq!(found[..4], in_order);
+        assert_eq!(found[4..], [WriterState::Holding]);
+    }
+
+    #[test]
+    fn a_status_tells_whether_a_flush_failed() {
+        let store = heap_store(header(1), settings());
+        assert!(!store.status().flush_failed);
+        store.plant(store.geometry.control() + FAILED, &[1]);
+        assert!(store.status().flush_failed);
+    }
+
+    #[test]
+    fn the_clocks_are_those_of_the_machine() {
+        let milliseconds = || {
+            let clock = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;
+            Duration::from(nix::time::clock_gettime(clock).unwrap()).as_millis()
+        };
+        let before = milliseconds();
+        let found = u128::from(monotonic_milliseconds());
+        assert!(before <= found && found <= milliseconds());
+
+        // This one may be set while the test runs, but hardly by a day.
+        let day = Duration::from_secs(86_400);
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+        let found = Duration::from_micros(u64::try_from(wall_time_microseconds()).unwrap());
+        assert!(now.abs_diff(found) < day, "{now:?}, {found:?}");
+    }
+}
