@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, Head};
 use crate::format::commit_record::{CommitRecord, State};
 use crate::format::control::{
-    COMMIT_COUNT, CONTROL_WORDS, DEAD_COMMITTER_COUNT, FLUSHING, FREE_RETURNED, FREE_TAKEN, LAST,
-    LAST_COMMIT_MILLISECONDS, PREPARED, SUPERSEDED,
+    COMMIT_COUNT, CONTROL_WORDS, DEAD_COMMITTER_COUNT, FLUSHING, FREE_RETURNED, FREE_TAKEN, LAST_COMMIT_MILLISECONDS,
+    SUPERSEDED,
 };
 use crate::shm::index::{Index, KeyHash};
 use crate::shm::medium::Medium;
@@ -79,8 +79,8 @@ impl Store {
     /// Finishes or undoes, in a copy, what a writer was doing when it was made.
     pub fn settle(&self) -> Result<()> {
         self.check_is_copy()?;
-        let is_clean = self.shared().intent_count()? == 0 && self.control_word(PREPARED) == self.control_word(LAST);
-        if is_clean { Ok(()) } else { Ok(self.repair(false)?) }
+        // Where nothing is half done, this changes nothing.
+        Ok(self.repair(false)?)
     }
 
     /// Recovers a copy, and says what was found.

@@ -140,7 +140,8 @@ impl Store {
     /// writes the incarnation afterwards. `is_same_start`: the file was last used on this machine start, in place.
     pub(super) fn recover(&self, is_same_start: bool) -> Result<Recovery> {
         let choice = self.choose()?;
-        let is_new = choice.state.number == 0 && choice.highest_number_seen == 0 && choice.is_newest;
+        // Not even the state that was chosen has a number, nor does anything newer.
+        let is_new = choice.highest_number_seen == 0;
         let nothing_lost = is_new || is_same_start && choice.is_newest;
         let (mut number, mut generation_floor) =
             (choice.highest_number_seen.saturating_add(1), choice.generation_floor);

@@ -186,10 +186,9 @@ impl<'a> Transaction<'a> {
             }
         }
         let Some(slot) = self.shared.locate(record, hash)? else { return Ok(Located::Absent) };
+        // A slot that the transaction touched and that still has the key was found above.
         let is_touched = self.intent_of(slot)?.is_some();
-        let seen = self.seen(slot)?;
-        let is_live = !is_touched || seen.header.is_live && self.has_key_of(seen, record);
-        Ok(if is_live { Located::Live(slot) } else { Located::Deleted(slot) })
+        Ok(if is_touched { Located::Deleted(slot) } else { Located::Live(slot) })
     }
 
     /// The entry of the intent list for a slot, and its position.
