@@ -3,6 +3,7 @@
 use super::heap_store;
 use super::world::settings;
 use crate::error::{Error, Internal};
+use crate::format::control::PIN;
 use crate::format::header::Header;
 use crate::format::schema::{FieldSchema, Schema};
 use crate::store::read::Meta;
@@ -130,4 +131,84 @@ fn damage_in_the_free_ring_or_the_index_is_an_error() {
     let mut payload = [0; 2];
     assert!(matches!(error_of(table.find(&layout.key(0), &mut payload)), Some(Error::Damaged { .. })));
     assert!(matches!(insert(&table, 0), Some(Error::Damaged { .. })));
+}
+
+#[test]
+fn a_key_at_the_end_of_the_file_is_read_to_its_end_and_no_further() {
+    // Cells that fill their last page: behind the last of them the file ends.
+    let layout = Layout { before_bytes: 21, key_bytes: 16, after_bytes: 3 };
+    let field = |name: &str, width: u16| FieldSchema::new(name, FieldType::Bytes(width - 2));
+    let fields = vec![
+        field("before", layout.before_bytes),
+        field("key", layout.key_bytes).key(),
+        field("after", layout.after_bytes),
+    ];
+    let table = heap_store(Header::new(128, Schema::new(fields).unwrap(), [7; 16], 5, 0).unwrap(), settings());
+    assert_eq!(table.geometry.slot(127).end, table.geometry.word_count());
+    let insert = |number| table.insert(Encoded::new(&layout.record(number, 0))).unwrap();
+    let ids: Vec<RecordId> = (0..128).map(|number| insert(number).id).collect();
+    let last = ids[127];
+    let update = |around| {
+        let version = table.update(last, None, Encoded::new(&layout.record(127, around))).unwrap().version;
+        (table.head_of(127).cell(), version)
+    };
+    // One cell is kept for the commit, another as if a commit were in flight: so all four come into use.
+    table.commit().unwrap();
+    let (_, version) = update(1);
+    table.plant(table.geometry.control() + PIN, &[version]);
+    assert!((2..9).any(|around| update(around).0 == 3));
+    table.delete(last, None).unwrap();
+    assert_eq!(layout.find(&table, 127), None);
+    let again = insert(127);
+    assert_eq!((again.id.slot(), layout.find(&table, 127)), (127, Some(again)));
+}
+
+#[test]
+fn records_without_a_key_are_as_many_as_are_inserted_whatever_is_in_them() {
+    let schema = Schema::new(vec![FieldSchema::new("value", FieldType::U64)]).unwrap();
+    let table = heap_store(Header::new(8, schema, [7; 16], 5, 0).unwrap(), settings());
+    let record = Encoded::new(&[5]);
+    let single = [table.insert(record).unwrap().id, table.insert(record).unwrap().id];
+    let mut transaction = table.begin().unwrap();
+    let several = [0; 4].map(|_| transaction.insert(record).unwrap().id);
+    transaction.update(several[0], None, Encoded::new(&[6])).unwrap();
+    transaction.delete(several[1], None).unwrap();
+    transaction.insert(record).unwrap();
+    transaction.publish().unwrap();
+    drop(transaction);
+    assert_eq!(table.live_count().unwrap(), 6);
+    table.delete(single[0], None).unwrap();
+    table.update(single[1], None, Encoded::new(&[7])).unwrap();
+    let mut payload = [0];
+    assert_eq!(table.get(single[0], &mut payload).unwrap(), None);
+    for (id, value) in [(single[1], 7), (several[0], 6), (several[2], 5)] {
+        assert!(table.get(id, &mut payload).unwrap().is_some());
+        assert_eq!(payload, [value]);
+    }
+    let three = [0; 3].map(|_| table.insert(record).unwrap().id);
+    assert_eq!(three.map(|id| table.get(id, &mut [0]).unwrap().is_some()), [true; 3]);
+    assert!(matches!(error_of(table.insert(record)), Some(Error::Full { .. })));
+}
+
+#[test]
+fn keys_that_come_and_go_for_ever_never_fill_the_index() {
+    let layout = Layout { before_bytes: 0, key_bytes: 8, after_bytes: 8 };
+    let table = layout.table();
+    let rebuilt_before = table.status().index_rebuild_count;
+    let mut ids = std::collections::VecDeque::new();
+    let step_count = if cfg!(miri) { 200 } else { 5_000 };
+    for number in 0..step_count {
+        // One comes as another goes, so that there is no write that only takes out.
+        let mut transaction = table.begin().unwrap();
+        if ids.len() == usize::try_from(CAPACITY).unwrap() {
+            transaction.delete(ids.pop_front().unwrap(), None).unwrap();
+        }
+        ids.push_back(transaction.insert(Encoded::new(&[number, 0])).unwrap().id);
+        transaction.publish().unwrap();
+        drop(transaction);
+        assert!(table.find(&number.to_ne_bytes(), &mut [0; 2]).unwrap().is_some(), "key {number}");
+        assert!(table.find(&(number + 1).to_ne_bytes(), &mut [0; 2]).unwrap().is_none());
+    }
+    // What was taken out of it is cleared away now and then, or searches would get longer and longer.
+    assert!(table.status().index_rebuild_count > rebuilt_before || cfg!(miri));
 }
