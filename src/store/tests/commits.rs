@@ -4,11 +4,13 @@
 use super::actor::{Actor, Outcome};
 use super::heap_store;
 use super::world::{header, settings, wide_header};
+use crate::error::Error;
 use crate::format::cell::RecordId;
-use crate::format::control::DURABLE;
+use crate::format::control::{COMMIT_COUNT, COMMIT_END_COUNT, DURABLE, FAILED, LAST_COMMIT_MILLISECONDS};
 use crate::format::geometry::PAGE_WORDS;
 use crate::shm::probe::{Event, with_hook};
 use crate::shm::words::{AtomicU64, Ordering};
+use crate::store::guard::CommitGuard;
 use crate::store::{Access, Encoded, Settings, Store};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -158,4 +160,42 @@ fn a_write_commits_when_the_interval_has_passed_and_not_before() {
             assert_eq!(durable == version, is_due, "{interval:?}");
         }
     }
+}
+
+#[test]
+fn a_commit_changes_its_own_words_only_and_counts_its_end() {
+    let store = heap_store(header(2), settings());
+    store.insert(Encoded::new(&[1, 10])).unwrap();
+    let words = || -> Vec<u64> { (0..store.geometry.word_count()).map(|index| store.word_at(index)).collect() };
+    let before = words();
+    store.commit().unwrap();
+    let control = store.geometry.control();
+    let records = store.geometry.commit_records()..store.geometry.cells();
+    let changed: BTreeSet<usize> = (0..)
+        .zip(before.iter().zip(words()))
+        .filter_map(|(index, (before, after))| (*before != after && !records.contains(&index)).then_some(index))
+        .collect();
+    // The number that is durable now, and that a commit ended, and was made. When it ended is perhaps the same millisecond.
+    let mut expected = BTreeSet::from([DURABLE, COMMIT_END_COUNT, COMMIT_COUNT].map(|index| control + index));
+    expected.extend(changed.get(&(control + LAST_COMMIT_MILLISECONDS)));
+    assert_eq!(changed, expected);
+    for index in [COMMIT_END_COUNT, COMMIT_COUNT] {
+        assert_eq!(store.control_word(index), before[control + index] + 1);
+    }
+}
+
+#[test]
+fn who_finds_his_work_durable_does_not_wait_for_the_commit_of_another() {
+    let store = heap_store(header(2), Settings { lock_timeout: Duration::ZERO, ..settings() });
+    store.insert(Encoded::new(&[1, 10])).unwrap();
+    let durable = store.commit().unwrap();
+    let _of_another = CommitGuard::try_lock(&store).unwrap().expect("nobody holds it");
+    assert_eq!(store.commit().unwrap(), durable);
+    // After a failed flush nothing is said to be durable before a recovery.
+    let failed = store.geometry.control() + FAILED;
+    store.plant(failed, &[1]);
+    assert!(matches!(store.commit(), Err(Error::Timeout { lock: "commit", .. })));
+    store.plant(failed, &[0]);
+    store.upsert(Encoded::new(&[1, 11])).unwrap();
+    assert!(matches!(store.commit(), Err(Error::Timeout { lock: "commit", .. })));
 }
