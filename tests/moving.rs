@@ -436,3 +436,41 @@ fn a_read_only_handle_lets_go_of_a_condemned_table_too() {
     assert!(matches!(reader.iter().next(), Some(Err(Error::Condemned))));
     assert_eq!(keys(&options().open(&path).unwrap()), [0, 1, 2]);
 }
+
+/// Sets a word of the control region, counted as in `format.md`.
+fn set_control_word(path: &Path, index: usize, content: u64) {
+    let words = SharedWords::open(path).unwrap();
+    let control = usize::try_from(words.words()[8].load(Ordering::Relaxed) / 8).unwrap();
+    words.words()[control + index].store(content, Ordering::Relaxed);
+}
+
+#[test]
+fn a_handle_that_is_alone_with_a_table_that_cannot_be_used_can_reopen_it() {
+    // That it is condemned, and that a flush failed.
+    for index in [17, 18] {
+        let (_directory, path) = scratch();
+        let mut table = table_of_three(&path);
+        // Another's doing: this handle has not noticed.
+        set_control_word(&path, index, 1);
+        table.reopen().unwrap();
+        assert!(table.recovery().nothing_lost);
+        assert_ne!(table.recovery().found, locule::Found::InOrder);
+        table.insert(&visit(7, 0)).unwrap();
+        table.commit().unwrap();
+        assert_eq!(keys(&table), [0, 1, 2, 7]);
+        assert_consistent(&table);
+    }
+}
+
+#[test]
+fn a_handle_that_could_not_reopen_is_still_told_of_what_becomes_of_its_table() {
+    let (directory, path) = scratch();
+    let mut table = table_of_three(&path);
+    let elsewhere = directory.path().join("elsewhere.loc");
+    fs::rename(&path, &elsewhere).unwrap();
+    assert!(matches!(table.reopen(), Err(Error::DoesNotExist { .. })));
+    table.insert(&visit(7, 0)).unwrap();
+    assert_eq!(keys(&table), [0, 1, 2, 7]);
+    locule::destroy(&elsewhere).unwrap();
+    assert_all_superseded(&table);
+}
