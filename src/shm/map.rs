@@ -277,7 +277,7 @@ mod tests {
         let file = tempfile::Builder::new().prefix("touched-page").tempfile_in(directory).unwrap();
         let name = file.path().to_str().unwrap().to_owned();
         file.as_file().set_len(8192).unwrap();
-        let map = MappedWords::of_file(file.as_file(), 1024, true, false).unwrap();
+        let map = Map::new(MappedWords::of_file(file.as_file(), 1024, true, false).unwrap(), 0).unwrap();
         let words = crate::shm::words::Words::new(map.words());
         words.store(0, 7, Ordering::Relaxed);
         map.flush(0..1024).unwrap();
