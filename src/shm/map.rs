@@ -289,6 +289,15 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_the_process_is_asked_for_once() {
+        for _ in 0..3 {
+            assert_eq!(process_id(), std::process::id());
+        }
+        // Kernels before 4.14 wipe no page in a child, and Miri has no kernel.
+        assert_eq!(PROCESS_ID_PAGE.load(Ordering::Acquire).is_null(), cfg!(miri));
+    }
+
+    #[test]
     #[cfg(target_arch = "x86_64")]
     #[cfg_attr(miri, ignore = "Miri runs no assembly")]
     fn words_are_copied_whatever_their_count_and_whichever_is_shorter() {

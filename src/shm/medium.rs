@@ -225,3 +225,39 @@ impl Medium {
         result
     }
 }
+
+#[cfg(not(any(loom, miri)))]
+#[cfg(test)]
+mod tests {
+    use super::super::map::MappedWords;
+    use super::*;
+    use std::time::Instant;
+
+    /// Longer than any of these tests takes.
+    const FOR_EVER: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn who_sleeps_on_a_word_of_a_file_is_woken_and_nobody_sleeps_on_what_has_changed() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(crate::format::geometry::word(CONTROL_WORDS) * 8).unwrap();
+        let words = MappedWords::of_file(&file, CONTROL_WORDS, true, false).unwrap();
+        let medium = Medium::Mapped(Map::new(words, 0).unwrap());
+        let index = 46;
+        medium.words().store(index, 5, crate::shm::words::Ordering::Relaxed);
+        // Not the value that is there: it does not sleep.
+        medium.sleep_on(index, 6, FOR_EVER);
+        let (start, pause) = (Instant::now(), Duration::from_millis(5));
+        medium.sleep_on(index, 5, pause);
+        assert!(start.elapsed() >= pause);
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| medium.sleep_on(index, 5, FOR_EVER));
+            // It may not sleep yet.
+            while !sleeper.is_finished() && start.elapsed() < FOR_EVER / 2 {
+                medium.wake_all(index);
+                std::thread::yield_now();
+            }
+            assert!(sleeper.is_finished(), "nobody woke it");
+        });
+    }
+}
