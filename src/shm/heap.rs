@@ -4,6 +4,7 @@
 
 use super::medium::{Acquired, Lock, LockFailure};
 use super::words::{AtomicU64, Ordering};
+use crate::format::geometry::PAGE_WORDS;
 use std::time::{Duration, Instant};
 
 const FREE: u64 = 0;
@@ -22,9 +23,20 @@ pub struct Heap {
 
 impl Heap {
     /// A table of these words, whose control region begins at the word `control`.
-    pub fn new(words: impl IntoIterator<Item = u64>, control: usize) -> Self {
+    pub fn new(words: impl AsRef<[u64]>, control: usize) -> Self {
+        // Most of a small table is blank, and is made so at once: word by word, that takes Miri seconds.
+        const BLANK: [u64; 32] = [0; 32];
+        let words = words.as_ref();
+        let pages: Vec<_> = words.chunks(PAGE_WORDS).map(|_| [const { AtomicU64::new(0) }; PAGE_WORDS]).collect();
+        let mut table = pages.into_flattened();
+        table.truncate(words.len());
+        for (part, content) in table.chunks_mut(BLANK.len()).zip(words.chunks(BLANK.len())) {
+            if content != BLANK {
+                part.iter_mut().zip(content).for_each(|(word, value)| *word = AtomicU64::new(*value));
+            }
+        }
         Heap {
-            words: words.into_iter().map(AtomicU64::new).collect(),
+            words: table.into(),
             control,
             locks: [AtomicU64::new(FREE), AtomicU64::new(FREE)],
             #[cfg(test)]

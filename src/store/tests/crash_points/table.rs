@@ -160,7 +160,7 @@ impl Image {
     }
 
     fn store_with(&self, settings: Settings, access: Access) -> Arc<Store> {
-        let medium = Medium::Heap(Box::new(Heap::new(self.words.iter().copied(), self.header.geometry.control())));
+        let medium = Medium::Heap(Box::new(Heap::new(&self.words, self.header.geometry.control())));
         let store = Store::new(medium, (*self.header).clone(), settings, access, None);
         for lock in &self.left_locked {
             let taken = heap_of(&store).try_lock(*lock);
