@@ -193,6 +193,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri shows no clock of the machine")]
     fn the_clocks_are_those_of_the_machine() {
         let milliseconds = || {
             let clock = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;

@@ -1,6 +1,7 @@
 //! Cuts of the power: after each step of a history, what a first opener makes of what the disk may then hold.
 
 use super::disk::{Disk, GRAINS, Place, Step, written_ranges};
+use super::one_of;
 use super::past::{Past, Recovered, record_of};
 use super::world::{incarnation, store_of};
 use crate::error::Error;
@@ -94,6 +95,9 @@ impl Cuts {
     /// The power is cut after a step. `changed` is the word of the durable group that this step changed, if it did.
     pub fn after_step(&mut self, past: &Past, disk: &Disk, changed: Option<usize>) {
         self.counts.step_count += 1;
+        if self.counts.step_count % one_of(50) as u64 != 0 {
+            return;
+        }
         let mut image = std::mem::take(&mut self.image);
         for _ in 0..self.effort.image_count {
             disk.cut(&mut image, &mut self.random);
@@ -186,10 +190,13 @@ impl Cuts {
         let mut disk = Disk::new(&self.bench.geometry, image);
         let mut image = image.to_vec();
         // What was put there before the recovery began is no step of it.
-        for step in steps.take() {
+        for (number, step) in steps.take().into_iter().enumerate() {
             disk.see(&step, &mut self.random);
             if let Step::Stored { word, value } = step {
                 inside.see_store(&self.bench.geometry, disk.latest(), word, value);
+            }
+            if number % one_of(50) != 0 {
+                continue;
             }
             disk.cut(&mut image, &mut self.random);
             self.counts.image_count += 1;

@@ -22,6 +22,8 @@ use crate::error::Result;
 use crate::format::header::Header;
 use crate::shm::heap::Heap;
 use crate::shm::medium::Medium;
+use crate::shm::words::Ordering;
+use std::ops::Range;
 
 /// The words of a new file, as `create` writes them.
 pub(crate) fn new_words(header: &Header) -> Vec<u64> {
@@ -31,6 +33,30 @@ pub(crate) fn new_words(header: &Header) -> Vec<u64> {
     let record = create::first_commit_record(header);
     words[header.geometry.commit_record(0)..][..record.len()].copy_from_slice(&record);
     words
+}
+
+/// The words of a table. Miri, which needs seconds for all of them, reads the header and what the engine ever writes: that it
+/// writes nothing else is checked by the histories that run without Miri.
+pub(crate) fn words_of(store: &Store) -> Vec<u64> {
+    let all = store.words().all();
+    let mut words = vec![0; all.len()];
+    let mut read = |range: Range<usize>| {
+        for (target, word) in words[range.clone()].iter_mut().zip(&all[range]) {
+            *target = word.load(Ordering::Relaxed);
+        }
+    };
+    if cfg!(miri) {
+        read(0..store.geometry.control());
+        disk::written_ranges(&store.geometry).into_iter().for_each(read);
+    } else {
+        read(0..all.len());
+    }
+    words
+}
+
+/// Which of the cases of a test are tried: every one; under Miri, which takes seconds for each, one of so many.
+pub(crate) fn one_of(under_miri: usize) -> usize {
+    if cfg!(miri) { under_miri } else { 1 }
 }
 
 /// A table in memory, as the first opener of a file of these words gets it: recovered, with locks that are free.

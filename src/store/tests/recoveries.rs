@@ -2,7 +2,7 @@
 
 use super::actor::heap_of;
 use super::world::{header, settings};
-use super::{heap_store, heap_store_of};
+use super::{heap_store, heap_store_of, words_of};
 use crate::error::Result;
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::control::{DURABLE, GENERATION_FLOOR, INTENT_COUNT, LAST, PREPARED, USED};
@@ -22,8 +22,7 @@ fn value_of(store: &Store, key: u64) -> Option<u64> {
 
 /// What the first opener gets after everybody is gone.
 fn opened_again(store: &Store, is_same_start: bool) -> Result<Store> {
-    let words = (0..store.geometry.word_count()).map(|index| store.word_at(index)).collect();
-    heap_store_of(words, header(u64::from(store.geometry.capacity())), settings(), is_same_start)
+    heap_store_of(words_of(store), header(u64::from(store.geometry.capacity())), settings(), is_same_start)
 }
 
 #[test]

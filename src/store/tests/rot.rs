@@ -2,17 +2,13 @@
 //! shows the commit; and a few rules that random histories meet too seldom.
 
 use super::world::{World, header, settings};
-use super::{heap_store, heap_store_of, new_words};
+use super::{heap_store, heap_store_of, new_words, words_of};
 use crate::error::Error;
 use crate::format::commit_record::COMMIT_RECORD_WORDS;
 use crate::format::control::{DURABLE, INCARNATION_SEAL, INTENT, LAST, NEWEST, USED};
 use crate::shm::words::Ordering;
 use crate::store::recover::Found;
 use crate::store::{Encoded, Store};
-
-fn words_of(store: &Store) -> Vec<u64> {
-    store.words().all().iter().map(|word| word.load(Ordering::Relaxed)).collect()
-}
 
 fn put(store: &Store, key: u64, value: u64) -> u64 {
     store.upsert(Encoded::new(&[key, value])).unwrap().version

@@ -6,8 +6,8 @@
 use super::actor::{Actor, heap_of};
 use super::cuts::{Cuts, Effort};
 use super::disk::{Disk, Place, Step};
-use super::new_words;
 use super::past::{Past, Recovered, content_of, record_of};
+use super::{new_words, words_of};
 use crate::error::Error;
 use crate::format::control::{FAILED, LAST};
 use crate::format::geometry::Geometry;
@@ -156,7 +156,7 @@ impl World {
     }
 
     fn image(&self) -> Vec<u64> {
-        self.store.medium.words().all().iter().map(|word| word.load(Ordering::Relaxed)).collect()
+        words_of(&self.store)
     }
 
     // -- writing and committing --------------------------------------------------------------------
