@@ -2,7 +2,7 @@
 //! errors, nobody else.
 //!
 //! Between a floor, which is one array, and an operation of the table: how far an aim in floors can be met at all. The layout
-//! is that of format.md: an index of four bytes' worth of hash and a slot in each word, a head for each slot, four cells.
+//! is that of format.md: an index with part of a hash and a slot in each word, a head for each slot, four cells.
 
 use locule::testing::SharedMutex;
 use nix::fcntl::{FcntlArg, fcntl};

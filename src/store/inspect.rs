@@ -79,7 +79,7 @@ impl Store {
     /// Finishes or undoes, in a copy, what a writer was doing when it was made.
     pub fn settle(&self) -> Result<()> {
         self.check_is_copy()?;
-        // Where nothing is half done, this changes nothing.
+        // Where nothing is half done, this changes nothing that anybody reads.
         Ok(self.repair(false)?)
     }
 

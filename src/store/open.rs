@@ -330,23 +330,28 @@ mod tests {
 
     #[test]
     fn file_systems_that_machines_share_are_refused_and_no_others() {
-        // The numbers are those of statfs(2).
-        for (magic, name) in [
-            (0x6969, "NFS"),
-            (0x517B, "SMB"),
-            (0xFF53_4D42, "CIFS"),
-            (0xFE53_4D42, "SMB2"),
-            (0x6573_5546, "FUSE"),
-            (0x00C3_6400, "Ceph"),
-            (0x0102_1997, "9P"),
-            (0x5346_414F, "AFS"),
-            (0x0BD0_0BD0, "Lustre"),
+        #[allow(clippy::useless_conversion, reason = "as in `check_file_system`")]
+        let name_of = |file_system: statfs::FsType| refused_file_system(i64::from(file_system.0));
+        for (file_system, name) in [
+            (statfs::NFS_SUPER_MAGIC, "NFS"),
+            (statfs::SMB_SUPER_MAGIC, "SMB"),
+            (statfs::FUSE_SUPER_MAGIC, "FUSE"),
+            (statfs::AFS_SUPER_MAGIC, "AFS"),
         ] {
-            assert_eq!(refused_file_system(magic), Some(name));
+            assert_eq!(name_of(file_system), Some(name));
         }
-        // ext4, XFS, btrfs, tmpfs, overlayfs, ZFS.
-        for magic in [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630, 0x2FC1_2FC1] {
-            assert_eq!(refused_file_system(magic), None, "{magic:x}");
+        // Those for which the C library has no name: CIFS, SMB2, Ceph, 9P, Lustre; and ZFS, which is local.
+        let others = [0xFF53_4D42, 0xFE53_4D42, 0x00C3_6400, 0x0102_1997, 0x0BD0_0BD0, 0x2FC1_2FC1];
+        let names = [Some("CIFS"), Some("SMB2"), Some("Ceph"), Some("9P"), Some("Lustre"), None];
+        assert_eq!(others.map(refused_file_system), names);
+        for file_system in [
+            statfs::EXT4_SUPER_MAGIC,
+            statfs::XFS_SUPER_MAGIC,
+            statfs::BTRFS_SUPER_MAGIC,
+            statfs::TMPFS_MAGIC,
+            statfs::OVERLAYFS_SUPER_MAGIC,
+        ] {
+            assert_eq!(name_of(file_system), None, "{file_system:?}");
         }
     }
 
