@@ -87,6 +87,9 @@ pub enum Error {
     Condemned,
     /// The file was replaced or destroyed. `reopen` attaches to the file that has its name now, if there is one.
     Superseded,
+    /// Another process recovered the file while this handle was not attached to it: a read-only handle, or one whose file
+    /// descriptors were closed behind its back. `reopen` attaches to the file as it is now.
+    Recovered,
     /// A flush failed in this process or another, so nothing written since the last commit can be promised to survive
     /// a power cut. Writes that were published are still served. Every process must drop its handle; the next opener
     /// recovers.
@@ -261,6 +264,9 @@ impl fmt::Display for Error {
             Error::Superseded => {
                 f.write_str("the file was replaced or destroyed since it was opened: call `reopen`")
             }
+            Error::Recovered => f.write_str(
+                "another process recovered the file while this handle was not attached to it: call `reopen`",
+            ),
             Error::FlushFailed { source } => {
                 f.write_str("a flush to disk failed")?;
                 if let Some(source) = source {

@@ -50,6 +50,7 @@ mod error;
 mod format;
 mod shm;
 mod store;
+mod sys;
 mod table;
 #[cfg(not(loom))]
 #[doc(hidden)]

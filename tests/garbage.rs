@@ -27,7 +27,7 @@ fn child_process() {
 
 /// Waits for the word to go, works for a while, and says how many operations succeeded and failed.
 fn work(path: &Path, argument: &str, mut operation: impl FnMut(&Visits, &mut fastrand::Rng) -> locule::Result<()>) {
-    let mut table = options().open(path).unwrap();
+    let table = options().open(path).unwrap();
     let mut random = fastrand::Rng::with_seed(argument.parse().unwrap());
     say("ready");
     loop {

@@ -194,7 +194,7 @@ fn a_read_only_handle_changes_no_byte_of_a_table_in_order() {
     drop(table_of_three(&path));
     let before = fs::read(&path).unwrap();
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
-    let mut reader = options().open_read_only(&path).unwrap();
+    let reader = options().open_read_only(&path).unwrap();
     assert!(!reader.recovery().is_private_copy);
     assert_consistent(&reader);
     assert!(reader.insert(&visit(9, 0)).is_err());
@@ -211,8 +211,8 @@ fn a_read_only_handle_changes_no_byte_of_a_table_in_order() {
 #[test]
 fn users_of_a_replaced_table_are_told_and_can_reopen() {
     let (directory, path) = scratch();
-    let mut table = table_of_three(&path);
-    let mut reader = options().open_read_only(&path).unwrap();
+    let table = table_of_three(&path);
+    let reader = options().open_read_only(&path).unwrap();
     let mut child = Child::spawn("insert when told", &path, "");
     child.expect("open");
     child.tell("5");
@@ -250,7 +250,7 @@ fn a_table_that_nobody_uses_can_be_replaced_and_destroyed() {
 #[test]
 fn users_of_a_destroyed_table_are_told() {
     let (_directory, path) = scratch();
-    let mut table = table_of_three(&path);
+    let table = table_of_three(&path);
     locule::destroy(&path).unwrap();
     assert!(!path.exists());
     assert_all_superseded(&table);
@@ -286,7 +286,7 @@ fn a_writer_that_waited_while_the_table_was_destroyed_is_told() {
 #[test]
 fn whoever_gets_the_lock_from_a_dead_replacer_tells_the_others() {
     let (directory, path) = scratch();
-    let mut table = table_of_three(&path);
+    let table = table_of_three(&path);
     let mut child = Child::spawn("insert when told", &path, "");
     child.expect("open");
     let mut holder = Child::spawn("hold", &path, "");
@@ -319,10 +319,19 @@ fn the_gate_keeps_openers_out_for_a_while_and_then_they_time_out() {
     };
     nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_OFD_SETLK(&gate)).unwrap();
     let impatient = || options().lock_timeout(Duration::from_millis(50));
-    for outcome in [impatient().open(&path), impatient().open_read_only(&path), impatient().replace(&path)] {
+    let own_pid = std::process::id();
+    for outcome in [impatient().open(&path), impatient().replace(&path)] {
         let outcome = outcome.map(drop);
-        assert!(matches!(outcome, Err(Error::Timeout { lock: "gate", .. })), "{outcome:?}");
+        match outcome {
+            Err(Error::Timeout { lock: "gate", holder_pid: Some(pid), .. }) => assert_eq!(pid, own_pid),
+            outcome => panic!("{outcome:?}"),
+        }
     }
+    // A table in order can be read without the gate.
+    assert_eq!(keys(&impatient().open_read_only(&path).unwrap()), [0, 1, 2]);
+    assert_eq!(locule::admin::info(&path).unwrap().status.live_count, 3);
+    assert!(locule::admin::verify(&path).unwrap().is_good());
+    assert_eq!(locule::admin::dump(&path).unwrap().count(), 3);
     drop(file);
     assert_eq!(keys(&impatient().open(&path).unwrap()), [0, 1, 2]);
 }
@@ -397,7 +406,7 @@ fn spoil_mutex(path: &Path, mutex: usize) {
 fn a_lock_that_cannot_be_taken_condemns_the_table_and_a_sole_opener_loses_nothing() {
     for mutex in [0, 1] {
         let (_directory, path) = scratch();
-        let mut table = table_of_three(&path);
+        let table = table_of_three(&path);
         let mut child = Child::spawn("insert when told", &path, "");
         child.expect("open");
         spoil_mutex(&path, mutex);
@@ -449,7 +458,7 @@ fn a_handle_that_is_alone_with_a_table_that_cannot_be_used_can_reopen_it() {
     // That it is condemned, and that a flush failed.
     for index in [17, 18] {
         let (_directory, path) = scratch();
-        let mut table = table_of_three(&path);
+        let table = table_of_three(&path);
         // Another's doing: this handle has not noticed.
         set_control_word(&path, index, 1);
         table.reopen().unwrap();
@@ -463,14 +472,20 @@ fn a_handle_that_is_alone_with_a_table_that_cannot_be_used_can_reopen_it() {
 }
 
 #[test]
-fn a_handle_that_could_not_reopen_is_still_told_of_what_becomes_of_its_table() {
+fn a_handle_that_could_not_reopen_is_dead_and_can_be_reopened_again() {
     let (directory, path) = scratch();
-    let mut table = table_of_three(&path);
+    let table = table_of_three(&path);
     let elsewhere = directory.path().join("elsewhere.loc");
     fs::rename(&path, &elsewhere).unwrap();
-    assert!(matches!(table.reopen(), Err(Error::DoesNotExist { .. })));
+    for _ in 0..2 {
+        assert!(matches!(table.reopen(), Err(Error::DoesNotExist { .. })));
+        assert_all_superseded(&table);
+    }
+    // Nobody is attached any more, so this one is alone.
+    assert_eq!(keys(&options().open(&elsewhere).unwrap()), [0, 1, 2]);
+    assert_all_superseded(&table);
+    fs::rename(&elsewhere, &path).unwrap();
+    table.reopen().unwrap();
     table.insert(&visit(7, 0)).unwrap();
     assert_eq!(keys(&table), [0, 1, 2, 7]);
-    locule::destroy(&elsewhere).unwrap();
-    assert_all_superseded(&table);
 }

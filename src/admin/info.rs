@@ -6,7 +6,7 @@ use crate::format::header::FORMAT_VERSION;
 use crate::format::schema::Schema;
 use crate::format::time::Timestamp;
 use crate::store::Store;
-use crate::store::open::AsFound;
+use crate::store::open_read_only::AsFound;
 use crate::store::recover::Recovery;
 use crate::store::status::Status;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::format::geometry::word;
 use crate::store::Store;
 use crate::store::inspect::COPY_ATTEMPT_COUNT;
-use crate::store::open::AsFound;
+use crate::store::open_read_only::AsFound;
 use crate::store::recover::Recovery;
 use std::fmt;
 use std::path::Path;

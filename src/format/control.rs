@@ -21,6 +21,9 @@ pub const CONDEMNED: usize = 17;
 pub const FAILED: usize = 18;
 /// How often the index was rebuilt; the lowest bit says which of the two hash tables is in use.
 pub const INDEX_EPOCH: usize = 19;
+/// Which recovery by a first opener the table has behind it: one more with each, stored before anything else is changed. Whoever
+/// attached under another number may neither write nor acknowledge a commit.
+pub const RECOVERY_NUMBER: usize = 21;
 /// Reserved for the change feed's futex.
 #[expect(dead_code, reason = "the change feed is not there yet, and its place is kept")]
 pub const CHANGES: usize = 20;
@@ -55,6 +58,8 @@ pub const PIN: usize = 41;
 pub const FLUSHING: usize = 42;
 /// When the last commit ended, in milliseconds of the monotonic clock.
 pub const LAST_COMMIT_MILLISECONDS: usize = 43;
+/// When the last commit ended, in milliseconds since 1970: a second clock, for those to whom the first shows something else.
+pub const LAST_COMMIT_WALL_MILLISECONDS: usize = 47;
 /// New records get generations above this one.
 pub const GENERATION_FLOOR: usize = 44;
 /// How many entries of the hash table in use are not empty.
@@ -73,8 +78,6 @@ pub const COMMIT_END_COUNT: usize = 46;
 
 /// Commits made.
 pub const COMMIT_COUNT: usize = 56;
-/// Recoveries by a first opener.
-pub const RECOVERY_COUNT: usize = 57;
 /// Owners that died holding the write mutex with nothing in progress.
 pub const REPAIRED_HOLDING_COUNT: usize = 58;
 /// Owners that died while they were staging.

@@ -1,4 +1,4 @@
-//! A file mapped into this process, and the page that notices a fork.
+//! A file mapped into this process.
 //!
 //! Invariants:
 //!
@@ -17,8 +17,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Mapped words.
 pub struct MappedWords {
@@ -195,44 +194,6 @@ pub fn copy_words_in(source: &[u64], target: &[AtomicU64]) {
     }
 }
 
-/// The id of this process, without a system call but the first time in each process.
-///
-/// It is kept in a page that the kernel wipes in a child of `fork`, so a child never sees its parent's id.
-#[inline]
-pub fn process_id() -> u32 {
-    // SAFETY: the pointer is null or was stored by `ask_process_id`: to a page that is mapped for the life of the process,
-    // aligned, and only ever used as this one atomic.
-    let known = unsafe { PROCESS_ID_PAGE.load(Ordering::Acquire).as_ref() };
-    match known.map_or(0, |known| known.load(Ordering::Relaxed)) {
-        0 => ask_process_id(),
-        id => id,
-    }
-}
-
-static PROCESS_ID_PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
-
-#[cold]
-fn ask_process_id() -> u32 {
-    static PAGE: OnceLock<Option<MmapRaw>> = OnceLock::new();
-    let id = std::process::id();
-    let page = PAGE.get_or_init(|| {
-        if cfg!(miri) {
-            return None;
-        }
-        let page = MmapRaw::from(MmapOptions::new().len(4096).map_anon().ok()?);
-        // SAFETY: the page was just mapped, private and anonymous, is a whole page, and nothing refers to it yet.
-        let code = unsafe { nix::libc::madvise(page.as_mut_ptr().cast(), 4096, nix::libc::MADV_WIPEONFORK) };
-        (code == 0).then_some(page)
-    });
-    // Without such a page (kernels before 4.14) the system call is made each time.
-    if let Some(page) = page {
-        // SAFETY: as in `process_id`.
-        unsafe { &*page.as_ptr().cast::<AtomicU32>() }.store(id, Ordering::Relaxed);
-        PROCESS_ID_PAGE.store(page.as_mut_ptr().cast(), Ordering::Release);
-    }
-    id
-}
-
 /// Asks a copy-on-write file system (btrfs) to overwrite this file in place: it is to be done while the file is empty, and
 /// one that cannot, or need not, is left as it is.
 pub fn avoid_copy_on_write(file: &File) {
@@ -286,15 +247,6 @@ mod tests {
         words.touch(512);
         assert_eq!(dirty_kib(&name), 8);
         assert_eq!(words.load(0, Ordering::Relaxed), 7);
-    }
-
-    #[test]
-    fn the_id_of_the_process_is_asked_for_once() {
-        for _ in 0..3 {
-            assert_eq!(process_id(), std::process::id());
-        }
-        // Kernels before 4.14 wipe no page in a child, and Miri has no kernel.
-        assert_eq!(PROCESS_ID_PAGE.load(Ordering::Acquire).is_null(), cfg!(miri));
     }
 
     #[test]

@@ -16,12 +16,3 @@ pub use modelled::heap;
 pub mod probe;
 pub mod slot;
 pub mod words;
-
-/// The id of this process, which in a child of `fork` is another than in its parent.
-#[inline]
-pub fn process_id() -> u32 {
-    #[cfg(not(loom))]
-    return map::process_id();
-    #[cfg(loom)]
-    return 1;
-}

@@ -2,28 +2,41 @@
 //!
 //! Invariants:
 //!
-//! - Two bytes of the file carry open-file-description locks. The gate is held, exclusively by writers and shared by
-//!   read-only handles, while a handle is being opened. The attachment is held shared by every handle as long as it is
-//!   open. Who holds the gate and gets the attachment exclusively is alone.
-//! - Such locks belong to the open file, so they end with the last process that has it, however that ends; a child of
-//!   `fork` shares its parent's.
+//! - Two bytes of the file carry open-file-description locks. The gate is held, exclusively by writers, while a handle is
+//!   being opened. The attachment is held shared by every handle that may write, as long as it is of use. Who holds
+//!   the gate and gets the attachment exclusively is alone: nobody else can write, or begin to.
+//! - Such locks belong to the open file, so they end with the last process that has it. Each process that uses a handle has
+//!   an open file of its own: the child of a fork opens the file again. What it has inherited it only closes; the process
+//!   that opened it lets it go itself, so that a child that was forked meanwhile holds nothing up.
 //! - Nothing here is used on the hot path.
 
+use super::lock_holder::process_that_holds;
+use super::private::Remembered;
 use crate::error::{Error, Result};
+use crate::format::checksum::mix;
 use crate::format::control::INCARNATION_WORDS;
+use crate::sys::fork_generation;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// The byte that is locked while a handle is being opened.
 const GATE: i64 = 0;
+/// The byte that is locked as long as a handle may write.
 const ATTACHMENT: i64 = 1;
+/// The byte that is locked while a handle finds out whether it is the last to go.
+const DEPARTURE: i64 = 2;
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(2);
+
+/// How a file is opened to be mapped: what is no regular file must not make anybody wait.
+pub const OPEN_FLAGS: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK);
 
 /// How a byte of the file is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,37 +46,61 @@ pub enum Hold {
     Nothing,
 }
 
+/// Which file it is, as long as it exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+impl FileId {
+    pub fn of(metadata: &std::fs::Metadata) -> Self {
+        FileId { device: metadata.dev(), inode: metadata.ino() }
+    }
+
+    /// One number for both, never 0. Two files of one process have the same one with a probability of 2^-63.
+    pub fn number(self) -> u64 {
+        mix(self.device, self.inode, 0) | 1
+    }
+}
+
 /// An open file and its locks, which go when it is dropped.
 pub struct Attachment {
     file: File,
     path: PathBuf,
+    id: FileId,
+    /// The process that opened the file, by its fork generation: only that one lets its locks go.
+    process: Remembered,
 }
 
 impl Attachment {
-    pub fn new(file: File, path: &Path) -> Self {
-        Attachment { file, path: path.to_owned() }
+    pub fn new(file: File, path: &Path) -> Result<Self> {
+        let id = FileId::of(&file.metadata().map_err(Error::io("look at", path))?);
+        let attachment = Attachment { file, path: path.to_owned(), id, process: Remembered::default() };
+        attachment.process.set(fork_generation().into());
+        Ok(attachment)
     }
 
     pub fn file(&self) -> &File {
         &self.file
     }
 
+    /// The absolute path that the file was opened by.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    pub fn id(&self) -> FileId {
+        self.id
+    }
+
     /// Waits for the gate.
     pub fn enter_gate(&self, hold: Hold, timeout: Duration) -> Result<()> {
-        let start = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        while !self.try_lock(GATE, hold)? {
-            if start.elapsed() >= timeout {
-                return Err(Error::Timeout { lock: "gate", holder_pid: None, waited: timeout });
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        if self.wait_for(GATE, hold, timeout)? {
+            return Ok(());
         }
-        Ok(())
+        let holder_pid = process_that_holds(self.id.inode, GATE);
+        Err(Error::Timeout { lock: "gate", holder_pid, waited: timeout })
     }
 
     pub fn leave_gate(&self) -> Result<()> {
@@ -75,6 +112,11 @@ impl Attachment {
         self.try_lock(ATTACHMENT, hold)
     }
 
+    /// Keeps others from going at the same time; false if that could not be had in time.
+    pub fn begin_departure(&self, timeout: Duration) -> Result<bool> {
+        self.wait_for(DEPARTURE, Hold::Exclusive, timeout)
+    }
+
     /// Whether another handle, of this process or another, has the attachment.
     pub fn is_attached_by_others(&self) -> Result<bool> {
         // Asking whether it could be had exclusively changes nothing.
@@ -84,25 +126,81 @@ impl Attachment {
         Ok(libc::c_int::from(range.l_type) != libc::F_UNLCK)
     }
 
-    /// Gives the attachment up; the handle is of no use any more.
+    /// Gives all locks up, if they are this process's.
     pub fn let_go(&self) {
-        // Nothing can be done about a failure, and the lock goes with the file at the latest.
-        let _ = self.try_lock(ATTACHMENT, Hold::Nothing);
+        if self.process.get() == u64::from(fork_generation()) {
+            // Nothing can be done about a failure, and the locks go with the file at the latest.
+            for byte in [ATTACHMENT, GATE, DEPARTURE] {
+                let _ = self.try_lock(byte, Hold::Nothing);
+            }
+        }
+    }
+
+    /// The same file, opened once more to write by this process.
+    #[cfg(not(loom))]
+    pub fn open_again(&self) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(OPEN_FLAGS.bits());
+        let error = || Error::io("open again, in the child of a fork,", &self.path);
+        // By its descriptor, since its path may name another file by now; where there is no /proc, by the path.
+        let mut by_descriptor = options.clone();
+        by_descriptor.custom_flags((OPEN_FLAGS - OFlag::O_NOFOLLOW).bits());
+        let opened = match by_descriptor.open(format!("/proc/self/fd/{}", self.file.as_raw_fd())) {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => options.open(&self.path),
+            opened => opened,
+        };
+        let file = match opened {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Err(Error::Superseded),
+            opened => opened.map_err(error())?,
+        };
+        let own = Attachment::new(file, &self.path)?;
+        if own.id == self.id { Ok(own) } else { Err(Error::Superseded) }
+    }
+
+    /// Puts an open file of this process in the place of the one that was inherited.
+    #[cfg(not(loom))]
+    pub fn take_over(&self, own: &Attachment) -> Result<()> {
+        let error = || Error::io("take over, in the child of a fork, the descriptor of", &self.path);
+        // Whoever closed all descriptors by number may have given this number to another file.
+        if FileId::of(&self.file.metadata().map_err(error())?) != self.id {
+            return Err(error()(io::Error::other("it was closed: open the table in this process")));
+        }
+        crate::sys::process::replace_descriptor(&self.file, &own.file).map_err(error())?;
+        self.process.set(fork_generation().into());
+        // The locks are those of the open file, which is this one's too by now.
+        own.process.set(0);
+        Ok(())
     }
 
     /// Whether the path still names this very file.
     pub fn is_named_by_path(&self) -> Result<bool> {
-        let own = self.file.metadata().map_err(Error::io("look at", &self.path))?;
         match std::fs::symlink_metadata(&self.path) {
-            Ok(named) => Ok((named.dev(), named.ino()) == (own.dev(), own.ino())),
+            Ok(named) => Ok(FileId::of(&named) == self.id),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Error::io("look at", &self.path)(error)),
         }
     }
 
-    /// Whether the file has no name any more.
-    pub fn is_unlinked(&self) -> bool {
-        self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    /// Whether the path names another file by now, or none. If the directory cannot be seen, such as after `chroot`, nothing is
+    /// known.
+    pub fn has_lost_its_name(&self) -> bool {
+        let is_unlinked = || self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0);
+        let directory_is_there = || self.path.parent().is_some_and(|directory| directory.is_dir());
+        self.is_named_by_path().is_ok_and(|is_named| !is_named)
+            && (self.path.symlink_metadata().is_ok() || is_unlinked() || directory_is_there())
+    }
+
+    fn wait_for(&self, byte: i64, hold: Hold, timeout: Duration) -> Result<bool> {
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        while !self.try_lock(byte, hold)? {
+            if start.elapsed() >= timeout {
+                return Ok(false);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        Ok(true)
     }
 
     fn try_lock(&self, byte: i64, hold: Hold) -> Result<bool> {
@@ -116,6 +214,13 @@ impl Attachment {
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
             Err(error) => Err(Error::io("lock", &self.path)(error.into())),
         }
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        // Closing alone would leave the locks to a child that was forked meanwhile.
+        self.let_go();
     }
 }
 
@@ -140,13 +245,13 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// That of this process and this file.
-    pub fn current(file: &File, path: &Path) -> Result<Self> {
-        let metadata = file.metadata().map_err(Error::io("look at", path))?;
+    /// That of this process and this file. Where the boot id cannot be read, but others have the file open on this kernel, it is
+    /// `known`: it is that of their incarnation.
+    pub fn current(file: FileId, known: Option<[u64; 2]>) -> Result<Self> {
         Ok(Incarnation {
-            boot_id: boot_id()?,
-            device: metadata.dev(),
-            inode: metadata.ino(),
+            boot_id: boot_id().or_else(|error| known.ok_or(error))?,
+            device: file.device,
+            inode: file.inode,
             pid_namespace: pid_namespace()?,
             mutex_fingerprint: mutex_fingerprint()?,
         })
@@ -222,9 +327,14 @@ pub fn uuid_words(uuid: [u8; 16]) -> [u64; 2] {
     bytemuck::cast(uuid)
 }
 
+#[cfg(not(loom))]
 fn pid_namespace() -> Result<u64> {
-    let path = Path::new("/proc/self/ns/pid");
-    Ok(std::fs::metadata(path).map_err(Error::io("look at", path))?.ino())
+    crate::sys::process::pid_namespace().map_err(Error::io("look at", Path::new("/proc/self/ns/pid")))
+}
+
+#[cfg(loom)]
+fn pid_namespace() -> Result<u64> {
+    Ok(0)
 }
 
 #[cfg(not(loom))]
@@ -247,7 +357,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         let file = File::create_new(&path).unwrap();
-        let own = Incarnation::current(&file, &path).unwrap();
+        let own = Incarnation::current(FileId::of(&file.metadata().unwrap()), None).unwrap();
         let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
         let bytes: [u8; 16] = bytemuck::cast(own.boot_id);
         let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -279,17 +389,28 @@ mod tests {
     fn a_file_knows_whether_its_path_names_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
-        let attachment = Attachment::new(File::create_new(&path).unwrap(), &path);
-        assert!(attachment.is_named_by_path().unwrap() && !attachment.is_unlinked());
+        let attachment = Attachment::new(File::create_new(&path).unwrap(), &path).unwrap();
+        let states = || (attachment.is_named_by_path().unwrap(), attachment.has_lost_its_name());
+        assert_eq!(states(), (true, false));
         let other = directory.path().join("other");
         std::fs::rename(&path, &other).unwrap();
-        assert!(!attachment.is_named_by_path().unwrap() && !attachment.is_unlinked());
+        assert_eq!(states(), (false, true));
         std::fs::write(&path, "another file").unwrap();
-        assert!(!attachment.is_named_by_path().unwrap());
-        std::fs::remove_file(&other).unwrap();
-        assert!(attachment.is_unlinked());
+        assert_eq!(states(), (false, true));
+        std::fs::remove_file(&path).unwrap();
+        // Its directory cannot be seen any more: as for a process that has changed its root.
+        let [here, there] = ["directory", "moved"].map(|name| directory.path().join(name));
+        std::fs::create_dir(&here).unwrap();
+        std::fs::rename(&other, here.join("file")).unwrap();
+        let attachment = Attachment::new(File::open(here.join("file")).unwrap(), &here.join("file")).unwrap();
+        std::fs::rename(&here, &there).unwrap();
+        let states = || (attachment.is_named_by_path().unwrap(), attachment.has_lost_its_name());
+        assert_eq!(states(), (false, false));
+        std::fs::remove_file(there.join("file")).unwrap();
+        assert_eq!(states(), (false, true));
+        std::fs::write(&path, "another file").unwrap();
         // A path that cannot be looked at is an error: not of a file that was replaced.
-        let behind_a_file = Attachment::new(File::open(&path).unwrap(), &path.join("file"));
+        let behind_a_file = Attachment::new(File::open(&path).unwrap(), &path.join("file")).unwrap();
         assert!(matches!(behind_a_file.is_named_by_path(), Err(Error::Io { .. })));
     }
 
@@ -300,7 +421,7 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         let open = || {
             let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
-            Attachment::new(file, &path)
+            Attachment::new(file, &path).unwrap()
         };
         let [first, second] = [open(), open()];
         let now = Duration::ZERO;

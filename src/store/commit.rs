@@ -13,6 +13,9 @@
 //!    flush: that may have failed, and the kernel takes the pages for clean. So every page is written to and flushed
 //!    again before anything else.
 //! 6. After a failed flush (`FAILED`) no commit succeeds until a recovery.
+//! 7. A commit is acknowledged only if the table has not been recovered since this handle attached, and the file still has the
+//!    name that it was opened by.
+//! 8. Whether a commit is due hangs on no single clock: see [`Store::is_commit_due`].
 //!
 //! Memory ordering: what only committers write is ordered by the commit mutex, and `PIN` between them and writers by the write
 //! mutex, but for its end: `PIN` is taken away with release, and a writer that loads it with acquire sees the new `DURABLE`. The
@@ -21,12 +24,13 @@
 //! before the try of the mutex, and its release after the mutex was let go.
 
 use super::guard::{CommitGuard, WriteGuard};
+use super::private::Remembered;
 use super::{Access, Store};
 use crate::error::{Error, Internal, Result};
 use crate::format::commit_record::{COMMIT_RECORD_WORDS, CommitRecord, State};
 use crate::format::control::{
     COMMIT_COUNT, COMMIT_END_COUNT, DEAD_COMMITTER_COUNT, DURABLE, FAILED, FLUSHING, GENERATION_FLOOR, LAST,
-    LAST_COMMIT_MILLISECONDS, NO_PIN, PIN,
+    LAST_COMMIT_MILLISECONDS, LAST_COMMIT_WALL_MILLISECONDS, NO_PIN, PIN,
 };
 use crate::format::geometry::{COMMIT_RECORD_COUNT, PAGE_WORDS};
 use crate::shm::medium::Acquired;
@@ -36,6 +40,30 @@ use std::time::{Duration, Instant};
 
 /// How long a wait for another's commit is at most before the lock is tried again.
 const SLICE: Duration = Duration::from_millis(20);
+
+/// Which commit a handle saw last, and when it saw it first, by its own clock.
+#[derive(Default)]
+pub struct SeenCommit {
+    number: Remembered,
+    milliseconds: Remembered,
+}
+
+impl SeenCommit {
+    /// Whether the commit with a number has been the newest for so long. Threads of a handle may mix their times: any was true.
+    #[inline(always)]
+    fn is_older(&self, number: u64, now_milliseconds: u64, interval_milliseconds: u64) -> bool {
+        if self.number.get() != number {
+            self.see(number, now_milliseconds);
+        }
+        now_milliseconds.saturating_sub(self.milliseconds.get()) >= interval_milliseconds
+    }
+
+    #[cold]
+    pub fn see(&self, number: u64, now_milliseconds: u64) {
+        self.milliseconds.set(now_milliseconds);
+        self.number.set(number);
+    }
+}
 
 impl Store {
     /// Makes everything that was published before the call durable; returns the number of the newest transaction that
@@ -47,12 +75,12 @@ impl Store {
         let wanted = control.load(LAST, Ordering::Relaxed);
         let start = Instant::now();
         loop {
-            self.check_usable()?;
             let end_count = control.load(COMMIT_END_COUNT, Ordering::Acquire);
             if let Some((guard, acquired)) = CommitGuard::try_lock(self)? {
                 return self.commit_under(guard, acquired, wanted);
             }
             let durable = control.load(DURABLE, Ordering::Acquire);
+            self.check_usable()?;
             if durable >= wanted && control.load(FAILED, Ordering::Relaxed) == 0 {
                 return Ok(durable);
             }
@@ -76,12 +104,37 @@ impl Store {
     }
 
     fn commit_if_older(&self, interval: Duration) -> Internal<()> {
-        let last = self.control().load(LAST_COMMIT_MILLISECONDS, Ordering::Relaxed);
-        let passed = super::status::monotonic_milliseconds().saturating_sub(last);
-        if u128::from(passed) < interval.as_millis() {
+        if !self.is_commit_due(interval) {
             return Ok(());
         }
         self.commit_now_due().map_err(|source| Error::CommitAfterWrite { source: Box::new(source) }.into())
+    }
+
+    /// Whether the last commit is older than an interval.
+    ///
+    /// When it ended is written down by two clocks. A process in another time namespace has another monotonic clock, and the
+    /// clock of the wall can be set: so both must say that it is time, and a time that is still to come says so too. And
+    /// whatever they say, it is time when this handle has seen no commit for so long by its own clock.
+    #[inline(always)]
+    pub(super) fn is_commit_due(&self, interval: Duration) -> bool {
+        let now = super::status::monotonic_milliseconds();
+        let interval_milliseconds = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        let durable = self.control().load(DURABLE, Ordering::Relaxed);
+        if self.seen_commit.is_older(durable, now, interval_milliseconds) {
+            return true;
+        }
+        let last = self.control().load(LAST_COMMIT_MILLISECONDS, Ordering::Relaxed);
+        now.wrapping_sub(last) >= interval_milliseconds && self.is_old_by_the_wall_clock(interval_milliseconds)
+    }
+
+    #[cold]
+    fn is_old_by_the_wall_clock(&self, interval_milliseconds: u64) -> bool {
+        let last = self.control().load(LAST_COMMIT_WALL_MILLISECONDS, Ordering::Relaxed);
+        self.wall_milliseconds().wrapping_sub(last) >= interval_milliseconds
+    }
+
+    pub(super) fn wall_milliseconds(&self) -> u64 {
+        u64::try_from((self.settings.wall_clock)() / 1000).unwrap_or(0)
     }
 
     #[cold]
@@ -120,6 +173,7 @@ impl Store {
         }
         let durable = control.load(DURABLE, Ordering::Relaxed);
         if durable >= wanted {
+            self.check_name()?;
             return Ok(durable);
         }
         let state = self.pin_newest()?;
@@ -134,11 +188,15 @@ impl Store {
         );
         control.store(FLUSHING, 1, Ordering::Release);
         self.flush_or_fail()?;
+        // What belongs to another recovery is left alone.
+        self.check_usable()?;
         control.store(DURABLE, state.number, Ordering::Release);
         control.store(PIN, NO_PIN, Ordering::Release);
         control.store(LAST_COMMIT_MILLISECONDS, super::status::monotonic_milliseconds(), Ordering::Relaxed);
+        control.store(LAST_COMMIT_WALL_MILLISECONDS, self.wall_milliseconds(), Ordering::Relaxed);
         control.store(FLUSHING, 0, Ordering::Release);
         self.count(COMMIT_COUNT);
+        self.check_name()?;
         Ok(state.number)
     }
 

@@ -61,7 +61,7 @@ pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<S
 
 /// Makes a new table in the place of one that may be in use. Its users get `Superseded`.
 pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
-    if let Some(entry) = Entry::enter_if_exists(path, Hold::Exclusive, settings)? {
+    if let Some(entry) = Entry::enter_if_exists(path, settings)? {
         let file = NewFile::write(path, plan, settings)?;
         retire(entry, settings, || file.rename_over(path))?;
         return Store::open(path, &plan.schema, settings);
@@ -71,7 +71,7 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
 
 /// Deletes a table that may be in use. Its users get `Superseded`.
 pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
-    let entry = Entry::enter(path, Hold::Exclusive, settings)?;
+    let entry = Entry::enter(path, settings)?;
     retire(entry, settings, || {
         std::fs::remove_file(path).map_err(Error::io("delete", path))?;
         sync_directory(path)
@@ -307,9 +307,9 @@ mod tests {
         assert!(matches!(new_with_name(&path).link(&path), Err(Error::AlreadyExists { .. })));
         assert_eq!(names_in(directory.path()), [path.as_path()]);
 
-        let replaced = Attachment::new(File::open(&path).unwrap(), &path);
+        let replaced = Attachment::new(File::open(&path).unwrap(), &path).unwrap();
         new_with_name(&path).rename_over(&path).unwrap();
-        assert!(replaced.is_unlinked());
+        assert!(replaced.has_lost_its_name());
         assert_eq!(names_in(directory.path()), [path.as_path()]);
 
         // A directory cannot be replaced by a file.

@@ -1,19 +1,19 @@
 //! Holding the write mutex: what is checked when it is taken, and who may let it go.
 
+use super::occupancy::Death;
 use super::{Access, Store};
 use crate::error::{Error, Internal};
 use crate::format::control::{INTENT_COUNT, LAST, PREPARED, REPAIRED_HOLDING_COUNT};
 use crate::shm::medium::{Acquired, Lock, LockFailure};
 #[cfg(loom)]
 use crate::shm::modelled::thread::modelled_thread_local as thread_local;
-use crate::shm::process_id;
 use crate::shm::words::Ordering;
+use crate::sys::fork_generation;
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 thread_local! {
-    /// The table whose closure this thread is inside of, by its digest seed, which is its own and not 0; `NO_TABLE` if it is
-    /// in none.
+    /// The table whose closure this thread is inside of, by its id; `NO_TABLE` if it is in none.
     static INSIDE: Cell<u64> = const { Cell::new(NO_TABLE) };
     /// The tables whose closures are around that one: apart, since that there are any is rare.
     static AROUND: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
@@ -36,7 +36,7 @@ pub fn inside_closure<R>(store: &Store, body: impl FnOnce() -> R) -> R {
             }
         }
     }
-    let around = INSIDE.replace(store.digest_seed);
+    let around = INSIDE.replace(store.table_id);
     if around != NO_TABLE {
         enter_inner(around);
     }
@@ -65,8 +65,7 @@ fn is_inside(table: u64) -> bool {
 ///
 /// Dropped, it lets the mutex go, unless this is the child of a fork: what the parent held is the parent's.
 pub struct WriteGuard<'a> {
-    store: &'a Store,
-    process_id: u32,
+    inside: Inside<'a>,
     /// A mutex is let go by the thread that took it.
     _not_send: PhantomData<*const ()>,
 }
@@ -76,11 +75,11 @@ impl<'a> WriteGuard<'a> {
     #[inline(always)]
     pub fn lock(store: &'a Store) -> Internal<Self> {
         store.check_may_lock("writing")?;
-        store.check_usable()?;
+        let inside = Inside::enter(store)?;
         let acquired = store.medium.lock(Lock::Write, store.settings.lock_timeout);
         let acquired = acquired.map_err(|failure| store.lock_failed(Lock::Write, failure))?;
-        let guard = WriteGuard { store, process_id: process_id(), _not_send: PhantomData };
-        // The file may have been replaced while this thread waited.
+        let guard = WriteGuard { inside, _not_send: PhantomData };
+        // The file may have been replaced while this thread waited, or recovered, if this process is not attached after all.
         store.check_usable()?;
         let control = store.control();
         let is_clean = control.load(INTENT_COUNT, Ordering::Relaxed) == 0
@@ -95,23 +94,20 @@ impl<'a> WriteGuard<'a> {
     /// prepared, undoes what was not.
     #[cold]
     fn repair(&self, acquired: Acquired, is_clean: bool) -> Internal<()> {
+        let store = self.inside.store;
         if is_clean {
-            self.store.count(REPAIRED_HOLDING_COUNT);
+            store.count(REPAIRED_HOLDING_COUNT);
         } else {
-            self.store.repair(acquired == Acquired::OwnerDied)?;
+            store.repair(acquired == Acquired::OwnerDied)?;
         }
         // The dead owner may have been replacing the file: between the renaming and the word that says so.
-        if self.store.attachment.as_ref().is_some_and(|attachment| attachment.is_unlinked()) {
-            self.store.supersede();
-            return Err(Error::Superseded.into());
-        }
-        Ok(())
+        store.check_name()
     }
 
     /// Whether this process still is the one that took the mutex.
     #[inline]
     pub fn is_mine(&self) -> bool {
-        self.process_id == process_id()
+        self.inside.is_mine()
     }
 }
 
@@ -119,35 +115,63 @@ impl Drop for WriteGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.is_mine() {
-            self.store.medium.unlock(Lock::Write);
+            self.inside.store.medium.unlock(Lock::Write);
         }
     }
 }
 
 /// The commit mutex, held.
 pub struct CommitGuard<'a> {
-    store: &'a Store,
-    process_id: u32,
+    inside: Inside<'a>,
     _not_send: PhantomData<*const ()>,
 }
 
 impl<'a> CommitGuard<'a> {
     /// Takes the mutex if nobody holds it.
     pub fn try_lock(store: &'a Store) -> Internal<Option<(Self, Acquired)>> {
+        let inside = Inside::enter(store)?;
         let acquired = store.medium.try_lock(Lock::Commit);
         let acquired = acquired.map_err(|failure| store.lock_failed(Lock::Commit, failure))?;
-        Ok(acquired.map(|acquired| (Self::new(store), acquired)))
-    }
-
-    fn new(store: &'a Store) -> Self {
-        CommitGuard { store, process_id: process_id(), _not_send: PhantomData }
+        Ok(acquired.map(|acquired| (CommitGuard { inside, _not_send: PhantomData }, acquired)))
     }
 }
 
 impl Drop for CommitGuard<'_> {
     fn drop(&mut self) {
-        if self.process_id == process_id() {
-            self.store.medium.unlock(Lock::Commit);
+        if self.inside.is_mine() {
+            self.inside.store.medium.unlock(Lock::Commit);
+        }
+    }
+}
+
+/// A thread that holds or tries a lock of a handle's table: until it is gone, the handle's attachment is not given up. A guard
+/// drops it after it has let its mutex go.
+struct Inside<'a> {
+    store: &'a Store,
+    process: u32,
+}
+
+impl<'a> Inside<'a> {
+    #[inline(always)]
+    fn enter(store: &'a Store) -> Internal<Self> {
+        store.check_usable()?;
+        let is_alive = store.occupancy.enter();
+        let inside = Inside { store, process: fork_generation() };
+        if is_alive { Ok(inside) } else { Err(store.dead()) }
+    }
+
+    /// Whether this process is the one that entered: in the child of a fork, what is inside is the parent's.
+    #[inline(always)]
+    fn is_mine(&self) -> bool {
+        self.process == fork_generation()
+    }
+}
+
+impl Drop for Inside<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.is_mine() && self.store.occupancy.leave() {
+            self.store.let_go();
         }
     }
 }
@@ -159,10 +183,13 @@ impl Store {
         if self.access != Access::ReadWrite {
             return Err(Error::ReadOnly { operation }.into());
         }
-        if is_inside(self.digest_seed) {
-            return Err(Error::Nested.into());
-        }
-        Ok(())
+        self.check_not_nested()
+    }
+
+    /// That this thread is not in a closure of this table, where it would wait for itself.
+    #[inline(always)]
+    pub(super) fn check_not_nested(&self) -> Internal<()> {
+        if is_inside(self.table_id) { Err(Error::Nested.into()) } else { Ok(()) }
     }
 
     #[cold]
@@ -176,8 +203,7 @@ impl Store {
             },
             LockFailure::Unusable => {
                 self.control().store(crate::format::control::CONDEMNED, 1, Ordering::Release);
-                self.let_go();
-                Error::Condemned
+                self.die(Death::Condemned).into()
             }
         }
     }

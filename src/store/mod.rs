@@ -13,16 +13,31 @@
 //! | `recover` | which state a first opener believes, and how the file gets there |
 //! | `shared` | a table's words, for the length of one operation |
 //! | `inspect` | looking at what the others keep, for checks and reports |
-//! | `open`, `create`, `attach` | files, their locks, and who may share one |
+//! | `occupancy`, `private` | which process and how many of its threads use a handle, and when it is dead |
+//! | `open`, `open_read_only`, `create`, `attach` | files, their locks, and who may share one |
+//! | `fork` | attaching anew in the child of a fork |
+//! | `prove` | whether a first opener finds the table in order |
+//! | `leave` | giving a handle up |
 
 pub mod attach;
 pub mod commit;
 #[cfg(not(loom))]
 pub mod create;
+#[cfg(not(loom))]
+pub mod fork;
 pub mod guard;
 pub mod inspect;
 #[cfg(not(loom))]
+pub mod leave;
+mod lock_holder;
+pub mod occupancy;
+#[cfg(not(loom))]
 pub mod open;
+#[cfg(not(loom))]
+pub mod open_read_only;
+pub mod private;
+#[cfg(not(loom))]
+pub mod prove;
 pub mod publish;
 pub mod read;
 pub mod recover;
@@ -32,14 +47,16 @@ pub mod stage;
 pub mod status;
 pub mod txn;
 
-use crate::error::{Error, Fault, Internal};
-use crate::format::control::{CONDEMNED, FAILED, SUPERSEDED};
+use crate::error::{Fault, Internal};
+use crate::format::control::{CONDEMNED, DURABLE, RECOVERY_NUMBER, SUPERSEDED};
 use crate::format::geometry::Geometry;
 use crate::format::header::Header;
 use crate::shm::index::KeyHash;
 use crate::shm::medium::Medium;
 use crate::shm::words::{Ordering, Words};
 use attach::Attachment;
+use occupancy::{Death, Occupancy};
+use private::{Remembered, ThreadLock};
 use shared::Control;
 use std::path::Path;
 use std::time::Duration;
@@ -88,6 +105,17 @@ pub struct Store {
     settings: Settings,
     access: Access,
     recovery: recover::Recovery,
+    occupancy: Occupancy,
+    /// Held by the thread that attaches in the child of a fork, or gives the attachment up.
+    attaching: ThreadLock,
+    /// Under which recovery of the table this handle was attached.
+    recovery_number: Remembered,
+    seen_commit: commit::SeenCommit,
+    /// What tells this table from others in this process, and is not 0.
+    table_id: u64,
+    /// What a private copy was made of, to notice when that is recovered.
+    #[cfg(not(loom))]
+    origin: Option<open_read_only::Origin>,
     /// The file, unless this is a private copy of it. Dropped after the mapping.
     attachment: Option<Attachment>,
 }
@@ -111,8 +139,29 @@ impl Store {
     /// A handle that is not attached yet.
     fn new(medium: Medium, header: Header, settings: Settings, access: Access, attachment: Option<Attachment>) -> Self {
         let (geometry, digest_seed) = (header.geometry, header.digest_seed());
-        let recovery = recover::Recovery::IN_ORDER;
-        Store { medium, header, geometry, digest_seed, settings, access, recovery, attachment }
+        let occupancy = match access {
+            Access::PrivateCopy => Occupancy::of_nobody(),
+            Access::ReadWrite | Access::ReadOnly => Occupancy::of_this_process(),
+        };
+        let store = Store {
+            medium,
+            header,
+            geometry,
+            digest_seed,
+            settings,
+            access,
+            recovery: recover::Recovery::IN_ORDER,
+            occupancy,
+            attaching: ThreadLock::default(),
+            recovery_number: Remembered::default(),
+            seen_commit: commit::SeenCommit::default(),
+            table_id: attachment.as_ref().map_or(digest_seed, |attachment| attachment.id().number()),
+            #[cfg(not(loom))]
+            origin: None,
+            attachment,
+        };
+        store.note_recovery_number();
+        store
     }
 
     pub fn header(&self) -> &Header {
@@ -127,8 +176,16 @@ impl Store {
         self.access
     }
 
-    /// The path that the file was opened by.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The absolute path that the file was opened by; for a private copy, that of what was copied.
     pub fn path(&self) -> &Path {
+        #[cfg(not(loom))]
+        if let Some(origin) = &self.origin {
+            return origin.path();
+        }
         self.attachment.as_ref().map_or(Path::new("(memory)"), Attachment::path)
     }
 
@@ -152,43 +209,112 @@ impl Store {
         KeyHash::of_record(record, &self.geometry, self.header.hash_seed)
     }
 
-    /// Whether this handle can still be used. Every operation begins with this.
+    /// Whether this handle can be used. Every operation begins with this.
     #[inline(always)]
     pub fn check_usable(&self) -> Internal<()> {
         let control = self.control();
-        if control.load(SUPERSEDED, Ordering::Relaxed) | control.load(CONDEMNED, Ordering::Relaxed) != 0 {
-            return Err(self.unusable());
+        let marks = control.load(SUPERSEDED, Ordering::Relaxed) | control.load(CONDEMNED, Ordering::Relaxed);
+        let is_stale = control.load(RECOVERY_NUMBER, Ordering::Relaxed) ^ self.recovery_number.get();
+        if marks | is_stale != 0 || !self.occupancy.is_usable() {
+            return self.look_closer();
         }
         Ok(())
     }
 
+    /// What [`check_usable`](Self::check_usable) says when something is not as it mostly is.
     #[cold]
-    fn unusable(&self) -> Fault {
-        if self.control().load(CONDEMNED, Ordering::Relaxed) != 0 {
-            self.let_go();
-            return Error::Condemned.into();
+    fn look_closer(&self) -> Internal<()> {
+        if self.access == Access::PrivateCopy {
+            return self.check_origin();
         }
-        Error::Superseded.into()
-    }
-
-    /// Tells every user of the file that it has lost its name. Under the write mutex.
-    fn supersede(&self) {
-        self.control().store(SUPERSEDED, 1, Ordering::Release);
-    }
-
-    /// Gives the attachment up if nobody can attach before a recovery.
-    pub fn detach_if_unusable(&self) {
-        let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
-        if is_set(CONDEMNED) || is_set(FAILED) {
-            self.let_go();
+        if !self.occupancy.is_of_this_process() {
+            self.attach_after_fork()?;
+        }
+        if self.occupancy.death().is_some() {
+            return Err(self.dead());
+        }
+        match self.cause_of_death() {
+            Some(death) => Err(self.die(death)),
+            None => Ok(()),
         }
     }
 
-    /// Gives the attachment up, so that a first opener can be alone.
+    /// Whether the table was recovered since this handle was attached.
+    fn is_stale(&self) -> bool {
+        self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()
+    }
+
+    /// Why this handle must not be used any more.
+    fn cause_of_death(&self) -> Option<Death> {
+        let control = self.control();
+        // A table that was recovered has had other marks, which say nothing of this handle.
+        if self.is_stale() {
+            Some(Death::Recovered)
+        } else if control.load(CONDEMNED, Ordering::Acquire) != 0 {
+            Some(Death::Condemned)
+        } else if control.load(SUPERSEDED, Ordering::Acquire) != 0 {
+            Some(Death::Superseded)
+        } else {
+            None
+        }
+    }
+
+    /// Ends the use of this handle, for every thread and for good; the last one inside gives the attachment up, so that a
+    /// first opener can be alone.
+    #[cold]
+    fn die(&self, death: Death) -> Fault {
+        if self.occupancy.die(death) {
+            self.let_go();
+        }
+        // Another may have found another reason first.
+        self.dead()
+    }
+
+    /// What every operation of a dead handle returns.
+    #[cold]
+    fn dead(&self) -> Fault {
+        self.occupancy.death().unwrap_or(Death::Recovered).error().into()
+    }
+
     fn let_go(&self) {
         if let Some(attachment) = &self.attachment {
             attachment.let_go();
         }
+    }
+
+    /// The table is as the recovery has left it that this handle has found or made.
+    fn note_recovery_number(&self) {
+        self.recovery_number.set(self.control().load(RECOVERY_NUMBER, Ordering::Acquire));
+        self.note_commit();
+    }
+
+    /// Begins to watch how long no commit is made.
+    fn note_commit(&self) {
+        self.seen_commit.see(self.control().load(DURABLE, Ordering::Relaxed), status::monotonic_milliseconds());
+    }
+
+    /// That the file has the name that it was opened by. If it has lost it, every user is told.
+    fn check_name(&self) -> Internal<()> {
+        if self.attachment.as_ref().is_some_and(Attachment::has_lost_its_name) {
+            self.supersede();
+            return Err(self.die(Death::Superseded));
+        }
+        Ok(())
+    }
+
+    /// Tells every user of the file that it has lost its name.
+    fn supersede(&self) {
+        self.control().store(SUPERSEDED, 1, Ordering::Release);
+    }
+
+    #[cfg(loom)]
+    fn attach_after_fork(&self) -> Internal<()> {
+        Ok(())
+    }
+
+    #[cfg(loom)]
+    fn check_origin(&self) -> Internal<()> {
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
-//! Opening a file: through the gate, with others or as the first.
+//! Opening a file to write: through the gate, with others or as the first.
 
-use super::attach::{Attachment, Hold, Incarnation};
+use super::attach::{Attachment, Hold, Incarnation, OPEN_FLAGS};
 use super::recover::Recovery;
 use super::{Access, Settings, Store};
 use crate::error::{Error, Result};
@@ -12,11 +12,11 @@ use crate::format::schema::Schema;
 use crate::shm::map::{Map, MappedWords};
 use crate::shm::medium::Medium;
 use crate::shm::words::Ordering;
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
 use nix::sys::statfs;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// File systems on which processes of several machines, or none at all, share pages coherently.
@@ -32,37 +32,27 @@ const REFUSED_FILE_SYSTEMS: [(i64, &str); 9] = [
     (0x0BD0_0BD0, "Lustre"),
 ];
 
-/// A file whose gate is held and whose path names it: nobody can begin to use it meanwhile.
+/// A file whose gate is held and whose path names it: nobody can begin to write to it meanwhile.
 pub struct Entry {
     attachment: Attachment,
     header: Header,
-    is_writable: bool,
 }
 
 impl Entry {
-    /// Opens a file and enters its gate: exclusively to write, shared to read.
-    pub fn enter(path: &Path, gate: Hold, settings: &Settings) -> Result<Self> {
-        Self::enter_if_exists(path, gate, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })
+    /// Opens a file to write, and enters its gate.
+    pub fn enter(path: &Path, settings: &Settings) -> Result<Self> {
+        Self::enter_if_exists(path, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })
     }
 
     /// The same; `None` if there is no such file.
-    pub fn enter_if_exists(path: &Path, gate: Hold, settings: &Settings) -> Result<Option<Self>> {
-        let is_writable = gate == Hold::Exclusive;
+    pub fn enter_if_exists(path: &Path, settings: &Settings) -> Result<Option<Self>> {
         loop {
-            let flags = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
-            let opened = OpenOptions::new().read(true).write(is_writable).custom_flags(flags.bits()).open(path);
-            let file = match opened {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(Error::io("open", path)(error)),
-            };
-            check_file_system(&file, path, settings)?;
-            let attachment = Attachment::new(file, path);
-            attachment.enter_gate(gate, settings.lock_timeout)?;
+            let Some(attachment) = open_file(path, true, settings)? else { return Ok(None) };
+            attachment.enter_gate(Hold::Exclusive, settings.lock_timeout)?;
             // Somebody may have replaced the file while this one waited at its gate.
             if attachment.is_named_by_path()? {
                 let header = read_header(attachment.file(), path)?;
-                return Ok(Some(Entry { attachment, header, is_writable }));
+                return Ok(Some(Entry { attachment, header }));
             }
         }
     }
@@ -71,145 +61,118 @@ impl Entry {
         &self.attachment
     }
 
-    fn path(&self) -> &Path {
-        self.attachment.path()
-    }
-
     /// Attaches to a file that others use.
     pub fn attach_to_users(self, settings: &Settings) -> Result<Store> {
-        let own = Incarnation::current(self.attachment.file(), self.path())?;
         let store = self.map(settings)?;
-        store.attach_as_one_of_many(&own)?;
+        store.attach_as_one_of_many()?;
         Ok(store)
     }
 
     /// Makes a handle on the mapped file, not attached yet.
     fn map(self, settings: &Settings) -> Result<Store> {
-        let geometry = self.header.geometry;
-        let file = self.attachment.file();
-        let map = MappedWords::of_file(file, geometry.word_count(), self.is_writable, settings.prefault)
-            .and_then(|words| Map::new(words, geometry.control()))
-            .map_err(Error::io("map", self.path()))?;
-        let access = if self.is_writable { Access::ReadWrite } else { Access::ReadOnly };
-        Ok(Store::new(Medium::Mapped(map), self.header, settings.clone(), access, Some(self.attachment)))
-    }
-
-    /// Makes a handle on a copy of the file in this process's memory.
-    fn copy(self, settings: &Settings) -> Result<Store> {
-        let mut words = vec![0_u64; self.header.geometry.word_count()];
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        self.attachment.file().read_exact_at(bytes, 0).map_err(Error::io("read", self.path()))?;
-        let medium = Medium::private(words, self.header.geometry.control()).map_err(Error::io("copy", self.path()))?;
-        Ok(Store::new(medium, self.header, settings.clone(), Access::PrivateCopy, None))
+        map_file(self.attachment, self.header, Access::ReadWrite, settings)
     }
 }
 
-/// A table that was opened for reading and not recovered.
-pub struct AsFound {
-    /// A handle on the file; on a copy of it if it needs a recovery.
-    pub store: Store,
-    pub is_same_start: bool,
-    /// Why the file needs a recovery before it can be read.
-    pub recovery_reason: Option<&'static str>,
-    /// Whether others had the file open.
-    pub is_in_use: bool,
+/// Opens a file; `None` if there is none.
+pub(super) fn open_file(path: &Path, is_writable: bool, settings: &Settings) -> Result<Option<Attachment>> {
+    // What this handle does later is about the file that has the path now, wherever the process goes.
+    let path = &std::path::absolute(path).map_err(Error::io("find", path))?;
+    let opened = OpenOptions::new().read(true).write(is_writable).custom_flags(OPEN_FLAGS.bits()).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) && path.is_symlink() => {
+            return Err(symbolic_link(path));
+        }
+        Err(error) => return Err(Error::io("open", path)(error)),
+    };
+    check_file_system(&file, path, settings)?;
+    Ok(Some(Attachment::new(file, path)?))
+}
+
+/// A table is opened by a path of its own, since the one that is replaced or deleted would be the link.
+fn symbolic_link(path: &Path) -> Error {
+    let target = std::fs::canonicalize(path).ok();
+    let advice = match target {
+        Some(target) => format!("open {}, which it leads to", target.display()),
+        None => "and it leads to no file".to_owned(),
+    };
+    Error::Foreign { path: path.to_owned(), reason: format!("the path is a symbolic link: {advice}") }
+}
+
+pub(super) fn map_file(attachment: Attachment, header: Header, access: Access, settings: &Settings) -> Result<Store> {
+    let geometry = header.geometry;
+    let is_writable = access == Access::ReadWrite;
+    let map = MappedWords::of_file(attachment.file(), geometry.word_count(), is_writable, settings.prefault)
+        .and_then(|words| Map::new(words, geometry.control()))
+        .map_err(Error::io("map", attachment.path()))?;
+    Ok(Store::new(Medium::Mapped(map), header, settings.clone(), access, Some(attachment)))
 }
 
 impl Store {
     /// Opens a table for reading and writing. The first process to open it on a machine start recovers it; whoever expects
     /// other records in it does not, and leaves the file as it was.
     pub fn open(path: &Path, schema: &Schema, settings: &Settings) -> Result<Self> {
-        let entry = Entry::enter(path, Hold::Exclusive, settings)?;
+        let entry = Entry::enter(path, settings)?;
         schema.expect_in_file(&entry.header.schema)?;
-        let own = Incarnation::current(entry.attachment.file(), path)?;
-        let mut store = entry.map(settings)?;
-        if store.hold(Hold::Exclusive)? {
+        let store = if entry.attachment.try_attach(Hold::Exclusive)? {
+            reserve_blocks(&entry.attachment, &entry.header)?;
+            let own = Incarnation::current(entry.attachment.id(), None)?;
+            let mut store = entry.map(settings)?;
             store.attach_as_the_first(&own)?;
+            store
         } else {
-            store.attach_as_one_of_many(&own)?;
+            let mut store = entry.attach_to_users(settings)?;
             store.recovery = store.recovery_in_order();
-        }
+            store
+        };
         store.leave_gate()?;
         Ok(store)
     }
 
-    /// Opens a table for reading. Never changes a byte of the file: if that needs a recovery, the handle recovers a copy.
-    pub fn open_read_only(path: &Path, settings: &Settings) -> Result<Self> {
-        let AsFound { mut store, is_same_start, recovery_reason, .. } = Self::open_as_found(path, settings)?;
-        if recovery_reason.is_some() {
-            store.recovery = Recovery { is_private_copy: true, ..store.recover(is_same_start)? };
-        }
-        Ok(store)
-    }
-
-    /// Opens a table for reading; if it needs a recovery, makes a copy of it, which is not recovered yet.
-    pub fn open_as_found(path: &Path, settings: &Settings) -> Result<AsFound> {
-        let entry = Entry::enter(path, Hold::Shared, settings)?;
-        let own = Incarnation::current(entry.attachment.file(), path)?;
-        let is_in_use = entry.attachment.is_attached_by_others()?;
-        let mut store = entry.map(settings)?;
-        // Readers use no mutex, so it does not matter whose they are.
-        let mut recovery_reason = store.recovery_reason(&own);
-        if recovery_reason.is_none() {
-            if store.hold(Hold::Shared)? {
-                store.recovery = store.recovery_in_order();
-                store.leave_gate()?;
-                return Ok(AsFound { store, is_same_start: true, recovery_reason, is_in_use });
-            }
-            recovery_reason = Some("another program locks it, and may be changing it");
-        }
-        let entry = Entry {
-            attachment: store.attachment.take().ok_or(Error::Superseded)?,
-            header: store.header,
-            is_writable: false,
-        };
-        let store = entry.copy(settings)?;
-        let is_same_start = store.incarnation().is_some_and(|attached| attached.is_same_start(&own));
-        Ok(AsFound { store, is_same_start, recovery_reason, is_in_use })
-    }
-
-    /// Why the file cannot be read as it is.
-    fn recovery_reason(&self, own: &Incarnation) -> Option<&'static str> {
-        let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
-        if is_set(CONDEMNED) {
-            return Some("one of its locks can no longer be used");
-        }
-        if is_set(SUPERSEDED) {
-            return Some("it is marked as replaced");
-        }
-        match self.incarnation() {
-            None => Some("whoever opened or repaired it last did not finish"),
-            Some(attached) if attached.boot_id != own.boot_id => Some("it was last used on another machine start"),
-            Some(attached) if !attached.is_same_start(own) => Some("it was copied, moved or restored"),
-            Some(_) => None,
-        }
-    }
-
-    /// Nobody else is attached, and nobody can be: recovers if need be, and makes room for others.
+    /// Nobody else is attached, and nobody can be: recovers unless everything is proved to be in order, and makes room for others.
     pub(super) fn attach_as_the_first(&mut self, own: &Incarnation) -> Result<()> {
         let attached = self.incarnation();
         let is_same_start = attached.is_some_and(|attached| attached.is_same_start(own));
         // The file can have been restored in place, with a mutex that somebody held.
-        if attached == Some(*own) && self.trouble().is_none() && self.medium.locks_are_free() {
+        let seems_in_order = attached == Some(*own) && self.trouble().is_none() && self.medium.locks_are_free();
+        if seems_in_order && self.is_proved()? {
+            self.note_recovery_number();
             self.recovery = self.recovery_in_order();
         } else {
             self.recovery = self.recover(is_same_start)?;
             self.medium.initialise_locks().map_err(Error::io("make the locks of", self.path()))?;
             self.put_incarnation(own);
         }
-        self.hold(Hold::Shared)?;
+        // From here on others may come: the exclusive hold becomes a shared one in one step.
+        self.attachment.as_ref().map_or(Ok(true), |attachment| attachment.try_attach(Hold::Shared))?;
         Ok(())
     }
 
-    fn attach_as_one_of_many(&self, own: &Incarnation) -> Result<()> {
+    /// Others are attached; the gate is held, so they stay what they are.
+    fn attach_as_one_of_many(&self) -> Result<()> {
+        if let Some(attachment) = &self.attachment {
+            self.share_through(attachment)?;
+        }
+        self.note_recovery_number();
+        Ok(())
+    }
+
+    /// Attaches through an open file, if this process can share the table with those who are attached. The gate is held.
+    pub(super) fn share_through(&self, attachment: &Attachment) -> Result<()> {
         let attached = self.incarnation();
-        if attached != Some(*own) {
+        // They are on this kernel, unless other machines can lock the file too.
+        let is_local = !self.settings.any_file_system;
+        let known = attached.filter(|_| is_local).map(|attached| attached.boot_id);
+        let own = Incarnation::current(attachment.id(), known)?;
+        if attached != Some(own) {
             return Err(Error::Incompatible { reason: own.difference(attached.as_ref()) });
         }
         if let Some(trouble) = self.trouble() {
             return Err(trouble);
         }
-        if !self.hold(Hold::Shared)? {
+        if !attachment.try_attach(Hold::Shared)? {
             let reason = "somebody has the file to himself: another program locks it".to_owned();
             return Err(Error::Incompatible { reason });
         }
@@ -230,7 +193,7 @@ impl Store {
         }
     }
 
-    fn recovery_in_order(&self) -> Recovery {
+    pub(super) fn recovery_in_order(&self) -> Recovery {
         let number = self.control().load(LAST, Ordering::Acquire);
         let live_count = self.control().load(crate::format::control::NEWEST + 1, Ordering::Acquire);
         Recovery { number, highest_number_seen: number, live_count, ..self.recovery }
@@ -250,11 +213,7 @@ impl Store {
         self.control().store(INCARNATION_SEAL, incarnation_seal(words), Ordering::Release);
     }
 
-    fn hold(&self, hold: Hold) -> Result<bool> {
-        self.attachment.as_ref().map_or(Ok(true), |attachment| attachment.try_attach(hold))
-    }
-
-    fn leave_gate(&self) -> Result<()> {
+    pub(super) fn leave_gate(&self) -> Result<()> {
         self.attachment.as_ref().map_or(Ok(()), Attachment::leave_gate)
     }
 }
@@ -264,7 +223,25 @@ fn incarnation_seal([a, b, c, d, e, f]: [u64; INCARNATION_WORDS]) -> u64 {
     mix(mix(a, b, c), mix(d, e, f), 1) | 1
 }
 
-fn read_header(file: &File, path: &Path) -> Result<Header> {
+/// Gives a sparse file its blocks, so that a full disk is an error here and not the end of the process when a page is first
+/// written to. Whoever opens a file that others use finds that done.
+fn reserve_blocks(attachment: &Attachment, header: &Header) -> Result<()> {
+    let (file, path) = (attachment.file(), attachment.path());
+    let file_bytes = word(header.geometry.file_bytes());
+    // In units of 512 bytes, whatever the file system's own are.
+    if file.metadata().map_err(Error::io("look at", path))?.blocks().saturating_mul(512) >= file_bytes {
+        return Ok(());
+    }
+    let length = i64::try_from(file_bytes)
+        .map_err(|_| Error::io("reserve the blocks of", path)(io::ErrorKind::FileTooLarge.into()))?;
+    match nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), 0, length) {
+        // A file system that cannot reserve blocks, such as ZFS, has no use for them either: it writes elsewhere each time.
+        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
+        Err(error) => Err(Error::io("reserve the blocks of", path)(error.into())),
+    }
+}
+
+pub(super) fn read_header(file: &File, path: &Path) -> Result<Header> {
     let metadata = file.metadata().map_err(Error::io("look at", path))?;
     let foreign = |reason: String| Error::Foreign { path: path.to_owned(), reason };
     if !metadata.is_file() {

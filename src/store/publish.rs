@@ -8,7 +8,8 @@
 //! 3. The sealed newest state is written after everything that it describes, then `LAST`, then the list is emptied.
 //!    Each of the two is a release, so that the compiler too keeps this order for a repairer. The model checker lets nobody
 //!    die in between, and does not see that.
-//! 4. What was not prepared is undone: its cells are wiped. Its number stays burned (`USED`).
+//! 4. What was not prepared is undone: its cells are wiped. Its number stays burned (`USED`), and so do the generations of the
+//!    records that it inserted (`GENERATION_FLOOR`), before the cells are wiped that say which: their ids may have been told.
 //!
 //! So a list that is not empty is one of: being staged (`USED` above `PREPARED`); prepared or being published
 //! (`PREPARED` above `LAST`); published, and only not emptied yet (all three the same).
@@ -16,11 +17,11 @@
 use super::Store;
 use super::shared::Shared;
 use crate::error::{Error, Fault, Internal};
-use crate::format::cell::{Head, Intent};
+use crate::format::cell::{GENERATION_LIMIT, Head, Intent};
 use crate::format::commit_record::STATE_WORDS;
 use crate::format::control::{
-    FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, INTENT, INTENT_COUNT, LAST, NEWEST, PREPARED,
-    REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, USED,
+    FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INTENT, INTENT_COUNT, LAST,
+    NEWEST, PREPARED, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, USED,
 };
 use crate::shm::index::KeyHash;
 use crate::shm::slot::Slot;
@@ -122,6 +123,7 @@ impl Shared<'_> {
     /// Undoes what was staged and not prepared. Under the write mutex.
     pub fn undo(self, intent_count: usize) {
         let control = self.control;
+        self.burn_generations(intent_count);
         for position in 0..intent_count {
             if let Ok(intent) = self.intent(position) {
                 self.slot(intent.slot).wipe(intent.cell);
@@ -131,6 +133,25 @@ impl Shared<'_> {
         control.store(FREE_TAKEN_NEXT, control.load(FREE_TAKEN, Ordering::Relaxed), Ordering::Relaxed);
         control.store(FREE_RETURNED_NEXT, control.load(FREE_RETURNED, Ordering::Relaxed), Ordering::Relaxed);
         control.store(INTENT_COUNT, 0, Ordering::Release);
+    }
+
+    /// Sees to it that no id is given out again that the transaction has given out: the ids of new records are above the floor.
+    fn burn_generations(self, intent_count: usize) {
+        let used = self.control.load(USED, Ordering::Relaxed);
+        let floor = self.control.load(GENERATION_FLOOR, Ordering::Relaxed);
+        let given_out = (0..intent_count).filter_map(|position| {
+            let intent = self.intent(position).ok()?;
+            let slot = self.slot(intent.slot);
+            let (head, staged) = (slot.head(), slot.cell_header(intent.cell));
+            let before = if head.exists() { slot.cell_header(head.cell()).generation } else { 0 };
+            // A cell without the number was not finished, so its id has not been told.
+            (staged.number == used && staged.generation > before).then_some(staged.generation)
+        });
+        // Whoever inserts next gets a generation above, so this is none that cannot be counted further.
+        let highest = given_out.filter(|generation| *generation < GENERATION_LIMIT - 1).max().unwrap_or(0);
+        if highest > floor {
+            self.control.store(GENERATION_FLOOR, highest, Ordering::Relaxed);
+        }
     }
 
     /// Whether some head has the number of the prepared transaction already.

@@ -17,24 +17,31 @@
 //!    5. the control group is rebuilt, and the incarnation is written last, by the caller.
 
 use super::Store;
+use super::attach::{FileId, random_uuid, uuid_words};
 use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
 use crate::format::commit_record::{CommitRecord, State};
 use crate::format::control::{
     CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT,
-    GENERATION_FLOOR, INCARNATION_SEAL, INTENT, INTENT_COUNT, LAST, LAST_COMMIT_MILLISECONDS, NEWEST, NO_PIN, PIN,
-    PREPARED, RECOVERY_COUNT, SUPERSEDED, USED,
+    GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, INTENT, INTENT_COUNT, LAST,
+    LAST_COMMIT_MILLISECONDS, LAST_COMMIT_WALL_MILLISECONDS, NEWEST, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER,
+    SUPERSEDED, USED,
 };
 use crate::format::geometry::{COMMIT_RECORD_COUNT, word};
 use crate::shm::slot;
 use crate::shm::words::Ordering;
 use std::fmt;
 
-/// How far numbers go on after a recovery, above everything seen.
+/// How far numbers go on after a recovery, above everything seen: more than were given out in the time that was lost.
 const NUMBER_JUMP: u64 = 1 << 32;
-/// How far generations go on after a recovery that may have lost something.
-const GENERATION_JUMP: u64 = 1 << 24;
+/// How far generations go on after a recovery that may have lost something: further than one slot got in the time that was lost.
+/// There is room for a million of these.
+const GENERATION_JUMP: u64 = 1 << 20;
+/// The same for a file that is a copy of another, or was restored from one: that other may have gone on for long since, and been
+/// recovered itself. Up to as much again is added by chance, so that two copies of one file do not meet either.
+const COPY_NUMBER_JUMP: u64 = 1 << 40;
+const COPY_GENERATION_JUMP: u64 = 1 << 26;
 
 /// Which state a table was found in when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +129,12 @@ impl fmt::Display for Recovery {
     }
 }
 
+/// How far a recovery goes on with what must not be given out again.
+struct Jump {
+    number: u64,
+    generation: u64,
+}
+
 /// A state that the cells bear out.
 pub(super) struct Choice {
     pub(super) state: State,
@@ -143,18 +156,15 @@ impl Store {
         // Not even the state that was chosen has a number, nor does anything newer.
         let is_new = choice.highest_number_seen == 0;
         let nothing_lost = is_new || is_same_start && choice.is_newest;
-        let (mut number, mut generation_floor) =
-            (choice.highest_number_seen.saturating_add(1), choice.generation_floor);
-        if !is_new {
-            number = choice.highest_number_seen.saturating_add(NUMBER_JUMP);
-        }
-        if !nothing_lost {
-            generation_floor = generation_floor.saturating_add(GENERATION_JUMP).min(GENERATION_LIMIT);
-        }
+        let jump = if is_new { Jump { number: 1, generation: 0 } } else { self.jump(nothing_lost)? };
+        let number = choice.highest_number_seen.saturating_add(jump.number);
+        let generation_floor =
+            self.generation_floor(&choice, is_same_start).saturating_add(jump.generation).min(GENERATION_LIMIT);
         if number >= NUMBER_LIMIT {
             return Err(Error::damaged("a transaction number is close to the highest possible"));
         }
         self.control().store(INCARNATION_SEAL, 0, Ordering::Release);
+        self.count(RECOVERY_NUMBER);
         self.dirty_durable_group();
         self.flush_recovery()?;
         let carrying = self.see_that_a_record_carries(&choice)?;
@@ -172,6 +182,7 @@ impl Store {
         );
         self.flush_recovery()?;
         self.rebuild_control(state, generation_floor);
+        self.note_recovery_number();
         Ok(Recovery {
             found: match choice.record {
                 _ if is_new => Found::New,
@@ -186,6 +197,31 @@ impl Store {
             live_count: choice.state.live_count,
             is_private_copy: false,
         })
+    }
+
+    /// How far numbers and generations go on.
+    fn jump(&self, nothing_lost: bool) -> Result<Jump> {
+        let is_copy = self.attachment.as_ref().is_some_and(|attachment| {
+            // Whether or not a recovery that did not finish has taken the seal away.
+            let [_, _, device, inode, ..] = self.control().to_array::<INCARNATION_WORDS>(INCARNATION);
+            attachment.id() != FileId { device, inode }
+        });
+        if is_copy {
+            let [first, second] = uuid_words(random_uuid()?);
+            return Ok(Jump {
+                number: COPY_NUMBER_JUMP + first % COPY_NUMBER_JUMP,
+                generation: COPY_GENERATION_JUMP + second % COPY_GENERATION_JUMP,
+            });
+        }
+        Ok(Jump { number: NUMBER_JUMP, generation: if nothing_lost { 0 } else { GENERATION_JUMP } })
+    }
+
+    /// Above which the next generations are to be. That of the commit records; where nothing can be lost, ids that were given out
+    /// in transactions that were given up since are in the control region alone.
+    fn generation_floor(&self, choice: &Choice, is_same_start: bool) -> u64 {
+        let latest = self.control().load(GENERATION_FLOOR, Ordering::Relaxed);
+        let is_credible = is_same_start && latest < GENERATION_LIMIT;
+        choice.generation_floor.max(if is_credible { latest } else { 0 })
     }
 
     fn flush_recovery(&self) -> Result<()> {
@@ -218,7 +254,7 @@ impl Store {
             if acknowledged > state.number {
                 return Err(Error::damaged(format!(
                     "the newest state that is whole is transaction {}, and transaction {acknowledged} had been \
-                     committed: part of it is missing; the file was left as it was, see `locule repair`",
+                     committed: part of it is missing; the file was left as it was",
                     state.number
                 )));
             }
@@ -232,7 +268,7 @@ impl Store {
             });
         }
         Err(Error::damaged(format!(
-            "none of its {} sealed states fits the cells; the file was left as it was, see `locule repair`",
+            "none of its {} sealed states fits the cells; the file was left as it was",
             candidates.len()
         )))
     }
@@ -369,6 +405,7 @@ impl Store {
             (DURABLE, state.number),
             (GENERATION_FLOOR, generation_floor),
             (LAST_COMMIT_MILLISECONDS, super::status::monotonic_milliseconds()),
+            (LAST_COMMIT_WALL_MILLISECONDS, self.wall_milliseconds()),
             (FLUSHING, 0),
             (FAILED, 0),
             (SUPERSEDED, 0),
@@ -376,7 +413,6 @@ impl Store {
         ] {
             control.store(index, content, Ordering::Relaxed);
         }
-        self.count(RECOVERY_COUNT);
     }
 
     /// Points every head at the one cell that its slot has left. Returns the free slots, each with its number.

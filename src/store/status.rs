@@ -3,7 +3,8 @@
 use super::Store;
 use crate::format::control::{
     COMMIT_COUNT, DEAD_COMMITTER_COUNT, DURABLE, FAILED, INDEX_EPOCH, INTENT_COUNT, LAST, NEWEST, PREPARED,
-    RECOVERY_COUNT, REPAIRED_HOLDING_COUNT, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT,
+    RECOVERY_NUMBER, REPAIRED_HOLDING_COUNT, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT,
+    REPAIRED_STAGING_COUNT,
 };
 use crate::shm::medium::Lock;
 use crate::shm::words::Ordering;
@@ -86,7 +87,8 @@ impl Store {
             durable: word(DURABLE),
             flush_failed: word(FAILED) != 0,
             commit_count: word(COMMIT_COUNT),
-            recovery_count: word(RECOVERY_COUNT),
+            // That of its creation is none.
+            recovery_count: word(RECOVERY_NUMBER).saturating_sub(1),
             repair_counts: RepairCounts {
                 holding: word(REPAIRED_HOLDING_COUNT),
                 staging: word(REPAIRED_STAGING_COUNT),

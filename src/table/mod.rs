@@ -1,6 +1,7 @@
 //! What users type.
 
 mod clock;
+mod handles;
 #[cfg(all(test, loom))]
 mod loom_tests;
 pub mod options;

@@ -109,7 +109,7 @@ impl<T: Record> Options<T> {
     /// the system says, such as that the disk is full; nothing is left behind then.
     pub fn create(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = create::create(path.as_ref(), &self.plan(), &self.settings)?;
-        Table::new(store, self)
+        Table::new(store)
     }
 
     /// Makes a new, empty table in the place of one that may be there and in use. Processes that have the old one open get
@@ -121,7 +121,7 @@ impl<T: Record> Options<T> {
     /// As [`create`](Self::create) and [`open`](Self::open).
     pub fn replace(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = create::replace(path.as_ref(), &self.plan(), &self.settings)?;
-        Table::new(store, self)
+        Table::new(store)
     }
 
     /// Opens a table. The first process that opens it after a restart of the machine recovers it:
@@ -136,7 +136,7 @@ impl<T: Record> Options<T> {
     /// [`Timeout`](crate::Error::Timeout) if another process was opening it all the time.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = Store::open(path.as_ref(), &T::schema(), &self.settings)?;
-        Table::new(store, self)
+        Table::new(store)
     }
 
     /// Opens a table, or makes it if there is none. Any number of processes can do this at once: they get one table.
@@ -146,7 +146,7 @@ impl<T: Record> Options<T> {
     /// As [`create`](Self::create) and [`open`](Self::open).
     pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = create::open_or_create(path.as_ref(), &self.plan(), &self.settings)?;
-        Table::new(store, self)
+        Table::new(store)
     }
 
     /// Opens a table for reading. Not a byte of the file is changed, and no mutex is taken: if the file needs a recovery, this
@@ -158,7 +158,7 @@ impl<T: Record> Options<T> {
     /// As [`open`](Self::open).
     pub fn open_read_only(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = Store::open_read_only(path.as_ref(), &self.settings)?;
-        Table::new(store, self)
+        Table::new(store)
     }
 
     fn plan(&self) -> Plan {

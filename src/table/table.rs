@@ -1,5 +1,6 @@
 //! A typed table: what users type.
 
+use super::handles::Handles;
 use super::options::Options;
 use super::record::{Keyed, Record};
 use super::row::Row;
@@ -10,6 +11,7 @@ use crate::error::{Error, Internal, Result};
 use crate::format::cell::RecordId;
 use crate::format::values::Key;
 use crate::store::guard::inside_closure;
+use crate::store::private::ThreadLock;
 use crate::store::read::Meta;
 use crate::store::recover::Recovery;
 use crate::store::status::Status;
@@ -46,8 +48,9 @@ const UPDATE_ATTEMPT_COUNT: u32 = 4;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Table<T> {
-    pub(super) store: Store,
-    options: Options<T>,
+    handles: Handles,
+    /// Held by the thread that reopens.
+    reopening: ThreadLock,
     _records: PhantomData<fn() -> T>,
 }
 
@@ -67,7 +70,13 @@ impl<T: Record> Table<T> {
         Self::options().open(path)
     }
 
-    pub(super) fn new(store: Store, options: Options<T>) -> Result<Self> {
+    pub(super) fn new(store: Store) -> Result<Self> {
+        Self::check_records(&store)?;
+        Ok(Table { handles: Handles::new(store), reopening: ThreadLock::default(), _records: PhantomData })
+    }
+
+    /// That a file holds records of this type.
+    fn check_records(store: &Store) -> Result<()> {
         T::schema().expect_in_file(&store.header().schema)?;
         let geometry = store.geometry();
         let word_count = T::ZEROED.as_ref().len();
@@ -75,7 +84,13 @@ impl<T: Record> Table<T> {
             let reason = format!("{} bytes in {word_count} words are not what the schema says", T::RECORD_BYTES);
             return Err(Error::InvalidArgument { reason });
         }
-        Ok(Table { store, options, _records: PhantomData })
+        Ok(())
+    }
+
+    /// The handle in use.
+    #[inline(always)]
+    pub(super) fn store(&self) -> &Store {
+        self.handles.current()
     }
 
     // -- reading -----------------------------------------------------------------------------------
@@ -89,7 +104,7 @@ impl<T: Record> Table<T> {
     #[inline]
     pub fn get(&self, id: RecordId) -> Result<Option<Row<T>>> {
         let mut words = T::ZEROED;
-        let meta = self.store.get(id, words.as_mut())?;
+        let meta = self.store().get(id, words.as_mut())?;
         row_of(meta, &words)
     }
 
@@ -99,7 +114,7 @@ impl<T: Record> Table<T> {
     ///
     /// [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned).
     pub fn len(&self) -> Result<u64> {
-        Ok(self.store.live_count()?)
+        Ok(self.store().live_count()?)
     }
 
     /// Whether there is no record.
@@ -113,14 +128,14 @@ impl<T: Record> Table<T> {
 
     /// How many records there can be.
     pub fn capacity(&self) -> u64 {
-        u64::from(self.store.geometry().capacity())
+        u64::from(self.store().geometry().capacity())
     }
 
     /// All records, in no order that means anything. Each is whole, and was there at some moment while the iteration passed
     /// it; a record that is there all the time is seen exactly once; one that is inserted or deleted meanwhile may be seen or
     /// not. For records of one moment, use [`snapshot`](Self::snapshot).
     pub fn iter(&self) -> Rows<'_, T> {
-        Rows::new(&self.store)
+        Rows::new(self.store())
     }
 
     /// The records that a closure accepts. They are seen as [`iter`](Self::iter) sees them: while others write, they need
@@ -175,7 +190,7 @@ impl<T: Record> Table<T> {
     /// what taking the lock returns.
     pub fn snapshot<R>(&self, mut body: impl FnMut(&Snapshot<'_, T>) -> Result<R>) -> Result<R> {
         let view = Snapshot::new(self);
-        self.store.snapshot(|| body(&view))
+        self.store().snapshot(|| body(&view))
     }
 
     // -- writing -----------------------------------------------------------------------------------
@@ -192,7 +207,7 @@ impl<T: Record> Table<T> {
     #[inline]
     pub fn insert(&self, record: &T) -> Result<RecordId> {
         let words = words_of(record);
-        Ok(self.store.insert(Encoded::new(words.as_ref()))?.id)
+        Ok(self.store().insert(Encoded::new(words.as_ref()))?.id)
     }
 
     /// Inserts a record, and tells its first version besides its id.
@@ -202,7 +217,7 @@ impl<T: Record> Table<T> {
     /// As [`insert`](Self::insert).
     pub fn insert_versioned(&self, record: &T) -> Result<(RecordId, u64)> {
         let words = words_of(record);
-        let meta = self.store.insert(Encoded::new(words.as_ref()))?;
+        let meta = self.store().insert(Encoded::new(words.as_ref()))?;
         Ok((meta.id, meta.version))
     }
 
@@ -219,11 +234,11 @@ impl<T: Record> Table<T> {
     pub fn update(&self, id: RecordId, mut change: impl FnMut(&mut T)) -> Result<u64> {
         for _ in 0..UPDATE_ATTEMPT_COUNT {
             let mut words = T::ZEROED;
-            let Some(Meta { version, .. }) = self.store.get(id, words.as_mut())? else {
+            let Some(Meta { version, .. }) = self.store().get(id, words.as_mut())? else {
                 return Err(Error::NotFound { id: id.into() });
             };
             let mut record = record_of::<T>(&words)?;
-            inside_closure(&self.store, || change(&mut record));
+            inside_closure(self.store(), || change(&mut record));
             match self.put(id, Some(version), &record) {
                 Err(fault) if fault.is_conflict() => {}
                 done => return Ok(done?.version),
@@ -259,7 +274,7 @@ impl<T: Record> Table<T> {
     /// [`NotFound`](Error::NotFound) if it was deleted already: an id never names another record later. And what any write
     /// can return (see [`insert`](Self::insert)).
     pub fn delete(&self, id: RecordId) -> Result<u64> {
-        Ok(self.store.delete(id, None)?.version)
+        Ok(self.store().delete(id, None)?.version)
     }
 
     /// Deletes the record with an id if it still is this version.
@@ -268,7 +283,7 @@ impl<T: Record> Table<T> {
     ///
     /// [`Conflict`](Error::Conflict) if somebody changed it, with both versions; else as [`delete`](Self::delete).
     pub fn delete_if(&self, id: RecordId, version: u64) -> Result<u64> {
-        Ok(self.store.delete(id, Some(version))?.version)
+        Ok(self.store().delete(id, Some(version))?.version)
     }
 
     /// All or nothing: what the closure does happens at once when it returns `Ok`, and not at all when it returns an error
@@ -294,11 +309,11 @@ impl<T: Record> Table<T> {
     /// [`insert`](Self::insert)).
     pub fn write<R>(&self, body: impl FnOnce(&mut Write<'_, T>) -> Result<R>) -> Result<R> {
         let mut write = Write::begin(self)?;
-        let result = inside_closure(&self.store, || body(&mut write))?;
+        let result = inside_closure(self.store(), || body(&mut write))?;
         write.publish()?;
         // A commit takes the write lock itself.
         drop(write);
-        self.store.commit_if_due()?;
+        self.store().commit_if_due()?;
         Ok(result)
     }
 
@@ -312,7 +327,7 @@ impl<T: Record> Table<T> {
     /// [`FlushFailed`](Error::FlushFailed), which stays until every process has dropped its handle and the table was opened
     /// again; and what any write can return (see [`insert`](Self::insert)).
     pub fn commit(&self) -> Result<u64> {
-        self.store.commit()
+        self.store().commit()
     }
 
     /// Commits and drops the handle. (Dropping alone does not commit. A read-only handle has nothing to commit.)
@@ -321,46 +336,91 @@ impl<T: Record> Table<T> {
     ///
     /// As [`commit`](Self::commit).
     pub fn close(self) -> Result<()> {
-        if self.store.access() == Access::ReadWrite {
-            self.store.commit()?;
+        if self.store().access() == Access::ReadWrite {
+            self.store().commit()?;
         }
         Ok(())
     }
 
     /// Attaches to the file that has the path now, with the options that this handle was made with: after
-    /// [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned) or [`FlushFailed`](Error::FlushFailed). Record
-    /// ids of a file that was replaced mean nothing in the new one.
+    /// [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned), [`Recovered`](Error::Recovered) or
+    /// [`FlushFailed`](Error::FlushFailed). Does nothing if the handle is in order, so every thread that got such an error can call it:
+    /// the first does the work, and the others find it done.
+    ///
+    /// The handle is dead from the beginning of the call on: what other threads are doing is finished or fails, what they begin
+    /// fails with the error that was the reason, and the call waits for them, for at most the lock's timeout. It then ends with
+    /// a handle that is attached, or with an error and a handle that stays dead, and can be reopened again. Record ids of a
+    /// file that was replaced mean nothing in the new one.
+    ///
+    /// What the handle used before, a mapping and a descriptor, is kept until the table is dropped, since readers are not
+    /// counted, and may still be in it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// # use locule::{Error, Table};
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = Arc::new(Table::<Visit>::options().capacity(100).create(&path)?);
+    /// let handle = |table: &Table<Visit>, id: u64| loop {
+    ///     match table.upsert(&Visit { id, hits: 1 }) {
+    ///         // Somebody has replaced the file. All threads come here, and one of them reopens it for all.
+    ///         Err(Error::Superseded | Error::Condemned | Error::Recovered) => table.reopen()?,
+    ///         done => return done,
+    ///     }
+    /// };
+    /// # drop(Table::<Visit>::options().capacity(100).replace(&path)?);
+    /// std::thread::scope(|scope| {
+    ///     for id in 0..4 {
+    ///         let (table, handle) = (Arc::clone(&table), &handle);
+    ///         scope.spawn(move || handle(&table, id).unwrap());
+    ///     }
+    /// });
+    /// assert_eq!(table.len()?, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`Options::open`]; the handle then stays as it was, but for a file that needs a recovery: this handle's own hold on it
-    /// has to end first, and it must not be used further.
+    /// As [`Options::open`], such as [`FlushFailed`](Error::FlushFailed) or [`Condemned`](Error::Condemned) as long as others are
+    /// attached to a file that needs a recovery; [`Timeout`](Error::Timeout) if another thread did not end what it was doing;
+    /// [`Nested`](Error::Nested) inside a closure of this table.
     #[cfg(not(loom))]
-    pub fn reopen(&mut self) -> Result<()> {
-        let path = self.store.path().to_owned();
-        self.store.detach_if_unusable();
-        let options = self.options.clone();
-        *self = match self.store.access() {
-            Access::ReadWrite => options.open(path)?,
-            Access::ReadOnly | Access::PrivateCopy => options.open_read_only(path)?,
+    pub fn reopen(&self) -> Result<()> {
+        let timeout = self.store().settings().lock_timeout;
+        let Some(_turn) = self.reopening.lock(timeout) else {
+            let holder_pid = Some(std::process::id());
+            return Err(Error::Timeout { lock: "handle", holder_pid, waited: timeout });
         };
+        let store = self.store();
+        if store.is_in_order() {
+            return Ok(());
+        }
+        store.retire()?;
+        let (path, settings) = (store.path(), store.settings());
+        let opened = match store.access() {
+            Access::ReadWrite => Store::open(path, &T::schema(), settings)?,
+            Access::ReadOnly | Access::PrivateCopy => Store::open_read_only(path, settings)?,
+        };
+        Self::check_records(&opened)?;
+        self.handles.go_over_to(opened);
         Ok(())
     }
 
     /// What opening found and repaired.
     pub fn recovery(&self) -> &Recovery {
-        self.store.recovery()
+        self.store().recovery()
     }
 
     /// Counters, and who holds the write lock at the moment. Takes no lock.
     pub fn status(&self) -> Status {
-        self.store.status()
+        self.store().status()
     }
 
     #[inline(always)]
     fn put(&self, id: RecordId, version: Option<u64>, record: &T) -> Internal<Meta> {
         let words = words_of(record);
-        self.store.update(id, version, Encoded::new(words.as_ref()))
+        self.store().update(id, version, Encoded::new(words.as_ref()))
     }
 }
 
@@ -395,7 +455,7 @@ impl<T: Keyed> Table<T> {
     /// As [`insert`](Self::insert), without `DuplicateKey`.
     pub fn upsert(&self, record: &T) -> Result<RecordId> {
         let words = words_of(record);
-        Ok(self.store.upsert(Encoded::new(words.as_ref()))?.id)
+        Ok(self.store().upsert(Encoded::new(words.as_ref()))?.id)
     }
 
     #[inline(always)]
@@ -404,7 +464,7 @@ impl<T: Keyed> Table<T> {
         if !key.encode_key(encoded.as_mut()) {
             return Ok(None);
         }
-        self.store.find(encoded.as_ref(), words.as_mut())
+        self.store().find(encoded.as_ref(), words.as_mut())
     }
 }
 

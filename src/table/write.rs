@@ -21,7 +21,7 @@ pub struct Write<'a, T> {
 
 impl<'a, T: Record> Write<'a, T> {
     pub(super) fn begin(table: &'a Table<T>) -> Result<Self> {
-        Ok(Write { transaction: table.store.begin()?, _records: PhantomData })
+        Ok(Write { transaction: table.store().begin()?, _records: PhantomData })
     }
 
     pub(super) fn publish(&mut self) -> Result<u64> {

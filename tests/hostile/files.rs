@@ -16,7 +16,7 @@ pub const ROLES: &[(&str, Role)] = &[("do as told", do_as_told), ("hold", hold),
 
 /// Says what its table looks like, and inserts, when told.
 fn do_as_told(path: &Path, _: &str) {
-    let mut table = options().lock_timeout(Duration::from_millis(200)).open(path).unwrap();
+    let table = options().lock_timeout(Duration::from_millis(200)).open(path).unwrap();
     say("open");
     loop {
         let outcome = match hear().as_str() {
@@ -54,7 +54,7 @@ fn hold(path: &Path, _: &str) {
 /// Reads and writes without end; what the errors are does not matter.
 fn work(path: &Path, argument: &str) {
     let mut random = fastrand::Rng::with_seed(argument.parse().unwrap());
-    let mut table = options().open(path).unwrap();
+    let table = options().open(path).unwrap();
     say("working");
     loop {
         let key = random.u64(0..60);
@@ -214,14 +214,15 @@ fn users_of_a_file_that_another_was_moved_over_go_on_with_theirs_until_they_reop
 #[test]
 fn users_of_a_deleted_file_go_on_with_theirs_until_they_reopen() {
     let (_directory, path) = scratch();
-    let mut table = table_of_three(&path);
+    let table = table_of_three(&path);
     let mut child = open_child(&path);
     fs::remove_file(&path).unwrap();
     child.tell("7");
     child.expect("inserted");
     assert_eq!(keys(&table), [0, 1, 2, 7]);
+    // From here on the handle is dead, and stays so.
     assert!(matches!(table.reopen(), Err(Error::DoesNotExist { .. })));
-    assert_consistent(&table);
+    assert!(matches!(table.insert(&visit(8, 0)), Err(Error::Superseded)));
     let new: Visits = options().open_or_create(&path).unwrap();
     assert!(new.is_empty().unwrap());
     table.reopen().unwrap();

@@ -4,7 +4,9 @@ use super::death::{self, End, Place};
 use super::model::{Model, Record, Step};
 use super::table::{Image, Operation, Shape};
 use crate::error::{Error, Result};
-use crate::format::control::{FREE_RETURNED, FREE_TAKEN, INTENT, INTENT_COUNT, LAST, NEWEST, PREPARED, USED};
+use crate::format::control::{
+    FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INTENT, INTENT_COUNT, LAST, NEWEST, PREPARED, USED,
+};
 use crate::shm::words::Ordering;
 use crate::store::read::Meta;
 use crate::store::{Encoded, Store};
@@ -139,7 +141,12 @@ pub fn which(store: &Store, shape: Shape, [old, new]: [&Model; 2]) -> (usize, Mo
     let is_new = last == new.last;
     let expected = if is_new { new } else { old };
     assert!(used == old.used || used == new.used.max(old.used + 1), "the highest number is {used}");
-    let expected = expected.with_used(used);
+    let floor = control_word(store, GENERATION_FLOOR);
+    // Of a transaction that did not happen, more or fewer ids were given out before the death.
+    let highest =
+        if last == old.last { new.highest_generation().max(new.generation_floor) } else { new.generation_floor };
+    assert!((old.generation_floor..=highest).contains(&floor), "the generation floor is {floor}");
+    let expected = expected.with_used(used, floor);
     assert_is(store, shape, &expected);
     (usize::from(is_new), expected)
 }

@@ -71,9 +71,23 @@ impl Model {
         self.slots[id.slot() as usize].record.filter(|record| record.id == id)
     }
 
-    /// The same table, in which numbers up to this one were taken by transactions that never happened.
-    pub fn with_used(&self, used: u64) -> Model {
-        Model { used, ..self.clone() }
+    /// The same table, in which numbers and generations up to these were taken by transactions that never happened.
+    pub fn with_used(&self, used: u64, generation_floor: u64) -> Model {
+        Model { used, generation_floor, ..self.clone() }
+    }
+
+    /// The same table after a transaction of these steps was given up: its number is burned, and the ids that it gave out.
+    pub fn rolled_back(&self, steps: &[Step]) -> Model {
+        let (after, _) = self.after(steps);
+        let slots = after.slots.iter().zip(&self.slots);
+        let given_out = slots.filter(|(after, before)| after.generation > before.generation);
+        let highest = given_out.map(|(after, _)| after.generation).max().unwrap_or(0);
+        self.with_used(self.used + 1, self.generation_floor.max(highest))
+    }
+
+    /// The highest generation that a record ever got.
+    pub fn highest_generation(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.generation).max().unwrap_or(0)
     }
 
     /// The same table after a recovery by a first opener, who puts the free slots in order anew.

@@ -9,8 +9,8 @@ use super::model::Model;
 use super::table::{HOME, Image, Operation, Shape};
 use crate::format::control::{
     COMMIT_COUNT, COMMIT_END_COUNT, DEAD_COMMITTER_COUNT, GENERATION_FLOOR, INDEX_OCCUPIED, LAST,
-    LAST_COMMIT_MILLISECONDS, RECOVERY_COUNT, REPAIRED_HOLDING_COUNT, REPAIRED_PREPARED_COUNT,
-    REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, USED,
+    LAST_COMMIT_MILLISECONDS, LAST_COMMIT_WALL_MILLISECONDS, RECOVERY_NUMBER, REPAIRED_HOLDING_COUNT,
+    REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, USED,
 };
 use crate::shm::medium::Lock;
 use crate::store::recover::Found;
@@ -19,12 +19,13 @@ use std::sync::Arc;
 
 /// Words that only count or tell the time: two tables that differ in nothing else need not both be looked at. The occupied
 /// entries of the index are among them, since each who dies between counting and inserting leaves one too many.
-const COUNTERS: [usize; 10] = [
+const COUNTERS: [usize; 11] = [
     INDEX_OCCUPIED,
     LAST_COMMIT_MILLISECONDS,
+    LAST_COMMIT_WALL_MILLISECONDS,
     COMMIT_END_COUNT,
     COMMIT_COUNT,
-    RECOVERY_COUNT,
+    RECOVERY_NUMBER,
     REPAIRED_HOLDING_COUNT,
     REPAIRED_STAGING_COUNT,
     REPAIRED_PREPARED_COUNT,

@@ -70,7 +70,7 @@ impl Operation {
         match self {
             Operation::One(step) | Operation::OneAndCommit(step) => model.after(&[*step]),
             Operation::Several(steps) => model.after(steps),
-            Operation::RolledBack(steps) => (model.with_used(model.used + 1), model.after(steps).1),
+            Operation::RolledBack(steps) => (model.rolled_back(steps), model.after(steps).1),
             Operation::Commit | Operation::Nothing => (model.clone(), Vec::new()),
         }
     }

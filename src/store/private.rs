@@ -1,0 +1,88 @@
+//! What the threads of one process share in a handle, and no other process sees.
+
+use crate::sys::fork_generation;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// A number that a handle remembers. It orders nothing.
+#[derive(Default)]
+pub struct Remembered(AtomicU64);
+
+impl Remembered {
+    #[inline(always)]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    pub fn set(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+}
+
+/// A lock between the threads of one process, which a fork cannot leave locked: in a child it is free.
+#[derive(Default)]
+pub struct ThreadLock {
+    /// The process whose thread holds it, by its fork generation; 0: nobody.
+    process: AtomicU32,
+}
+
+/// A [`ThreadLock`], held.
+pub struct ThreadGuard<'a>(&'a ThreadLock);
+
+impl ThreadLock {
+    /// Waits for the lock, for so long at most.
+    pub fn lock(&self, timeout: Duration) -> Option<ThreadGuard<'_>> {
+        let start = Instant::now();
+        let own = fork_generation();
+        loop {
+            let found = self.process.load(Ordering::Relaxed);
+            // A holder of another process is of before the fork.
+            if found != own && self.process.compare_exchange(found, own, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                return Some(ThreadGuard(self));
+            }
+            if start.elapsed() >= timeout {
+                return None;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+impl Drop for ThreadGuard<'_> {
+    fn drop(&mut self) {
+        self.0.process.store(0, Ordering::Release);
+    }
+}
+
+/// Waits until a condition holds, for so long at most; whether it does.
+pub fn wait_until(timeout: Duration, condition: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    while !condition() {
+        if start.elapsed() >= timeout {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    true
+}
+
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_lock_is_held_by_one_thread_and_by_nobody_after_a_fork() {
+        let lock = ThreadLock::default();
+        let held = lock.lock(Duration::ZERO).expect("nobody holds it");
+        assert!(lock.lock(Duration::ZERO).is_none());
+        drop(held);
+        assert!(lock.lock(Duration::ZERO).is_some());
+        // What a parent's thread held.
+        lock.process.store(fork_generation() ^ 1, Ordering::Relaxed);
+        assert!(lock.lock(Duration::ZERO).is_some());
+    }
+}

@@ -1,0 +1,139 @@
+//! Which process this is: noticing a fork without a system call, the PID namespace, and descriptors that a fork inherited.
+#![allow(unsafe_code)]
+
+use memmap2::{MmapOptions, MmapRaw};
+use nix::libc;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// A number of this process that none of its ancestors has, and that is never 0; no system call but the first time in each
+/// process.
+///
+/// It is not the process id, since a child in another PID namespace can have its parent's id. It is kept in a page that
+/// the kernel wipes in a child of `fork`; who finds it wiped counts up what it has inherited in memory that is not.
+#[inline]
+pub fn fork_generation() -> u32 {
+    // SAFETY: the pointer is null or was stored by `begin_generation`: to a page that is mapped for the life of the process,
+    // aligned, and only ever used as this one atomic.
+    let known = unsafe { GENERATION_PAGE.load(Ordering::Acquire).as_ref() };
+    match known.map_or(0, |known| known.load(Ordering::Relaxed)) {
+        0 => begin_generation(),
+        generation => generation,
+    }
+}
+
+static GENERATION_PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
+
+#[cold]
+fn begin_generation() -> u32 {
+    /// The newest generation of this process or, just after a fork, of its nearest ancestor that had one.
+    static NEWEST: AtomicU32 = AtomicU32::new(0);
+    static PAGE: OnceLock<Option<MmapRaw>> = OnceLock::new();
+    let page = PAGE.get_or_init(|| {
+        if cfg!(miri) {
+            return None;
+        }
+        let page = MmapRaw::from(MmapOptions::new().len(4096).map_anon().ok()?);
+        // SAFETY: the page was just mapped, private and anonymous, is a whole page, and nothing refers to it yet.
+        let code = unsafe { libc::madvise(page.as_mut_ptr().cast(), 4096, libc::MADV_WIPEONFORK) };
+        (code == 0).then_some(page)
+    });
+    // Without such a page (kernels before 4.14) it is the process id, by a system call each time.
+    let Some(page) = page else { return std::process::id() };
+    // SAFETY: as in `fork_generation`.
+    let known = unsafe { &*page.as_ptr().cast::<AtomicU32>() };
+    // Threads of a new child may be here at once: the first to store decides, and all have computed the same.
+    let next = match NEWEST.load(Ordering::Relaxed) {
+        u32::MAX => 1,
+        inherited => inherited + 1,
+    };
+    let generation = match known.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => {
+            NEWEST.store(next, Ordering::Relaxed);
+            next
+        }
+        Err(generation) => generation,
+    };
+    GENERATION_PAGE.store(page.as_mut_ptr().cast(), Ordering::Release);
+    generation
+}
+
+/// The number of the inode of this process's PID namespace.
+pub fn pid_namespace() -> io::Result<u64> {
+    match own_pid_namespace() {
+        Some(namespace) => Ok(namespace.metadata()?.ino()),
+        // Kernels before 6.11.
+        None => Ok(std::fs::metadata("/proc/self/ns/pid")?.ino()),
+    }
+}
+
+/// The namespace as a file, without a walk through /proc, which takes longer than all the rest of opening a table.
+fn own_pid_namespace() -> Option<File> {
+    // `_IO(PIDFS_IOCTL_MAGIC, 5)` in <linux/pidfd.h>.
+    const PIDFD_GET_PID_NAMESPACE: libc::c_ulong = 0xFF05;
+    // SAFETY: the call takes two numbers, and makes a descriptor.
+    let process = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
+    let process = libc::c_int::try_from(process).ok().filter(|descriptor| *descriptor >= 0)?;
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+    let process = unsafe { OwnedFd::from_raw_fd(process) };
+    // SAFETY: the descriptor is open; this request takes no argument, and makes another descriptor.
+    let namespace = unsafe { libc::ioctl(process.as_raw_fd(), PIDFD_GET_PID_NAMESPACE as _, 0) };
+    // SAFETY: as above.
+    (namespace >= 0).then(|| unsafe { File::from_raw_fd(namespace) })
+}
+
+/// Makes `target` the open file that `source` is, under the number that it has: what it was is closed, and not unlocked, if
+/// another process has it too.
+pub fn replace_descriptor(target: &File, source: &File) -> io::Result<()> {
+    // SAFETY: both descriptors are open, and stay owned by these two. That the number of `target` becomes another open file is
+    // one step; who uses it at the moment uses one or the other.
+    let code = unsafe { libc::dup3(source.as_raw_fd(), target.as_raw_fd(), libc::O_CLOEXEC) };
+    if code < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_one_generation() {
+        let generation = fork_generation();
+        assert_ne!(generation, 0);
+        for _ in 0..3 {
+            assert_eq!(fork_generation(), generation);
+        }
+        // Kernels before 4.14 wipe no page in a child, and Miri has no kernel.
+        assert_eq!(GENERATION_PAGE.load(Ordering::Acquire).is_null(), cfg!(miri));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no namespaces")]
+    fn the_pid_namespace_is_the_one_that_proc_tells() {
+        let expected = std::fs::metadata("/proc/self/ns/pid").unwrap().ino();
+        assert_eq!(pid_namespace().unwrap(), expected);
+        if let Some(namespace) = own_pid_namespace() {
+            assert_eq!(namespace.metadata().unwrap().ino(), expected);
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
+    fn a_descriptor_becomes_another_file_under_its_number() {
+        let [target, source] = ["target", "source"].map(|content| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), content).unwrap();
+            file.reopen().unwrap()
+        });
+        let number = target.as_raw_fd();
+        replace_descriptor(&target, &source).unwrap();
+        drop(source);
+        assert_eq!(target.as_raw_fd(), number);
+        assert_eq!(std::io::read_to_string(&target).unwrap(), "source");
+        let flags = nix::fcntl::fcntl(&target, nix::fcntl::FcntlArg::F_GETFD).unwrap();
+        assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+    }
+}
