@@ -1,8 +1,8 @@
 //! Holding the write mutex: what is checked when it is taken, and who may let it go.
 
-use super::occupancy::Death;
+use super::occupancy::{Death, Entered};
 use super::{Access, Store};
-use crate::error::{Error, Internal};
+use crate::error::{Error, Fault, Internal};
 use crate::format::control::{INTENT_COUNT, LAST, PREPARED, REPAIRED_HOLDING_COUNT};
 use crate::shm::medium::{Acquired, Lock, LockFailure};
 #[cfg(loom)]
@@ -75,12 +75,15 @@ impl<'a> WriteGuard<'a> {
     #[inline(always)]
     pub fn lock(store: &'a Store) -> Internal<Self> {
         store.check_may_lock("writing")?;
+        store.check_marks()?;
         let inside = Inside::enter(store)?;
-        let acquired = store.medium.lock(Lock::Write, store.settings.lock_timeout);
-        let acquired = acquired.map_err(|failure| store.lock_failed(Lock::Write, failure))?;
+        let acquired = match store.medium.lock(Lock::Write, store.settings.lock_timeout) {
+            Ok(acquired) => acquired,
+            Err(failure) => return Err(inside.fail(Lock::Write, failure)),
+        };
         let guard = WriteGuard { inside, _not_send: PhantomData };
         // The file may have been replaced while this thread waited, or recovered, if this process is not attached after all.
-        store.check_usable()?;
+        store.check_marks()?;
         let control = store.control();
         let is_clean = control.load(INTENT_COUNT, Ordering::Relaxed) == 0
             && control.load(PREPARED, Ordering::Relaxed) == control.load(LAST, Ordering::Relaxed);
@@ -114,9 +117,7 @@ impl<'a> WriteGuard<'a> {
 impl Drop for WriteGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.is_mine() {
-            self.inside.store.medium.unlock(Lock::Write);
-        }
+        self.inside.leave_after(Lock::Write);
     }
 }
 
@@ -130,22 +131,24 @@ impl<'a> CommitGuard<'a> {
     /// Takes the mutex if nobody holds it.
     pub fn try_lock(store: &'a Store) -> Internal<Option<(Self, Acquired)>> {
         let inside = Inside::enter(store)?;
-        let acquired = store.medium.try_lock(Lock::Commit);
-        let acquired = acquired.map_err(|failure| store.lock_failed(Lock::Commit, failure))?;
-        Ok(acquired.map(|acquired| (CommitGuard { inside, _not_send: PhantomData }, acquired)))
+        match store.medium.try_lock(Lock::Commit) {
+            Ok(Some(acquired)) => Ok(Some((CommitGuard { inside, _not_send: PhantomData }, acquired))),
+            Ok(None) => {
+                inside.leave();
+                Ok(None)
+            }
+            Err(failure) => Err(inside.fail(Lock::Commit, failure)),
+        }
     }
 }
 
 impl Drop for CommitGuard<'_> {
     fn drop(&mut self) {
-        if self.inside.is_mine() {
-            self.inside.store.medium.unlock(Lock::Commit);
-        }
+        self.inside.leave_after(Lock::Commit);
     }
 }
 
-/// A thread that holds or tries a lock of a handle's table: until it is gone, the handle's attachment is not given up. A guard
-/// drops it after it has let its mutex go.
+/// A thread that holds or tries a lock of a handle's table: until it is gone, the handle's attachment is not given up.
 struct Inside<'a> {
     store: &'a Store,
     process: u32,
@@ -154,10 +157,29 @@ struct Inside<'a> {
 impl<'a> Inside<'a> {
     #[inline(always)]
     fn enter(store: &'a Store) -> Internal<Self> {
-        store.check_usable()?;
-        let is_alive = store.occupancy.enter();
         let inside = Inside { store, process: fork_generation() };
-        if is_alive { Ok(inside) } else { Err(store.dead()) }
+        match store.occupancy.enter() {
+            Entered::Inside => Ok(inside),
+            Entered::TurnedAway { is_last } => inside.enter_again(is_last),
+        }
+    }
+
+    /// After the handle was found unusable: it may be a parent's, and usable by now.
+    #[cold]
+    fn enter_again(self, is_last: bool) -> Internal<Self> {
+        if is_last {
+            self.store.let_go();
+        }
+        self.store.check_usable()?;
+        match self.store.occupancy.enter() {
+            Entered::Inside => Ok(self),
+            Entered::TurnedAway { is_last } => {
+                if is_last {
+                    self.store.let_go();
+                }
+                Err(self.store.dead())
+            }
+        }
     }
 
     /// Whether this process is the one that entered: in the child of a fork, what is inside is the parent's.
@@ -165,12 +187,27 @@ impl<'a> Inside<'a> {
     fn is_mine(&self) -> bool {
         self.process == fork_generation()
     }
-}
 
-impl Drop for Inside<'_> {
+    /// Lets a lock go, if this thread has it, and leaves.
     #[inline(always)]
-    fn drop(&mut self) {
-        if self.is_mine() && self.store.occupancy.leave() {
+    fn leave_after(&self, lock: Lock) {
+        if self.is_mine() {
+            self.store.medium.unlock(lock);
+            self.leave();
+        }
+    }
+
+    /// Leaves without the lock.
+    #[cold]
+    fn fail(self, lock: Lock, failure: LockFailure) -> Fault {
+        let error = self.store.lock_failed(lock, failure);
+        self.leave();
+        error.into()
+    }
+
+    #[inline(always)]
+    fn leave(&self) {
+        if self.store.occupancy.leave() {
             self.store.let_go();
         }
     }

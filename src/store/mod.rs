@@ -212,13 +212,21 @@ impl Store {
     /// Whether this handle can be used. Every operation begins with this.
     #[inline(always)]
     pub fn check_usable(&self) -> Internal<()> {
+        if self.is_marked() || !self.occupancy.is_usable() { self.look_closer() } else { Ok(()) }
+    }
+
+    /// The same, for a thread that is counted as inside, or will be.
+    #[inline(always)]
+    fn check_marks(&self) -> Internal<()> {
+        if self.is_marked() { self.look_closer() } else { Ok(()) }
+    }
+
+    #[inline(always)]
+    fn is_marked(&self) -> bool {
         let control = self.control();
         let marks = control.load(SUPERSEDED, Ordering::Relaxed) | control.load(CONDEMNED, Ordering::Relaxed);
         let is_stale = control.load(RECOVERY_NUMBER, Ordering::Relaxed) ^ self.recovery_number.get();
-        if marks | is_stale != 0 || !self.occupancy.is_usable() {
-            return self.look_closer();
-        }
-        Ok(())
+        marks | is_stale != 0
     }
 
     /// What [`check_usable`](Self::check_usable) says when something is not as it mostly is.

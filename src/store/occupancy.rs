@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const THREAD_COUNT_MASK: u64 = (1 << PROCESS_SHIFT) - 1;
 const PROCESS_SHIFT: u32 = 24;
 const DEATH_SHIFT: u32 = 56;
+const PROCESS_MASK: u64 = (1 << DEATH_SHIFT) - 1 - THREAD_COUNT_MASK;
 
 /// Why a handle cannot be used any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,16 @@ impl Death {
             Death::Recovered => Error::Recovered,
         }
     }
+}
+
+/// What became of a thread that wanted to lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entered {
+    Inside,
+    /// The handle is dead, or another process's. Whether this thread was the last inside a dead one.
+    TurnedAway {
+        is_last: bool,
+    },
 }
 
 /// Who may use a handle, and how many threads hold or try a lock through it.
@@ -65,7 +76,7 @@ impl Occupancy {
 
     /// Whether the handle is this process's, dead or alive.
     pub fn is_of_this_process(&self) -> bool {
-        (self.0.load(Ordering::Acquire) ^ this_process()) & !THREAD_COUNT_MASK & ((1 << DEATH_SHIFT) - 1) == 0
+        (self.0.load(Ordering::Acquire) ^ this_process()) & PROCESS_MASK == 0
     }
 
     /// Why the handle is dead, if it is.
@@ -74,10 +85,23 @@ impl Occupancy {
         Death::ALL.into_iter().find(|known| *known as u64 == death)
     }
 
-    /// Counts a thread in. Whether it may go on; [`leave`](Self::leave) is owed either way. The handle must be this process's.
+    /// Counts a thread in, if the handle is usable.
     #[inline(always)]
-    pub fn enter(&self) -> bool {
-        self.0.fetch_add(1, Ordering::Acquire) & !THREAD_COUNT_MASK == this_process()
+    pub fn enter(&self) -> Entered {
+        let before = self.0.fetch_add(1, Ordering::Acquire);
+        if before & !THREAD_COUNT_MASK == this_process() { Entered::Inside } else { self.turn_away(before) }
+    }
+
+    /// Takes back the count of a thread that must not go on. Of a handle that is another process's, the count may have been made
+    /// anew since, by a thread that adopted it.
+    #[cold]
+    fn turn_away(&self, before: u64) -> Entered {
+        let is_same_process = |word: u64| (word ^ before) & PROCESS_MASK == 0;
+        let taken_back = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| {
+            is_same_process(word).then(|| word.wrapping_sub(1))
+        });
+        let is_last = taken_back.is_ok_and(|word| word >> DEATH_SHIFT != 0 && word & THREAD_COUNT_MASK == 1);
+        Entered::TurnedAway { is_last }
     }
 
     /// Counts a thread out. Whether it was the last one inside a dead handle: then the attachment is to be given up.
@@ -128,16 +152,21 @@ mod tests {
     fn a_handle_dies_once_and_the_last_thread_out_gives_its_attachment_up() {
         let occupancy = Occupancy::of_this_process();
         assert!(occupancy.is_usable() && occupancy.is_of_this_process() && occupancy.is_empty());
-        assert!(occupancy.enter() && occupancy.enter());
+        assert_eq!([occupancy.enter(), occupancy.enter()], [Entered::Inside; 2]);
         assert!(!occupancy.leave(), "a handle that is alive is left as it is");
         assert!(!occupancy.die(Death::Condemned), "somebody is inside");
         assert_eq!((occupancy.death(), occupancy.is_usable()), (Some(Death::Condemned), false));
         assert!(occupancy.is_of_this_process());
-        assert!(!occupancy.enter(), "nobody begins to lock through a dead handle");
-        assert!(!occupancy.leave());
+        assert_eq!(
+            occupancy.enter(),
+            Entered::TurnedAway { is_last: false },
+            "nobody begins to lock through a dead handle"
+        );
         assert!(!occupancy.die(Death::Superseded), "it is dead already");
         assert_eq!(occupancy.death(), Some(Death::Condemned));
         assert!(occupancy.leave() && occupancy.is_empty());
+        // Whoever looked while the last one was turned away has taken it for one inside, so it gives the attachment up again.
+        assert_eq!(occupancy.enter(), Entered::TurnedAway { is_last: true });
         assert!(Occupancy::of_this_process().die(Death::Recovered), "nobody is inside");
     }
 
@@ -160,7 +189,12 @@ mod tests {
         assert!(!occupancy.is_usable() && !occupancy.is_of_this_process());
         // As if its parent's threads were inside, and had let it die.
         occupancy.0.store(5 | 77 << PROCESS_SHIFT, Ordering::Relaxed);
+        assert_eq!(occupancy.enter(), Entered::TurnedAway { is_last: false });
+        assert_eq!(occupancy.0.load(Ordering::Relaxed), 5 | 77 << PROCESS_SHIFT);
+        // A thread is turned away while another adopts the handle, and counts anew.
+        let before = occupancy.0.fetch_add(1, Ordering::Relaxed);
         occupancy.adopt();
+        assert_eq!(occupancy.turn_away(before), Entered::TurnedAway { is_last: false });
         assert!(occupancy.is_usable() && occupancy.is_empty() && occupancy.death().is_none());
         occupancy.0.store(5 | 77 << PROCESS_SHIFT | (Death::FlushFailed as u64) << DEATH_SHIFT, Ordering::Relaxed);
         occupancy.adopt();

@@ -155,6 +155,9 @@ impl Store {
         if let Some(attachment) = &self.attachment {
             self.share_through(attachment)?;
         }
+        if let Some(trouble) = self.trouble() {
+            return Err(trouble);
+        }
         self.note_recovery_number();
         Ok(())
     }
@@ -168,9 +171,6 @@ impl Store {
         let own = Incarnation::current(attachment.id(), known)?;
         if attached != Some(own) {
             return Err(Error::Incompatible { reason: own.difference(attached.as_ref()) });
-        }
-        if let Some(trouble) = self.trouble() {
-            return Err(trouble);
         }
         if !attachment.try_attach(Hold::Shared)? {
             let reason = "somebody has the file to himself: another program locks it".to_owned();

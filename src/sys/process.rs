@@ -15,18 +15,17 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 ///
 /// It is not the process id, since a child in another PID namespace can have its parent's id. It is kept in a page that
 /// the kernel wipes in a child of `fork`; who finds it wiped counts up what it has inherited in memory that is not.
-#[inline]
+#[inline(always)]
 pub fn fork_generation() -> u32 {
-    // SAFETY: the pointer is null or was stored by `begin_generation`: to a page that is mapped for the life of the process,
+    // SAFETY: the pointer is to `NONE`, or was stored by `begin_generation`: to a page that is mapped for the life of the process,
     // aligned, and only ever used as this one atomic.
-    let known = unsafe { GENERATION_PAGE.load(Ordering::Acquire).as_ref() };
-    match known.map_or(0, |known| known.load(Ordering::Relaxed)) {
-        0 => begin_generation(),
-        generation => generation,
-    }
+    let generation = unsafe { &*GENERATION_PAGE.load(Ordering::Acquire) }.load(Ordering::Relaxed);
+    if generation == 0 { begin_generation() } else { generation }
 }
 
-static GENERATION_PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
+/// What is looked at before there is a page. Never written.
+static NONE: AtomicU32 = AtomicU32::new(0);
+static GENERATION_PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const NONE).cast_mut());
 
 #[cold]
 fn begin_generation() -> u32 {
@@ -107,7 +106,7 @@ mod tests {
             assert_eq!(fork_generation(), generation);
         }
         // Kernels before 4.14 wipe no page in a child, and Miri has no kernel.
-        assert_eq!(GENERATION_PAGE.load(Ordering::Acquire).is_null(), cfg!(miri));
+        assert_eq!(std::ptr::eq(GENERATION_PAGE.load(Ordering::Acquire), &raw const NONE), cfg!(miri));
     }
 
     #[test]

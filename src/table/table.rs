@@ -232,14 +232,15 @@ impl<T: Record> Table<T> {
     /// key, and what any write can return (see [`insert`](Self::insert)).
     #[inline]
     pub fn update(&self, id: RecordId, mut change: impl FnMut(&mut T)) -> Result<u64> {
+        let store = self.store();
         for _ in 0..UPDATE_ATTEMPT_COUNT {
             let mut words = T::ZEROED;
-            let Some(Meta { version, .. }) = self.store().get(id, words.as_mut())? else {
+            let Some(Meta { version, .. }) = store.get(id, words.as_mut())? else {
                 return Err(Error::NotFound { id: id.into() });
             };
             let mut record = record_of::<T>(&words)?;
-            inside_closure(self.store(), || change(&mut record));
-            match self.put(id, Some(version), &record) {
+            inside_closure(store, || change(&mut record));
+            match put(store, id, Some(version), &record) {
                 Err(fault) if fault.is_conflict() => {}
                 done => return Ok(done?.version),
             }
@@ -254,7 +255,7 @@ impl<T: Record> Table<T> {
     /// As [`update`](Self::update).
     #[inline]
     pub fn replace(&self, id: RecordId, record: &T) -> Result<u64> {
-        Ok(self.put(id, None, record)?.version)
+        Ok(put(self.store(), id, None, record)?.version)
     }
 
     /// Writes another content of the record with an id if it still is this version; returns the new one.
@@ -264,7 +265,7 @@ impl<T: Record> Table<T> {
     /// [`Conflict`](Error::Conflict) if somebody was faster, with both versions; else as [`update`](Self::update).
     #[inline]
     pub fn update_if(&self, id: RecordId, version: u64, record: &T) -> Result<u64> {
-        Ok(self.put(id, Some(version), record)?.version)
+        Ok(put(self.store(), id, Some(version), record)?.version)
     }
 
     /// Deletes the record with an id; returns the number of the transaction that did it. A full table can always delete.
@@ -416,12 +417,6 @@ impl<T: Record> Table<T> {
     pub fn status(&self) -> Status {
         self.store().status()
     }
-
-    #[inline(always)]
-    fn put(&self, id: RecordId, version: Option<u64>, record: &T) -> Internal<Meta> {
-        let words = words_of(record);
-        self.store().update(id, version, Encoded::new(words.as_ref()))
-    }
 }
 
 impl<T: Keyed> Table<T> {
@@ -466,6 +461,12 @@ impl<T: Keyed> Table<T> {
         }
         self.store().find(encoded.as_ref(), words.as_mut())
     }
+}
+
+#[inline(always)]
+fn put<T: Record>(store: &Store, id: RecordId, version: Option<u64>, record: &T) -> Internal<Meta> {
+    let words = words_of(record);
+    store.update(id, version, Encoded::new(words.as_ref()))
 }
 
 /// A record of which only the key is filled in; `None` if no record can have this key.
