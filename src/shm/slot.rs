@@ -132,8 +132,9 @@ impl<'a> Slot<'a> {
     }
 
     /// The numbers of the four cells.
+    #[inline(always)]
     pub fn cell_numbers(self) -> [u64; 4] {
-        [0, 1, 2, 3].map(|cell| self.cell_number(cell))
+        [self.cell_number(0), self.cell_number(1), self.cell_number(2), self.cell_number(3)]
     }
 
     /// Writes a cell that no head names.
