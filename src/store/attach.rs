@@ -20,11 +20,12 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The byte that is locked while a handle is being opened.
 const GATE: i64 = 0;
@@ -247,9 +248,11 @@ pub struct Incarnation {
 impl Incarnation {
     /// That of this process and this file. Where the boot id cannot be read, but others have the file open on this kernel, it is
     /// `known`: it is that of their incarnation.
-    pub fn current(file: FileId, known: Option<[u64; 2]>) -> Result<Self> {
+    pub fn current(file: FileId, path: &Path, known: Option<[u64; 2]>) -> Result<Self> {
         Ok(Incarnation {
-            boot_id: boot_id().or_else(|error| known.ok_or(error))?,
+            boot_id: boot_id()
+                .or_else(|error| known.ok_or(error))
+                .map_err(|error| of_table_if_too_many_are_open(error, path))?,
             device: file.device,
             inode: file.inode,
             pid_namespace: pid_namespace()?,
@@ -307,15 +310,44 @@ fn boot_id() -> Result<[u64; 2]> {
     Ok([a, b])
 }
 
-/// A new random UUID, from the kernel.
-pub fn random_uuid() -> Result<[u8; 16]> {
-    read_uuid(Path::new("/proc/sys/kernel/random/uuid"))
+/// That there are too many open files is no fault of one of the kernel's, which happened to be opened next: what could not be
+/// opened is the table.
+fn of_table_if_too_many_are_open(error: Error, table: &Path) -> Error {
+    match error {
+        Error::Io { source, .. } if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            Error::io("open", table)(source)
+        }
+        error => error,
+    }
+}
+
+/// A random word: another one each time, and in each process.
+///
+/// The randomness is the operating system's, with which the hashers of each thread begin, so no file is needed for it. The
+/// child of a fork begins where its parent was: what tells the two apart is hashed.
+pub fn random_word() -> u64 {
+    RandomState::new().hash_one((std::process::id(), SystemTime::now(), Instant::now()))
+}
+
+/// A new random UUID: of version 4, which says so.
+pub fn random_uuid() -> [u8; 16] {
+    let random = u128::from(random_word()) << 64 | u128::from(random_word());
+    let with_version = random & !(0xF << 76) | 0x4 << 76;
+    (with_version & !(0b11 << 62) | 0b10 << 62).to_be_bytes()
+}
+
+/// Without /proc nobody can tell whether a table was left on this start of the machine.
+fn needs_proc(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    Error::io(
+        "tell one start of the machine and one PID namespace from another without /proc, mounted whole (in systemd: ProcSubset=all):",
+        path,
+    )
 }
 
 /// Reads one of the kernel's files that hold a UUID as text.
 fn read_uuid(path: &Path) -> Result<[u8; 16]> {
     let mut text = [0; 64];
-    let file = File::open(path).map_err(Error::io("open", path))?;
+    let file = File::open(path).map_err(needs_proc(path))?;
     let length = file.read_at(&mut text, 0).map_err(Error::io("read", path))?;
     let digits = text.iter().take(length).filter_map(|byte| char::from(*byte).to_digit(16));
     let value = digits.fold(0_u128, |value, digit| value << 4 | u128::from(digit));
@@ -329,7 +361,7 @@ pub fn uuid_words(uuid: [u8; 16]) -> [u64; 2] {
 
 #[cfg(not(loom))]
 fn pid_namespace() -> Result<u64> {
-    crate::sys::process::pid_namespace().map_err(Error::io("look at", Path::new("/proc/self/ns/pid")))
+    crate::sys::process::pid_namespace().map_err(needs_proc(Path::new("/proc/self/ns/pid")))
 }
 
 #[cfg(loom)]
@@ -357,7 +389,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         let file = File::create_new(&path).unwrap();
-        let own = Incarnation::current(FileId::of(&file.metadata().unwrap()), None).unwrap();
+        let own = Incarnation::current(FileId::of(&file.metadata().unwrap()), &path, None).unwrap();
         let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
         let bytes: [u8; 16] = bytemuck::cast(own.boot_id);
         let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -367,7 +399,6 @@ mod tests {
         assert_eq!(own.pid_namespace, std::fs::metadata("/proc/self/ns/pid").unwrap().ino());
         assert_eq!(own.mutex_fingerprint, crate::shm::lock::mutex_fingerprint().unwrap());
         assert_eq!(Incarnation::from_words(own.to_words()), own);
-        assert_ne!(random_uuid().unwrap(), random_uuid().unwrap());
 
         // What is the same machine start, and how each other difference is described.
         assert!(own.is_same_start(&Incarnation { pid_namespace: 1, mutex_fingerprint: 2, ..own }));
@@ -382,6 +413,24 @@ mod tests {
             let reason = own.difference(other.as_ref());
             assert!(reason.contains(phrase), "{reason:?}: {phrase:?}");
             assert_eq!(other.is_none_or(|other| own.is_same_start(&other)), is_same_start, "{phrase:?}");
+        }
+    }
+
+    #[test]
+    fn each_uuid_is_another_in_all_bits_but_those_that_say_that_it_is_random() {
+        let uuids: Vec<_> = (0..200).map(|_| u128::from_be_bytes(random_uuid())).collect();
+        let all_set = uuids.iter().fold(u128::MAX, |all, uuid| all & uuid);
+        let all_clear = uuids.iter().fold(u128::MAX, |all, uuid| all & !uuid);
+        assert_eq!((all_set, all_clear), (0x4 << 76 | 0b10 << 62, 0xB << 76 | 0b01 << 62));
+    }
+
+    #[test]
+    fn too_many_open_files_are_blamed_on_the_table_and_other_errors_on_what_they_are_of() {
+        let (table, other) = (Path::new("table.loc"), Path::new("/proc/other"));
+        for (errno, expected) in [(Errno::EMFILE, table), (Errno::ENFILE, table), (Errno::EACCES, other)] {
+            let error = of_table_if_too_many_are_open(Error::io("open", other)(errno.into()), table);
+            let Error::Io { action: "open", path, source } = error else { panic!("{error:?}") };
+            assert_eq!((path.as_path(), source.raw_os_error()), (expected, Some(errno as i32)));
         }
     }
 

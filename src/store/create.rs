@@ -1,6 +1,6 @@
 //! Making a new file, which nobody sees before it is whole; replacing and destroying one that others may be using.
 
-use super::attach::{Hold, random_uuid, uuid_words};
+use super::attach::{Hold, random_uuid, random_word};
 use super::guard::WriteGuard;
 use super::open::{Entry, check_file_system};
 use super::{Settings, Store};
@@ -100,9 +100,8 @@ struct NewFile {
 
 impl NewFile {
     fn write(path: &Path, plan: &Plan, settings: &Settings) -> Result<Self> {
-        let [hash_seed, _] = uuid_words(random_uuid()?);
-        let header =
-            Header::new(plan.capacity, plan.schema.clone(), random_uuid()?, hash_seed, (settings.wall_clock)())?;
+        let now = (settings.wall_clock)();
+        let header = Header::new(plan.capacity, plan.schema.clone(), random_uuid(), random_word(), now)?;
         let new = Self::open(path, plan.mode)?;
         check_file_system(&new.file, path, settings)?;
         #[cfg(not(loom))]
@@ -123,7 +122,7 @@ impl NewFile {
 
     /// Where the file system knows no files without a name.
     fn open_with_name(path: &Path, options: &mut OpenOptions) -> Result<Self> {
-        let temporary = temporary_name(path)?;
+        let temporary = temporary_name(path);
         let file = options.create_new(true).open(&temporary).map_err(Error::io("create", path))?;
         Ok(NewFile { file, temporary: Some(temporary) })
     }
@@ -174,7 +173,7 @@ impl NewFile {
         let temporary = match self.temporary.take() {
             Some(temporary) => temporary,
             None => {
-                let temporary = temporary_name(path)?;
+                let temporary = temporary_name(path);
                 self.link_nameless(&temporary).map_err(|error| Error::io("create", path)(error.into()))?;
                 temporary
             }
@@ -219,10 +218,9 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
-fn temporary_name(path: &Path) -> Result<PathBuf> {
-    let [unique, _] = uuid_words(random_uuid()?);
+fn temporary_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(path.with_file_name(format!(".{name}.{unique:016x}.new")))
+    path.with_file_name(format!(".{name}.{:016x}.new", random_word()))
 }
 
 fn sync_directory(path: &Path) -> Result<()> {

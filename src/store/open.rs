@@ -118,7 +118,7 @@ impl Store {
         schema.expect_in_file(&entry.header.schema)?;
         let store = if entry.attachment.try_attach(Hold::Exclusive)? {
             reserve_blocks(&entry.attachment, &entry.header)?;
-            let own = Incarnation::current(entry.attachment.id(), None)?;
+            let own = Incarnation::current(entry.attachment.id(), path, None)?;
             let mut store = entry.map(settings)?;
             store.attach_as_the_first(&own)?;
             store
@@ -168,7 +168,7 @@ impl Store {
         // They are on this kernel, unless other machines can lock the file too.
         let is_local = !self.settings.any_file_system;
         let known = attached.filter(|_| is_local).map(|attached| attached.boot_id);
-        let own = Incarnation::current(attachment.id(), known)?;
+        let own = Incarnation::current(attachment.id(), attachment.path(), known)?;
         if attached != Some(own) {
             return Err(Error::Incompatible { reason: own.difference(attached.as_ref()) });
         }

@@ -58,7 +58,7 @@ impl Store {
             open_file(path, false, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })?;
         let header = read_header(attachment.file(), path)?;
         let is_in_use = attachment.is_attached_by_others()?;
-        let own = Incarnation::current(attachment.id(), None)?;
+        let own = Incarnation::current(attachment.id(), path, None)?;
         let mut store = map_file(attachment, header, Access::ReadOnly, settings)?;
         if store.recovery_reason(&own).is_some() {
             // Perhaps somebody is just at it.

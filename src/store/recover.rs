@@ -207,7 +207,7 @@ impl Store {
             attachment.id() != FileId { device, inode }
         });
         if is_copy {
-            let [first, second] = uuid_words(random_uuid()?);
+            let [first, second] = uuid_words(random_uuid());
             return Ok(Jump {
                 number: COPY_NUMBER_JUMP + first % COPY_NUMBER_JUMP,
                 generation: COPY_GENERATION_JUMP + second % COPY_GENERATION_JUMP,

@@ -1,0 +1,82 @@
+//! Making files, and giving them their names: with little permitted, with system calls that fail, and with what others left.
+
+mod common;
+
+use common::{Child, options, say, scratch};
+use locule::Error;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn child_process() {
+    common::play(&[("create in two forks", create_in_two_forks), ("have few descriptors", have_few_descriptors)]);
+}
+
+fn names_in(directory: &Path) -> Vec<String> {
+    let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+// -- what is random --------------------------------------------------------------------------------
+
+fn create_in_two_forks(path: &Path, _: &str) {
+    // What this thread's random numbers begin with is there before the fork, so both children have the same.
+    drop(HashMap::<u8, u8>::new());
+    for name in ["first.loc", "second.loc"] {
+        assert!(common::in_fork(|| drop(options().create(path.with_file_name(name)).unwrap())));
+    }
+}
+
+/// Children of one process had the same random numbers, when those were made without the kernel's help.
+#[test]
+fn tables_made_by_children_of_one_process_have_uuids_and_seeds_of_their_own() {
+    let (_directory, path) = scratch();
+    Child::spawn("create in two forks", &path, "").finish();
+    let [first, second] = ["first.loc", "second.loc"].map(|name| fs::read(path.with_file_name(name)).unwrap());
+    let uuid = 128..144;
+    assert_ne!(first[uuid.clone()], second[uuid]);
+    let hash_seed = 144..152;
+    assert_ne!(first[hash_seed.clone()], second[hash_seed]);
+}
+
+// -- limits of the process -------------------------------------------------------------------------
+
+fn have_few_descriptors(path: &Path, _: &str) {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let (directory, new) = (path.parent().unwrap(), path.with_file_name("new.loc"));
+    let attempts: [fn(&Path, &Path) -> locule::Result<()>; 2] =
+        [|path, _| options().open(path).map(drop), |path, _| options().open_read_only(path).map(drop)];
+    for attempt in attempts {
+        let is_enough = (4..100).any(|limit| {
+            setrlimit(Resource::RLIMIT_NOFILE, limit, most).unwrap();
+            let outcome = attempt(path, &new);
+            setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+            match outcome {
+                Ok(()) => return true,
+                Err(Error::Io { source, path: blamed, .. }) => {
+                    assert_eq!(source.raw_os_error(), Some(nix::libc::EMFILE));
+                    assert!([path, &new, directory].contains(&blamed.as_path()), "{limit}: {blamed:?}");
+                }
+                Err(error) => panic!("{limit}: {error:?}"),
+            }
+            assert_eq!(names_in(directory), ["visits.loc"], "{limit}");
+            false
+        });
+        assert!(is_enough);
+    }
+    say("done");
+}
+
+/// Where a process had all files open that it may have, opening a table said that it could not open the kernel's `boot_id`.
+#[test]
+fn too_many_open_files_are_an_error_of_the_table_that_leaves_nothing_behind() {
+    let (_directory, path) = scratch();
+    drop(options().create(&path).unwrap());
+    let mut child = Child::spawn("have few descriptors", &path, "");
+    child.expect("done");
+    child.finish();
+}
