@@ -25,6 +25,8 @@ fn child_process() {
         ("replace while it is used", |path, _| at_every_stop(path, &REPLACE_USED)),
         ("destroy", |path, _| at_every_stop(path, &DESTROY)),
         ("destroy while it is used", |path, _| at_every_stop(path, &DESTROY_USED)),
+        ("replace what has two names", |path, _| at_every_stop(path, &REPLACE_LINKED)),
+        ("destroy what has two names", |path, _| at_every_stop(path, &DESTROY_LINKED)),
     ]);
 }
 
@@ -35,6 +37,8 @@ struct Scenario {
     /// Whether it was moved here, so that whoever opens it first recovers it.
     is_moved: bool,
     is_used: bool,
+    /// Whether it has a second name, so that the file stays when the first is taken away.
+    is_linked: bool,
     operation: fn(&Path) -> locule::Result<()>,
     /// What may be found afterwards besides what was there before: a table with so many records, or no file.
     after: Option<u64>,
@@ -44,6 +48,7 @@ const CREATE: Scenario = Scenario {
     record_count: None,
     is_moved: false,
     is_used: false,
+    is_linked: false,
     operation: |path| options().create(path).map(drop),
     after: Some(0),
 };
@@ -61,6 +66,10 @@ const REPLACE_USED: Scenario = Scenario { is_used: true, ..REPLACE };
 const DESTROY: Scenario =
     Scenario { record_count: Some(3), operation: |path| locule::destroy(path), after: None, ..CREATE };
 const DESTROY_USED: Scenario = Scenario { is_used: true, ..DESTROY };
+const REPLACE_LINKED: Scenario = Scenario { is_linked: true, ..REPLACE_USED };
+const DESTROY_LINKED: Scenario = Scenario { is_linked: true, ..DESTROY_USED };
+
+const SECOND_NAME: &str = "second name.loc";
 
 /// In a child: kills the operation at each of its stops, and looks at what is left each time.
 fn at_every_stop(path: &Path, scenario: &Scenario) {
@@ -95,6 +104,9 @@ fn prepare(path: &Path, scenario: &Scenario) -> Option<Visits> {
         std::fs::copy(&made_at, path).unwrap();
         std::fs::remove_file(made_at).unwrap();
         return None;
+    }
+    if scenario.is_linked {
+        std::fs::hard_link(path, path.with_file_name(SECOND_NAME)).unwrap();
     }
     scenario.is_used.then_some(table)
 }
@@ -193,7 +205,8 @@ fn look_as_user(path: &Path, user: &Visits, is_still_there: bool) {
 fn others_in_directory(path: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
     let others = entries.filter(|other: &PathBuf| other != path);
-    others.map(|other| other.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    let names = others.map(|other| other.file_name().unwrap().to_str().unwrap().to_owned());
+    names.filter(|name| name != SECOND_NAME).collect()
 }
 
 /// Lets a child go through a scenario, and prints how many stops it visited.
@@ -234,4 +247,11 @@ fn a_table_that_is_being_replaced_is_the_old_or_the_new_one_and_its_users_are_to
 fn a_table_that_is_being_destroyed_is_there_or_not_and_its_users_are_told() {
     run("destroy");
     run("destroy while it is used");
+}
+
+/// A dead replacer's successor asked whether the file had any name left, and so took one that was linked twice for the table.
+#[test]
+fn users_of_a_table_with_two_names_are_told_when_the_one_they_opened_is_gone() {
+    run("replace what has two names");
+    run("destroy what has two names");
 }
