@@ -11,7 +11,11 @@ use std::path::Path;
 
 #[test]
 fn child_process() {
-    common::play(&[("create in two forks", create_in_two_forks), ("have few descriptors", have_few_descriptors)]);
+    common::play(&[
+        ("create in two forks", create_in_two_forks),
+        ("have few descriptors", have_few_descriptors),
+        ("write no large files", write_no_large_files),
+    ]);
 }
 
 fn names_in(directory: &Path) -> Vec<String> {
@@ -77,6 +81,45 @@ fn too_many_open_files_are_an_error_of_the_table_that_leaves_nothing_behind() {
     let (_directory, path) = scratch();
     drop(options().create(&path).unwrap());
     let mut child = Child::spawn("have few descriptors", &path, "");
+    child.expect("done");
+    child.finish();
+}
+
+fn write_no_large_files(path: &Path, _: &str) {
+    let needed_bytes = fs::metadata(path).unwrap().len();
+    let (_, most) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+    let limit_bytes = needed_bytes - 1;
+    setrlimit(Resource::RLIMIT_FSIZE, limit_bytes, most).unwrap();
+    let new = path.with_file_name("new.loc");
+    for outcome in [
+        options().create(&new).map(drop),
+        options().open_or_create(&new).map(drop),
+        options().replace(&new).map(drop),
+        options().replace(path).map(drop),
+    ] {
+        let message = outcome.unwrap_err().to_string();
+        for part in ["ulimit -f", &needed_bytes.to_string(), &limit_bytes.to_string()] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+    assert_eq!(names_in(path.parent().unwrap()), ["visits.loc"]);
+    // Whoever uses a table writes no file.
+    let table = options().open(path).unwrap();
+    common::insert_all(&table, 0..64);
+    table.commit().unwrap();
+    drop(table);
+    setrlimit(Resource::RLIMIT_FSIZE, needed_bytes, most).unwrap();
+    drop(options().create(&new).unwrap());
+    drop(options().replace(path).unwrap());
+    say("done");
+}
+
+/// The kernel ended a process that made a larger file than it may, with a signal and no word.
+#[test]
+fn a_limit_for_the_size_of_files_is_an_error_that_says_what_is_needed() {
+    let (_directory, path) = scratch();
+    drop(options().create(&path).unwrap());
+    let mut child = Child::spawn("write no large files", &path, "");
     child.expect("done");
     child.finish();
 }

@@ -6,10 +6,12 @@ use super::open::{Entry, check_file_system};
 use super::{Settings, Store};
 use crate::error::{Error, Result};
 use crate::format::commit_record::{CommitRecord, State};
+use crate::format::geometry::word;
 use crate::format::header::Header;
 use crate::format::schema::Schema;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::sys::resource::{Resource, getrlimit};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -102,6 +104,7 @@ impl NewFile {
     fn write(path: &Path, plan: &Plan, settings: &Settings) -> Result<Self> {
         let now = (settings.wall_clock)();
         let header = Header::new(plan.capacity, plan.schema.clone(), random_uuid(), random_word(), now)?;
+        check_size_limit(header.geometry.file_bytes(), path)?;
         let new = Self::open(path, plan.mode)?;
         check_file_system(&new.file, path, settings)?;
         #[cfg(not(loom))]
@@ -138,11 +141,11 @@ impl NewFile {
         }
         // A table is whole pages.
         for offset_bytes in (0..file_bytes).step_by(PAGE_BYTES) {
-            self.file.write_all_at(&[0; PAGE_BYTES], crate::format::geometry::word(offset_bytes))?;
+            self.file.write_all_at(&[0; PAGE_BYTES], word(offset_bytes))?;
         }
         self.file.write_all_at(&header.encode(), 0)?;
         let record = first_commit_record(header);
-        let record_offset = crate::format::geometry::word(header.geometry.commit_record(0) * 8);
+        let record_offset = word(header.geometry.commit_record(0) * 8);
         self.file.write_all_at(bytemuck::cast_slice(&record), record_offset)?;
         self.file.sync_all()
     }
@@ -209,6 +212,22 @@ pub(super) fn first_commit_record(header: &Header) -> [u64; crate::format::commi
 
 fn libc_length(file_bytes: usize) -> io::Result<i64> {
     i64::try_from(file_bytes).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))
+}
+
+/// Refuses to write a file that is longer than this process may write: instead of an error it would get a signal that ends it.
+fn check_size_limit(file_bytes: usize, path: &Path) -> Result<()> {
+    let limit = getrlimit(Resource::RLIMIT_FSIZE);
+    let (limit_bytes, _) = limit.map_err(|error| Error::io("ask for the limits to", path)(error.into()))?;
+    #[allow(clippy::useless_conversion, reason = "the type of the number is not the same for every C library")]
+    let (file_bytes, limit_bytes) = (word(file_bytes), u64::from(limit_bytes));
+    if file_bytes <= limit_bytes {
+        return Ok(());
+    }
+    let reason = format!(
+        "the table needs {file_bytes} bytes, and this process may write files of at most {limit_bytes} (`ulimit -f`, \
+         RLIMIT_FSIZE): raise that limit, or choose a smaller capacity"
+    );
+    Err(Error::io("create", path)(io::Error::new(io::ErrorKind::FileTooLarge, reason)))
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -331,7 +350,7 @@ mod tests {
         new.file.read_exact_at(&mut found, 0).unwrap();
         let expected = crate::store::tests::new_words(&header(3));
         assert!(found == bytemuck::cast_slice::<u64, u8>(&expected));
-        assert_eq!(new.file.metadata().unwrap().len(), crate::format::geometry::word(file_bytes));
+        assert_eq!(new.file.metadata().unwrap().len(), word(file_bytes));
     }
 
     #[test]

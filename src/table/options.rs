@@ -106,7 +106,8 @@ impl<T: Record> Options<T> {
     ///
     /// [`AlreadyExists`](crate::Error::AlreadyExists) if there is a file of that name,
     /// [`InvalidArgument`](crate::Error::InvalidArgument) if the capacity is out of range, [`Io`](crate::Error::Io) with what
-    /// the system says, such as that the disk is full; nothing is left behind then.
+    /// the system says, such as that the disk is full, or with the limit that this process has for the size of its files
+    /// (`ulimit -f`); nothing is left behind then.
     pub fn create(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = create::create(path.as_ref(), &self.plan(), &self.settings)?;
         Table::new(store)
