@@ -7,6 +7,7 @@ use locule::Error;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 #[test]
@@ -122,4 +123,54 @@ fn a_limit_for_the_size_of_files_is_an_error_that_says_what_is_needed() {
     let mut child = Child::spawn("write no large files", &path, "");
     child.expect("done");
     child.finish();
+}
+
+// -- who is told -----------------------------------------------------------------------------------
+
+/// The word that tells users of a file that it has lost its name.
+fn superseded(file: &fs::File) -> u64 {
+    let word_at = |offset_bytes| {
+        let mut bytes = [0; 8];
+        file.read_exact_at(&mut bytes, offset_bytes).unwrap();
+        u64::from_ne_bytes(bytes)
+    };
+    let control_offset = word_at(64);
+    word_at(control_offset + 128)
+}
+
+/// Who only reads holds no lock that whoever replaces a table could see: it said nothing when it saw none.
+#[test]
+fn a_table_that_nobody_seems_to_use_says_that_it_was_replaced_or_destroyed() {
+    let (_directory, path) = scratch();
+    drop(options().create(&path).unwrap());
+    let old = fs::File::open(&path).unwrap();
+    drop(options().replace(&path).unwrap());
+    let new = fs::File::open(&path).unwrap();
+    assert_eq!((superseded(&old), superseded(&new)), (1, 0));
+    locule::destroy(&path).unwrap();
+    assert_eq!(superseded(&new), 1);
+}
+
+/// By its second name it is opened as any table whose users have gone.
+#[test]
+fn a_table_with_two_names_is_a_table_by_the_one_that_is_left() {
+    let (directory, path) = scratch();
+    let second_name = directory.path().join("second name.loc");
+    for take_away in
+        [|path: &Path| drop(options().replace(path).unwrap()), |path: &Path| locule::destroy(path).unwrap()]
+    {
+        let table = options().create(&path).unwrap();
+        common::insert_all(&table, 0..3);
+        drop(table);
+        fs::hard_link(&path, &second_name).unwrap();
+        take_away(&path);
+        let table = options().open(&second_name).unwrap();
+        assert_eq!(common::keys(&table), [0, 1, 2]);
+        common::insert_all(&table, 3..5);
+        common::assert_consistent(&table);
+        drop(table);
+        for name in names_in(directory.path()) {
+            locule::destroy(directory.path().join(name)).unwrap();
+        }
+    }
 }

@@ -80,15 +80,16 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
     })
 }
 
-/// Takes a file away from its users: `action` takes its name, under the write mutex if there are users.
+/// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
 fn retire(entry: Entry, settings: &Settings, action: impl FnOnce() -> Result<()>) -> Result<()> {
-    if entry.attachment().try_attach(Hold::Exclusive)? {
-        // Nobody uses it, and nobody can begin to: the gate is held, and behind it the name is looked at again.
-        return action();
-    }
-    let store = entry.attach_to_users(settings)?;
-    let _guard = WriteGuard::lock(&store)?;
+    // Who gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at again.
+    let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;
+    // What nobody has recovered has no locks to commit under.
+    let without_commits = Settings { commit_every: None, ..settings.clone() };
+    let store = if is_alone { entry.map(&without_commits)? } else { entry.attach_to_users(&without_commits)? };
+    let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };
     action()?;
+    // Also if nobody seems to use it: who only reads holds nothing.
     store.supersede();
     Ok(())
 }

@@ -69,7 +69,7 @@ impl Entry {
     }
 
     /// Makes a handle on the mapped file, not attached yet.
-    fn map(self, settings: &Settings) -> Result<Store> {
+    pub(super) fn map(self, settings: &Settings) -> Result<Store> {
         map_file(self.attachment, self.header, Access::ReadWrite, settings)
     }
 }
