@@ -93,7 +93,8 @@ pub use table::record::macro_support;
 /// # Errors
 ///
 /// [`Error::DoesNotExist`], [`Error::Foreign`], [`Error::Incompatible`] if it is in use by processes that this one cannot
-/// share a lock with, [`Error::Timeout`] if somebody holds its lock for five seconds, [`Error::Io`].
+/// share a lock with, [`Error::Timeout`] if somebody holds its lock for five seconds, [`Error::Io`]: if that is about flushing
+/// the directory, the table is gone for all processes, but may be back after a power cut.
 #[cfg(not(loom))]
 pub fn destroy(path: impl AsRef<std::path::Path>) -> Result<()> {
     store::create::destroy(path.as_ref(), &store::Settings::default())

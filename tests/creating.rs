@@ -2,12 +2,14 @@
 
 mod common;
 
+use common::system_calls::{End, filter, filter_descriptor, fork_traced, go_to_next_stop};
 use common::{Child, options, say, scratch};
 use locule::Error;
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 #[test]
@@ -16,6 +18,10 @@ fn child_process() {
         ("create in two forks", create_in_two_forks),
         ("have few descriptors", have_few_descriptors),
         ("write no large files", write_no_large_files),
+        ("fail to flush each descriptor", fail_to_flush_each_descriptor),
+        ("watch when the directory is flushed", watch_when_the_directory_is_flushed),
+        ("use an unreadable directory", use_an_unreadable_directory),
+        ("fail to flush the disk", fail_to_flush_the_disk),
     ]);
 }
 
@@ -53,8 +59,12 @@ fn tables_made_by_children_of_one_process_have_uuids_and_seeds_of_their_own() {
 fn have_few_descriptors(path: &Path, _: &str) {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     let (directory, new) = (path.parent().unwrap(), path.with_file_name("new.loc"));
-    let attempts: [fn(&Path, &Path) -> locule::Result<()>; 2] =
-        [|path, _| options().open(path).map(drop), |path, _| options().open_read_only(path).map(drop)];
+    let attempts: [fn(&Path, &Path) -> locule::Result<()>; 4] = [
+        |path, _| options().open(path).map(drop),
+        |path, _| options().open_read_only(path).map(drop),
+        |_, new| options().create(new).map(drop),
+        |path, _| options().replace(path).map(drop),
+    ];
     for attempt in attempts {
         let is_enough = (4..100).any(|limit| {
             setrlimit(Resource::RLIMIT_NOFILE, limit, most).unwrap();
@@ -63,15 +73,17 @@ fn have_few_descriptors(path: &Path, _: &str) {
             match outcome {
                 Ok(()) => return true,
                 Err(Error::Io { source, path: blamed, .. }) => {
-                    assert_eq!(source.raw_os_error(), Some(nix::libc::EMFILE));
+                    assert_eq!(source.raw_os_error(), Some(libc::EMFILE));
                     assert!([path, &new, directory].contains(&blamed.as_path()), "{limit}: {blamed:?}");
                 }
                 Err(error) => panic!("{limit}: {error:?}"),
             }
             assert_eq!(names_in(directory), ["visits.loc"], "{limit}");
+            assert_eq!(common::keys(&options().open(path).unwrap()), [0], "{limit}");
             false
         });
         assert!(is_enough);
+        let _ = fs::remove_file(&new);
     }
     say("done");
 }
@@ -80,7 +92,7 @@ fn have_few_descriptors(path: &Path, _: &str) {
 #[test]
 fn too_many_open_files_are_an_error_of_the_table_that_leaves_nothing_behind() {
     let (_directory, path) = scratch();
-    drop(options().create(&path).unwrap());
+    common::insert_all(&options().create(&path).unwrap(), 0..1);
     let mut child = Child::spawn("have few descriptors", &path, "");
     child.expect("done");
     child.finish();
@@ -173,4 +185,184 @@ fn a_table_with_two_names_is_a_table_by_the_one_that_is_left() {
             locule::destroy(directory.path().join(name)).unwrap();
         }
     }
+}
+
+// -- names that last -------------------------------------------------------------------------------
+
+/// What gives or takes a name.
+type Operation = fn(&Path) -> locule::Result<()>;
+
+const CREATE: Operation = |path| options().create(path).map(drop);
+const OPEN_OR_CREATE: Operation = |path| options().open_or_create(path).map(drop);
+const REPLACE: Operation = |path| options().replace(path).map(drop);
+const DESTROY: Operation = |path| locule::destroy(path);
+
+/// A table of one record, unless it is to be created.
+fn prepare(path: &Path, operation: Operation) -> Option<common::Visits> {
+    let _ = fs::remove_file(path);
+    let is_created = [CREATE, OPEN_OR_CREATE].iter().any(|creating| std::ptr::fn_addr_eq(*creating, operation));
+    (!is_created).then(|| {
+        let table = options().create(path).unwrap();
+        common::insert_all(&table, 0..1);
+        table
+    })
+}
+
+#[track_caller]
+fn assert_failed_to_flush(outcome: &locule::Result<()>) {
+    match outcome {
+        Err(Error::Io { action: "write" | "flush", source, .. }) if source.raw_os_error() == Some(libc::EIO) => {}
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+/// What was there before, if something was, is there and in use.
+#[track_caller]
+fn assert_nothing_has_happened(path: &Path, user: Option<&common::Visits>) {
+    assert_eq!(names_in(path.parent().unwrap()).len(), user.into_iter().count());
+    if let Some(user) = user {
+        user.update(user.find(&0).unwrap().unwrap().id, |visit| *visit = common::visit(0, 1)).unwrap();
+        assert_eq!(options().open(path).unwrap().find(&0).unwrap().unwrap().hits, 1);
+    }
+}
+
+/// Whether each flush fails, one after the other: of which descriptor it is need not be known for that.
+fn fail_to_flush_each_descriptor(path: &Path, _: &str) {
+    if !common::in_fork(|| assert!(filter(libc::SYS_fsync, End::InputOutputError))) {
+        return;
+    }
+    for (operation, expected_count) in [(CREATE, 2), (OPEN_OR_CREATE, 2), (REPLACE, 2), (DESTROY, 1)] {
+        let mut failed_count = 0;
+        for descriptor in 0..40 {
+            let user = prepare(path, operation);
+            let failed = path.with_file_name("failed");
+            let has_ended_well = common::in_fork(|| {
+                assert!(filter_descriptor(libc::SYS_fsync, descriptor, End::InputOutputError));
+                let outcome = operation(path);
+                if outcome.is_err() {
+                    assert_failed_to_flush(&outcome);
+                    fs::write(&failed, "").unwrap();
+                }
+            });
+            assert!(has_ended_well);
+            let has_failed = fs::remove_file(failed).is_ok();
+            failed_count += u32::from(has_failed);
+            if std::ptr::fn_addr_eq(operation, DESTROY) {
+                // A name cannot be put back; whether it comes back with the next power cut is open.
+                assert_eq!(names_in(path.parent().unwrap()).len(), 0);
+                assert!(matches!(user.unwrap().len(), Err(Error::Superseded)));
+            } else if has_failed {
+                assert_nothing_has_happened(path, user.as_ref());
+            } else {
+                assert!(options().open(path).unwrap().is_empty().unwrap());
+                assert!(user.is_none_or(|user| matches!(user.len(), Err(Error::Superseded))));
+            }
+        }
+        // The file and the directory, or the latter alone.
+        assert_eq!(failed_count, expected_count);
+    }
+    say("done");
+}
+
+/// An error of flushing the directory left a table behind; and nobody would have seen it if the directory had never been flushed.
+#[test]
+fn a_file_or_a_name_that_does_not_get_to_the_disk_is_an_error_after_which_nothing_has_happened() {
+    run_or_skip("fail to flush each descriptor", &scratch().1);
+}
+
+#[track_caller]
+fn run_or_skip(role: &str, path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut child = Child::spawn(role, path, "");
+    match child.hear() {
+        message if message.starts_with("skipped") => eprintln!("{message}"),
+        message => assert_eq!(message, "done"),
+    }
+    child.finish();
+}
+
+#[cfg(target_env = "gnu")]
+fn watch_when_the_directory_is_flushed(path: &Path, _: &str) {
+    for operation in [CREATE, OPEN_OR_CREATE, REPLACE, DESTROY] {
+        drop(prepare(path, operation));
+        let inode = || path.symlink_metadata().ok().map(|metadata| metadata.ino());
+        let before = inode();
+        // What the path names when the directory is flushed.
+        let mut flushed = Vec::new();
+        let Ok(child) = fork_traced(|| operation(path).unwrap()) else { return say("skipped: not traced") };
+        while go_to_next_stop(child).unwrap() {
+            let stop = nix::sys::ptrace::syscall_info(child).unwrap();
+            if stop.op == libc::PTRACE_SYSCALL_INFO_ENTRY {
+                // SAFETY: at the entry of a system call the kernel fills in this part.
+                let call = unsafe { stop.u.entry };
+                let is_fsync = i64::try_from(call.nr) == Ok(libc::SYS_fsync);
+                let of = format!("/proc/{child}/fd/{}", call.args[0]);
+                if is_fsync && fs::read_link(of).is_ok_and(|of| of == path.parent().unwrap()) {
+                    flushed.push(inode());
+                }
+            }
+        }
+        nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL).unwrap();
+        nix::sys::wait::waitpid(child, None).unwrap();
+        assert_eq!(flushed, [inode()]);
+        assert_ne!(inode(), before);
+    }
+    say("done");
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn watch_when_the_directory_is_flushed(_: &Path, _: &str) {
+    say("skipped: this C library cannot look at system calls");
+}
+
+#[test]
+fn a_directory_is_flushed_once_the_name_in_it_is_what_it_is_to_be() {
+    let (directory, _) = scratch();
+    let path = directory.path().canonicalize().unwrap().join("visits.loc");
+    run_or_skip("watch when the directory is flushed", &path);
+}
+
+/// Gives up being root, if this process is.
+fn become_nobody() {
+    if nix::unistd::Uid::effective().is_root() {
+        nix::unistd::setgroups(&[]).unwrap();
+        nix::unistd::setgid(nix::unistd::Gid::from_raw(65_534)).unwrap();
+        nix::unistd::setuid(nix::unistd::Uid::from_raw(65_534)).unwrap();
+    }
+}
+
+fn use_an_unreadable_directory(path: &Path, _: &str) {
+    become_nobody();
+    CREATE(path).unwrap();
+    REPLACE(path).unwrap();
+    DESTROY(path).unwrap();
+    OPEN_OR_CREATE(path).unwrap();
+    let user = options().open(path).unwrap();
+    REPLACE(path).unwrap();
+    assert!(matches!(user.len(), Err(Error::Superseded)));
+    DESTROY(path).unwrap();
+    assert!(!path.exists());
+    say("done");
+}
+
+fn fail_to_flush_the_disk(path: &Path, _: &str) {
+    become_nobody();
+    if filter(libc::SYS_syncfs, End::InputOutputError) {
+        assert_failed_to_flush(&CREATE(path));
+        assert_failed_to_flush(&OPEN_OR_CREATE(path));
+        assert_failed_to_flush(&REPLACE(path));
+        say("done");
+    }
+}
+
+/// A directory that may be changed but not read was an error of flushing it, after the table was there.
+#[test]
+fn a_directory_that_may_not_be_read_is_flushed_with_its_disk() {
+    let (directory, path) = scratch();
+    let permit = |mode| fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
+    permit(0o333);
+    run_or_skip("use an unreadable directory", &path);
+    run_or_skip("fail to flush the disk", &path);
+    permit(0o755);
+    assert_eq!(names_in(directory.path()), Vec::<String>::new());
 }

@@ -7,10 +7,10 @@
 
 mod common;
 
+use common::system_calls::{fork_traced, go_to_next_stop};
 use common::{Child, Visits, assert_consistent, keys, options, say, visit};
 use locule::Error;
-use nix::sys::ptrace;
-use nix::sys::signal::{Signal, kill, raise};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
@@ -114,30 +114,11 @@ fn prepare(path: &Path, scenario: &Scenario) -> Option<Visits> {
 /// Forks a process that does something, and kills it when it has come to the stop with this number: before a system call or
 /// after one. Whether it was killed before it was done; an error if it cannot be traced.
 fn killed_at(stop_number: usize, body: impl FnOnce()) -> nix::Result<bool> {
-    let child = common::fork(|| {
-        ptrace::traceme().unwrap();
-        raise(Signal::SIGSTOP).unwrap();
-        body();
-        raise(Signal::SIGSTOP).unwrap();
-    });
-    match waitpid(child, None)? {
-        WaitStatus::Stopped(_, Signal::SIGSTOP) => {}
-        status => {
-            eprintln!("not traced: {status:?}");
-            return Err(nix::errno::Errno::EPERM);
-        }
-    }
-    ptrace::setoptions(child, ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL)?;
+    let child = fork_traced(body)?;
     for _ in 0..=stop_number {
-        ptrace::syscall(child, None)?;
-        match waitpid(child, None)? {
-            WaitStatus::PtraceSyscall(_) => {}
-            // The second stop of its own: it is done.
-            WaitStatus::Stopped(_, Signal::SIGSTOP) => {
-                end(child);
-                return Ok(false);
-            }
-            status => panic!("the traced process ended: {status:?}"),
+        if !go_to_next_stop(child)? {
+            end(child);
+            return Ok(false);
         }
     }
     end(child);

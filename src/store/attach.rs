@@ -47,6 +47,11 @@ pub enum Hold {
     Nothing,
 }
 
+/// A path that names the same file wherever this process goes.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(Error::io("find", path))
+}
+
 /// Which file it is, as long as it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {

@@ -1,6 +1,6 @@
 //! Making a new file, which nobody sees before it is whole; replacing and destroying one that others may be using.
 
-use super::attach::{Hold, random_uuid, random_word};
+use super::attach::{Attachment, Hold, absolute, random_uuid, random_word};
 use super::guard::WriteGuard;
 use super::open::{Entry, check_file_system};
 use super::{Settings, Store};
@@ -10,13 +10,14 @@ use crate::format::geometry::word;
 use crate::format::header::Header;
 use crate::format::schema::Schema;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags};
 use nix::sys::resource::{Resource, getrlimit};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// What a new table is to be.
 #[derive(Clone, Debug)]
@@ -32,17 +33,24 @@ const PAGE_BYTES: usize = 4096;
 
 /// Makes a new table; there must be no file of that name.
 pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+    let path = &absolute(path)?;
     if path.symlink_metadata().is_ok() {
         // Asked first so that nothing large is written in vain; what decides is the link at the end.
         return Err(Error::AlreadyExists { path: path.to_owned() });
     }
-    let file = NewFile::write(path, plan, settings)?;
-    file.link(path)?;
-    Store::open(path, &plan.schema, settings)
+    let NewTable { store, name, temporary } = NewTable::build(path, plan, plan.mode, settings)?;
+    name.give(temporary.as_ref())?;
+    let outcome = name.make_last().and_then(|()| store.leave_gate());
+    outcome.inspect_err(|_| {
+        name.take_away();
+        store.supersede();
+    })?;
+    Ok(store)
 }
 
 /// Opens a table, or makes it if there is none. Any number of processes may do this at once: they get one table.
 pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+    let path = &absolute(path)?;
     // A bound only in case somebody makes and destroys the file all the time.
     for _ in 0..1000 {
         match Store::open(path, &plan.schema, settings) {
@@ -63,21 +71,24 @@ pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<S
 
 /// Makes a new table in the place of one that may be in use. Its users get `Superseded`.
 pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+    let path = &absolute(path)?;
     if let Some(entry) = Entry::enter_if_exists(path, settings)? {
-        let file = NewFile::write(path, plan, settings)?;
-        retire(entry, settings, || file.rename_over(path))?;
-        return Store::open(path, &plan.schema, settings);
+        let NewTable { store, name, temporary } = NewTable::build(path, plan, plan.mode, settings)?;
+        // From when the names are exchanged it is the old file that this names.
+        let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
+        retire(entry, settings, || name.exchange(&temporary, || store.leave_gate()))?;
+        return Ok(store);
     }
     create(path, plan, settings)
 }
 
 /// Deletes a table that may be in use. Its users get `Superseded`.
 pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
+    let path = &absolute(path)?;
     let entry = Entry::enter(path, settings)?;
-    retire(entry, settings, || {
-        std::fs::remove_file(path).map_err(Error::io("delete", path))?;
-        sync_directory(path)
-    })
+    let name = Name::of(path, entry.attachment().file())?;
+    retire(entry, settings, || std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
+    name.make_last()
 }
 
 /// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
@@ -88,38 +99,56 @@ fn retire(entry: Entry, settings: &Settings, action: impl FnOnce() -> Result<()>
     let without_commits = Settings { commit_every: None, ..settings.clone() };
     let store = if is_alone { entry.map(&without_commits)? } else { entry.attach_to_users(&without_commits)? };
     let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };
-    action()?;
-    // Also if nobody seems to use it: who only reads holds nothing.
-    store.supersede();
-    Ok(())
+    let outcome = action();
+    // What has lost its name is no table any more, also if that could not be made to last. Its users are told even if there
+    // seem to be none: who only reads holds nothing.
+    if outcome.is_ok()
+        || store.attachment.as_ref().is_some_and(|old| old.is_named_by_path().is_ok_and(|is_named| !is_named))
+    {
+        store.supersede();
+    }
+    outcome
 }
 
-/// A whole file without its name.
-struct NewFile {
-    file: File,
+/// A whole table that has not got its name yet. Its gate is held, and this process is attached: nothing that can fail is left
+/// to do once it has its name, but to make that last.
+struct NewTable<'a> {
+    store: Store,
+    name: Name<'a>,
     /// The name it has for now, where the file system knows no files without one.
-    temporary: Option<PathBuf>,
+    temporary: Option<TemporaryName>,
 }
 
-impl NewFile {
-    fn write(path: &Path, plan: &Plan, settings: &Settings) -> Result<Self> {
+impl<'a> NewTable<'a> {
+    fn build(path: &'a Path, plan: &Plan, mode: u32, settings: &Settings) -> Result<Self> {
         let now = (settings.wall_clock)();
         let header = Header::new(plan.capacity, plan.schema.clone(), random_uuid(), random_word(), now)?;
         check_size_limit(header.geometry.file_bytes(), path)?;
-        let new = Self::open(path, plan.mode)?;
-        check_file_system(&new.file, path, settings)?;
+        let new = NewFile::open(path, mode)?;
+        let file = new.attachment.file();
+        check_file_system(file, path, settings)?;
         #[cfg(not(loom))]
-        crate::shm::map::avoid_copy_on_write(&new.file);
-        new.fill(&header).map_err(Error::io("write", path))?;
-        Ok(new)
+        crate::shm::map::avoid_copy_on_write(file);
+        fill(file, &header).map_err(Error::io("write", path))?;
+        let name = Name::of(path, file)?;
+        let store = Entry::of_new_file(new.attachment)?.attach_as_the_first(settings)?;
+        Ok(NewTable { store, name, temporary: new.temporary })
     }
+}
 
+/// An open file that is empty and not the table's yet, and whose gate is held.
+struct NewFile {
+    attachment: Attachment,
+    temporary: Option<TemporaryName>,
+}
+
+impl NewFile {
     fn open(path: &Path, mode: u32) -> Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(mode);
         let nameless = options.clone().custom_flags(OFlag::O_TMPFILE.bits()).open(directory_of(path));
         match nameless {
-            Ok(file) => Ok(NewFile { file, temporary: None }),
+            Ok(file) => Self::new(file, path, None),
             Err(_) => Self::open_with_name(path, &mut options),
         }
     }
@@ -128,43 +157,94 @@ impl NewFile {
     fn open_with_name(path: &Path, options: &mut OpenOptions) -> Result<Self> {
         let temporary = temporary_name(path);
         let file = options.create_new(true).open(&temporary).map_err(Error::io("create", path))?;
-        Ok(NewFile { file, temporary: Some(temporary) })
+        Self::new(file, path, Some(TemporaryName(temporary)))
     }
 
-    /// Writes everything, zeros too: space that is only reserved would make the first flushes pay for its first use, and
-    /// a sparse file would turn a full disk into SIGBUS.
-    fn fill(&self, header: &Header) -> io::Result<()> {
-        let file_bytes = header.geometry.file_bytes();
-        let length = libc_length(file_bytes)?;
-        match nix::fcntl::fallocate(&self.file, nix::fcntl::FallocateFlags::empty(), 0, length) {
-            Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {}
-            Err(error) => return Err(error.into()),
-        }
-        // A table is whole pages.
-        for offset_bytes in (0..file_bytes).step_by(PAGE_BYTES) {
-            self.file.write_all_at(&[0; PAGE_BYTES], word(offset_bytes))?;
-        }
-        self.file.write_all_at(&header.encode(), 0)?;
-        let record = first_commit_record(header);
-        let record_offset = word(header.geometry.commit_record(0) * 8);
-        self.file.write_all_at(bytemuck::cast_slice(&record), record_offset)?;
-        self.file.sync_all()
+    fn new(file: File, path: &Path, temporary: Option<TemporaryName>) -> Result<Self> {
+        let attachment = Attachment::new(file, path)?;
+        attachment.enter_gate(Hold::Exclusive, Duration::ZERO)?;
+        Ok(NewFile { attachment, temporary })
+    }
+}
+
+/// A name that a file has for now, or that it keeps until it is deleted.
+struct TemporaryName(PathBuf);
+
+impl Drop for TemporaryName {
+    fn drop(&mut self) {
+        // Whoever gave up leaves nothing behind; after a renaming there is nothing of this name.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The name that a file is to get or to lose. Its directory is open before that is begun which has to be made to last.
+struct Name<'a> {
+    path: &'a Path,
+    file: File,
+    /// `None` where it may be changed but not read: then it cannot be opened.
+    directory: Option<File>,
+}
+
+impl<'a> Name<'a> {
+    fn of(path: &'a Path, file: &File) -> Result<Self> {
+        let directory = match File::open(directory_of(path)) {
+            Ok(directory) => Some(directory),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            Err(error) => return Err(Error::io("open", directory_of(path))(error)),
+        };
+        let file = file.try_clone().map_err(Error::io("create", path))?;
+        Ok(Name { path, file, directory })
+    }
+
+    /// Waits until what the directory says of the name is on the disk: with everything else on that disk if need be.
+    fn make_last(&self) -> Result<()> {
+        let flushed = match &self.directory {
+            Some(directory) => directory.sync_all(),
+            None => nix::unistd::syncfs(&self.file).map_err(io::Error::from),
+        };
+        flushed.map_err(Error::io("flush", directory_of(self.path)))
     }
 
     /// Gives the file its name, which nothing else may have.
-    fn link(self, path: &Path) -> Result<()> {
-        let exists = |error| match error {
-            Errno::EEXIST => Error::AlreadyExists { path: path.to_owned() },
-            error => Error::io("create", path)(error.into()),
+    fn give(&self, temporary: Option<&TemporaryName>) -> Result<()> {
+        let given = match temporary {
+            None => self.link_nameless(self.path),
+            Some(temporary) => self.rename(temporary, RenameFlags::RENAME_NOREPLACE),
         };
-        match &self.temporary {
-            None => self.link_nameless(path).map_err(exists)?,
-            Some(temporary) => {
-                let flags = nix::fcntl::RenameFlags::RENAME_NOREPLACE;
-                nix::fcntl::renameat2(AT_FDCWD, temporary, AT_FDCWD, path, flags).map_err(exists)?;
+        given.map_err(|error| match error {
+            Errno::EEXIST => Error::AlreadyExists { path: self.path.to_owned() },
+            error => Error::io("create", self.path)(error.into()),
+        })
+    }
+
+    fn give_temporary(&self) -> Result<TemporaryName> {
+        let temporary = temporary_name(self.path);
+        self.link_nameless(&temporary).map_err(|error| Error::io("create", self.path)(error.into()))?;
+        Ok(TemporaryName(temporary))
+    }
+
+    /// Gives the file its name, and another one that has it the temporary one; if that cannot be made to last, or what comes
+    /// `last` fails, each has its own again.
+    fn exchange(&self, temporary: &TemporaryName, last: impl FnOnce() -> Result<()>) -> Result<()> {
+        let exchange = || self.rename(temporary, RenameFlags::RENAME_EXCHANGE);
+        let can_be_undone = match exchange() {
+            Ok(()) => true,
+            // Not every file system can do that.
+            Err(Errno::EINVAL) => {
+                std::fs::rename(&temporary.0, self.path).map_err(Error::io("replace", self.path))?;
+                false
             }
-        }
-        sync_directory(path)
+            Err(error) => return Err(Error::io("replace", self.path)(error.into())),
+        };
+        self.make_last().and_then(|()| last()).inspect_err(|_| {
+            if can_be_undone {
+                let _ = exchange();
+            }
+        })
+    }
+
+    fn rename(&self, temporary: &TemporaryName, flags: RenameFlags) -> Result<(), Errno> {
+        nix::fcntl::renameat2(AT_FDCWD, &temporary.0, AT_FDCWD, self.path, flags)
     }
 
     fn link_nameless(&self, path: &Path) -> Result<(), Errno> {
@@ -172,32 +252,34 @@ impl NewFile {
         nix::unistd::linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
     }
 
-    /// Gives the file a name that another one has.
-    fn rename_over(mut self, path: &Path) -> Result<()> {
-        let temporary = match self.temporary.take() {
-            Some(temporary) => temporary,
-            None => {
-                let temporary = temporary_name(path);
-                self.link_nameless(&temporary).map_err(|error| Error::io("create", path)(error.into()))?;
-                temporary
-            }
-        };
-        let renamed = std::fs::rename(&temporary, path).map_err(Error::io("replace", path));
-        if renamed.is_err() {
-            let _ = std::fs::remove_file(&temporary);
+    /// Takes the name away, if it still is this file's.
+    fn take_away(&self) {
+        let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let named = self.path.symlink_metadata().map(id);
+        if named.is_ok_and(|named| self.file.metadata().map(id).is_ok_and(|own| own == named)) {
+            let _ = std::fs::remove_file(self.path);
         }
-        renamed?;
-        sync_directory(path)
     }
 }
 
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
-            // Whoever gave up leaves nothing behind; after a renaming there is nothing of this name.
-            let _ = std::fs::remove_file(temporary);
-        }
+/// Writes everything, zeros too: space that is only reserved would make the first flushes pay for its first use, and a sparse
+/// file would turn a full disk into SIGBUS.
+fn fill(file: &File, header: &Header) -> io::Result<()> {
+    let file_bytes = header.geometry.file_bytes();
+    let length = libc_length(file_bytes)?;
+    match nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), 0, length) {
+        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {}
+        Err(error) => return Err(error.into()),
     }
+    // A table is whole pages.
+    for offset_bytes in (0..file_bytes).step_by(PAGE_BYTES) {
+        file.write_all_at(&[0; PAGE_BYTES], word(offset_bytes))?;
+    }
+    file.write_all_at(&header.encode(), 0)?;
+    let record = first_commit_record(header);
+    let record_offset = word(header.geometry.commit_record(0) * 8);
+    file.write_all_at(bytemuck::cast_slice(&record), record_offset)?;
+    file.sync_all()
 }
 
 /// The record of an empty table: transaction 0.
@@ -243,11 +325,6 @@ fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{:016x}.new", random_word()))
 }
 
-fn sync_directory(path: &Path) -> Result<()> {
-    let directory = directory_of(path);
-    File::open(directory).and_then(|file| file.sync_all()).map_err(Error::io("flush", directory))
-}
-
 /// An advisory lock on a directory, so that of many processes that make one table, one builds it.
 struct DirectoryTurn {
     _lock: Option<nix::fcntl::Flock<File>>,
@@ -257,7 +334,7 @@ impl DirectoryTurn {
     /// Waits for the lock as long as for any other; goes on without it then, or where there are no such locks: it only
     /// saves work.
     fn take(path: &Path, settings: &Settings) -> Self {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let Ok(mut file) = File::open(directory_of(path)) else { return DirectoryTurn { _lock: None } };
         loop {
             match nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) {
@@ -265,7 +342,7 @@ impl DirectoryTurn {
                 Err((back, Errno::EAGAIN)) if start.elapsed() < settings.lock_timeout => file = back,
                 Err(_) => return DirectoryTurn { _lock: None },
             }
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -274,9 +351,7 @@ impl DirectoryTurn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::attach::Attachment;
     use crate::store::tests::world::{header, settings};
-    use std::time::{Duration, Instant};
 
     #[test]
     fn a_path_without_a_directory_is_in_the_current_one() {
@@ -302,7 +377,7 @@ mod tests {
     /// A new file as it is where the file system knows none without a name.
     fn new_with_name(path: &Path) -> NewFile {
         let new = NewFile::open_with_name(path, OpenOptions::new().read(true).write(true)).unwrap();
-        new.fill(&header(3)).unwrap();
+        fill(new.attachment.file(), &header(3)).unwrap();
         new
     }
 
@@ -317,24 +392,32 @@ mod tests {
         drop(given_up);
         assert!(names_in(directory.path()).is_empty());
 
-        new_with_name(&path).link(&path).unwrap();
+        let give = |new: NewFile| Name::of(&path, new.attachment.file()).unwrap().give(new.temporary.as_ref());
+        give(new_with_name(&path)).unwrap();
         assert_eq!(names_in(directory.path()), [path.as_path()]);
         Store::open(&path, &header(3).schema, &settings()).unwrap();
 
         // Another has the name by now.
-        assert!(matches!(new_with_name(&path).link(&path), Err(Error::AlreadyExists { .. })));
+        assert!(matches!(give(new_with_name(&path)), Err(Error::AlreadyExists { .. })));
         assert_eq!(names_in(directory.path()), [path.as_path()]);
 
         let replaced = Attachment::new(File::open(&path).unwrap(), &path).unwrap();
-        new_with_name(&path).rename_over(&path).unwrap();
-        assert!(replaced.has_lost_its_name());
+        let new = new_with_name(&path);
+        let name = Name::of(&path, new.attachment.file()).unwrap();
+        // It is undone if what comes last fails.
+        let failed = name.exchange(new.temporary.as_ref().unwrap(), || Err(Error::Forked));
+        assert!(matches!(failed, Err(Error::Forked)) && replaced.is_named_by_path().unwrap());
+        name.exchange(new.temporary.as_ref().unwrap(), || Ok(())).unwrap();
+        assert!(!replaced.is_named_by_path().unwrap() && new.attachment.is_named_by_path().unwrap());
+        drop(new);
         assert_eq!(names_in(directory.path()), [path.as_path()]);
 
-        // A directory cannot be replaced by a file.
-        let occupied = directory.path().join("directory");
-        std::fs::create_dir(&occupied).unwrap();
-        assert!(matches!(new_with_name(&occupied).rename_over(&occupied), Err(Error::Io { .. })));
-        assert_eq!(names_in(directory.path()).len(), 2);
+        // It is taken away again from this file only.
+        name.take_away();
+        assert!(names_in(directory.path()).is_empty());
+        std::fs::write(&path, "another file").unwrap();
+        name.take_away();
+        assert_eq!(names_in(directory.path()), [path.as_path()]);
     }
 
     #[test]
@@ -343,24 +426,33 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("table.loc");
         let new = new_with_name(&path);
+        let file = new.attachment.file();
         // As if it had been garbage: what `fill` does not write stays.
         let file_bytes = header(3).geometry.file_bytes();
-        new.file.write_all_at(&vec![0xAA; file_bytes], 0).unwrap();
-        new.fill(&header(3)).unwrap();
+        file.write_all_at(&vec![0xAA; file_bytes], 0).unwrap();
+        fill(file, &header(3)).unwrap();
         let mut found = vec![1; file_bytes];
-        new.file.read_exact_at(&mut found, 0).unwrap();
+        file.read_exact_at(&mut found, 0).unwrap();
         let expected = crate::store::tests::new_words(&header(3));
         assert!(found == bytemuck::cast_slice::<u64, u8>(&expected));
-        assert_eq!(new.file.metadata().unwrap().len(), word(file_bytes));
+        assert_eq!(file.metadata().unwrap().len(), word(file_bytes));
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
     fn a_name_that_cannot_be_made_to_last_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
-        sync_directory(&directory.path().join("table.loc")).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        let path = directory.path().join("table.loc");
+        Name::of(&path, &file).unwrap().make_last().unwrap();
         let nowhere = directory.path().join("missing").join("table.loc");
-        assert!(matches!(sync_directory(&nowhere), Err(Error::Io { .. })));
+        assert!(matches!(Name::of(&nowhere, &file), Err(Error::Io { .. })));
+        // What cannot be flushed by its directory is flushed with all of its disk.
+        let of_disk = Name { directory: None, ..Name::of(&path, &file).unwrap() };
+        of_disk.make_last().unwrap();
+        let unflushable = File::open("/proc/self/status").unwrap();
+        let failing = Name { directory: Some(unflushable), ..Name::of(&path, &file).unwrap() };
+        assert!(matches!(failing.make_last(), Err(Error::Io { action: "flush", .. })));
     }
 
     #[test]

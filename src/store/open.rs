@@ -1,6 +1,6 @@
 //! Opening a file to write: through the gate, with others or as the first.
 
-use super::attach::{Attachment, Hold, Incarnation, OPEN_FLAGS};
+use super::attach::{Attachment, Hold, Incarnation, OPEN_FLAGS, absolute};
 use super::recover::Recovery;
 use super::{Access, Settings, Store};
 use crate::error::{Error, Result};
@@ -57,8 +57,23 @@ impl Entry {
         }
     }
 
+    /// A whole new file that has no name yet, and whose gate is held.
+    pub fn of_new_file(attachment: Attachment) -> Result<Self> {
+        let header = read_header(attachment.file(), attachment.path())?;
+        Ok(Entry { attachment, header })
+    }
+
     pub fn attachment(&self) -> &Attachment {
         &self.attachment
+    }
+
+    /// Attaches to a file that nobody else knows. The gate is still held.
+    pub fn attach_as_the_first(self, settings: &Settings) -> Result<Store> {
+        let own = Incarnation::current(self.attachment.id(), self.attachment.path(), None)?;
+        self.attachment.try_attach(Hold::Exclusive)?;
+        let mut store = self.map(settings)?;
+        store.attach_as_the_first(&own)?;
+        Ok(store)
     }
 
     /// Attaches to a file that others use.
@@ -76,8 +91,7 @@ impl Entry {
 
 /// Opens a file; `None` if there is none.
 pub(super) fn open_file(path: &Path, is_writable: bool, settings: &Settings) -> Result<Option<Attachment>> {
-    // What this handle does later is about the file that has the path now, wherever the process goes.
-    let path = &std::path::absolute(path).map_err(Error::io("find", path))?;
+    let path = &absolute(path)?;
     let opened = OpenOptions::new().read(true).write(is_writable).custom_flags(OPEN_FLAGS.bits()).open(path);
     let file = match opened {
         Ok(file) => file,

@@ -100,7 +100,8 @@ impl<T: Record> Options<T> {
 
 #[cfg(not(loom))]
 impl<T: Record> Options<T> {
-    /// Makes a new table. Nobody sees the file before it is whole and on the disk.
+    /// Makes a new table. Nobody sees the file before it is whole and on the disk. When this returns, the name is on the disk
+    /// too: the directory is flushed, or, where the process may change but not read it, the whole file system.
     ///
     /// # Errors
     ///
@@ -119,7 +120,8 @@ impl<T: Record> Options<T> {
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create) and [`open`](Self::open).
+    /// As [`create`](Self::create) and [`open`](Self::open). After an error the old table is there and in use as before; but if
+    /// the file system cannot exchange two names, and only flushing the directory failed, the new one is there.
     pub fn replace(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = create::replace(path.as_ref(), &self.plan(), &self.settings)?;
         Table::new(store)

@@ -14,6 +14,8 @@
 
 #![allow(dead_code, reason = "no file of tests uses all of this")]
 
+pub mod system_calls;
+
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;

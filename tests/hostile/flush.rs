@@ -1,6 +1,7 @@
 //! Disks that do not take what they are given. A filter of system calls makes flushes fail in one process, or kills it in
 //! one, with nothing changed in the library.
 
+use super::common::system_calls::{End, filter};
 use super::common::{Child, Role, assert_consistent, hear, insert_all, keys, options, say, scratch, visit};
 use super::{open_after_the_others, table_of_three};
 use locule::{Error, Found};
@@ -14,41 +15,6 @@ pub const ROLES: &[(&str, Role)] = &[
     ("recover without a disk", recover_without_a_disk),
     ("create without a disk", create_without_a_disk),
 ];
-
-/// What a system call is to end with.
-#[derive(Clone, Copy)]
-enum End {
-    InputOutputError,
-    Death,
-}
-
-/// Makes each call of a kind end like this in this thread from now on. False, and said to the parent, where the kernel has no
-/// such filters.
-fn filter(system_call: libc::c_long, end: End) -> bool {
-    let statement = |code: u32, k: u32| libc::sock_filter { code: u16::try_from(code).unwrap(), jt: 0, jf: 0, k };
-    let result = match end {
-        End::InputOutputError => libc::SECCOMP_RET_ERRNO | u32::try_from(libc::EIO).unwrap(),
-        End::Death => libc::SECCOMP_RET_KILL_PROCESS,
-    };
-    let number = u32::try_from(system_call).unwrap();
-    let mut program = [
-        // The number of the call is the first word of what a filter sees.
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0),
-        libc::sock_filter { jf: 1, ..statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number) },
-        statement(libc::BPF_RET | libc::BPF_K, result),
-        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog { len: u16::try_from(program.len()).unwrap(), filter: program.as_mut_ptr() };
-    // SAFETY: the program and its statements live through both calls, and the kernel only reads them.
-    let is_done = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
-    };
-    if !is_done {
-        say(format!("skipped: no filters of system calls: {}", std::io::Error::last_os_error()));
-    }
-    is_done
-}
 
 /// The child's first message; `None` if it cannot play its role here.
 fn first_message(child: &mut Child) -> Option<String> {
