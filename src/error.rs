@@ -146,6 +146,9 @@ pub enum Error {
         /// The version that the record has now.
         found: u64,
     },
+    /// Something was written since the closure of a snapshot began, so what it asked for could only be had as of another moment.
+    /// Only the closure meets this: pass it on with `?`, and the closure runs again.
+    StaleSnapshot,
     /// Records kept changing while a snapshot was read, and a read-only handle cannot take the lock to stop that.
     SnapshotBusy {
         /// How often it was tried.
@@ -308,6 +311,9 @@ impl fmt::Display for Error {
                 "expected version {expected} and found {found}: somebody was faster, read the record again"
             ),
             Error::Caller { source } => fmt::Display::fmt(source, f),
+            Error::StaleSnapshot => {
+                f.write_str("the table changed since the snapshot began: return this error, and the closure runs again")
+            }
             Error::SnapshotBusy { attempt_count } => write!(
                 f,
                 "the table changed during each of {attempt_count} snapshots: try again, or open the file for writing"

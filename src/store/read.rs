@@ -100,21 +100,16 @@ impl Store {
         Ok(self.control().load(NEWEST + 1, Ordering::Acquire))
     }
 
-    /// Runs `body` until nothing was published while it ran, so that all it read is of one moment. After a bounded
-    /// number of tries it runs under the write mutex, which a read-only handle cannot take.
+    /// Runs `body` until nothing was prepared while it ran, so that its result is of one moment. After a bounded number of
+    /// tries it runs under the write mutex, which a read-only handle cannot take.
     ///
-    /// A result that is an error because of such a change is not seen by the caller: `body` runs again.
-    pub fn snapshot<R>(&self, mut body: impl FnMut() -> Result<R>) -> Result<R> {
+    /// What `body` returns from a run in which the moment passed, an error or not, nobody sees.
+    pub fn snapshot<R>(&self, mut body: impl FnMut(Moment<'_>) -> Result<R>) -> Result<R> {
         self.check_usable()?;
-        let control = self.control();
         for _ in 0..SNAPSHOT_ATTEMPT_COUNT {
-            let prepared = control.load(PREPARED, Ordering::Relaxed);
-            if control.load(LAST, Ordering::Acquire) == prepared {
-                let result = inside_closure(self, &mut body);
-                // Each read ends with an acquire of its own now, so the model checker finds none that needs this; it stays, so
-                // that a snapshot does not hang on how each of them is made.
-                fence(Ordering::Acquire);
-                if control.load(PREPARED, Ordering::Relaxed) == prepared {
+            if let Some(moment) = self.moment() {
+                let result = inside_closure(self, || body(moment));
+                if moment.lasts() {
                     return result;
                 }
             }
@@ -124,8 +119,74 @@ impl Store {
             return Err(Error::SnapshotBusy { attempt_count: SNAPSHOT_ATTEMPT_COUNT });
         }
         let _guard = WriteGuard::lock(self)?;
-        inside_closure(self, body)
+        let prepared = self.control().load(PREPARED, Ordering::Relaxed);
+        inside_closure(self, || body(Moment { store: self, prepared }))
     }
+
+    /// This moment, if nothing is being published.
+    fn moment(&self) -> Option<Moment<'_>> {
+        let control = self.control();
+        let prepared = control.load(PREPARED, Ordering::Relaxed);
+        (control.load(LAST, Ordering::Acquire) == prepared).then_some(Moment { store: self, prepared })
+    }
+}
+
+/// A table at a moment at which everything that was prepared was published too; it lasts until something else is prepared.
+///
+/// Each read looks afterwards whether the moment lasts, and is an error if not: so whatever was read is of this moment, at any
+/// time, and not only once the snapshot is over.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    store: &'a Store,
+    prepared: u64,
+}
+
+impl<'a> Moment<'a> {
+    /// The table; what is read of it directly is of this moment only if [`check`](Self::check) says so afterwards.
+    #[inline]
+    pub fn store(self) -> &'a Store {
+        self.store
+    }
+
+    /// As [`Store::get`].
+    pub fn get(self, id: RecordId, payload: &mut [u64]) -> Internal<Option<Meta>> {
+        let found = self.store.get(id, payload);
+        self.check()?;
+        found
+    }
+
+    /// As [`Store::find`].
+    pub fn find(self, key: &[u8], payload: &mut [u64]) -> Internal<Option<Meta>> {
+        let found = self.store.find(key, payload);
+        self.check()?;
+        found
+    }
+
+    /// As [`Store::live_count`].
+    pub fn live_count(self) -> Internal<u64> {
+        let count = self.store.live_count();
+        self.check()?;
+        count
+    }
+
+    /// That the moment lasts: then everything that was read before is of this moment.
+    #[inline]
+    pub fn check(self) -> Internal<()> {
+        if self.lasts() { Ok(()) } else { Err(stale()) }
+    }
+
+    fn lasts(self) -> bool {
+        // What is published is stored after `PREPARED`: so who saw any of it sees here that the moment has passed. Each read ends
+        // with an acquire of its own, and the model checker finds none that needs this one; it stays, so that a snapshot does
+        // not hang on how each of them is made.
+        fence(Ordering::Acquire);
+        self.store.control().load(PREPARED, Ordering::Relaxed) == self.prepared
+    }
+}
+
+#[cold]
+fn stale() -> Fault {
+    Error::StaleSnapshot.into()
 }
 
 #[cold]

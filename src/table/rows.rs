@@ -5,30 +5,32 @@ use super::row::Row;
 use super::table::row_of;
 use crate::error::Result;
 use crate::store::Store;
+use crate::store::read::Moment;
 use std::marker::PhantomData;
 
 /// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter). When the table is replaced
 /// or condemned meanwhile, the error that says so is the last item.
 pub struct Rows<'a, T> {
     store: &'a Store,
+    /// Of which all of them are; they are of any if there is none.
+    moment: Option<Moment<'a>>,
     next_slot: u32,
     _records: PhantomData<fn() -> T>,
 }
 
 impl<'a, T: Record> Rows<'a, T> {
     pub(super) fn new(store: &'a Store) -> Self {
-        Rows { store, next_slot: 0, _records: PhantomData }
+        Rows { store, moment: None, next_slot: 0, _records: PhantomData }
     }
-}
 
-impl<T: Record> Iterator for Rows<'_, T> {
-    type Item = Result<Row<T>>;
+    pub(super) fn of_moment(moment: Moment<'a>) -> Self {
+        Rows { moment: Some(moment), ..Rows::new(moment.store()) }
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next_row(&mut self) -> Option<Result<Row<T>>> {
         if self.next_slot < self.store.geometry().capacity() {
             if let Err(error) = self.store.check_usable() {
-                // The error is the last thing that is given out.
-                self.next_slot = self.store.geometry().capacity();
+                self.end();
                 return Some(Err(error.into()));
             }
         }
@@ -43,6 +45,30 @@ impl<T: Record> Iterator for Rows<'_, T> {
             }
         }
         None
+    }
+
+    /// What is returned now is the last thing that is given out.
+    fn end(&mut self) {
+        self.next_slot = self.store.geometry().capacity();
+        self.moment = None;
+    }
+}
+
+impl<T: Record> Iterator for Rows<'_, T> {
+    type Item = Result<Row<T>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.next_row();
+        let Some(moment) = self.moment else { return row };
+        // Also when nothing more was found: that there is nothing more has to be of this moment too.
+        if let Err(fault) = moment.check() {
+            self.end();
+            return Some(Err(fault.into()));
+        }
+        if row.is_none() {
+            self.end();
+        }
+        row
     }
 }
 

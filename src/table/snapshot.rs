@@ -3,54 +3,59 @@
 use super::record::{Keyed, Record};
 use super::row::Row;
 use super::rows::Rows;
-use super::table::Table;
+use super::table::row_of;
 use crate::error::Result;
 use crate::format::cell::RecordId;
 use crate::format::values::Key;
+use crate::store::read::Moment;
+use std::marker::PhantomData;
 
-/// A table as of one moment. See [`Table::snapshot`].
+/// A table as of one moment. See [`Table::snapshot`](crate::Table::snapshot).
 ///
-/// While the closure runs, what it reads may be of several moments: then it runs again. So nothing should leave the
-/// closure but by its result.
+/// Whatever is read from it is of this moment. Once something else was written the moment cannot be had any more, and each
+/// read returns [`StaleSnapshot`](crate::Error::StaleSnapshot): the closure passes that on, and runs again with another moment.
 pub struct Snapshot<'a, T> {
-    table: &'a Table<T>,
+    moment: Moment<'a>,
+    _records: PhantomData<fn() -> T>,
 }
 
 impl<'a, T: Record> Snapshot<'a, T> {
-    pub(super) fn new(table: &'a Table<T>) -> Self {
-        Snapshot { table }
+    pub(super) fn new(moment: Moment<'a>) -> Self {
+        Snapshot { moment, _records: PhantomData }
     }
 
     /// The record with an id.
     ///
     /// # Errors
     ///
-    /// As [`Table::get`].
+    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as [`Table::get`](crate::Table::get).
     pub fn get(&self, id: RecordId) -> Result<Option<Row<T>>> {
-        self.table.get(id)
+        let mut words = T::ZEROED;
+        let meta = self.moment.get(id, words.as_mut())?;
+        row_of(meta, &words)
     }
 
-    /// All records.
+    /// All records. Once the moment has passed, an error that says so is the last item.
     pub fn iter(&self) -> Rows<'a, T> {
-        self.table.iter()
+        Rows::of_moment(self.moment)
     }
 
     /// How many records there are.
     ///
     /// # Errors
     ///
-    /// As [`Table::len`].
+    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as [`Table::len`](crate::Table::len).
     pub fn len(&self) -> Result<u64> {
-        self.table.len()
+        Ok(self.moment.live_count()?)
     }
 
     /// Whether there is no record.
     ///
     /// # Errors
     ///
-    /// As [`Table::len`].
+    /// As [`len`](Self::len).
     pub fn is_empty(&self) -> Result<bool> {
-        self.table.is_empty()
+        Ok(self.len()? == 0)
     }
 }
 
@@ -59,8 +64,14 @@ impl<T: Keyed> Snapshot<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`Table::find`].
+    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as [`Table::find`](crate::Table::find).
     pub fn find<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Row<T>>> {
-        self.table.find(key)
+        let mut encoded = T::ZEROED_KEY;
+        if !key.encode_key(encoded.as_mut()) {
+            return Ok(None);
+        }
+        let mut words = T::ZEROED;
+        let meta = self.moment.find(encoded.as_ref(), words.as_mut())?;
+        row_of(meta, &words)
     }
 }

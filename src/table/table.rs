@@ -189,8 +189,7 @@ impl<T: Record> Table<T> {
     /// What the closure returns; [`SnapshotBusy`](Error::SnapshotBusy) on a read-only handle if others never stopped writing;
     /// what taking the lock returns.
     pub fn snapshot<R>(&self, mut body: impl FnMut(&Snapshot<'_, T>) -> Result<R>) -> Result<R> {
-        let view = Snapshot::new(self);
-        self.store().snapshot(|| body(&view))
+        self.store().snapshot(|moment| body(&Snapshot::new(moment)))
     }
 
     // -- writing -----------------------------------------------------------------------------------

@@ -119,8 +119,18 @@ fn what_a_snapshot_reads_is_of_one_moment() {
             seed,
             move || {
                 for _ in 0..4 {
-                    let (one, two) = reading.snapshot(|| Ok((find(&reading, 1), find(&reading, 2)))).unwrap();
-                    assert_eq!(one, two, "two records of different moments");
+                    let seen = reading.snapshot(|moment| {
+                        let mut values = [0; 2];
+                        for (key, value) in (1_u64..).zip(&mut values) {
+                            let mut payload = [0; 2];
+                            moment.find(&key.to_ne_bytes(), &mut payload)?.expect("it is always there");
+                            *value = payload[1];
+                        }
+                        // Also in a run whose result nobody gets.
+                        assert_eq!(values[0], values[1], "two records of different moments");
+                        Ok(values[0])
+                    });
+                    assert!((100..105).contains(&seen.unwrap()));
                 }
             },
             move || {

@@ -47,10 +47,10 @@ fn threads_that_run_freely_lose_nothing_and_read_whole_records() {
             }
         });
         for _ in 0..ROUND_COUNT {
-            let count = store.snapshot(|| {
+            let count = store.snapshot(|moment| {
                 let mut payload = [0; 2];
-                let third = store.find(&3_u64.to_ne_bytes(), &mut payload)?;
-                Ok((store.live_count()?, third.is_some()))
+                let third = moment.find(&3_u64.to_ne_bytes(), &mut payload)?;
+                Ok((moment.live_count()?, third.is_some()))
             });
             let (count, has_third) = count.unwrap();
             assert_eq!(count, 2 + u64::from(has_third), "a count and a record of different moments");

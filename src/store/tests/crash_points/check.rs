@@ -68,7 +68,11 @@ pub fn all(store: &Store, shape: Shape) -> Vec<Record> {
 
 /// All records and their number, of one moment.
 pub fn snapshot(store: &Store, shape: Shape) -> Result<(Vec<Record>, u64)> {
-    store.snapshot(|| Ok((all(store, shape), store.live_count().map_err(Error::from)?)))
+    store.snapshot(|moment| {
+        let records = all(moment.store(), shape);
+        moment.check()?;
+        Ok((records, moment.live_count()?))
+    })
 }
 
 /// Everything that readers can ask gets an answer that is right before the operation or after it. Returns whether one was
