@@ -149,7 +149,8 @@ pub enum Error {
     /// Something was written since the closure of a snapshot began, so what it asked for could only be had as of another moment.
     /// Only the closure meets this: pass it on with `?`, and the closure runs again.
     StaleSnapshot,
-    /// Records kept changing while a snapshot was read, and a read-only handle cannot take the lock to stop that.
+    /// Others wrote so much that for the whole lock timeout no moment of the table could be copied, and a read-only handle cannot
+    /// take the lock to stop them.
     SnapshotBusy {
         /// How often it was tried.
         attempt_count: u32,
@@ -316,7 +317,8 @@ impl fmt::Display for Error {
             }
             Error::SnapshotBusy { attempt_count } => write!(
                 f,
-                "the table changed during each of {attempt_count} snapshots: try again, or open the file for writing"
+                "the table changed too much during each of {attempt_count} passes over it: allow a longer lock timeout, or open the \
+                 file for writing"
             ),
             Error::TooLong { capacity_bytes, found_bytes } => {
                 write!(f, "a value of {found_bytes} bytes does not fit a field of {capacity_bytes} bytes")

@@ -2,12 +2,123 @@
 
 mod common;
 
-use common::{Visit, Visits, insert_all, options, scratch, visit};
+use common::{Child, Visit, Visits, insert_all, options, say, scratch, visit, wait_until};
 use locule::{Error, RecordId, Snapshot};
+use std::path::Path;
+use std::time::Duration;
 
 #[test]
 fn child_process() {
-    common::play(&[]);
+    common::play(&[("transfer", transfer), ("renumber", renumber)]);
+}
+
+/// What there is on all accounts together, whatever is transferred.
+const MONEY_EACH: u64 = 1000;
+
+/// A table of accounts.
+fn create_accounts(path: &Path, account_count: u64, capacity: u64) {
+    let table = options().capacity(capacity).create(path).unwrap();
+    table
+        .write(|transaction| (0..account_count).try_for_each(|id| transaction.insert(&visit(id, MONEY_EACH)).map(drop)))
+        .unwrap();
+}
+
+/// Moves money between two accounts in each transaction, without a pause: between all of them, or a few.
+fn transfer(path: &Path, account_count: &str) {
+    let table = options().open(path).unwrap();
+    let account_count = account_count.parse().unwrap();
+    let ids: Vec<_> = (0..account_count).map(|key| table.find(&key).unwrap().unwrap().id).collect();
+    let mut random = fastrand::Rng::new();
+    let mut has_begun = false;
+    loop {
+        let [from, to] = [0; 2].map(|_| ids[random.usize(..ids.len())]);
+        let result = table.write(|transaction| {
+            let amount = random.u64(..=transaction.get(from)?.unwrap().hits);
+            transaction.update(from, |account| *account = visit(account.visitor, account.hits - amount))?;
+            transaction.update(to, |account| *account = visit(account.visitor, account.hits + amount))
+        });
+        result.unwrap();
+        if !has_begun {
+            say("begun");
+            has_begun = true;
+        }
+    }
+}
+
+/// Closes all accounts and opens others with their money in each transaction: so publishing takes a good part of it.
+fn renumber(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    for round in 0_u64.. {
+        let renumbered = table.write(|transaction| {
+            let rows = table.iter().collect::<Result<Vec<_>, _>>()?;
+            rows.iter().try_for_each(|row| transaction.delete(row.id))?;
+            rows.iter().try_for_each(|row| transaction.insert(&visit(row.visitor + 1000, row.hits)).map(drop))
+        });
+        renumbered.unwrap();
+        if round == 0 {
+            say("begun");
+        }
+    }
+}
+
+/// All accounts in one snapshot: how many there are, and the money on them.
+fn count_money(table: &Visits) -> Result<(u64, u64), Error> {
+    table.snapshot(|view| {
+        let (mut count, mut sum) = (0, 0);
+        for row in view.iter() {
+            let row = row?;
+            common::assert_whole(&row);
+            assert_eq!(view.find(&row.visitor)?.as_ref(), Some(&row));
+            count += 1;
+            sum += row.hits;
+        }
+        assert_eq!(view.len()?, count);
+        assert!(view.find(&u64::MAX)?.is_none());
+        Ok((count, sum))
+    })
+}
+
+/// Of ten snapshots of a read-only handle beside one busy writer seven failed: each of sixteen tries was overtaken.
+#[test]
+fn snapshots_of_a_read_only_handle_succeed_beside_a_writer_that_never_pauses() {
+    for (capacity, busy_count) in [(64, 64), (64, 2), (10_000, 10_000), (10_000, 64), (10_000, 2)] {
+        let (_directory, path) = scratch();
+        create_accounts(&path, capacity, capacity);
+        let mut writer = Child::spawn("transfer", &path, busy_count);
+        writer.expect("begun");
+        let reader = options().open_read_only(&path).unwrap();
+        for _ in 0..20 {
+            let found = count_money(&reader).unwrap();
+            assert_eq!(found, (capacity, capacity * MONEY_EACH), "{busy_count} of {capacity} are busy");
+        }
+    }
+}
+
+/// After the death of a writer that had prepared a transaction and not finished it, a read-only snapshot failed for as long as no
+/// other writer came.
+#[test]
+fn snapshots_of_a_read_only_handle_succeed_at_once_beside_a_writer_that_was_killed_anywhere() {
+    let (_directory, path) = scratch();
+    create_accounts(&path, 32, 64);
+    // Not a moment to wait for anybody.
+    let reader = options().lock_timeout(Duration::ZERO).open_read_only(&path).unwrap();
+    let mut random = fastrand::Rng::new();
+    for round in 0.. {
+        let mut writer = Child::spawn("renumber", &path, "");
+        writer.expect("begun");
+        // It goes on for a while, so that it dies anywhere and not where it has just spoken.
+        let last = reader.status().last + random.u64(1..100);
+        wait_until("the writer goes on", || reader.status().last > last);
+        writer.kill();
+        assert_eq!(count_money(&reader).unwrap(), (32, 32 * MONEY_EACH));
+        // The writer after it finds where it died.
+        let died = reader.status().repair_counts;
+        if died.prepared + died.publishing > 3 {
+            println!("{round} writers died: {died:?}");
+            return;
+        }
+        assert!(round < 1000, "no writer dies where it publishes: {died:?}");
+    }
 }
 
 /// Somebody else writes a record, in the middle of a snapshot.

@@ -84,7 +84,7 @@ impl<'a> Slot<'a> {
 
     /// Copies the cell that a head names, if it has the head's number before and after.
     #[inline(always)]
-    fn copy(self, head: Head, payload: &mut [u64]) -> Option<CellHeader> {
+    pub fn copy(self, head: Head, payload: &mut [u64]) -> Option<CellHeader> {
         let cell = self.cell(head.cell(), payload.len());
         let header: Header<'_> = cell.fixed(0);
         let [number, second, third] = header.to_array(0);

@@ -101,7 +101,7 @@ impl Store {
     }
 
     /// Runs `body` until nothing was prepared while it ran, so that its result is of one moment. After a bounded number of
-    /// tries it runs under the write mutex, which a read-only handle cannot take.
+    /// tries it runs under the write mutex; a read-only handle cannot take that, and lets it run on a copy of its own.
     ///
     /// What `body` returns from a run in which the moment passed, an error or not, nobody sees.
     pub fn snapshot<R>(&self, mut body: impl FnMut(Moment<'_>) -> Result<R>) -> Result<R> {
@@ -116,11 +116,16 @@ impl Store {
             std::hint::spin_loop();
         }
         if self.access != Access::ReadWrite {
-            return Err(Error::SnapshotBusy { attempt_count: SNAPSHOT_ATTEMPT_COUNT });
+            let copy = self.copy_of_newest_state()?;
+            return inside_closure(self, || body(copy.lasting_moment()));
         }
         let _guard = WriteGuard::lock(self)?;
-        let prepared = self.control().load(PREPARED, Ordering::Relaxed);
-        inside_closure(self, || body(Moment { store: self, prepared }))
+        inside_closure(self, || body(self.lasting_moment()))
+    }
+
+    /// This moment, while nobody can prepare anything.
+    fn lasting_moment(&self) -> Moment<'_> {
+        Moment { store: self, prepared: self.control().load(PREPARED, Ordering::Relaxed) }
     }
 
     /// This moment, if nothing is being published.

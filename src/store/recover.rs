@@ -374,7 +374,7 @@ impl Store {
     }
 
     /// Writes every word of the control group but the mutexes and the incarnation.
-    fn rebuild_control(&self, state: State, generation_floor: u64) {
+    pub(super) fn rebuild_control(&self, state: State, generation_floor: u64) {
         let control = self.control();
         let mut free_slots = self.rebuild_heads();
         // Oldest first: those that were never used, then by when they became free.

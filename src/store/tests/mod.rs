@@ -14,6 +14,7 @@ mod past;
 mod readers;
 mod recoveries;
 mod rot;
+mod snapshots;
 mod threads;
 pub(crate) mod world;
 

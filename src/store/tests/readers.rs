@@ -10,7 +10,7 @@ use std::sync::Arc;
 const STEPS: [u32; 8] = [1, 1, 2, 3, 8, 30, 200, 1000];
 
 /// Runs a reader and a writer in an order that the seed decides.
-fn interleave(seed: u64, reader: impl FnOnce() + Send + 'static, writer: impl FnOnce() + Send + 'static) {
+pub fn interleave(seed: u64, reader: impl FnOnce() + Send + 'static, writer: impl FnOnce() + Send + 'static) {
     let mut random = fastrand::Rng::with_seed(seed);
     let never_stops = |_: &probe::Event<'_>| false;
     let reader = Actor::start(never_stops, move || {
