@@ -366,3 +366,30 @@ fn a_directory_that_may_not_be_read_is_flushed_with_its_disk() {
     permit(0o755);
     assert_eq!(names_in(directory.path()), Vec::<String>::new());
 }
+
+// -- what a replaced file was ----------------------------------------------------------------------
+
+/// A table that root replaced became root's, with the permissions of a new one.
+#[test]
+fn what_replaces_a_table_has_its_owner_group_and_permissions() {
+    let (_directory, path) = scratch();
+    drop(options().create(&path).unwrap());
+    let nobody = 65_534;
+    if std::os::unix::fs::chown(&path, Some(nobody), Some(nobody)).is_err() {
+        return eprintln!("skipped: only root gives files away");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+    drop(options().replace(&path).unwrap());
+    let metadata = fs::metadata(&path).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), (nobody, nobody, 0o660));
+}
+
+/// The name that a file has for a moment was longer than the table's own, and there was no room for it.
+#[test]
+fn a_table_whose_name_is_as_long_as_names_can_be_can_be_made_and_replaced() {
+    let (directory, path) = scratch();
+    let path = path.with_file_name("n".repeat(255));
+    drop(options().create(&path).unwrap());
+    drop(options().replace(&path).unwrap());
+    assert_eq!(names_in(directory.path()), ["n".repeat(255)]);
+}

@@ -1,8 +1,9 @@
 //! Making a new file, which nobody sees before it is whole; replacing and destroying one that others may be using.
 
-use super::attach::{Attachment, Hold, absolute, random_uuid, random_word};
+use super::attach::{Hold, absolute, random_uuid, random_word};
 use super::guard::WriteGuard;
 use super::open::{Entry, check_file_system};
+use super::temporary::{NewFile, TemporaryName, directory_of, remove_leftovers};
 use super::{Settings, Store};
 use crate::error::{Error, Result};
 use crate::format::commit_record::{CommitRecord, State};
@@ -10,13 +11,14 @@ use crate::format::geometry::word;
 use crate::format::header::Header;
 use crate::format::schema::Schema;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags};
+use nix::fcntl::{AT_FDCWD, AtFlags, RenameFlags};
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What a new table is to be.
@@ -34,11 +36,12 @@ const PAGE_BYTES: usize = 4096;
 /// Makes a new table; there must be no file of that name.
 pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
+    remove_leftovers(path);
     if path.symlink_metadata().is_ok() {
         // Asked first so that nothing large is written in vain; what decides is the link at the end.
         return Err(Error::AlreadyExists { path: path.to_owned() });
     }
-    let NewTable { store, name, temporary } = NewTable::build(path, plan, plan.mode, settings)?;
+    let NewTable { store, name, temporary } = NewTable::build(path, plan, None, settings)?;
     name.give(temporary.as_ref())?;
     let outcome = name.make_last().and_then(|()| store.leave_gate());
     outcome.inspect_err(|_| {
@@ -72,8 +75,10 @@ pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<S
 /// Makes a new table in the place of one that may be in use. Its users get `Superseded`.
 pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
+    remove_leftovers(path);
     if let Some(entry) = Entry::enter_if_exists(path, settings)? {
-        let NewTable { store, name, temporary } = NewTable::build(path, plan, plan.mode, settings)?;
+        let old = Some(entry.attachment().file());
+        let NewTable { store, name, temporary } = NewTable::build(path, plan, old, settings)?;
         // From when the names are exchanged it is the old file that this names.
         let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
         retire(entry, settings, || name.exchange(&temporary, || store.leave_gate()))?;
@@ -85,6 +90,7 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
 /// Deletes a table that may be in use. Its users get `Superseded`.
 pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
     let path = &absolute(path)?;
+    remove_leftovers(path);
     let entry = Entry::enter(path, settings)?;
     let name = Name::of(path, entry.attachment().file())?;
     retire(entry, settings, || std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
@@ -120,60 +126,23 @@ struct NewTable<'a> {
 }
 
 impl<'a> NewTable<'a> {
-    fn build(path: &'a Path, plan: &Plan, mode: u32, settings: &Settings) -> Result<Self> {
+    /// Makes what is to have this path: with the permissions of the plan, or those of the file that is replaced.
+    fn build(path: &'a Path, plan: &Plan, replaced: Option<&File>, settings: &Settings) -> Result<Self> {
         let now = (settings.wall_clock)();
         let header = Header::new(plan.capacity, plan.schema.clone(), random_uuid(), random_word(), now)?;
         check_size_limit(header.geometry.file_bytes(), path)?;
-        let new = NewFile::open(path, mode)?;
+        let new = NewFile::open(path, if replaced.is_some() { 0o600 } else { plan.mode })?;
         let file = new.attachment.file();
         check_file_system(file, path, settings)?;
         #[cfg(not(loom))]
         crate::shm::map::avoid_copy_on_write(file);
         fill(file, &header).map_err(Error::io("write", path))?;
+        if let Some(replaced) = replaced {
+            keep_permissions(file, replaced).map_err(Error::io("set the permissions of what replaces", path))?;
+        }
         let name = Name::of(path, file)?;
         let store = Entry::of_new_file(new.attachment)?.attach_as_the_first(settings)?;
         Ok(NewTable { store, name, temporary: new.temporary })
-    }
-}
-
-/// An open file that is empty and not the table's yet, and whose gate is held.
-struct NewFile {
-    attachment: Attachment,
-    temporary: Option<TemporaryName>,
-}
-
-impl NewFile {
-    fn open(path: &Path, mode: u32) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(mode);
-        let nameless = options.clone().custom_flags(OFlag::O_TMPFILE.bits()).open(directory_of(path));
-        match nameless {
-            Ok(file) => Self::new(file, path, None),
-            Err(_) => Self::open_with_name(path, &mut options),
-        }
-    }
-
-    /// Where the file system knows no files without a name.
-    fn open_with_name(path: &Path, options: &mut OpenOptions) -> Result<Self> {
-        let temporary = temporary_name(path);
-        let file = options.create_new(true).open(&temporary).map_err(Error::io("create", path))?;
-        Self::new(file, path, Some(TemporaryName(temporary)))
-    }
-
-    fn new(file: File, path: &Path, temporary: Option<TemporaryName>) -> Result<Self> {
-        let attachment = Attachment::new(file, path)?;
-        attachment.enter_gate(Hold::Exclusive, Duration::ZERO)?;
-        Ok(NewFile { attachment, temporary })
-    }
-}
-
-/// A name that a file has for now, or that it keeps until it is deleted.
-struct TemporaryName(PathBuf);
-
-impl Drop for TemporaryName {
-    fn drop(&mut self) {
-        // Whoever gave up leaves nothing behind; after a renaming there is nothing of this name.
-        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -218,9 +187,8 @@ impl<'a> Name<'a> {
     }
 
     fn give_temporary(&self) -> Result<TemporaryName> {
-        let temporary = temporary_name(self.path);
-        self.link_nameless(&temporary).map_err(|error| Error::io("create", self.path)(error.into()))?;
-        Ok(TemporaryName(temporary))
+        let named = TemporaryName::give(self.path, |temporary| self.link_nameless(temporary));
+        named.map_err(|error| Error::io("create", self.path)(error.into()))
     }
 
     /// Gives the file its name, and another one that has it the temporary one; if that cannot be made to last, or what comes
@@ -231,7 +199,7 @@ impl<'a> Name<'a> {
             Ok(()) => true,
             // Not every file system can do that.
             Err(Errno::EINVAL) => {
-                std::fs::rename(&temporary.0, self.path).map_err(Error::io("replace", self.path))?;
+                std::fs::rename(temporary.path(), self.path).map_err(Error::io("replace", self.path))?;
                 false
             }
             Err(error) => return Err(Error::io("replace", self.path)(error.into())),
@@ -244,7 +212,7 @@ impl<'a> Name<'a> {
     }
 
     fn rename(&self, temporary: &TemporaryName, flags: RenameFlags) -> Result<(), Errno> {
-        nix::fcntl::renameat2(AT_FDCWD, &temporary.0, AT_FDCWD, self.path, flags)
+        nix::fcntl::renameat2(AT_FDCWD, temporary.path(), AT_FDCWD, self.path, flags)
     }
 
     fn link_nameless(&self, path: &Path) -> Result<(), Errno> {
@@ -282,6 +250,21 @@ fn fill(file: &File, header: &Header) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Gives a new file the owner, the group and the permissions of the one that it replaces. Who may not give files away stays its
+/// owner; if he may not give it the group either, the group that it has then gets no permissions.
+fn keep_permissions(new: &File, replaced: &File) -> io::Result<()> {
+    let replaced = replaced.metadata()?;
+    let may = |outcome: io::Result<()>| match outcome {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) => Ok(false),
+        Err(error) => Err(error),
+    };
+    let group = Some(replaced.gid());
+    let has_group = may(fchown(new, Some(replaced.uid()), group))? || may(fchown(new, None, group))?;
+    let mode = replaced.mode() & if has_group { 0o777 } else { 0o707 };
+    new.set_permissions(Permissions::from_mode(mode))
+}
+
 /// The record of an empty table: transaction 0.
 pub(super) fn first_commit_record(header: &Header) -> [u64; crate::format::commit_record::COMMIT_RECORD_WORDS] {
     let record = CommitRecord {
@@ -313,18 +296,6 @@ fn check_size_limit(file_bytes: usize, path: &Path) -> Result<()> {
     Err(Error::io("create", path)(io::Error::new(io::ErrorKind::FileTooLarge, reason)))
 }
 
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-fn temporary_name(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{:016x}.new", random_word()))
-}
-
 /// An advisory lock on a directory, so that of many processes that make one table, one builds it.
 struct DirectoryTurn {
     _lock: Option<nix::fcntl::Flock<File>>,
@@ -351,13 +322,10 @@ impl DirectoryTurn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::attach::Attachment;
     use crate::store::tests::world::{header, settings};
-
-    #[test]
-    fn a_path_without_a_directory_is_in_the_current_one() {
-        assert_eq!(directory_of(Path::new("a.loc")), Path::new("."));
-        assert_eq!(directory_of(Path::new("b/a.loc")), Path::new("b"));
-    }
+    use std::fs::OpenOptions;
+    use std::path::PathBuf;
 
     #[test]
     fn a_length_that_no_file_can_have_is_refused_and_any_other_is_asked_for() {
@@ -376,7 +344,9 @@ mod tests {
 
     /// A new file as it is where the file system knows none without a name.
     fn new_with_name(path: &Path) -> NewFile {
-        let new = NewFile::open_with_name(path, OpenOptions::new().read(true).write(true)).unwrap();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let new = NewFile::open_with_name(path, options).unwrap();
         fill(new.attachment.file(), &header(3)).unwrap();
         new
     }

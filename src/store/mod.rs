@@ -19,6 +19,7 @@
 //! | `fork` | attaching anew in the child of a fork |
 //! | `prove` | whether a first opener finds the table in order |
 //! | `leave` | giving a handle up |
+//! | `temporary` | new files before they have their names, and what is left of them where their maker died |
 
 pub mod attach;
 pub mod commit;
@@ -47,6 +48,8 @@ pub mod shared;
 pub mod single;
 pub mod stage;
 pub mod status;
+#[cfg(not(loom))]
+pub mod temporary;
 pub mod txn;
 
 use crate::error::{Fault, Internal};

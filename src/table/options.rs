@@ -116,7 +116,9 @@ impl<T: Record> Options<T> {
 
     /// Makes a new, empty table in the place of one that may be there and in use. Processes that have the old one open get
     /// [`Superseded`](crate::Error::Superseded) from then on; what they wrote is gone. A file that is not a locule table is
-    /// left alone.
+    /// left alone. The new file has the owner, the group and the permissions of the old one, and not those of
+    /// [`mode`](Self::mode), as far as this process may give them: who may not give files away becomes its owner, and if it may
+    /// not have the old group, its group gets no permissions.
     ///
     /// # Errors
     ///

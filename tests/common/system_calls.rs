@@ -22,20 +22,36 @@ pub fn filter(system_call: libc::c_long, end: End) -> bool {
 
 /// The same, only for calls whose first argument is this descriptor.
 pub fn filter_descriptor(system_call: libc::c_long, descriptor: i32, end: End) -> bool {
-    let low_half = if cfg!(target_endian = "little") { FIRST_ARGUMENT } else { FIRST_ARGUMENT + 4 };
     install(&mut [
         load(NUMBER),
         unless(system_call, 3),
-        load(low_half),
+        load(low_half_of_argument(0)),
         unless(descriptor.into(), 1),
         finish(failure(end)),
         finish(libc::SECCOMP_RET_ALLOW),
     ])
 }
 
-/// Where in what a filter sees of a call its number and its first argument are, in bytes.
+/// The same, only for calls that have this flag in this argument, counted from 0.
+pub fn filter_flag(system_call: libc::c_long, argument: u32, flag: i32, end: End) -> bool {
+    let flag = u32::try_from(flag).unwrap();
+    install(&mut [
+        load(NUMBER),
+        unless(system_call, 3),
+        load(low_half_of_argument(argument)),
+        libc::sock_filter { jf: 1, ..statement(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, flag) },
+        finish(failure(end)),
+        finish(libc::SECCOMP_RET_ALLOW),
+    ])
+}
+
+/// Where in what a filter sees of a call its number is, in bytes.
 const NUMBER: u32 = 0;
-const FIRST_ARGUMENT: u32 = 16;
+
+/// Where an argument of 32 bits is.
+fn low_half_of_argument(number: u32) -> u32 {
+    16 + 8 * number + if cfg!(target_endian = "little") { 0 } else { 4 }
+}
 
 fn statement(code: u32, k: u32) -> libc::sock_filter {
     libc::sock_filter { code: u16::try_from(code).unwrap(), jt: 0, jf: 0, k }
