@@ -284,7 +284,7 @@ fn the_control_region_is_as_the_document_says() {
     for (name, _, bytes) in rows {
         let words = match name {
             "reserved" => continue,
-            "write_mutex" | "commit_mutex" => MUTEX_WORDS,
+            "write_mutex" | "commit_mutex" | "arbiter_mutex" => MUTEX_WORDS,
             "newest" | "intent" => STATE_WORDS,
             "incarnation" => INCARNATION_WORDS,
             _ => 1,

@@ -6,10 +6,13 @@ mod common;
 use common::{
     Child, Visits, assert_consistent, assert_recovers_the_same, hear, keys, options, say, scratch, visit, wait_until,
 };
+use locule::testing::SharedWords;
 use locule::{Error, WriterState};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 #[test]
@@ -20,6 +23,7 @@ fn child_process() {
         ("end a thread that holds", end_a_thread_that_holds),
         ("execute while holding", execute_while_holding),
         ("execute while a thread holds", execute_while_a_thread_holds),
+        ("end after the mapping", end_after_the_mapping),
         ("say hello", |_, _| {
             say("hello");
             hear();
@@ -294,32 +298,138 @@ fn executing_another_program_while_holding_the_lock_is_death() {
 }
 
 /// A thread other than the first gets the process's id before the kernel looks at its robust list, and so the kernel takes
-/// the lock for another's and leaves it locked by nobody (seen on Linux 6.18). That is found out, at the end of a wait, and
-/// a first opener makes the lock anew.
+/// the lock for another's and leaves it locked by nobody (seen on Linux 6.18). Every caller got `Condemned` then, until all
+/// had dropped their handles.
 #[test]
-fn a_lock_that_nobody_can_give_back_is_condemned_and_a_first_opener_loses_nothing() {
+fn executing_another_program_in_a_thread_that_holds_the_lock_is_death() {
     let (_directory, path) = scratch();
     drop(ten_visits(&path));
     // It is not waited for: that there is nobody who can give the lock back is seen.
-    let table = options().lock_timeout(Duration::MAX).open(&path).unwrap();
+    let table = options().lock_timeout(LONG).open(&path).unwrap();
+    let other = options().open(&path).unwrap();
     let mut child = Child::spawn("execute while a thread holds", &path, "");
     child.expect("hello");
     assert_is_ten_visits(&table);
-    match table.insert(&visit(10, 0)) {
-        Err(Error::Condemned) => {
-            assert!(matches!(table.find(&0), Err(Error::Condemned)));
-            // The first of the two has let go of the file, so the second is alone.
-            let table = options().open(&path).unwrap();
-            assert!(table.recovery().nothing_lost);
-            assert_is_ten_visits(&table);
-            table.insert(&visit(10, 0)).unwrap();
-        }
-        // A kernel that looks at the list first would make this a death like any other.
-        outcome => {
-            outcome.unwrap();
-            assert_eq!(table.status().repair_counts.staging, 1);
-        }
+    table.insert(&visit(10, 0)).unwrap();
+    assert_left_staging_and_was_repaired(&table, &other, &path);
+    // The process is alive.
+    child.tell("end");
+    child.finish();
+}
+
+/// Longer than any wait for what is seen at once.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Somebody died while it staged; since then key 10 was inserted, and nothing else.
+#[track_caller]
+fn assert_left_staging_and_was_repaired(table: &Visits, other: &Visits, path: &Path) {
+    let counts = table.status().repair_counts;
+    assert_eq!(counts, {
+        let mut counts = locule::RepairCounts::default();
+        counts.staging = 1;
+        counts
+    });
+    assert_eq!(table.status().writer, None);
+    for table in [table, other] {
+        assert_eq!(keys(table), (0..=10).collect::<Vec<_>>());
+        assert_consistent(table);
     }
+    assert_recovers_the_same(table, path);
+    // The lock is a lock again for everybody.
+    other.insert(&visit(11, 0)).unwrap();
+    table.commit().unwrap();
+    assert_eq!(table.status().repair_counts, counts);
+    assert_eq!(table.status().dead_committer_count, 0);
+}
+
+/// Unmaps the table inside a transaction, and ends, as the main thread of a process that is waited for, or is not.
+fn end_after_the_mapping(path: &Path, is_waited_for: &str) {
+    let table = options().open(path).unwrap();
+    let child = common::fork(|| unmap_and_end(&table, path));
+    waitid(Id::Pid(child), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+    if is_waited_for == "true" {
+        nix::sys::wait::waitpid(child, None).unwrap();
+    }
+    say("ended");
+    hear();
+}
+
+fn unmap_and_end(table: &Visits, path: &Path) {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let line = maps.lines().find(|line| line.ends_with(path.to_str().unwrap())).expect("the table is mapped");
+    let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+    let [start, end] = [start, end].map(|address| usize::from_str_radix(address, 16).unwrap());
+    let outcome: locule::Result<()> = table.write(|transaction| {
+        transaction.insert(&visit(100, 0))?;
+        // SAFETY: nothing uses the mapping after that, since the process ends at once, without unwinding or destructors.
+        unsafe {
+            nix::libc::munmap(std::ptr::with_exposed_provenance_mut(start), end - start);
+            nix::libc::_exit(0)
+        }
+    });
+    unreachable!("{outcome:?}");
+}
+
+/// The kernel cannot mark a lock as a dead owner's if it cannot get at it when the owner ends. Every caller got `Condemned`
+/// then, or waited in vain while nobody had asked how the dead process had ended.
+#[test]
+fn ending_with_the_lock_after_the_mapping_is_gone_is_death() {
+    for is_waited_for in [true, false] {
+        let (_directory, path) = scratch();
+        drop(ten_visits(&path));
+        let table = options().lock_timeout(LONG).open(&path).unwrap();
+        let other = options().open(&path).unwrap();
+        let mut child = Child::spawn("end after the mapping", &path, is_waited_for);
+        child.expect("ended");
+        assert_is_ten_visits(&table);
+        table.insert(&visit(10, 0)).unwrap();
+        assert_left_staging_and_was_repaired(&table, &other, &path);
+    }
+}
+
+/// The same for either mutex, as the words of the file show it, and for those who do not wait.
+#[test]
+fn a_lock_that_a_dead_thread_still_holds_is_taken_over_also_by_who_does_not_wait() {
+    let at_once = || options().lock_timeout(Duration::ZERO);
+    let (_directory, path) = scratch();
+    drop(ten_visits(&path));
+    let table = at_once().open(&path).unwrap();
+    let other = options().open(&path).unwrap();
+    let mut holder = Child::spawn("hold", &path, "");
+    holder.expect("holding");
+    holder.kill();
+    leave_to(&path, WRITE_MUTEX, &holder);
+    table.insert(&visit(10, 0)).unwrap();
+    assert_left_staging_and_was_repaired(&table, &other, &path);
+
+    leave_to(&path, COMMIT_MUTEX, &holder);
+    table.insert(&visit(12, 0)).unwrap();
+    let last = table.status().last;
+    assert_eq!(table.commit().unwrap(), last);
+    assert_eq!((table.status().durable, table.status().dead_committer_count), (last, 1));
+
+    // Commits that nobody asks for are made too.
+    let committing = at_once().commit_every(Some(Duration::ZERO)).open(&path).unwrap();
+    leave_to(&path, COMMIT_MUTEX, &holder);
+    committing.insert(&visit(13, 0)).unwrap();
+    assert_eq!((table.status().durable, table.status().dead_committer_count), (table.status().last, 2));
+    assert_consistent(&table);
+}
+
+const WRITE_MUTEX: usize = 0;
+const COMMIT_MUTEX: usize = 8;
+
+/// Writes the id of a process that is no more into the word of a mutex that the kernel looks at when an owner dies.
+#[track_caller]
+fn leave_to(path: &Path, mutex: usize, dead: &Child) {
+    assert_eq!(nix::sys::signal::kill(dead.pid(), None), Err(nix::errno::Errno::ESRCH), "it is no more");
+    let words = SharedWords::open(path).unwrap();
+    let control = usize::try_from(words.words()[8].load(Ordering::Relaxed) / 8).unwrap();
+    // The first 32 bits of glibc's mutexes, and the second of musl's.
+    let shift = if cfg!(target_env = "gnu") == cfg!(target_endian = "little") { 0 } else { 32 };
+    let word = &words.words()[control + mutex];
+    let id = u64::try_from(dead.pid().as_raw()).unwrap();
+    word.store(word.load(Ordering::Relaxed) & !(0xffff_ffff << shift) | id << shift, Ordering::Relaxed);
 }
 
 fn fork_inside(path: &Path, _: &str) {

@@ -89,6 +89,9 @@ pub const REPAIRED_PUBLISHING_COUNT: usize = 61;
 /// Owners that died holding the commit mutex.
 pub const DEAD_COMMITTER_COUNT: usize = 62;
 
+/// The mutex under which one of the two is taken from an owner that is gone; up to 64 bytes.
+pub const ARBITER_MUTEX: usize = 64;
+
 /// What `PIN` holds when no commit is in flight.
 pub const NO_PIN: u64 = u64::MAX;
 
@@ -96,5 +99,6 @@ const _: () = {
     assert!(COMMIT_MUTEX >= WRITE_MUTEX + MUTEX_WORDS && SUPERSEDED >= COMMIT_MUTEX + MUTEX_WORDS);
     assert!(INTENT == NEWEST + super::commit_record::STATE_WORDS);
     assert!(INCARNATION_SEAL == INCARNATION + INCARNATION_WORDS);
-    assert!(USED / 8 != SUPERSEDED / 8 && DEAD_COMMITTER_COUNT < CONTROL_WORDS);
+    assert!(USED / 8 != SUPERSEDED / 8 && DEAD_COMMITTER_COUNT < ARBITER_MUTEX);
+    assert!(ARBITER_MUTEX + MUTEX_WORDS <= CONTROL_WORDS);
 };

@@ -10,11 +10,14 @@
 //! - Every wait is cut into slices: on kernels before 6.2 a waiter that is killed just after an owner's death woke it
 //!   takes the wake-up with it, and the others would sleep for ever. Each slice is measured by the monotonic clock
 //!   where the C library can do that.
+//! - A thread that is gone holds nothing. Mostly the kernel sees to that when the thread ends; where it does not, a waiter does:
+//!   see [`free_if_orphaned`](RobustMutex::free_if_orphaned).
 //! - A waiter first spins for a bounded time. Critical sections are shorter than a system call; robust mutexes do
 //!   not spin of themselves, and sleeping at once halves the throughput of 50 processes.
 #![allow(unsafe_code)]
 
 use super::medium::{Acquired, LockFailure};
+use super::thread::{THREAD_ID_LIMIT, is_gone};
 use super::words::{AtomicU64, Ordering};
 use crate::format::control::MUTEX_WORDS;
 use nix::libc;
@@ -32,9 +35,10 @@ const _: () = {
 const SLICE: Duration = Duration::from_millis(50);
 /// How often a waiter looks at the lock before it sleeps.
 const SPIN_COUNT: u32 = 200;
-/// The part of the kernel's futex word that is a thread id, and the bit that says that the owner died.
+/// The part of the kernel's futex word that is a thread id, and the bits that say that the owner died, and that somebody waits.
 const THREAD_ID_MASK: u32 = 0x3fff_ffff;
 const OWNER_DIED_BIT: u32 = 0x4000_0000;
+const WAITERS_BIT: u32 = 0x8000_0000;
 /// Which 32-bit word of the mutex is the one that the kernel's robust list points at.
 const FUTEX_INDEX: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
 
@@ -82,18 +86,26 @@ impl<'a> RobustMutex<'a> {
         }
     }
 
-    /// Takes the lock, waiting for at most `timeout`.
+    /// Takes the lock, waiting for at most `timeout`. The arbiter is another mutex, the same for all who use this one: see
+    /// [`free_if_orphaned`](Self::free_if_orphaned).
     #[inline]
-    pub fn lock(self, timeout: Duration) -> Result<Acquired, LockFailure> {
-        match self.try_lock()? {
+    pub fn lock(self, timeout: Duration, arbiter: RobustMutex<'_>) -> Result<Acquired, LockFailure> {
+        match self.try_once()? {
             Some(acquired) => Ok(acquired),
-            None => self.wait(timeout),
+            None => self.wait(timeout, arbiter),
         }
     }
 
-    /// Takes the lock unless somebody holds it.
+    /// Takes the lock unless somebody holds it who may be alive.
+    pub fn try_lock(self, arbiter: RobustMutex<'_>) -> Result<Option<Acquired>, LockFailure> {
+        match self.try_once()? {
+            None if self.free_if_orphaned(arbiter)? => self.try_once(),
+            acquired => Ok(acquired),
+        }
+    }
+
     #[inline]
-    pub fn try_lock(self) -> Result<Option<Acquired>, LockFailure> {
+    fn try_once(self) -> Result<Option<Acquired>, LockFailure> {
         // SAFETY: by the contract of `new` the pointer is to an initialised mutex, which stays mapped for the
         // lifetime of `words`.
         let code = unsafe { libc::pthread_mutex_trylock(self.pointer()) };
@@ -101,10 +113,10 @@ impl<'a> RobustMutex<'a> {
     }
 
     #[cold]
-    fn wait(self, timeout: Duration) -> Result<Acquired, LockFailure> {
+    fn wait(self, timeout: Duration, arbiter: RobustMutex<'_>) -> Result<Acquired, LockFailure> {
         for _ in 0..SPIN_COUNT {
             if self.futex_word() & THREAD_ID_MASK == 0 {
-                if let Some(acquired) = self.try_lock()? {
+                if let Some(acquired) = self.try_once()? {
                     return Ok(acquired);
                 }
             }
@@ -117,16 +129,70 @@ impl<'a> RobustMutex<'a> {
             if let Some(acquired) = self.interpret(code)? {
                 return Ok(acquired);
             }
-            let holder = self.holder();
-            // The kernel gives the lock of a dead thread on before the thread is gone; where it could not, the lock stays with
-            // nobody.
-            if holder.is_some_and(is_gone) && self.holder() == holder {
-                return Err(LockFailure::Unusable);
-            }
-            if left.is_zero() {
-                return Err(LockFailure::Timeout { holder });
+            if !self.free_if_orphaned(arbiter)? && left.is_zero() {
+                return Err(LockFailure::Timeout { holder: self.holder() });
             }
         }
+    }
+
+    /// If the lock is held by a thread that is gone, does what the kernel does at a thread's death: marks it as a dead owner's,
+    /// and wakes one waiter. Returns whether it did.
+    ///
+    /// The kernel cannot do it where the mapping was gone before the thread; and it does not for a thread other than the first
+    /// that executes another program: it has got the process's id by the time that the kernel looks at its list, and so is not
+    /// taken for the owner (seen on Linux 6.18).
+    ///
+    /// Nobody is robbed who may be alive:
+    ///
+    /// - A thread puts its own id into the word, and only where no id is. So an id that is there is its owner's, who let the
+    ///   lock go before it ended, or else never will: a thread that is gone ([`is_gone`]) does nothing any more, and nor does
+    ///   the kernel for it.
+    /// - Its id can be given to a new thread, after which it is not gone; and before that the new thread cannot have the lock,
+    ///   unless somebody else freed it between the look at the word and the exchange. Whoever frees it does so here, and
+    ///   from the look to the exchange under the arbiter. (A first opener makes mutexes anew, but only while nobody is attached.)
+    /// - Ids mean the same thread to everybody: who is attached is in the same PID namespace.
+    ///
+    /// Nothing of a caller's runs under the arbiter, so the kernel does give that on when its owner dies; unless the table was
+    /// unmapped under that thread, which nothing can put right.
+    #[cold]
+    fn free_if_orphaned(self, arbiter: RobustMutex<'_>) -> Result<bool, LockFailure> {
+        match self.holder() {
+            // Nor does any C library write that: a mutex that cannot be recovered, or something that strayed here.
+            Some(THREAD_ID_LIMIT..) => return Err(LockFailure::Unusable),
+            Some(holder) if is_gone(holder) => {}
+            _ => return Ok(false),
+        }
+        if arbiter.try_once()?.is_none() {
+            let other = arbiter.holder();
+            let is_lost = other.is_some_and(is_gone) && arbiter.holder() == other;
+            return if is_lost { Err(LockFailure::Unusable) } else { Ok(false) };
+        }
+        let is_freed = self.mark_owner_died();
+        arbiter.unlock();
+        Ok(is_freed)
+    }
+
+    /// What the kernel's `handle_futex_death` does, if the owner is gone. Under the arbiter.
+    fn mark_owner_died(self) -> bool {
+        let Some(word) = self.words.first() else { return false };
+        let seen = word.load(Ordering::Relaxed);
+        let [futex, beside] = halves(seen);
+        let owner = futex & THREAD_ID_MASK;
+        if owner == 0 || !is_gone(owner) {
+            return false;
+        }
+        // Beside the futex's 32 bits are others of the mutex, which only its owner changes. Acquire, since what the owner stored
+        // before it went is known to be there by the kernel's word alone; release hands that on to the next owner.
+        let marked = joined([futex & WAITERS_BIT | OWNER_DIED_BIT, beside]);
+        if word.compare_exchange(seen, marked, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        if futex & WAITERS_BIT != 0 {
+            let futex = self.words.as_ptr().cast::<u32>().wrapping_add(FUTEX_INDEX);
+            // SAFETY: FUTEX_WAKE uses the address only to find the sleepers.
+            unsafe { libc::syscall(libc::SYS_futex, futex, libc::FUTEX_WAKE, 1) };
+        }
+        true
     }
 
     /// One slice of waiting in the kernel.
@@ -192,10 +258,20 @@ impl<'a> RobustMutex<'a> {
     /// since processes share these mutexes across its versions.
     #[inline]
     fn futex_word(self) -> u32 {
-        let word = self.words.first().map_or(0, |word| word.load(Ordering::Relaxed));
-        let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
-        u32::from_ne_bytes(if FUTEX_INDEX == 0 { [a, b, c, d] } else { [e, f, g, h] })
+        let [futex, _] = halves(self.words.first().map_or(0, |word| word.load(Ordering::Relaxed)));
+        futex
     }
+}
+
+/// The first word of a mutex as the kernel's futex and what is beside it.
+#[inline]
+fn halves(word: u64) -> [u32; 2] {
+    let [first, second]: [u32; 2] = bytemuck::cast(word);
+    if FUTEX_INDEX == 0 { [first, second] } else { [second, first] }
+}
+
+fn joined([futex, beside]: [u32; 2]) -> u64 {
+    bytemuck::cast(if FUTEX_INDEX == 0 { [futex, beside] } else { [beside, futex] })
 }
 
 /// Sleeps until somebody calls [`wake_all`] on the word, if its low half still is that of `seen`, for at most `timeout`. May
@@ -258,13 +334,6 @@ fn deadline(clock: libc::clockid_t, slice: Duration) -> libc::timespec {
     }
 }
 
-/// Whether no thread of this PID namespace has this id.
-fn is_gone(thread_id: u32) -> bool {
-    let Ok(thread_id) = i32::try_from(thread_id) else { return false };
-    // Signal 0 only asks; `kill` finds threads by their id too.
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(thread_id), None) == Err(nix::errno::Errno::ESRCH)
-}
-
 #[cfg(test)]
 #[cfg(not(miri))]
 mod tests {
@@ -274,68 +343,227 @@ mod tests {
     /// Longer than any of these tests takes.
     const FOR_EVER: Duration = Duration::from_secs(600);
 
-    /// A mutex in this process's memory. It is shared between threads by its words, as processes share it.
-    fn mutex_words() -> Arc<[AtomicU64; MUTEX_WORDS]> {
-        let words = Arc::new(<[AtomicU64; MUTEX_WORDS]>::default());
-        mutex_in(&words).initialise().unwrap();
-        words
+    /// A mutex and its arbiter in this process's memory, shared between threads by their words, as processes share them.
+    #[derive(Default)]
+    struct Pair {
+        words: [[AtomicU64; MUTEX_WORDS]; 2],
     }
 
-    fn mutex_in(words: &[AtomicU64; MUTEX_WORDS]) -> RobustMutex<'_> {
-        // SAFETY: the words are writable memory of the test, which initialises the mutex before anything else, and only these
-        // functions write them.
-        unsafe { RobustMutex::new(words) }
+    impl Pair {
+        fn new() -> Arc<Self> {
+            let pair = Arc::new(Self::default());
+            pair.mutex().initialise().unwrap();
+            pair.arbiter().initialise().unwrap();
+            pair
+        }
+
+        fn mutex(&self) -> RobustMutex<'_> {
+            // SAFETY: the words are writable memory of the test, which initialises the mutex before anything else, and only
+            // these functions write them.
+            unsafe { RobustMutex::new(&self.words[0]) }
+        }
+
+        fn arbiter(&self) -> RobustMutex<'_> {
+            // SAFETY: as in `mutex`.
+            unsafe { RobustMutex::new(&self.words[1]) }
+        }
+
+        fn lock(&self, timeout: Duration) -> Result<Acquired, LockFailure> {
+            self.mutex().lock(timeout, self.arbiter())
+        }
+
+        fn try_lock(&self) -> Result<Option<Acquired>, LockFailure> {
+            self.mutex().try_lock(self.arbiter())
+        }
+
+        /// As if a thread with this id had locked the mutex.
+        fn set_holder(&self, thread_id: u32) {
+            let word = &self.words[0][0];
+            let [_, beside] = halves(word.load(Ordering::Relaxed));
+            word.store(joined([thread_id, beside]), Ordering::Relaxed);
+        }
+    }
+
+    /// The id of a thread that there is no more. Its number is not given out again before all others.
+    fn dead_thread_id() -> u32 {
+        let thread_id = std::thread::spawn(own_thread_id).join().unwrap();
+        let start = Instant::now();
+        // Who has joined it was told so before its id is free.
+        while !is_gone(thread_id) {
+            assert!(start.elapsed() < FOR_EVER, "it does not go");
+            std::thread::yield_now();
+        }
+        thread_id
+    }
+
+    fn own_thread_id() -> u32 {
+        u32::try_from(nix::unistd::gettid().as_raw()).unwrap()
     }
 
     #[test]
     fn a_mutex_tells_who_holds_it_and_that_its_owner_died() {
-        let words = mutex_words();
-        let mutex = mutex_in(&words);
+        let pair = Pair::new();
+        let mutex = pair.mutex();
         assert_eq!((mutex.holder(), mutex.is_free()), (None, true));
-        assert_eq!(mutex.lock(FOR_EVER).unwrap(), Acquired::Clean);
-        let own_id = u32::try_from(nix::unistd::gettid().as_raw()).unwrap();
-        assert_eq!((mutex.holder(), mutex.is_free()), (Some(own_id), false));
-        assert!(matches!(mutex.try_lock(), Err(LockFailure::Nested)));
-        assert!(matches!(mutex.lock(FOR_EVER), Err(LockFailure::Nested)));
+        assert_eq!(pair.lock(FOR_EVER).unwrap(), Acquired::Clean);
+        assert_eq!((mutex.holder(), mutex.is_free()), (Some(own_thread_id()), false));
+        assert!(matches!(pair.try_lock(), Err(LockFailure::Nested)));
+        assert!(matches!(pair.lock(FOR_EVER), Err(LockFailure::Nested)));
         mutex.unlock();
         assert_eq!((mutex.holder(), mutex.is_free()), (None, true));
 
-        let dying = Arc::clone(&words);
-        std::thread::spawn(move || assert!(mutex_in(&dying).try_lock().unwrap().is_some())).join().unwrap();
+        let dying = Arc::clone(&pair);
+        std::thread::spawn(move || assert!(dying.try_lock().unwrap().is_some())).join().unwrap();
         assert!(mutex.is_free());
-        assert_eq!(mutex.try_lock().unwrap(), Some(Acquired::OwnerDied));
+        assert_eq!(pair.try_lock().unwrap(), Some(Acquired::OwnerDied));
         assert!(!mutex.is_free());
         mutex.unlock();
-        assert_eq!(mutex.lock(FOR_EVER).unwrap(), Acquired::Clean, "it is said once");
+        assert_eq!(pair.lock(FOR_EVER).unwrap(), Acquired::Clean, "it is said once");
         mutex.unlock();
     }
 
     #[test]
     fn who_waits_gets_the_mutex_when_it_is_let_go_or_gives_up_and_names_the_holder() {
-        let words = mutex_words();
-        let mutex = mutex_in(&words);
-        assert_eq!(mutex.lock(FOR_EVER).unwrap(), Acquired::Clean);
-        let own_id = mutex.holder();
-        let shared = Arc::clone(&words);
+        let pair = Pair::new();
+        assert_eq!(pair.lock(FOR_EVER).unwrap(), Acquired::Clean);
+        let own_id = pair.mutex().holder();
+        let shared = Arc::clone(&pair);
         let waiting = std::thread::spawn(move || {
-            let mutex = mutex_in(&shared);
-            match mutex.lock(Duration::from_millis(1)) {
+            match shared.lock(Duration::from_millis(1)) {
                 Err(LockFailure::Timeout { holder }) => assert_eq!(holder, own_id),
                 other => panic!("{other:?}"),
             }
+            assert_eq!(shared.try_lock().unwrap(), None);
             // It does not hold it, so this does nothing.
-            mutex.unlock();
-            assert_eq!(mutex.holder(), own_id);
+            shared.mutex().unlock();
+            assert_eq!(shared.mutex().holder(), own_id);
         });
         waiting.join().unwrap();
-        let shared = Arc::clone(&words);
+        let shared = Arc::clone(&pair);
         let waiting = std::thread::spawn(move || {
-            let mutex = mutex_in(&shared);
-            assert_eq!(mutex.lock(FOR_EVER).unwrap(), Acquired::Clean);
-            mutex.unlock();
+            assert_eq!(shared.lock(FOR_EVER).unwrap(), Acquired::Clean);
+            shared.mutex().unlock();
         });
-        mutex.unlock();
+        pair.mutex().unlock();
         waiting.join().unwrap();
+    }
+
+    #[test]
+    fn what_a_thread_that_is_gone_still_holds_is_a_dead_owners() {
+        let ways: [fn(&Pair) -> Option<Acquired>; 3] = [
+            |pair| pair.try_lock().unwrap(),
+            |pair| Some(pair.lock(FOR_EVER).unwrap()),
+            // Found out also by who does not wait.
+            |pair| Some(pair.lock(Duration::ZERO).unwrap()),
+        ];
+        for way in ways {
+            for beside_the_id in [0, WAITERS_BIT, OWNER_DIED_BIT] {
+                let pair = Pair::new();
+                pair.set_holder(dead_thread_id() | beside_the_id);
+                assert_eq!(way(&pair), Some(Acquired::OwnerDied));
+                assert_eq!(pair.mutex().holder(), Some(own_thread_id()));
+                assert_eq!((pair.arbiter().holder(), pair.arbiter().is_free()), (None, true));
+                pair.mutex().unlock();
+                assert_eq!(pair.try_lock().unwrap(), Some(Acquired::Clean));
+                pair.mutex().unlock();
+            }
+        }
+    }
+
+    #[test]
+    fn every_sleeper_gets_what_a_thread_that_is_gone_still_holds() {
+        let pair = Pair::new();
+        pair.set_holder(own_thread_id());
+        let sleepers = [0; 3].map(|_| {
+            let shared = Arc::clone(&pair);
+            std::thread::spawn(move || {
+                let acquired = shared.lock(FOR_EVER).unwrap();
+                shared.mutex().unlock();
+                acquired
+            })
+        });
+        let is_waited_for = || halves(pair.words[0][0].load(Ordering::Relaxed))[0] & WAITERS_BIT != 0;
+        let start = Instant::now();
+        while !is_waited_for() {
+            assert!(start.elapsed() < FOR_EVER, "nobody waits");
+            std::thread::yield_now();
+        }
+        pair.set_holder(dead_thread_id() | WAITERS_BIT);
+        let found = sleepers.map(|sleeper| sleeper.join().unwrap());
+        assert_eq!(found.iter().filter(|acquired| **acquired == Acquired::OwnerDied).count(), 1, "{found:?}");
+    }
+
+    #[test]
+    #[cfg(all(target_env = "gnu", target_endian = "little"))]
+    fn who_frees_what_a_thread_that_is_gone_holds_wakes_a_sleeper_and_says_if_there_are_more() {
+        let pair = Pair::new();
+        let held = dead_thread_id() | WAITERS_BIT;
+        pair.set_holder(held);
+        // One that does not come back by itself to look.
+        let (shared, sleeping) = (Arc::clone(&pair), std::sync::mpsc::channel());
+        let sleeper = std::thread::spawn(move || {
+            sleeping.0.send(own_thread_id()).unwrap();
+            sleep_on(&shared.words[0][0], u64::from(held), FOR_EVER);
+        });
+        let calls = format!("/proc/self/task/{}/syscall", sleeping.1.recv().unwrap());
+        let futex = format!("{} ", libc::SYS_futex);
+        while !std::fs::read_to_string(&calls).unwrap().starts_with(&futex) {
+            std::thread::yield_now();
+        }
+        assert!(pair.mutex().mark_owner_died());
+        assert_eq!(pair.mutex().futex_word(), WAITERS_BIT | OWNER_DIED_BIT);
+        let start = Instant::now();
+        while !sleeper.is_finished() {
+            assert!(start.elapsed() < FOR_EVER / 10, "nobody woke it");
+            std::thread::yield_now();
+        }
+        pair.set_holder(held & !WAITERS_BIT);
+        assert!(pair.mutex().mark_owner_died());
+        assert_eq!(pair.mutex().futex_word(), OWNER_DIED_BIT);
+    }
+
+    #[test]
+    fn what_a_living_thread_holds_is_not_taken_nor_while_another_is_at_taking_it() {
+        let pair = Pair::new();
+        assert_eq!(pair.lock(FOR_EVER).unwrap(), Acquired::Clean);
+        assert!(!pair.mutex().free_if_orphaned(pair.arbiter()).unwrap());
+        assert!(!pair.mutex().mark_owner_died());
+        pair.mutex().unlock();
+        assert!(!pair.mutex().free_if_orphaned(pair.arbiter()).unwrap() && !pair.mutex().mark_owner_died());
+
+        let dead = dead_thread_id();
+        pair.set_holder(dead);
+        assert_eq!(pair.arbiter().try_once().unwrap(), Some(Acquired::Clean));
+        let shared = Arc::clone(&pair);
+        let other = std::thread::spawn(move || {
+            assert_eq!(shared.try_lock().unwrap(), None);
+            assert!(
+                matches!(shared.lock(Duration::ZERO), Err(LockFailure::Timeout { holder }) if holder == Some(dead))
+            );
+            shared
+        });
+        let shared = other.join().unwrap();
+        pair.arbiter().unlock();
+        // The arbiter's owner may die too.
+        std::thread::spawn(move || assert!(shared.arbiter().try_once().unwrap().is_some())).join().unwrap();
+        assert_eq!(pair.try_lock().unwrap(), Some(Acquired::OwnerDied));
+        pair.mutex().unlock();
+    }
+
+    #[test]
+    fn a_mutex_whose_words_make_no_sense_is_unusable() {
+        for thread_id in [THREAD_ID_LIMIT, THREAD_ID_MASK] {
+            let pair = Pair::new();
+            pair.set_holder(thread_id);
+            assert!(matches!(pair.try_lock(), Err(LockFailure::Unusable)));
+            assert!(matches!(pair.lock(FOR_EVER), Err(LockFailure::Unusable)));
+        }
+        // Nor can anybody be the arbiter if that is left with nobody.
+        let pair = Pair::new();
+        let dead = dead_thread_id();
+        pair.set_holder(dead);
+        pair.words[1][0].store(pair.words[0][0].load(Ordering::Relaxed), Ordering::Relaxed);
+        assert!(matches!(pair.try_lock(), Err(LockFailure::Unusable)));
     }
 
     #[test]

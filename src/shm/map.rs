@@ -12,7 +12,7 @@
 use super::lock::RobustMutex;
 use super::medium::Lock;
 use super::words::AtomicU64;
-use crate::format::control::{COMMIT_MUTEX, CONTROL_WORDS, MUTEX_WORDS, WRITE_MUTEX};
+use crate::format::control::{ARBITER_MUTEX, COMMIT_MUTEX, CONTROL_WORDS, MUTEX_WORDS, WRITE_MUTEX};
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
@@ -83,6 +83,7 @@ pub struct Map {
     control: &'static [AtomicU64; CONTROL_WORDS],
     write_mutex: &'static [AtomicU64; MUTEX_WORDS],
     commit_mutex: &'static [AtomicU64; MUTEX_WORDS],
+    arbiter: &'static [AtomicU64; MUTEX_WORDS],
     words: MappedWords,
 }
 
@@ -97,6 +98,7 @@ impl Map {
             control: find(&words, control)?,
             write_mutex: find(&words, control + WRITE_MUTEX)?,
             commit_mutex: find(&words, control + COMMIT_MUTEX)?,
+            arbiter: find(&words, control + ARBITER_MUTEX)?,
             words,
         })
     }
@@ -118,7 +120,18 @@ impl Map {
             Lock::Write => self.write_mutex,
             Lock::Commit => self.commit_mutex,
         };
-        // SAFETY: the words are in the mapping, which is writable: locks are only taken through writable handles. The engine
+        self.mutex_in(words)
+    }
+
+    /// The mutex under which one of the others is taken from an owner that is gone.
+    #[inline(always)]
+    pub fn arbiter(&self) -> RobustMutex<'_> {
+        self.mutex_in(self.arbiter)
+    }
+
+    #[inline(always)]
+    fn mutex_in<'a>(&'a self, words: &'a [AtomicU64; MUTEX_WORDS]) -> RobustMutex<'a> {
+        // SAFETY: both callers pass words in the mapping, which is writable: locks are only taken through writable handles. The engine
         // attaches to a file only if its incarnation says that its mutexes were made on this machine start with this
         // machine's C library, or else initialises them first. The engine stores nothing into these words.
         unsafe { RobustMutex::new(words) }

@@ -100,7 +100,7 @@ impl Medium {
         probe::visit(probe::Event::Lock);
         let acquired = match self {
             #[cfg(not(loom))]
-            Medium::Mapped(map) => map.mutex(lock).lock(timeout),
+            Medium::Mapped(map) => map.mutex(lock).lock(timeout, map.arbiter()),
             #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.lock(lock, timeout),
         };
@@ -111,13 +111,13 @@ impl Medium {
         acquired
     }
 
-    /// Takes a lock if that is possible at once; `None` if somebody holds it.
+    /// Takes a lock if that is possible at once; `None` if somebody holds it who may be alive.
     pub fn try_lock(&self, lock: Lock) -> Result<Option<Acquired>, LockFailure> {
         #[cfg(any(test, fuzzing))]
         probe::visit(probe::Event::Lock);
         let acquired = match self {
             #[cfg(not(loom))]
-            Medium::Mapped(map) => map.mutex(lock).try_lock()?,
+            Medium::Mapped(map) => map.mutex(lock).try_lock(map.arbiter())?,
             #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.try_lock(lock),
         };
@@ -182,11 +182,12 @@ impl Medium {
         }
     }
 
-    /// Makes both locks anew. Nobody else may be using the table.
+    /// Makes the locks anew. Nobody else may be using the table.
     pub fn initialise_locks(&self) -> io::Result<()> {
         match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => {
+                map.arbiter().initialise()?;
                 map.mutex(Lock::Write).initialise()?;
                 map.mutex(Lock::Commit).initialise()
             }
@@ -202,7 +203,9 @@ impl Medium {
     pub fn locks_are_free(&self) -> bool {
         match self {
             #[cfg(not(loom))]
-            Medium::Mapped(map) => [Lock::Write, Lock::Commit].iter().all(|lock| map.mutex(*lock).is_free()),
+            Medium::Mapped(map) => {
+                [map.mutex(Lock::Write), map.mutex(Lock::Commit), map.arbiter()].iter().all(|mutex| mutex.is_free())
+            }
             #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.locks_are_free(),
         }
@@ -231,10 +234,32 @@ impl Medium {
 mod tests {
     use super::super::map::MappedWords;
     use super::*;
+    use crate::format::control::{ARBITER_MUTEX, COMMIT_MUTEX, MUTEX_WORDS, WRITE_MUTEX};
     use std::time::Instant;
 
     /// Longer than any of these tests takes.
     const FOR_EVER: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn the_mutexes_and_their_arbiter_are_of_one_kind() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(crate::format::geometry::word(CONTROL_WORDS) * 8).unwrap();
+        let words = MappedWords::of_file(&file, CONTROL_WORDS, true, false).unwrap();
+        let medium = Medium::Mapped(Map::new(words, 0).unwrap());
+        medium.initialise_locks().unwrap();
+        assert!(medium.locks_are_free());
+        let mutex = |start| medium.control().to_array::<CONTROL_WORDS>(0)[start..start + MUTEX_WORDS].to_owned();
+        let made = mutex(WRITE_MUTEX);
+        assert_ne!(made, [0; MUTEX_WORDS]);
+        assert_eq!((mutex(COMMIT_MUTEX), mutex(ARBITER_MUTEX)), (made.clone(), made));
+        // A file can have been restored while any of them was held.
+        for start in [WRITE_MUTEX, COMMIT_MUTEX, ARBITER_MUTEX] {
+            medium.words().store(start, 1 << 32 | 1, crate::shm::words::Ordering::Relaxed);
+            assert!(!medium.locks_are_free());
+            medium.initialise_locks().unwrap();
+            assert!(medium.locks_are_free());
+        }
+    }
 
     #[test]
     fn who_sleeps_on_a_word_of_a_file_is_woken_and_nobody_sleeps_on_what_has_changed() {

@@ -15,4 +15,6 @@ pub use modelled::heap;
 #[cfg(any(test, fuzzing))]
 pub mod probe;
 pub mod slot;
+#[cfg(not(loom))]
+mod thread;
 pub mod words;
