@@ -4,12 +4,15 @@
     python3 tests/plant_faults.py            all of them, about a quarter of an hour
     python3 tests/plant_faults.py wipe seal  only these
 
-The names are those of the rules. Exits 0 if every fault was seen: a rule that no test misses is not tested.
+The names are those of the rules. Exits 0 if every fault was seen: a rule that no test misses is not tested. Tests that a fault
+makes hang are ended after a while, with every process that they began, and have seen it.
 """
+import ctypes
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,15 +36,15 @@ FAULTS = {
  'digest': [(R,'if (digest, live_count) != (state.digest, state.live_count) {','let _ = (digest, live_count);\n            if false {')],
  'seal': [(CR,'(state.seal(digest_seed) == seal).then_some(state)','let _ = (seal, digest_seed);\n        Some(state)')],
  'prepared': [(R,'self.shared().state(INTENT).filter(|state| state.number == prepared)','self.shared().state(INTENT).filter(|_| prepared < u64::MAX)')],
- 'burn': [(P,"        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Whether some head","        control.store(USED, control.load(LAST, Ordering::Relaxed), Ordering::Release);\n        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Whether some head")],
+ 'burn': [(P,"        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Sees to it","        control.store(USED, control.load(LAST, Ordering::Relaxed), Ordering::Release);\n        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Sees to it")],
  'wipe': [(P,'                self.slot(intent.slot).wipe(intent.cell);','                let _ = intent;')],
  'pin-locked': [(C,"        let _guard = WriteGuard::lock(self)?;\n        let state = self.shared().newest_state()?;","        let state = { let _guard = WriteGuard::lock(self)?; self.shared().newest_state()? };")],
  'pin-order': [(G,"        let pin = match self","        let durable = self.control.load(DURABLE, Ordering::Acquire);\n        let pin = match self"),(G,"        };\n        let durable = self.control.load(DURABLE, Ordering::Acquire);","        };")],
  'unpin-last': [(C,"        control.store(DURABLE, state.number, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);","        control.store(PIN, NO_PIN, Ordering::Release);\n        control.store(DURABLE, state.number, Ordering::Release);")],
  'not-the-durable-record': [(C,"(0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; (0..COMMIT_RECORD_COUNT).min_by_key(|record| self.commit_record(*record).map(|found| found.state.number)).unwrap_or(0) }")],
- 'one-durable-word': [(C,"(0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; usize::from(self.control().load(21, Ordering::Relaxed) & 1 == 0) }"),
-                      (C,"        control.store(PIN, NO_PIN, Ordering::Release);","        control.load(DURABLE, Ordering::Acquire);\n        control.store(21, control.load(21, Ordering::Relaxed) ^ 1, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);"),
-                      (R,"        self.count(RECOVERY_COUNT);","        let carrying = (0..2_u64).find(|record| self.commit_record(usize::try_from(*record).unwrap_or(0)).is_some_and(|found| found.state.number == state.number));\n        self.control().store(21, carrying.unwrap_or(0), Ordering::Relaxed);\n        self.count(RECOVERY_COUNT);")],
+ 'one-durable-word': [(C,"(0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; usize::from(self.control().load(22, Ordering::Relaxed) & 1 == 0) }"),
+                      (C,"        control.store(PIN, NO_PIN, Ordering::Release);","        control.load(DURABLE, Ordering::Acquire);\n        control.store(22, control.load(22, Ordering::Relaxed) ^ 1, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);"),
+                      (R,"        self.note_recovery_number();","        let carrying = (0..2_u64).find(|record| self.commit_record(usize::try_from(*record).unwrap_or(0)).is_some_and(|found| found.state.number == state.number));\n        self.control().store(22, carrying.unwrap_or(0), Ordering::Relaxed);\n        self.note_recovery_number();")],
  'stay-failed': [(C,"        if control.load(FAILED, Ordering::Relaxed) != 0 {\n            return","        if false {\n            return")],
  'dead-flush': [(C,"if control.load(FLUSHING, Ordering::Relaxed) != 0 {","if false {")],
  'redirty': [(R,"        self.dirty_durable_group();\n","")],
@@ -52,17 +55,17 @@ FAULTS = {
  'flush': [(R,"        self.flush_durable_group().map_err(|source| Error::FlushFailed { source: Some(source) })","        Ok(())")],
  'control-last': [(R,"        self.dirty_durable_group();\n        self.flush_recovery()?;","        self.rebuild_control(State { number, ..choice.state }, generation_floor);\n        self.dirty_durable_group();\n        self.flush_recovery()?;")],
  'incarnation-last': [(R,"        self.control().store(INCARNATION_SEAL, 0, Ordering::Release);\n",""),(O,"            self.recovery = self.recover(is_same_start)?;","            self.put_incarnation(own);\n            self.recovery = self.recover(is_same_start)?;")],
- 'jump': [(R,"choice.highest_number_seen.saturating_add(NUMBER_JUMP)","choice.state.number.saturating_add(1)")],
+ 'jump': [(R,"choice.highest_number_seen.saturating_add(jump.number)","choice.state.number.saturating_add(1)")],
  'same-boot': [(R,"is_new || is_same_start && choice.is_newest","is_new || (is_same_start || true) && choice.is_newest")],
  'refuse': [(R,"if acknowledged > state.number {","if false {")],
  'seed': [(H,"u64::from_ne_bytes([a, b, c, d, e, f, g, h]) | 1","u64::from_ne_bytes([a, b, c, d, e, f, g, h]) & 0")],
  'pin': [(C,"        self.control().store(PIN, state.number, Ordering::Relaxed);\n","")],
- 'acknowledged: what was flushed, not what is there by now': [(C,"        self.count(COMMIT_COUNT);\n        Ok(state.number)","        self.count(COMMIT_COUNT);\n        Ok(control.load(LAST, Ordering::Acquire))")],
+ 'acknowledged: what was flushed, not what is there by now': [(C,"        self.check_name()?;\n        Ok(state.number)","        self.check_name()?;\n        Ok(control.load(LAST, Ordering::Acquire))")],
  'durable: what was flushed, not what is there by now': [(C,"        control.store(DURABLE, state.number, Ordering::Release);","        control.store(DURABLE, control.load(LAST, Ordering::Acquire), Ordering::Release);")],
  'durable: after the flush': [(C,"        control.store(FLUSHING, 1, Ordering::Release);\n        self.flush_or_fail()?;\n","        control.store(FLUSHING, 1, Ordering::Release);\n        control.store(DURABLE, state.number, Ordering::Release);\n        self.flush_or_fail()?;\n")],
  'flush: the records too': [(C,"self.medium.flush(self.geometry.durable_group())","self.medium.flush(self.geometry.cells()..self.geometry.durable_group().end)")],
  'raised record flushed before the control group': [(R,"        self.flush_recovery()?;\n        self.rebuild_control(","        self.rebuild_control(")],
- 'floor': [(R,"        if !nothing_lost {\n            generation_floor","        if false {\n            generation_floor")],
+ 'floor': [(R,".saturating_add(jump.generation)","")],
  'nothing lost: only the newest': [(R,"is_new || is_same_start && choice.is_newest","is_new || is_same_start")],
  'report: what is lost': [(R,"            highest_number_seen: choice.highest_number_seen,\n            live_count: choice","            highest_number_seen: choice.state.number,\n            live_count: choice")],
  'report: what is lost is said': [(R,"if !self.nothing_lost && self.highest_number_seen > self.number {","if matches!(self.found, Found::Commit { .. }) && self.highest_number_seen > self.number {")],
@@ -86,7 +89,7 @@ FAULTS = {
  'ring-in-undo': [(P,"        control.store(FREE_TAKEN_NEXT, control.load(FREE_TAKEN, Ordering::Relaxed), Ordering::Relaxed);\n        control.store(FREE_RETURNED_NEXT, control.load(FREE_RETURNED, Ordering::Relaxed), Ordering::Relaxed);\n","")],
  'live-count-in-repair': [(P,"            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;","            let state = crate::format::commit_record::State { live_count: state.live_count + 1, ..state };\n            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;")],
  'repair-moves-free-slots': [(P,"            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;","            let steps = Steps { moves_free_slots: false, ..Steps::ALL };\n            shared.publish(state.to_words(self.digest_seed), intent_count, steps)?;")],
- 'files: the repairer looks for the name': [(GU,"if self.store.attachment.as_ref().is_some_and(has_lost_its_name) {","if self.store.attachment.as_ref().is_some_and(|attachment| has_lost_its_name(attachment) && false) {")],
+ 'files: the repairer looks for the name': [(GU,"        store.check_name()\n    }","        Ok(())\n    }")],
  'files: superseded after the name is gone': [(N,"    let outcome = action();","    store.supersede();\n    let outcome = action();")],
  'names: what is created is flushed with its directory': [(N,"name.make_last().and_then(|()| store.leave_gate())","store.leave_gate()")],
  'names: what is replaced is flushed with its directory': [(N,"self.make_last().and_then(|()| last())","last()")],
@@ -96,6 +99,11 @@ FAULTS = {
  'index: a miss counts if the epoch is the same': [(RD,"if index.is_still(epoch) {","if true {"),(RD,"None if index.is_still(epoch) => Ok(None),","None => Ok(None),")],
  'touch: an or with 0': [("src/shm/words.rs","        let value = word.load(Ordering::Relaxed);\n        let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);","        word.fetch_or(0, Ordering::Relaxed);")],
 }
+
+# The slowest tests take half a minute, and what their children wait for ends after two.
+TEST_LIMIT_S = int(os.environ.get("LOCULE_TEST_LIMIT_S", 600))
+BUILD_LIMIT_S = 3600
+PR_SET_CHILD_SUBREAPER = 36
 
 TESTS = ["cargo", "test", "--lib", "--quiet", "--", "store::tests", "touched"]
 # What is seen by other tests, by the beginning of its name.
@@ -125,15 +133,64 @@ def restore(originals):
         path.write_text(text)
 
 
+def descendants():
+    """The processes that this one began, and those that they began, as far as they are not gone."""
+    parents = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name, in brackets, can have anything in it.
+            parents[int(path.parent.name)] = int(path.read_text().rsplit(")", 1)[1].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    found = {os.getpid()}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
+
+
+def end_descendants():
+    """Ends all of them. Those whose parents have gone are this process's children: see `main`."""
+    while running := descendants():
+        for process in running:
+            try:
+                os.kill(process, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        try:
+            while os.waitpid(-1, 0):
+                pass
+        except ChildProcessError:
+            pass
+
+
+def run_command(command, tree, environment, limit_s):
+    """Its output, and whether it had to be ended."""
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, cwd=tree, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        try:
+            process.wait(limit_s)
+            hung = False
+        except subprocess.TimeoutExpired:
+            hung = True
+        end_descendants()
+        output.seek(0)
+        return output.read(), hung
+
+
 def red_tests(tree, target, name):
     """The tests that fail, and the first reason; or None and why it did not compile."""
     environment = dict(os.environ, CARGO_TARGET_DIR=str(target), RUST_BACKTRACE="0")
     tests = next((tests for start, tests in OTHER_TESTS.items() if name.startswith(start)), TESTS)
-    run = subprocess.run(tests, cwd=tree, env=environment, capture_output=True, text=True)
-    lines = (run.stdout + run.stderr).splitlines()
-    if any(line.startswith(("error: could not compile", "error[")) for line in lines):
-        return None, next(line for line in lines if line.startswith("error"))
+    options = tests.index("--") if "--" in tests else len(tests)
+    output, _ = run_command([*tests[:options], "--no-run"], tree, environment, BUILD_LIMIT_S)
+    for line in output.splitlines():
+        if line.startswith(("error: could not compile", "error[")):
+            return None, line
+    output, hung = run_command(tests, tree, environment, TEST_LIMIT_S)
+    lines = output.splitlines()
     red = sorted({match[1] for line in lines if (match := re.match(r"    (?:\w+::)*(\w+)$", line))})
+    if hung:
+        return [*red, "hung"], f"no end after {TEST_LIMIT_S} s"
     reasons = [lines[n + 1] for n, line in enumerate(lines[:-1]) if re.search(r"panicked at (src/(store/tests|shm)|tests)/", line)]
     return red, reasons[0][:120] if reasons else ""
 
@@ -144,6 +201,8 @@ def main():
     if unknown:
         sys.exit(f"no such rule: {', '.join(unknown)}; there are: {', '.join(FAULTS)}")
     root = pathlib.Path(__file__).resolve().parent.parent
+    # Whoever loses its parent becomes a child of this process, and so cannot hide from it.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     unseen = 0
     with tempfile.TemporaryDirectory() as directory:
         tree, target = pathlib.Path(directory, "tree"), pathlib.Path(directory, "target")
