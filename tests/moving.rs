@@ -7,6 +7,7 @@ use locule::testing::SharedWords;
 use locule::{Error, Found};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +17,8 @@ fn child_process() {
     common::play(&[
         ("hold", hold),
         ("insert when told", insert_when_told),
+        ("destroy in steps", destroy_in_steps),
+        ("open and tell", open_and_tell),
         ("leave the namespace", leave_the_namespace),
     ]);
 }
@@ -261,24 +264,87 @@ fn users_of_a_destroyed_table_are_told() {
     assert!(table.is_empty().unwrap());
 }
 
+/// Does what destroying a table in use does, under the lock, and waits after having taken it.
+fn destroy_in_steps(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    let outcome = table.write(|_| {
+        say("holding");
+        hear();
+        set_control_word(path, SUPERSEDED, 1);
+        fs::remove_file(path).unwrap();
+        Ok(())
+    });
+    say(format!("{outcome:?}"));
+    hear();
+}
+
+/// A test of this let go the lock and destroyed the table at once, so that the writer mostly wrote before that: it passed
+/// whether or not a writer looks again once it has the lock.
 #[test]
 fn a_writer_that_waited_while_the_table_was_destroyed_is_told() {
     let (_directory, path) = scratch();
     let table = table_of_three(&path);
-    let mut holder = Child::spawn("hold", &path, "");
-    holder.expect("holding");
-    let destroyed = std::thread::scope(|scope| {
-        let destroyer = scope.spawn(|| locule::destroy(&path));
-        let writer = scope.spawn(|| table.insert(&visit(7, 0)));
-        holder.tell("go on");
-        holder.expect("Ok(())");
-        // Whoever came first, the writer wrote before the table was gone, or was told that it is.
-        let written = writer.join().unwrap();
-        assert!(matches!(written, Ok(_) | Err(Error::Superseded)), "{written:?}");
-        destroyer.join().unwrap()
+    let mut destroyer = Child::spawn("destroy in steps", &path, "");
+    destroyer.expect("holding");
+    let words = SharedWords::open(&path).unwrap();
+    let is_waited_for = || mutex_halves(&words, 0)[0] & 1 << 31 != 0;
+    assert!(!is_waited_for());
+    let writers: [fn(&Visits) -> locule::Result<()>; 3] = [
+        |table| table.insert(&visit(7, 0)).map(drop),
+        |table| table.write(|transaction| transaction.insert(&visit(8, 0)).map(drop)),
+        |table| table.commit().map(drop),
+    ];
+    std::thread::scope(|scope| {
+        let waiting = writers.map(|write| {
+            let (table, (begin, has_begun)) = (&table, std::sync::mpsc::channel());
+            let writer = scope.spawn(move || {
+                begin.send(nix::unistd::gettid()).unwrap();
+                write(table)
+            });
+            let calls = format!("/proc/self/task/{}/syscall", has_begun.recv().unwrap());
+            let futex = format!("{} ", nix::libc::SYS_futex);
+            common::wait_until("the writer sleeps", || {
+                is_waited_for() && fs::read_to_string(&calls).unwrap().starts_with(&futex)
+            });
+            writer
+        });
+        destroyer.tell("go on");
+        destroyer.expect("Ok(())");
+        for outcome in waiting.map(|writer| writer.join().unwrap()) {
+            assert!(matches!(outcome, Err(Error::Superseded)), "{outcome:?}");
+        }
     });
-    destroyed.unwrap();
     assert_all_superseded(&table);
+}
+
+fn open_and_tell(path: &Path, _: &str) {
+    let table = options().lock_timeout(Duration::from_secs(60)).open(path).unwrap();
+    say(format!("{:?}", keys(&table)));
+    hear();
+}
+
+/// Who waits at the gate of a file has it open already, and would go on with it though the path names another one by then.
+#[test]
+fn an_opener_that_waited_at_the_gate_of_a_file_that_was_replaced_opens_the_new_one() {
+    let (directory, path) = scratch();
+    drop(table_of_three(&path));
+    let new_path = directory.path().join("new.loc");
+    let new = options().create(&new_path).unwrap();
+    new.insert(&visit(50, 0)).unwrap();
+    drop(new);
+    let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    lock_byte(&file, 0);
+    let mut child = Child::spawn("open and tell", &path, "");
+    let own = file.metadata().unwrap().ino();
+    let descriptors = format!("/proc/{}/fd", child.pid());
+    common::wait_until("the child has opened the file", || {
+        fs::read_dir(&descriptors)
+            .unwrap()
+            .any(|entry| fs::metadata(entry.unwrap().path()).is_ok_and(|found| found.ino() == own))
+    });
+    fs::rename(&new_path, &path).unwrap();
+    drop(file);
+    child.expect("[50]");
 }
 
 /// A process that replaces a table can die between the renaming and the word that tells of it. Here another file is
@@ -310,14 +376,7 @@ fn the_gate_keeps_openers_out_for_a_while_and_then_they_time_out() {
     drop(table_of_three(&path));
     // A lock on the gate's byte, as an opener that was stopped would have it.
     let file = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    let gate = nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as i16,
-        l_whence: nix::libc::SEEK_SET as i16,
-        l_start: 0,
-        l_len: 1,
-        l_pid: 0,
-    };
-    nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_OFD_SETLK(&gate)).unwrap();
+    lock_byte(&file, 0);
     let impatient = || options().lock_timeout(Duration::from_millis(50));
     let own_pid = std::process::id();
     for outcome in [impatient().open(&path), impatient().replace(&path)] {
@@ -334,6 +393,18 @@ fn the_gate_keeps_openers_out_for_a_while_and_then_they_time_out() {
     assert_eq!(locule::admin::dump(&path).unwrap().count(), 3);
     drop(file);
     assert_eq!(keys(&impatient().open(&path).unwrap()), [0, 1, 2]);
+}
+
+/// Locks a byte of a file, exclusively, for as long as the file is open.
+fn lock_byte(file: &fs::File, byte: i64) {
+    let range = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&range)).unwrap();
 }
 
 // -- another PID namespace -------------------------------------------------------------------------
@@ -444,6 +515,17 @@ fn a_read_only_handle_lets_go_of_a_condemned_table_too() {
     assert!(matches!(table.insert(&visit(7, 0)), Err(Error::Condemned)));
     assert!(matches!(reader.iter().next(), Some(Err(Error::Condemned))));
     assert_eq!(keys(&options().open(&path).unwrap()), [0, 1, 2]);
+}
+
+/// The words of the control region that say that the file was replaced or destroyed.
+const SUPERSEDED: usize = 16;
+
+/// The kernel's half of the first word of a mutex, and the other: the first 32 bits of glibc's mutexes, and the second of musl's.
+fn mutex_halves(words: &SharedWords, mutex: usize) -> [u64; 2] {
+    let control = usize::try_from(words.words()[8].load(Ordering::Relaxed) / 8).unwrap();
+    let word = words.words()[control + mutex * 8].load(Ordering::Relaxed);
+    let [low, high] = [word & 0xffff_ffff, word >> 32];
+    if cfg!(target_env = "gnu") == cfg!(target_endian = "little") { [low, high] } else { [high, low] }
 }
 
 /// Sets a word of the control region, counted as in `format.md`.

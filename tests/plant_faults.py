@@ -30,6 +30,8 @@ CR = "src/format/commit_record.rs"
 RD = "src/store/read.rs"
 GU = "src/store/guard.rs"
 N = "src/store/create.rs"
+L = "src/shm/lock.rs"
+T = "src/shm/thread.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -95,6 +97,18 @@ FAULTS = {
  'names: what is replaced is flushed with its directory': [(N,"self.make_last().and_then(|()| last())","last()")],
  'names: what is destroyed is flushed with its directory': [(N,"    name.make_last()\n}","    let _ = name;\n    Ok(())\n}")],
  'names: what cannot be made to last is taken away': [(N,"        name.take_away();\n        store","        store")],
+ 'replaced: a writer looks again under the lock': [(GU,"if this process is not attached after all.\n        store.check_marks()?;","if this process is not attached after all.")],
+ 'replaced: an opener looks again behind the gate': [(O,"if attachment.is_named_by_path()? {","if attachment.is_named_by_path()? || true {")],
+ 'dead-flush: its failure is one': [(C,"            self.dirty_durable_group();\n            self.flush_or_fail()?;","            self.dirty_durable_group();\n            let _ = self.flush_or_fail();")],
+ 'predecessor: of a commit': [(C,"predecessor: durable,","predecessor: 0,")],
+ 'predecessor: of the state that a recovery chose': [(R,"predecessor: choice.acknowledged,","predecessor: 0,")],
+ 'predecessor: of the same state under its new number': [(R,"predecessor: choice.state.number,","predecessor: 0,")],
+ 'snapshot: under the lock in the end': [(RD,"        let _guard = WriteGuard::lock(self)?;\n        inside_closure(self, ","        inside_closure(self, ")],
+ 'lock: what a thread that is gone holds is freed': [(L,"Some(holder) if is_gone(holder) => {}","Some(holder) if is_gone(holder) => return Err(LockFailure::Unusable),")],
+ 'lock: also by who does not wait': [(L,"None if self.free_if_orphaned(arbiter)? => self.try_once(),","None if false => self.try_once(),")],
+ 'lock: what a living thread holds is not': [(L,"if owner == 0 || !is_gone(owner) {","if owner == 0 {")],
+ 'lock: by one at a time': [(L,"if arbiter.try_once()?.is_none() {","if arbiter.try_once()?.is_none() && false {")],
+ 'lock: a thread that nobody waited for is gone': [(T," || has_ended(thread_id) && proc_is_of_this_namespace()","")],
  'facade: a write past it': [(I,"    fn finish_rebuild(self, epoch: u64, occupied: u64) {","    fn finish_rebuild(self, epoch: u64, occupied: u64) {\n        let _: Option<&std::sync::atomic::AtomicU64> = None;")],
  'index: a miss counts if the epoch is the same': [(RD,"if index.is_still(epoch) {","if true {"),(RD,"None if index.is_still(epoch) => Ok(None),","None => Ok(None),")],
  'touch: an or with 0': [("src/shm/words.rs","        let value = word.load(Ordering::Relaxed);\n        let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);","        word.fetch_or(0, Ordering::Relaxed);")],
@@ -110,6 +124,8 @@ TESTS = ["cargo", "test", "--lib", "--quiet", "--", "store::tests", "touched"]
 OTHER_TESTS = {
     "files:": ["cargo", "test", "--test", "killed_at_system_calls", "--quiet"],
     "names:": ["cargo", "test", "--test", "creating", "--quiet"],
+    "replaced:": ["cargo", "test", "--test", "moving", "--quiet"],
+    "lock:": ["cargo", "test", "--lib", "--test", "dying", "--no-fail-fast", "--quiet", "--", "shm::", "executing", "ending", "a_lock"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],
 }
 

@@ -1,12 +1,12 @@
 //! The end of a commit at every access of a writer, from every point of the commit; and what a write does for commits: it touches
 //! pages before it takes the lock, and commits when it is time.
 
-use super::actor::{Actor, Outcome};
-use super::heap_store;
+use super::actor::{Actor, Outcome, heap_of};
 use super::world::{header, settings, wide_header};
+use super::{heap_store, heap_store_of, words_of};
 use crate::error::Error;
 use crate::format::cell::RecordId;
-use crate::format::control::{COMMIT_COUNT, COMMIT_END_COUNT, DURABLE, FAILED, LAST_COMMIT_MILLISECONDS};
+use crate::format::control::{COMMIT_COUNT, COMMIT_END_COUNT, DURABLE, FAILED, FLUSHING, LAST_COMMIT_MILLISECONDS};
 use crate::format::geometry::PAGE_WORDS;
 use crate::shm::probe::{Event, with_hook};
 use crate::shm::words::{AtomicU64, Ordering};
@@ -198,4 +198,71 @@ fn who_finds_his_work_durable_does_not_wait_for_the_commit_of_another() {
     store.plant(failed, &[0]);
     store.upsert(Encoded::new(&[1, 11])).unwrap();
     assert!(matches!(store.commit(), Err(Error::Timeout { lock: "commit", .. })));
+}
+
+/// After a committer that died in its flush everything is flushed again; what that flush says was once not looked at by any test.
+#[test]
+fn a_flush_that_fails_after_a_dead_committer_fails_the_commit_though_the_next_one_would_succeed() {
+    for has_something_to_commit in [false, true] {
+        let store = heap_store(header(2), settings());
+        store.insert(Encoded::new(&[1, 10])).unwrap();
+        let durable = store.commit().unwrap();
+        if has_something_to_commit {
+            store.upsert(Encoded::new(&[1, 11])).unwrap();
+        }
+        store.plant(store.geometry.control() + FLUSHING, &[1]);
+        let (failing, flush_count) = (Arc::clone(&heap_of(&store).fail_flushes), Arc::new(Mutex::new(0)));
+        let counted = Arc::clone(&flush_count);
+        let only_the_first_fails = move |event: &Event<'_>| {
+            if let Event::Flush { .. } = event {
+                let mut count = counted.lock().unwrap();
+                failing.store(u64::from(*count == 0), Ordering::Relaxed);
+                *count += 1;
+            }
+        };
+        let outcome = with_hook(only_the_first_fails, || store.commit()).expect("nobody kills it");
+        assert!(matches!(outcome, Err(Error::FlushFailed { source: Some(_) })), "{outcome:?}");
+        assert_eq!((*flush_count.lock().unwrap(), store.control_word(DURABLE)), (1, durable));
+        // It stays, though flushes succeed.
+        assert!(matches!(store.commit(), Err(Error::FlushFailed { source: None })));
+    }
+}
+
+#[test]
+fn a_commit_record_names_the_commit_that_was_acknowledged_before_it() {
+    let store = heap_store(header(2), settings());
+    for value in 0..4 {
+        store.upsert(Encoded::new(&[1, value])).unwrap();
+        let before = store.control_word(DURABLE);
+        let number = store.commit().unwrap();
+        let records = [0, 1].map(|record| store.commit_record(record).expect("it is whole"));
+        let record = records.iter().find(|record| record.state.number == number).expect("it was made");
+        assert_eq!(record.predecessor, before);
+    }
+}
+
+/// A commit was in flight when the power failed, and what it was to replace has rotted: what is left is whole, and older than a
+/// commit that had been acknowledged. Only the commit in flight still tells of that one.
+#[test]
+fn a_commit_that_rotted_is_missed_by_the_one_that_was_in_flight_after_it() {
+    let store = heap_store(header(3), settings());
+    store.insert(Encoded::new(&[1, 10])).unwrap();
+    let older = words_of(&store);
+    store.insert(Encoded::new(&[2, 20])).unwrap();
+    let acknowledged = store.commit().unwrap();
+    let of_acknowledged =
+        (0..2).find(|record| store.commit_record(*record).is_some_and(|found| found.state.number == acknowledged));
+    store.insert(Encoded::new(&[3, 30])).unwrap();
+    store.commit().unwrap();
+    let mut words = words_of(&store);
+    // The control group was never flushed, nor the last insert; the commit before it, and its insert, cannot be read any more.
+    let geometry = store.geometry;
+    let control_group = geometry.control()..geometry.commit_records();
+    words[control_group.clone()].copy_from_slice(&older[control_group]);
+    words[geometry.commit_record(of_acknowledged.expect("it was made"))] ^= 1;
+    for slot in [1, 2] {
+        words[geometry.slot(slot)].fill(0);
+    }
+    let outcome = heap_store_of(words, header(3), settings(), false).map(|store| *store.recovery());
+    assert!(matches!(outcome, Err(Error::Damaged { .. })), "{outcome:?}");
 }

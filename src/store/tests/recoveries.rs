@@ -5,11 +5,12 @@ use super::world::{header, settings};
 use super::{heap_store, heap_store_of, words_of};
 use crate::error::Result;
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
+use crate::format::commit_record::CommitRecord;
 use crate::format::control::{DURABLE, GENERATION_FLOOR, INTENT_COUNT, LAST, PREPARED, USED};
-use crate::shm::medium::Lock;
-use crate::shm::probe::die_after_store;
+use crate::shm::medium::{Lock, Medium};
+use crate::shm::probe::{Event, die, die_after_store, with_hook};
 use crate::store::recover::Found;
-use crate::store::{Encoded, Store};
+use crate::store::{Access, Encoded, Store};
 
 fn put(store: &Store, key: u64, value: u64) -> u64 {
     store.upsert(Encoded::new(&[key, value])).unwrap().version
@@ -125,4 +126,48 @@ fn a_repair_counts_in_which_state_its_owner_died() {
         counts = std::array::from_fn(|kind| counts[kind] + found[kind]);
     }
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+}
+
+/// The commit records that a recovery leaves, if it is let go on until it has flushed so often.
+fn records_after(store: &Store, flush_count: u32) -> [Option<CommitRecord>; 2] {
+    let again = Store::new(
+        Medium::private(words_of(store), store.geometry.control()).unwrap(),
+        store.header.clone(),
+        settings(),
+        Access::ReadWrite,
+        None,
+    );
+    let mut left = flush_count;
+    let hook = move |event: &Event<'_>| {
+        if let Event::Flushed { .. } = event {
+            left -= 1;
+            if left == 0 {
+                die();
+            }
+        }
+    };
+    assert!(with_hook(hook, || again.recover(false).map(drop)).is_none());
+    [0, 1].map(|record| again.commit_record(record))
+}
+
+#[test]
+fn the_commit_records_of_a_recovery_name_what_was_acknowledged_before_them() {
+    let store = heap_store(header(3), settings());
+    put(&store, 1, 10);
+    put(&store, 2, 20);
+    let acknowledged = store.commit().unwrap();
+    let chosen = put(&store, 3, 30);
+    let predecessor_of = |records: [Option<CommitRecord>; 2], number: u64| {
+        let record = records.iter().flatten().find(|record| record.state.number == number);
+        record.map(|record| record.predecessor)
+    };
+    // The first flush is of the pages as they were, the second of the state that was found, which no commit has.
+    assert_eq!(predecessor_of(records_after(&store, 1), chosen), None);
+    assert_eq!(predecessor_of(records_after(&store, 2), chosen), Some(acknowledged));
+    // The fourth is of the same state under its new number.
+    let records = records_after(&store, 4);
+    let raised = records.iter().flatten().map(|record| record.state.number).max().unwrap();
+    assert!(raised > chosen);
+    assert_eq!(predecessor_of(records, raised), Some(chosen));
+    assert_eq!(predecessor_of(records, chosen), Some(acknowledged));
 }
