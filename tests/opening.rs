@@ -73,7 +73,8 @@ fn a_file_has_the_mode_that_was_asked_for_and_only_its_own_name() {
     let (directory, path) = scratch();
     drop(options().create(&path).unwrap());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    drop(options().mode(0o700).replace(&path).unwrap());
+    fs::remove_file(&path).unwrap();
+    drop(options().mode(0o700).create(&path).unwrap());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
 }
