@@ -67,7 +67,7 @@ pub use format::values::{Field, Key, KeyField};
 pub use store::recover::{Found, Recovery};
 pub use store::status::{RepairCounts, Status, Writer, WriterState};
 pub use table::options::Options;
-pub use table::record::{Keyed, Record};
+pub use table::record::{Keyed, Record, WordArray};
 pub use table::row::Row;
 pub use table::rows::Rows;
 pub use table::snapshot::Snapshot;

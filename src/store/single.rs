@@ -56,20 +56,41 @@ impl Store {
 
     /// Inserts a record or writes it over the one with its key.
     pub fn upsert(&self, record: Encoded<'_>) -> Internal<Meta> {
-        self.touch_next_free_slot();
         let hash = self.hash_of_key(record.payload);
-        self.under_lock(|shared| match shared.locate(record.payload, hash)? {
-            Some(slot) => {
-                let (head, seen) = shared.current(shared.slot(slot))?;
-                publish(shared, head, seen, Next::update(seen.header, record), 0, None)
+        let guess = self.touch_slot_with_key(record, hash);
+        self.under_lock(|shared| {
+            let located = match guess {
+                Some(slot) if shared.is_live_with_key_of(slot, record.payload) => guess,
+                _ => shared.locate(record.payload, hash)?,
+            };
+            match located {
+                Some(slot) => {
+                    let (head, seen) = shared.current(shared.slot(slot))?;
+                    publish(shared, head, seen, Next::update(seen.header, record), 0, None)
+                }
+                None => insert(shared, record, hash),
             }
-            None => insert(shared, record, hash),
         })
+    }
+
+    /// Touches the slot that has the key of a record, or that which the next insert will probably get. Returns which slot has the
+    /// key, as far as that can be told without the lock.
+    #[inline(always)]
+    fn touch_slot_with_key(&self, record: Encoded<'_>, hash: KeyHash) -> Option<u32> {
+        if !self.commits_are_made() {
+            return None;
+        }
+        let located = self.shared().locate(record.payload, hash).ok().flatten();
+        match located {
+            Some(slot) => self.touch_slot(slot),
+            None => self.touch_next_free_slot(),
+        }
+        located
     }
 
     /// Touches the slot that the next insert will probably get; that it may be another by then does no harm.
     #[inline(always)]
-    fn touch_next_free_slot(&self) {
+    pub(super) fn touch_next_free_slot(&self) {
         if self.commits_are_made() {
             let shared = self.shared();
             if let Ok(slot) = shared.free_ring_entry(shared.control.load(FREE_TAKEN, Ordering::Relaxed)) {

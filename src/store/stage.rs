@@ -168,13 +168,19 @@ impl<'a> Shared<'a> {
             if slot >= self.geometry.capacity() {
                 return Err(self.stray_entry(slot));
             }
-            let found = self.slot(slot);
-            let head = found.head();
-            if head.is_live() && found.has_key_of(head.cell(), self.geometry, record) {
+            if self.is_live_with_key_of(slot, record) {
                 return Ok(Some(slot));
             }
         }
         Ok(None)
+    }
+
+    /// Whether a slot, which must be below the capacity, has a live record with the key of a record.
+    #[inline(always)]
+    pub fn is_live_with_key_of(self, slot: u32, record: &[u64]) -> bool {
+        let found = self.slot(slot);
+        let head = found.head();
+        head.is_live() && found.has_key_of(head.cell(), self.geometry, record)
     }
 
     // -- what a write takes: a number, a cell, a slot, a generation --------------------------------

@@ -55,9 +55,10 @@ enum Located {
 }
 
 impl Store {
-    /// Takes the write mutex and begins a transaction.
+    /// Takes the write mutex and begins a transaction. What that will write is not known yet, but for the slot that an insert gets.
     #[inline(always)]
     pub fn begin(&self) -> Internal<Transaction<'_>> {
+        self.touch_next_free_slot();
         let guard = WriteGuard::lock(self)?;
         Ok(Transaction {
             store: self,

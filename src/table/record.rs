@@ -30,7 +30,7 @@ pub trait Record: Sized + 'static {
     const RECORD_BYTES: usize;
 
     /// An array of words that holds [`RECORD_BYTES`](Self::RECORD_BYTES) bytes: a record is shared in whole words.
-    type Words: Copy + AsRef<[u64]> + AsMut<[u64]> + Send + Sync + 'static;
+    type Words: WordArray;
 
     /// Words to encode into, all zero.
     const ZEROED: Self::Words;
@@ -51,6 +51,29 @@ pub trait Record: Sized + 'static {
     ///
     /// [`Error::Damaged`](crate::Error::Damaged), which names the field, for any bytes that `encode` does not write.
     fn decode(bytes: &[u8]) -> Result<Self>;
+}
+
+/// An array of words: `[u64; N]`, and nothing else. A type of one's own could have another length each time that it is asked, and
+/// so reach into records that lie beside it.
+///
+/// ```compile_fail
+/// #[derive(Clone, Copy)]
+/// struct Elastic;
+/// impl AsRef<[u64]> for Elastic {
+///     fn as_ref(&self) -> &[u64] { &[0; 99] }
+/// }
+/// impl AsMut<[u64]> for Elastic {
+///     fn as_mut(&mut self) -> &mut [u64] { &mut [] }
+/// }
+/// impl locule::WordArray for Elastic {}
+/// ```
+pub trait WordArray: Copy + AsRef<[u64]> + AsMut<[u64]> + Send + Sync + 'static + sealed::Sealed {}
+
+impl<const N: usize> WordArray for [u64; N] {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<const N: usize> Sealed for [u64; N] {}
 }
 
 /// A [`Record`] that has a key.

@@ -290,6 +290,10 @@ impl<T: Record> Table<T> {
     /// or panics. It may touch any number of records, up to all of them, and sees its own writes. Other processes read
     /// on meanwhile, and wait with their own writes: so it should be short.
     ///
+    /// The first write to a page of the file after a flush makes the kernel do something, and can wait for the disk. An operation
+    /// on one record has that behind it before it takes the lock. In a transaction, which learns what it writes under the lock,
+    /// others wait for it: what matters to them is better done one by one where that is enough.
+    ///
     /// ```
     /// # locule::record! { struct Account { key id: u64, amount: i64 } }
     /// # let directory = tempfile::tempdir()?;

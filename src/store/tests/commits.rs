@@ -138,6 +138,20 @@ fn all_pages_of_a_slot_are_touched_before_the_lock_if_commits_are_made() {
         store.delete(RecordId::new(1, 1), None).unwrap();
     };
     assert_eq!(pages_touched_by(&store, delete), pages_of(&store, 1));
+    // An upsert touches the record's own slot, or that which it will get; a transaction the one that its first insert will get.
+    let upsert = |key: u64| {
+        move |store: &Store| {
+            store.upsert(Encoded::new(&payload(key))).unwrap();
+        }
+    };
+    assert_eq!(pages_touched_by(&store, upsert(1)), all);
+    assert_eq!(pages_touched_by(&store, upsert(3)), pages_of(&store, 2));
+    let delete_third = |store: &Store| {
+        store.delete(RecordId::new(2, 1), None).unwrap();
+    };
+    assert_eq!(pages_touched_by(&store, delete_third), pages_of(&store, 2));
+    let begin = |store: &Store| drop(store.begin().unwrap());
+    assert_eq!(pages_touched_by(&store, begin), pages_of(&store, 1));
     // No slot, no pages; and a handle that may not write could not.
     let nowhere = |store: &Store| assert!(store.delete(RecordId::new(3, 1), None).is_err());
     assert_eq!(pages_touched_by(&store, nowhere), BTreeSet::new());
