@@ -32,6 +32,10 @@ GU = "src/store/guard.rs"
 N = "src/store/create.rs"
 L = "src/shm/lock.rs"
 T = "src/shm/thread.rs"
+A = "src/store/attach.rs"
+LE = "src/store/leave.rs"
+OR = "src/store/open_read_only.rs"
+M = "src/store/mod.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -109,6 +113,20 @@ FAULTS = {
  'lock: what a living thread holds is not': [(L,"if owner == 0 || !is_gone(owner) {","if owner == 0 {")],
  'lock: by one at a time': [(L,"if arbiter.try_once()?.is_none() {","if arbiter.try_once()?.is_none() && false {")],
  'lock: a thread that nobody waited for is gone': [(T," || has_ended(thread_id) && proc_is_of_this_namespace()","")],
+ 'around: a commit looks at the name': [(C,"        self.count(COMMIT_COUNT);\n        self.check_name()?;","        self.count(COMMIT_COUNT);")],
+ 'around: so does one with nothing to do': [(C,"        if durable >= wanted {\n            self.check_name()?;","        if durable >= wanted {")],
+ 'around: a name out of sight is not lost': [(A,"(self.path.symlink_metadata().is_ok() || is_unlinked() || directory_is_there())","{\n            let _ = (is_unlinked, directory_is_there);\n            true\n        }")],
+ 'around: a time to come is no young commit': [(C,"now.wrapping_sub(last) >= interval_milliseconds &&","now.saturating_sub(last) >= interval_milliseconds &&"),(C,"        if self.seen_commit.is_older(durable, now, interval_milliseconds) {\n            return true;\n        }","        let _ = durable;")],
+ 'around: two clocks must say that it is time': [(C," && self.is_old_by_the_wall_clock(interval_milliseconds)"," && (self.is_old_by_the_wall_clock(interval_milliseconds) || true)")],
+ 'around: the last to go commits': [(LE,"if !is_alone_in_going || !attachment.is_attached_by_others()? {","if !is_alone_in_going {")],
+ 'around: who goes when a commit is due makes it': [(LE,"        if self.is_commit_due(interval) {","        if false && self.is_commit_due(interval) {")],
+ 'around: nobody commits who was told not to': [(LE,"(&self.attachment, self.settings.commit_every, self.access)","(&self.attachment, self.settings.commit_every.or(Some(std::time::Duration::ZERO)), self.access)")],
+ 'around: a sparse file gets its blocks': [(O,"            reserve_blocks(&entry.attachment, &entry.header)?;\n","")],
+ 'around: a path is that of where it was opened': [(A,"std::path::absolute(path).map_err(Error::io(\"find\", path))","Ok(path.to_owned())")],
+ 'around: readers need no gate': [(OR,"        if store.recovery_reason(&own).is_some() {\n            // Perhaps","        if true {\n            // Perhaps")],
+ 'around: readers are not attached': [(OR,"        let Some(reason) = store.recovery_reason(&own) else {","        let Some(reason) = store.recovery_reason(&own) else {\n            store.attachment.as_ref().map(|attachment| attachment.try_attach(Hold::Shared));")],
+ 'around: a handle compares the number of the recovery': [(M,"        marks | is_stale != 0","        let _ = is_stale;\n        marks != 0")],
+ 'around: a private copy watches what it is a copy of': [(OR,"Some(origin) if origin.store.marks() != origin.marks =>","Some(origin) if origin.store.marks() != origin.marks && false =>")],
  'facade: a write past it': [(I,"    fn finish_rebuild(self, epoch: u64, occupied: u64) {","    fn finish_rebuild(self, epoch: u64, occupied: u64) {\n        let _: Option<&std::sync::atomic::AtomicU64> = None;")],
  'index: a miss counts if the epoch is the same': [(RD,"if index.is_still(epoch) {","if true {"),(RD,"None if index.is_still(epoch) => Ok(None),","None => Ok(None),")],
  'touch: an or with 0': [("src/shm/words.rs","        let value = word.load(Ordering::Relaxed);\n        let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);","        word.fetch_or(0, Ordering::Relaxed);")],
@@ -126,6 +144,7 @@ OTHER_TESTS = {
     "names:": ["cargo", "test", "--test", "creating", "--quiet"],
     "replaced:": ["cargo", "test", "--test", "moving", "--quiet"],
     "lock:": ["cargo", "test", "--lib", "--test", "dying", "--no-fail-fast", "--quiet", "--", "shm::", "executing", "ending", "a_lock"],
+    "around:": ["cargo", "test", "--test", "surroundings", "--quiet"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],
 }
 
