@@ -34,6 +34,7 @@ fn child_process() {
         ("read again and again", read_again_and_again),
         ("change the root", change_the_root),
         ("read from another PID namespace", read_from_another_pid_namespace),
+        ("do without /proc", do_without_proc),
     ]);
 }
 
@@ -450,4 +451,42 @@ fn a_private_copy_is_left_when_the_file_is_recovered_or_replaced() {
     reader.reopen().unwrap();
     assert!(!reader.recovery().is_private_copy);
     assert_eq!(keys(&reader), [0, 1, 2, 3]);
+}
+
+// -- without /proc ---------------------------------------------------------------------------------
+
+fn do_without_proc(path: &Path, _: &str) {
+    if !mounts::have_own() {
+        return;
+    }
+    nix::mount::mount(Some("none"), "/proc", Some("tmpfs"), nix::mount::MsFlags::empty(), None::<&str>).unwrap();
+    // The parent has the table open: on this kernel, so on this start of the machine.
+    let attached = options().open(path);
+    say(match attached.map(|table| table.insert(&visit(3, 0)).map(drop)) {
+        Ok(Ok(())) => "inserted".to_owned(),
+        // Kernels before 6.11 tell the PID namespace in /proc only.
+        Ok(Err(error)) | Err(error) => error.to_string(),
+    });
+    hear();
+    for outcome in [options().open(path), options().open_read_only(path), options().create(path.with_extension("new"))]
+    {
+        let message = outcome.map(drop).unwrap_err().to_string();
+        assert!(message.contains("without /proc") && message.contains("ProcSubset"), "{message}");
+    }
+    assert!(!path.with_extension("new").exists());
+}
+
+/// Where /proc was not mounted, nothing opened, and nothing said why.
+#[test]
+fn a_machine_start_cannot_be_told_without_proc_and_the_error_says_so() {
+    let (_directory, path) = scratch();
+    let table = table_of_three(&path);
+    let mut child = Child::spawn("do without /proc", &path, "");
+    match child.hear() {
+        message if message.starts_with("skipped") => return eprintln!("{message}"),
+        message => assert!(message == "inserted" || message.contains("without /proc"), "{message}"),
+    }
+    drop(table);
+    child.tell("go on");
+    child.finish();
 }

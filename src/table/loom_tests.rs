@@ -1,6 +1,5 @@
 //! What the model checker shows of updates whose closure runs without the lock. See `store::loom_tests`.
 
-use super::options::Options;
 use super::record::Record;
 use super::table::Table;
 use crate::Error;
@@ -22,7 +21,7 @@ fn start() -> Start {
 }
 
 fn table(store: Store) -> Table<Visit> {
-    Table::new(store, Options::new()).unwrap()
+    Table::new(store).unwrap()
 }
 
 fn count_up(table: &Table<Visit>) -> Result<u64, Error> {
