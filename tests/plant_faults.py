@@ -121,6 +121,7 @@ FAULTS = {
  'around: the last to go commits': [(LE,"if !is_alone_in_going || !attachment.is_attached_by_others()? {","if !is_alone_in_going {")],
  'around: who goes when a commit is due makes it': [(LE,"        if self.is_commit_due(interval) {","        if false && self.is_commit_due(interval) {")],
  'around: nobody commits who was told not to': [(LE,"(&self.attachment, self.settings.commit_every, self.access)","(&self.attachment, self.settings.commit_every.or(Some(std::time::Duration::ZERO)), self.access)")],
+ 'around: nobody commits who is not attached': [(O,"        store.occupancy = Occupancy::of_nobody();","        let _ = (&mut store, Occupancy::of_nobody());")],
  'around: a sparse file gets its blocks': [(O,"            reserve_blocks(&entry.attachment, &entry.header)?;\n","")],
  'around: a path is that of where it was opened': [(A,"std::path::absolute(path).map_err(Error::io(\"find\", path))","Ok(path.to_owned())")],
  'around: readers need no gate': [(OR,"        if store.recovery_reason(&own).is_some() {\n            // Perhaps","        if true {\n            // Perhaps")],

@@ -35,6 +35,7 @@ fn child_process() {
         ("change the root", change_the_root),
         ("read from another PID namespace", read_from_another_pid_namespace),
         ("do without /proc", do_without_proc),
+        ("be refused", be_refused),
     ]);
 }
 
@@ -489,4 +490,30 @@ fn a_machine_start_cannot_be_told_without_proc_and_the_error_says_so() {
     drop(table);
     child.tell("go on");
     child.finish();
+}
+
+fn be_refused(path: &Path, _: &str) {
+    if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID) {
+        return say(format!("skipped: {error}"));
+    }
+    assert!(common::in_fork(|| {
+        // It would commit at once, if it were let in.
+        let outcome = Visits::options().commit_every(Some(Duration::ZERO)).open(path).map(drop);
+        assert!(matches!(outcome, Err(Error::Incompatible { .. })), "{outcome:?}");
+        say("refused");
+    }));
+}
+
+/// A handle that was refused committed when it was dropped, under locks that it may not use.
+#[test]
+fn whoever_is_refused_changes_nothing_and_commits_nothing() {
+    let (_directory, path) = scratch();
+    let table = table_of_three(&path);
+    let before = fs::read(&path).unwrap();
+    let mut child = Child::spawn("be refused", &path, "");
+    let message = child.hear();
+    assert!(message == "refused" || message.starts_with("skipped"), "{message}");
+    child.finish();
+    assert!(fs::read(&path).unwrap() == before);
+    drop(table);
 }

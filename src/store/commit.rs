@@ -189,7 +189,7 @@ impl Store {
         control.store(FLUSHING, 1, Ordering::Release);
         self.flush_or_fail()?;
         // What belongs to another recovery is left alone.
-        self.check_usable()?;
+        self.check_marks()?;
         control.store(DURABLE, state.number, Ordering::Release);
         control.store(PIN, NO_PIN, Ordering::Release);
         control.store(LAST_COMMIT_MILLISECONDS, super::status::monotonic_milliseconds(), Ordering::Relaxed);

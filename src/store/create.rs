@@ -101,9 +101,7 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
 fn retire(entry: Entry, settings: &Settings, action: impl FnOnce() -> Result<()>) -> Result<()> {
     // Who gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at again.
     let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;
-    // What nobody has recovered has no locks to commit under.
-    let without_commits = Settings { commit_every: None, ..settings.clone() };
-    let store = if is_alone { entry.map(&without_commits)? } else { entry.attach_to_users(&without_commits)? };
+    let store = if is_alone { entry.map(settings)? } else { entry.attach_to_users(settings)? };
     let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };
     let outcome = action();
     // What has lost its name is no table any more, also if that could not be made to last. Its users are told even if there

@@ -1,6 +1,7 @@
 //! Opening a file to write: through the gate, with others or as the first.
 
 use super::attach::{Attachment, Hold, Incarnation, OPEN_FLAGS, absolute};
+use super::occupancy::Occupancy;
 use super::recover::Recovery;
 use super::{Access, Settings, Store};
 use crate::error::{Error, Result};
@@ -121,7 +122,12 @@ pub(super) fn map_file(attachment: Attachment, header: Header, access: Access, s
     let map = MappedWords::of_file(attachment.file(), geometry.word_count(), is_writable, settings.prefault)
         .and_then(|words| Map::new(words, geometry.control()))
         .map_err(Error::io("map", attachment.path()))?;
-    Ok(Store::new(Medium::Mapped(map), header, settings.clone(), access, Some(attachment)))
+    let mut store = Store::new(Medium::Mapped(map), header, settings.clone(), access, Some(attachment));
+    if is_writable {
+        // Until it is attached, nobody may lock through it: not even to commit when it is dropped.
+        store.occupancy = Occupancy::of_nobody();
+    }
+    Ok(store)
 }
 
 impl Store {
@@ -161,6 +167,7 @@ impl Store {
         }
         // From here on others may come: the exclusive hold becomes a shared one in one step.
         self.attachment.as_ref().map_or(Ok(true), |attachment| attachment.try_attach(Hold::Shared))?;
+        self.occupancy.adopt();
         Ok(())
     }
 
@@ -173,6 +180,7 @@ impl Store {
             return Err(trouble);
         }
         self.note_recovery_number();
+        self.occupancy.adopt();
         Ok(())
     }
 
