@@ -1,9 +1,10 @@
 //! Giving a handle up: by dropping it, or before the file is opened anew in its place.
 
+use super::attach::Hold;
 use super::occupancy::Death;
 use super::private::wait_until;
 use super::{Access, Store};
-use crate::error::{Error, Internal, Result};
+use crate::error::{Error, Result};
 use crate::format::control::{DURABLE, FAILED, LAST};
 use crate::shm::words::Ordering;
 use std::time::Duration;
@@ -46,28 +47,34 @@ impl Store {
         Ok(())
     }
 
-    /// Whoever goes last commits, and whoever goes when a commit is due: nobody may come by later to do it.
-    fn commit_before_leaving(&self) -> Internal<()> {
-        let (Some(attachment), Some(interval), Access::ReadWrite) =
-            (&self.attachment, self.settings.commit_every, self.access)
-        else {
-            return Ok(());
-        };
+    /// Whoever goes last commits, and whoever goes when a commit is due: nobody may come by later to do it. Whoever is alone and
+    /// leaves nothing uncommitted says so.
+    fn leave(&self) -> Result<()> {
+        let (Some(attachment), Access::ReadWrite) = (&self.attachment, self.access) else { return Ok(()) };
         // A child of a fork that has not used the handle leaves its parent's business alone.
-        if !self.occupancy.is_usable() || !self.has_something_to_commit() {
+        if !self.occupancy.is_usable() {
             return Ok(());
         }
-        if self.is_commit_due(interval) {
+        if self.is_commit_owed(true) {
             self.commit()?;
-            return Ok(());
         }
         // Of two that go at once, the second must see that the first is gone.
         let is_alone_in_going = attachment.begin_departure(DEPARTURE_TIMEOUT)?;
-        if !is_alone_in_going || !attachment.is_attached_by_others()? {
+        let is_last = !attachment.is_attached_by_others()?;
+        if (is_last || !is_alone_in_going) && self.is_commit_owed(false) {
             self.commit()?;
+        }
+        if is_last && attachment.try_enter_gate()? && attachment.try_attach(Hold::Exclusive)? {
+            self.put_clean_mark()?;
         }
         attachment.let_go();
         Ok(())
+    }
+
+    /// Whether something is uncommitted that this handle is to commit at all; at once only if the last commit is old.
+    fn is_commit_owed(&self, only_if_due: bool) -> bool {
+        let Some(interval) = self.settings.commit_every else { return false };
+        self.has_something_to_commit() && (!only_if_due || self.is_commit_due(interval))
     }
 
     fn has_something_to_commit(&self) -> bool {
@@ -78,6 +85,6 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         // Nobody is there to be told of an error; who wants to know closes the table.
-        let _ = self.commit_before_leaving();
+        let _ = self.leave();
     }
 }

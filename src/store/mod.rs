@@ -17,11 +17,13 @@
 //! | `occupancy`, `private` | which process and how many of its threads use a handle, and when it is dead |
 //! | `open`, `open_read_only`, `create`, `attach` | files, their locks, and who may share one |
 //! | `fork` | attaching anew in the child of a fork |
-//! | `prove` | whether a first opener finds the table in order |
+//! | `prove`, `clean` | whether a first opener finds the table in order |
 //! | `leave` | giving a handle up |
 //! | `temporary` | new files before they have their names, and what is left of them where their maker died |
 
 pub mod attach;
+#[cfg(not(loom))]
+pub mod clean;
 pub mod commit;
 pub mod copy;
 #[cfg(not(loom))]

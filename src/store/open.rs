@@ -157,7 +157,8 @@ impl Store {
         let is_same_start = attached.is_some_and(|attached| attached.is_same_start(own));
         // The file can have been restored in place, with a mutex that somebody held.
         let seems_in_order = attached == Some(*own) && self.trouble().is_none() && self.medium.locks_are_free();
-        if seems_in_order && self.is_proved()? {
+        if seems_in_order && (self.is_clean()? || self.is_proved()?) {
+            self.clear_clean_mark();
             self.note_recovery_number();
             self.recovery = self.recovery_in_order();
         } else {
@@ -198,6 +199,8 @@ impl Store {
             let reason = "somebody has the file to himself: another program locks it".to_owned();
             return Err(Error::Incompatible { reason });
         }
+        // There is none, unless a child of a fork attaches that its parent did not know of when it was the last to go.
+        self.clear_clean_mark();
         Ok(())
     }
 

@@ -23,7 +23,7 @@ use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
 use crate::format::commit_record::{CommitRecord, State};
 use crate::format::control::{
-    CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT,
+    CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT,
     GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, INTENT, INTENT_COUNT, LAST,
     LAST_COMMIT_MILLISECONDS, LAST_COMMIT_WALL_MILLISECONDS, NEWEST, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER,
     SUPERSEDED, USED,
@@ -407,6 +407,7 @@ impl Store {
             (LAST_COMMIT_MILLISECONDS, super::status::monotonic_milliseconds()),
             (LAST_COMMIT_WALL_MILLISECONDS, self.wall_milliseconds()),
             (FLUSHING, 0),
+            (CLEAN_SEAL, 0),
             (FAILED, 0),
             (SUPERSEDED, 0),
             (CONDEMNED, 0),
