@@ -248,7 +248,11 @@ impl fmt::Display for Error {
             Error::InvalidArgument { reason } | Error::InvalidValue { reason } => f.write_str(reason),
             Error::Foreign { path, reason } => write!(f, "{} cannot be read as a table: {reason}", path.display()),
             Error::Damaged { reason } => {
-                write!(f, "the table is damaged: {reason}; keep a copy of the file, and see `locule verify`")
+                write!(
+                    f,
+                    "the table is damaged: {reason}; keep a copy of the file: `locule verify` names every bad place, and \
+                     `locule dump --salvage` prints what is left"
+                )
             }
             Error::SchemaMismatch { expected, found } => write!(
                 f,

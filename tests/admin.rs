@@ -403,9 +403,14 @@ fn a_file_that_is_no_table_or_no_whole_one_is_a_result() {
         bytes[offset] ^= 1;
         bytes
     };
-    for content in [&b""[..], b"#!/bin/sh\n", &bytes[..5000], &bytes[..bytes.len() - 1]] {
+    for (content, extent) in [
+        (&b""[..], Extent::Nothing),
+        (b"#!/bin/sh\n", Extent::Nothing),
+        (&bytes[..5000], Extent::CellsOnly),
+        (&bytes[..bytes.len() - 1], Extent::CellsOnly),
+    ] {
         let verification = verify(content);
-        assert_eq!((verification.extent, verification.problems[0].place), (Extent::Nothing, Place::File));
+        assert_eq!((verification.extent, verification.problems[0].place), (extent, Place::File));
     }
     for offset in [0, 8, 16, 20, 40, 130, 170, 4095] {
         let verification = verify(&damaged_header(offset));
@@ -446,7 +451,7 @@ fn a_recovery_that_is_not_possible_is_a_problem() {
     std::fs::copy(&planted.path, &copy).unwrap();
 
     let verification = admin::verify(&copy).unwrap();
-    assert_eq!((verification.extent, verification.problems[0].place), (Extent::Nothing, Place::File));
+    assert_eq!((verification.extent, verification.problems[0].place), (Extent::CellsOnly, Place::File));
     let info = admin::info(&copy).unwrap();
     assert!(matches!(info.condition, Condition::NeedsRecovery { outcome: Err(Error::Damaged { .. }), .. }), "{info:?}");
     assert!(matches!(admin::dump(&copy), Err(Error::Damaged { .. })));

@@ -152,6 +152,43 @@ fn a_good_table_verifies_and_a_damaged_one_does_not() {
     assert!(dump.stderr.contains("slot 0"), "{}", dump.stderr);
 }
 
+/// One flipped byte in a copy left nothing that the command could get out of it.
+#[test]
+fn a_salvage_prints_every_good_record_of_a_table_that_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = new_table(directory.path(), &odd_samples());
+    Table::<Sample>::open(&path).unwrap().close().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let text = "Łódź".as_bytes();
+    let place = bytes.windows(text.len()).position(|window| window == text).unwrap();
+    bytes[place] ^= 1;
+    let copy = directory.path().join("copy.loc");
+    std::fs::write(&copy, &bytes).unwrap();
+
+    let refused = locule("dump", &copy, &["--format", "jsonl"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
+    assert!(refused.stderr.contains("`locule dump --salvage`"), "{}", refused.stderr);
+    let verify = locule("verify", &copy, &[]);
+    assert_eq!(verify.code, Some(1));
+    assert!(verify.stdout.contains("slot 0, cell 0: ") && verify.stdout.contains("2 records"), "{}", verify.stdout);
+
+    let salvage = locule("dump", &copy, &["--salvage", "--format", "jsonl"]);
+    assert_eq!((salvage.code, salvage.stdout.lines().count()), (Some(1), 2));
+    assert!(salvage.stdout.contains(r#""id":2,"#) && salvage.stdout.contains(r#""id":3,"#), "{}", salvage.stdout);
+    assert!(salvage.stderr.contains("slot 0, cell 0: "), "{}", salvage.stderr);
+    // Of a good table it is what `dump` prints, in both formats.
+    for format in ["jsonl", "table"] {
+        let dump = locule("dump", &path, &["--format", format]);
+        let salvage = locule("dump", &path, &["--salvage", "--format", format]);
+        assert_eq!((salvage.code, salvage.stdout, salvage.stderr), (Some(0), dump.stdout, String::new()));
+    }
+    // A file that was cut short.
+    std::fs::write(&copy, &bytes[..bytes.len() / 2]).unwrap();
+    let cut = locule("dump", &copy, &["--salvage"]);
+    assert_eq!(cut.code, Some(1));
+    assert!(cut.stderr.contains("it was cut short"), "{}", cut.stderr);
+}
+
 #[test]
 fn a_copy_needs_a_recovery_and_is_told_so() {
     let directory = tempfile::tempdir().unwrap();

@@ -8,10 +8,10 @@
 //! 5. Every live record decodes, and its key leads to it alone; no entry of the index leads anywhere else.
 //! 6. Every slot that is not live is in the free ring exactly once, unless its generations are used up.
 
+use super::cell::content_of;
 use super::dump::decode_values;
 use super::verify::{Place, Verification, reason_of};
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
-use crate::format::checksum::crc32;
 use crate::format::commit_record::CommitRecord;
 use crate::format::control::{
     CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INDEX_OCCUPIED, LAST, NEWEST,
@@ -124,8 +124,8 @@ impl Check<'_> {
             if let Some(other) = numbers.insert(header.number, cell) {
                 self.report(place, format!("transaction {} wrote cell {other} too", header.number));
             }
-            if !header.verifies(crc32(bytemuck::cast_slice(&self.payload))) {
-                self.report(place, format!("transaction {} wrote it, and its check does not match", header.number));
+            if let Err(reason) = content_of(&self.store.header().schema, &header, &self.payload) {
+                self.report(place, reason);
             }
         }
     }
@@ -157,9 +157,6 @@ impl Check<'_> {
             return if is_retired { SlotState::Retired } else { SlotState::Free };
         }
         self.read_cell(slot, cell);
-        if let Err(error) = decode_values(&self.store.header().schema, &self.payload) {
-            self.report(Place::Cell { slot, cell }, reason_of(error));
-        }
         SlotState::Live { key_hash: self.store.key_hash_of(&self.payload) }
     }
 

@@ -5,6 +5,7 @@
 //! | [`info`] | what the table is, how full, how far committed, who holds its lock, whether it needs a recovery |
 //! | [`dump`] | every record, as named values |
 //! | [`verify`] | every place where the file contradicts itself |
+//! | [`salvage`] | every record whose own checksum holds, in a file that is too damaged for all others |
 //!
 //! None of them takes a mutex or changes a byte, so none of them can hold up or harm the processes that use the table, and
 //! none waits for a writer that is stopped. A table that needs a recovery is recovered in a private copy in memory.
@@ -24,15 +25,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cell;
 mod check;
 mod dump;
 mod info;
+mod salvage;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 pub use dump::{Dump, DumpedRow, dump};
 pub use info::{CommitInfo, Condition, Info, info};
+pub use salvage::{Salvage, salvage};
 pub use verify::{Extent, Place, Problem, Verification, verify};
 
 use crate::store::Settings;

@@ -1,6 +1,7 @@
 //! Looking for contradictions in a whole table.
 
 use super::check;
+use super::salvage::salvage;
 use crate::error::{Error, Result};
 use crate::format::geometry::word;
 use crate::store::Store;
@@ -65,6 +66,8 @@ pub struct Problem {
     pub description: String,
 }
 
+impl std::error::Error for Problem {}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.description)
@@ -85,7 +88,10 @@ pub enum Extent {
     },
     /// The file needs a recovery: that it is possible, and everything that it leads to.
     Recovery(Recovery),
-    /// Nothing: the header cannot be believed, or the file needs a recovery that is not possible.
+    /// Each cell by itself, as [`salvage`](super::salvage) reads them: the file needs a recovery that is not possible, or was cut
+    /// short. What was counted are the records that can be salvaged.
+    CellsOnly,
+    /// Nothing: the header cannot be believed.
     Nothing,
 }
 
@@ -140,6 +146,9 @@ impl fmt::Display for Verification {
                  changed during each of {attempt_count} copies"
             ),
             Extent::Recovery(recovery) => write!(f, "the file needs a recovery, which would succeed: {recovery}"),
+            Extent::CellsOnly => {
+                write!(f, "checked each cell by itself: {records} records can be salvaged, see `locule dump --salvage`")
+            }
             Extent::Nothing => f.write_str("nothing more could be checked"),
         }
     }
@@ -149,7 +158,8 @@ impl fmt::Display for Verification {
 /// an error.
 ///
 /// While others use the table, a copy of one moment is checked; if they write too busily for that, each record by itself.
-/// Of a file that needs a recovery it is checked that the recovery would succeed, and everything that it leads to.
+/// Of a file that needs a recovery it is checked that the recovery would succeed, and everything that it leads to; if it would
+/// not, each cell by itself.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -175,6 +185,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
         Ok(found) => found,
         Err(Error::Foreign { reason, .. }) => {
             verification.report(Place::File, reason);
+            cells_alone(path, &mut verification);
             return Ok(verification);
         }
         Err(error) => return Err(error),
@@ -186,12 +197,28 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
                 verification.extent = Extent::Recovery(recovery);
                 check::everything(&store, &mut verification);
             }
-            Err(error) => verification.report(Place::File, format!("it needs a recovery, and {}", reason_of(error))),
+            Err(error) => {
+                verification.report(Place::File, format!("it needs a recovery, and {}", reason_of(error)));
+                cells_alone(path, &mut verification);
+            }
         }
         return Ok(verification);
     }
     usable(&store, &mut verification)?;
     Ok(verification)
+}
+
+/// Verifies each cell by itself, if the header can be believed, in a file as a whole of which something was reported.
+fn cells_alone(path: &Path, verification: &mut Verification) {
+    let Ok(salvage) = salvage(path) else { return };
+    verification.extent = Extent::CellsOnly;
+    for found in salvage {
+        match found {
+            Ok(_) => verification.record_count += 1,
+            Err(Problem { place: Place::File, .. }) => {}
+            Err(Problem { place, description }) => verification.report(place, description),
+        }
+    }
 }
 
 /// Verifies a table that needs no recovery, and may be in use.

@@ -20,6 +20,7 @@
 //! | `prove`, `clean` | whether a first opener finds the table in order |
 //! | `leave` | giving a handle up |
 //! | `temporary` | new files before they have their names, and what is left of them where their maker died |
+//! | `remains` | the cells of a file of which nothing but the header is believed |
 
 pub mod attach;
 #[cfg(not(loom))]
@@ -46,6 +47,8 @@ pub mod prove;
 pub mod publish;
 pub mod read;
 pub mod recover;
+#[cfg(not(loom))]
+pub mod remains;
 pub mod shared;
 pub mod single;
 pub mod stage;

@@ -266,7 +266,19 @@ fn reserve_blocks(attachment: &Attachment, header: &Header) -> Result<()> {
     }
 }
 
+/// The header of a file that is long enough for all that the header says.
 pub(super) fn read_header(file: &File, path: &Path) -> Result<Header> {
+    let (header, found) = read_header_alone(file, path)?;
+    let expected = word(header.geometry.file_bytes());
+    if found < expected {
+        let reason = format!("expected {expected} bytes, found {found}: it was cut short; see `locule dump --salvage`");
+        return Err(Error::Foreign { path: path.to_owned(), reason });
+    }
+    Ok(header)
+}
+
+/// The header of a file, and how long the file is, which may be too short for the rest.
+pub(super) fn read_header_alone(file: &File, path: &Path) -> Result<(Header, u64)> {
     let metadata = file.metadata().map_err(Error::io("look at", path))?;
     let foreign = |reason: String| Error::Foreign { path: path.to_owned(), reason };
     if !metadata.is_file() {
@@ -276,6 +288,9 @@ pub(super) fn read_header(file: &File, path: &Path) -> Result<Header> {
         let mut bytes = vec![0; length_bytes];
         match file.read_exact_at(&mut bytes, 0) {
             Ok(()) => Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && metadata.len() == 0 => {
+                Err(foreign("it is empty".to_owned()))
+            }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(foreign(format!("it ends after {} bytes, inside its header", metadata.len())))
             }
@@ -285,12 +300,7 @@ pub(super) fn read_header(file: &File, path: &Path) -> Result<Header> {
     let first_page = read(FIRST_PAGE_BYTES)?;
     let header_bytes = Header::length_bytes(&first_page, path)?;
     let bytes = if header_bytes == FIRST_PAGE_BYTES { first_page } else { read(header_bytes)? };
-    let header = Header::decode(&bytes, path)?;
-    let expected = word(header.geometry.file_bytes());
-    if metadata.len() < expected {
-        return Err(foreign(format!("expected {expected} bytes, found {}: it was cut short", metadata.len())));
-    }
-    Ok(header)
+    Ok((Header::decode(&bytes, path)?, metadata.len()))
 }
 
 /// Refuses file systems on which shared mappings are not shared by everybody.
@@ -446,7 +456,7 @@ mod tests {
         }
         std::fs::write(&path, &bytes).unwrap();
         match read_header(&File::open(&path).unwrap(), &path) {
-            Err(Error::Foreign { reason, .. }) => assert!(reason.ends_with("it was cut short"), "{reason}"),
+            Err(Error::Foreign { reason, .. }) => assert!(reason.contains("it was cut short"), "{reason}"),
             other => panic!("{other:?}"),
         }
         // This one was opened to be written to only.

@@ -5,7 +5,8 @@ use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use console::Term;
 use locule::Value;
-use locule::admin::{self, Dump, DumpedRow};
+use locule::admin::{self, DumpedRow};
+use locule::{FieldSchema, Schema};
 use serde_json::{Map, Number, Value as Json};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -13,7 +14,8 @@ use std::path::PathBuf;
 /// Prints every record of a table, in the order of the slots.
 ///
 /// Takes no lock and changes nothing. Each record is whole; while others write, they need not all be of one moment. Exit
-/// status 1 if a record is damaged; the others are printed all the same.
+/// status 1 if a record is damaged; the others are printed all the same. A file that is too damaged for that is refused: then
+/// `locule dump --salvage` prints what is left.
 #[derive(Args)]
 pub struct Options {
     /// The table.
@@ -21,6 +23,13 @@ pub struct Options {
     /// How the records are written.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Believe nothing but the header, and print of each slot the newest record whose own checksum holds.
+    ///
+    /// For files that are refused without it. Each record is what a writer once put there; it may be older than the last
+    /// commit, or newer, even of a transaction that was never finished, records may be of several moments, and deleted ones may
+    /// be there again. What is bad is told on stderr, and then the exit status is 1.
+    #[arg(long)]
+    salvage: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -33,11 +42,7 @@ enum Format {
 
 /// Prints the records, and complains of those that are damaged.
 pub fn run(options: &Options) -> Result<Verdict> {
-    let dump = admin::dump(&options.file)?;
-    if dump.recovery().is_private_copy {
-        output::complain(format_args!("locule: {}", dump.recovery()));
-    }
-    let mut rows = Rows { dump, verdict: Verdict::Good };
+    let mut rows = if options.salvage { salvage(options)? } else { dump(options)? };
     match options.format {
         Format::Table => print_table(&mut rows)?,
         Format::Jsonl => print_lines(&mut rows)?,
@@ -45,15 +50,36 @@ pub fn run(options: &Options) -> Result<Verdict> {
     Ok(rows.verdict)
 }
 
+fn dump(options: &Options) -> Result<Rows> {
+    let dump = admin::dump(&options.file)?;
+    if dump.recovery().is_private_copy {
+        output::complain(format_args!("locule: {}", dump.recovery()));
+    }
+    let field_names = names_of(dump.schema());
+    Ok(Rows::new(field_names, dump.map(|row| row.map_err(|error| error.to_string()))))
+}
+
+fn salvage(options: &Options) -> Result<Rows> {
+    let salvage = admin::salvage(&options.file)?;
+    let field_names = names_of(salvage.schema());
+    Ok(Rows::new(field_names, salvage.map(|row| row.map_err(|problem| problem.to_string()))))
+}
+
+fn names_of(schema: &Schema) -> Vec<String> {
+    schema.fields().iter().map(FieldSchema::name).map(str::to_owned).collect()
+}
+
 /// The rows that are not damaged.
 struct Rows {
-    dump: Dump,
+    field_names: Vec<String>,
+    /// Each row, or what is wrong with it.
+    found: Box<dyn Iterator<Item = Result<DumpedRow, String>>>,
     verdict: Verdict,
 }
 
 impl Rows {
-    fn field_names(&self) -> Vec<String> {
-        self.dump.schema().fields().iter().map(|field| field.name().to_owned()).collect()
+    fn new(field_names: Vec<String>, found: impl Iterator<Item = Result<DumpedRow, String>> + 'static) -> Self {
+        Rows { field_names, found: Box::new(found), verdict: Verdict::Good }
     }
 }
 
@@ -62,10 +88,10 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<DumpedRow> {
         loop {
-            match self.dump.next()? {
+            match self.found.next()? {
                 Ok(row) => return Some(row),
-                Err(error) => {
-                    output::complain(format_args!("locule: {error}"));
+                Err(reason) => {
+                    output::complain(format_args!("locule: {reason}"));
                     self.verdict = Verdict::Bad;
                 }
             }
@@ -80,7 +106,7 @@ fn print_table(rows: &mut Rows) -> Result<()> {
     if let Some((_, column_count)) = Term::stdout().size_checked() {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(column_count);
     }
-    table.set_header(["id", "version"].map(str::to_owned).into_iter().chain(rows.field_names()));
+    table.set_header(["id", "version"].map(str::to_owned).into_iter().chain(rows.field_names.iter().cloned()));
     for row in rows {
         let meta = [row.id.to_string(), row.version.to_string()];
         // Control characters would draw outside their cell.
@@ -99,7 +125,7 @@ fn visible(character: char) -> Box<dyn Iterator<Item = char>> {
 }
 
 fn print_lines(rows: &mut Rows) -> Result<()> {
-    let names = rows.field_names();
+    let names = rows.field_names.clone();
     let mut stdout = BufWriter::new(std::io::stdout().lock());
     for row in rows {
         let object: Map<String, Json> = names.iter().cloned().zip(row.values.into_iter().map(json)).collect();

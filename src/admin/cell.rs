@@ -1,0 +1,33 @@
+//! What one cell holds, judged by itself.
+
+use super::dump::decode_values;
+use super::verify::reason_of;
+use crate::format::cell::{CellHeader, NUMBER_LIMIT};
+use crate::format::checksum::crc32;
+use crate::format::schema::Schema;
+use crate::format::untyped::Value;
+
+/// What is in a cell that is as it should be.
+pub enum Content {
+    Nothing,
+    Tombstone,
+    Record(Vec<Value>),
+}
+
+/// What is in a cell, or what is wrong with it.
+pub fn content_of(schema: &Schema, header: &CellHeader, payload: &[u64]) -> Result<Content, String> {
+    let number = header.number;
+    if number == 0 {
+        return Ok(Content::Nothing);
+    }
+    if number >= NUMBER_LIMIT {
+        return Err(format!("transaction {number} wrote it, and there can be none of that number"));
+    }
+    if !header.verifies(crc32(bytemuck::cast_slice(payload))) {
+        return Err(format!("transaction {number} wrote it, and its check does not match"));
+    }
+    if !header.is_live {
+        return Ok(Content::Tombstone);
+    }
+    decode_values(schema, payload).map(Content::Record).map_err(reason_of)
+}

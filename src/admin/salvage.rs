@@ -1,0 +1,161 @@
+//! Every record of a damaged file whose own checksum holds.
+
+use super::cell::{Content, content_of};
+use super::dump::DumpedRow;
+use super::verify::{Place, Problem};
+use crate::error::Result;
+use crate::format::cell::{CELLS_PER_SLOT, CellHeader, RecordId};
+use crate::format::geometry::word;
+use crate::format::schema::Schema;
+use crate::store::remains::Remains;
+use std::collections::VecDeque;
+use std::path::Path;
+
+/// How often a slot is read again that has something wrong, and each time something else.
+const READ_COUNT: u32 = 16;
+
+/// Reads what is left of the records of a file, by the schema in it. For files that [`dump`](super::dump) refuses: it believes
+/// nothing but the header, and each cell by itself.
+///
+/// Of each slot it gives the record in the cell with the highest transaction number whose checksum holds, unless that says
+/// that the record was deleted; and it names each cell that holds something and is not as it should be.
+///
+/// **What is promised of a salvaged record:** it is, bit by bit, what a writer once put into this slot. **What is not:** it may
+/// be older than the last commit, if what was newer is damaged; it may be newer, and even of a transaction that was never
+/// finished; records may be of several moments, so that one that was deleted may be there again, or a key twice; and what is not
+/// given may have been there. Of a file that was cut short, what is missing counts as never written.
+///
+/// It takes no lock and changes nothing. In a table that is in use it can be slowed down by writers, and never holds them up.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// # let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// # table.insert(&Visit { id: 42, hits: 7 })?;
+/// for found in locule::admin::salvage(&path)? {
+///     match found {
+///         Ok(row) => println!("{:?}", row.values),
+///         Err(problem) => eprintln!("{problem}"),
+///     }
+/// }
+/// # assert_eq!(locule::admin::salvage(&path)?.count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if the file is no locule table or its header
+/// is damaged, [`Io`](crate::Error::Io) if the header cannot be read. What is wrong behind the header is an item.
+pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage> {
+    let remains = Remains::open(path.as_ref(), &super::settings())?;
+    let (expected_bytes, found_bytes) = (word(remains.header().geometry.file_bytes()), remains.found_bytes());
+    let cut = (found_bytes < expected_bytes).then(|| Problem {
+        place: Place::File,
+        description: format!(
+            "expected {expected_bytes} bytes, found {found_bytes}: it was cut short, and what is missing counts as zeros"
+        ),
+    });
+    let payload = vec![0; remains.header().geometry.record_words()];
+    Ok(Salvage { remains, next_slot: 0, found: cut.map(Err).into_iter().collect(), payload })
+}
+
+/// What is left of a table, one slot after the other; made by [`salvage`].
+pub struct Salvage {
+    remains: Remains,
+    next_slot: u32,
+    /// What was found in the slots before, and not asked for yet.
+    found: VecDeque<Result<DumpedRow, Problem>>,
+    payload: Vec<u64>,
+}
+
+/// What was found in a slot.
+struct Slot {
+    row: Option<DumpedRow>,
+    problems: Vec<Problem>,
+}
+
+impl Salvage {
+    /// The schema of the records.
+    pub fn schema(&self) -> &Schema {
+        &self.remains.header().schema
+    }
+
+    /// Reads a slot until nothing is wrong with it, or the same twice: nothing is wrong for long with one that is in use.
+    fn settle(&mut self, index: u32) -> Slot {
+        let mut slot = self.read(index);
+        for _ in 1..READ_COUNT {
+            if slot.problems.is_empty() {
+                break;
+            }
+            let before = std::mem::replace(&mut slot, self.read(index));
+            if before.problems == slot.problems {
+                break;
+            }
+        }
+        slot
+    }
+
+    fn read(&mut self, slot: u32) -> Slot {
+        // The number and the record of the newest cell that is whole; no record where that is a tombstone.
+        let mut newest: Option<(u64, Option<DumpedRow>)> = None;
+        let mut faults = Vec::new();
+        for cell in 0..CELLS_PER_SLOT {
+            match self.read_cell(slot, cell) {
+                Ok((_, Content::Nothing)) => {}
+                Ok((header, content)) => {
+                    if newest.as_ref().is_none_or(|(number, _)| *number < header.number) {
+                        newest = Some((header.number, row(slot, &header, content)));
+                    }
+                }
+                Err(reason) => faults.push((cell, reason)),
+            }
+        }
+        let rest = match &newest {
+            None => "nothing else is left of the slot".to_owned(),
+            Some((number, Some(_))) => format!("the record of transaction {number} is given"),
+            Some((number, None)) => format!("that of transaction {number} is whole, and deletes the record"),
+        };
+        let problem =
+            |(cell, reason)| Problem { place: Place::Cell { slot, cell }, description: format!("{reason}; {rest}") };
+        let problems = faults.into_iter().map(problem).collect();
+        Slot { row: newest.and_then(|(_, row)| row), problems }
+    }
+
+    fn read_cell(&mut self, slot: u32, cell: u32) -> Result<(CellHeader, Content), String> {
+        let header = self
+            .remains
+            .read_cell(slot, cell, &mut self.payload)
+            .map_err(|error| format!("it cannot be read: {error}"))?;
+        let content = content_of(self.schema(), &header, &self.payload)?;
+        Ok((header, content))
+    }
+}
+
+fn row(slot: u32, header: &CellHeader, content: Content) -> Option<DumpedRow> {
+    let Content::Record(values) = content else { return None };
+    let id = RecordId::new(slot, header.generation);
+    Some(DumpedRow { id, version: header.number, update_count: header.update_count, values })
+}
+
+impl Iterator for Salvage {
+    type Item = Result<DumpedRow, Problem>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(found) = self.found.pop_front() {
+                return Some(found);
+            }
+            let slot = self.next_slot;
+            if slot >= self.remains.header().geometry.capacity() || self.remains.ends_before(slot) {
+                return None;
+            }
+            self.next_slot += 1;
+            let Slot { row, problems } = self.settle(slot);
+            self.found.extend(row.map(Ok));
+            self.found.extend(problems.into_iter().map(Err));
+        }
+    }
+}
+
+impl std::iter::FusedIterator for Salvage {}
