@@ -561,6 +561,7 @@ fn a_stopped_writer_is_named_and_holds_nobody_up() {
     let writer = info.status.writer.unwrap();
     assert_eq!((writer.pid, writer.state), (process.0.id(), WriterState::Staging));
     assert!(info.is_in_use && matches!(info.condition, Condition::InOrder));
+    assert_eq!(info.pending, None, "its writer lives");
     let verification = admin::verify(&planted.path).unwrap();
     assert!(verification.is_good() && verification.extent == Extent::Everything, "{verification}");
     assert_eq!(verification.record_count, 4, "what is not published is not there");
@@ -569,6 +570,14 @@ fn a_stopped_writer_is_named_and_holds_nobody_up() {
     assert!(std::fs::read(&planted.path).unwrap() == bytes, "a byte was changed");
     drop(process);
     assert!(admin::verify(&planted.path).unwrap().is_good());
+    // Nobody has the lock any more, and what was staged is still there.
+    let info = admin::info(&planted.path).unwrap();
+    assert_eq!((info.status.writer, info.status.last), (None, 10));
+    let pending = info.pending.unwrap();
+    assert_eq!((pending.number, pending.is_prepared), (11, false));
+    assert_eq!(admin::dump(&planted.path).unwrap().count(), 4);
+    Table::<Item>::open(&planted.path).unwrap().insert(&Item { id: 7, count: 1 }).unwrap();
+    assert_eq!(admin::info(&planted.path).unwrap().pending, None);
 }
 
 #[test]

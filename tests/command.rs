@@ -1,9 +1,12 @@
 //! The command's verbs, as a user runs them.
 #![cfg(feature = "cli")]
 
+use locule::testing::SharedWords;
 use locule::{Bytes, Date, Table, Text, Timestamp};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 locule::record! {
     struct Sample {
@@ -217,5 +220,133 @@ fn errors_are_1_and_mistakes_in_the_arguments_2() {
         assert_eq!(outcome.code, Some(1), "{verb}");
         assert!((outcome.stdout + &outcome.stderr).contains("it ends after 8 bytes"), "{verb}");
         assert_eq!(locule(verb, &foreign, &["--format", "xml"]).code, Some(2), "{verb}");
+    }
+}
+
+/// A table whose newest transaction, an update of its only record, is as its writer left it that died at "prepared".
+fn table_with_a_prepared_transaction(directory: &Path) -> (PathBuf, u64) {
+    // Words of the control region, as `format.md` has them.
+    const LAST: usize = 26;
+    const INTENT_COUNT: usize = 27;
+    const NEWEST: usize = 32;
+    let path = new_table(directory, &odd_samples()[2..]);
+    let table = Table::<Sample>::open(&path).unwrap();
+    let words = SharedWords::open(&path).unwrap();
+    let get = |index: usize| words.words()[index].load(Ordering::Relaxed);
+    let region = |header_offset_bytes: usize| usize::try_from(get(header_offset_bytes / 8)).unwrap() / 8;
+    let (control, head) = (region(64), region(80));
+    let published =
+        [head, control + LAST, control + NEWEST, control + NEWEST + 1, control + NEWEST + 2, control + NEWEST + 3];
+    let before = published.map(get);
+    let id = table.find(&3).unwrap().unwrap().id;
+    table.update(id, |sample| sample.double = 1.5).unwrap();
+    let number = table.get(id).unwrap().unwrap().version;
+    drop(table);
+    for (index, word) in published.into_iter().zip(before) {
+        words.words()[index].store(word, Ordering::Relaxed);
+    }
+    words.words()[control + INTENT_COUNT].store(1, Ordering::Relaxed);
+    (path, number)
+}
+
+/// `info` once said "in order" and nothing else, and `dump` printed the state before.
+#[test]
+fn what_a_dead_writer_has_prepared_is_shown_and_that_it_is_pending() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, number) = table_with_a_prepared_transaction(directory.path());
+    let info = locule("info", &path, &[]);
+    assert_eq!(info.code, Some(0));
+    let pending = info.stdout.lines().find(|line| line.starts_with("pending")).unwrap_or(&info.stdout);
+    assert!(pending.contains(&format!("transaction {number} ")) && pending.contains("finishes it"), "{pending}");
+    let dump = locule("dump", &path, &["--format", "jsonl"]);
+    assert_eq!((dump.code, dump.stderr.as_str()), (Some(0), ""));
+    assert!(dump.stdout.contains(r#""double":1.5,"#), "{}", dump.stdout);
+    assert_eq!(locule("verify", &path, &[]).code, Some(0));
+    // The next writer sees to it, and finds what was shown.
+    let table = Table::<Sample>::open(&path).unwrap();
+    assert_eq!(table.find(&3).unwrap().unwrap().double, 1.5);
+    let info = locule("info", &path, &[]);
+    assert!(!info.stdout.lines().any(|line| line.starts_with("pending")), "{}", info.stdout);
+}
+
+// -- any bytes as a file ---------------------------------------------------------------------------------
+
+/// Damages a good table, in one of the ways in which files are damaged.
+fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
+    match random.u32(0..4) {
+        0 => {
+            for _ in 0..1 << random.u32(0..10) {
+                let at = random.usize(0..bytes.len());
+                bytes[at] = random.u8(..);
+            }
+        }
+        1 => bytes.truncate(random.usize(0..bytes.len())),
+        2 => {
+            let page = random.usize(0..bytes.len() / 4096) * 4096;
+            bytes[page..page + 4096].fill_with(|| random.u8(..));
+        }
+        _ => {
+            for _ in 0..8 {
+                let at = random.usize(0..8192);
+                bytes[at] = random.u8(..);
+            }
+        }
+    }
+}
+
+/// Runs the command until it ends; a failure is a minute away.
+fn run_in_time(arguments: &[&str], file: &Path) -> ExitStatus {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_locule"))
+        .args(arguments)
+        .arg(file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if start.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{arguments:?} does not end");
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+#[test]
+fn any_bytes_are_a_file_that_every_verb_survives() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("samples.loc");
+    let table = Table::<Sample>::options().capacity(40).create(&path).unwrap();
+    for id in 0..30 {
+        table.insert(&Sample { id, ..Sample::default() }).unwrap();
+    }
+    table.delete(table.find(&7).unwrap().unwrap().id).unwrap();
+    table.close().unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let mut random = fastrand::Rng::with_seed(13);
+    let mut outcomes = std::collections::BTreeMap::new();
+    for round in 0..200 {
+        let mut bytes = good.clone();
+        damage(&mut bytes, &mut random);
+        // Every other one in place, so that it is the file that was left in order.
+        let file = if round % 2 == 0 { path.clone() } else { directory.path().join("copy.loc") };
+        std::fs::write(&file, &bytes).unwrap();
+        for arguments in [&["info"][..], &["dump"], &["dump", "--salvage"], &["verify"]] {
+            let status = run_in_time(arguments, &file);
+            let code = status.code().filter(|code| (0..=2).contains(code));
+            let code = code.unwrap_or_else(|| panic!("round {round}: {arguments:?} ended with {status}"));
+            *outcomes.entry((arguments.join(" "), code)).or_insert(0) += 1;
+        }
+        assert!(std::fs::read(&file).unwrap() == bytes, "a byte was changed");
+    }
+    // Both all is well and something is wrong were seen, and no damage was a mistake in the arguments.
+    for verb in ["info", "dump", "dump --salvage", "verify"] {
+        let count = |code| outcomes.get(&(verb.to_owned(), code)).copied().unwrap_or(0);
+        assert!(count(0) > 5 && count(1) > 5 && count(2) == 0, "{verb}: {outcomes:?}");
     }
 }

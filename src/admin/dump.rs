@@ -29,20 +29,26 @@ use std::path::Path;
 /// # Errors
 ///
 /// [`DoesNotExist`](Error::DoesNotExist), [`Foreign`](Error::Foreign) if the file is no locule table or its header is
-/// damaged, [`Damaged`](Error::Damaged) if it needs a recovery that is not possible, [`Timeout`](Error::Timeout) if
-/// another process was opening it all the time, [`Io`](Error::Io).
+/// damaged, [`Damaged`](Error::Damaged) if it needs a recovery that is not possible (then [`salvage`](super::salvage) gives what is
+/// left), [`Timeout`](Error::Timeout) if another process was opening it all the time, [`Recovered`](Error::Recovered) or
+/// [`Superseded`](Error::Superseded) if it was recovered or replaced meanwhile, [`Io`](Error::Io).
 pub fn dump(path: impl AsRef<Path>) -> Result<Dump> {
-    let store = Store::open_read_only(path.as_ref(), &super::settings())?;
-    Ok(Dump { payload: vec![0; store.geometry().record_words()], store, next_slot: 0 })
+    Dump::of(Store::open_read_only(path.as_ref(), &super::settings())?)
 }
 
 /// The records of a table, one slot after the other; made by [`dump`].
 ///
-/// Each record is whole. While others write, records need not be of one moment: one that is there all the time is seen
-/// exactly once, one that is inserted or deleted meanwhile is seen or not. After an error the iteration goes on with the
-/// next slot, so that one damaged record does not hide the others.
+/// They are those of one moment, in a copy that was made then: the newest transaction is there as a whole, also one that a dead
+/// writer has prepared and not published. Where no such copy could be had ([`is_of_one_moment`](Self::is_of_one_moment)), each
+/// record is whole: one that is there all the time is seen exactly once, one that is inserted or deleted meanwhile is seen or not.
+///
+/// After an error the iteration goes on with the next slot, so that one damaged record does not hide the others.
 pub struct Dump {
     store: Store,
+    recovery: Recovery,
+    is_of_one_moment: bool,
+    /// Why no copy is that of a moment, however long it is tried.
+    damage: Option<Error>,
     next_slot: u32,
     payload: Vec<u64>,
 }
@@ -62,6 +68,21 @@ pub struct DumpedRow {
 }
 
 impl Dump {
+    pub(super) fn of(store: Store) -> Result<Self> {
+        let (recovery, payload) = (*store.recovery(), vec![0; store.geometry().record_words()]);
+        let of =
+            |store, is_of_one_moment, damage| Dump { store, recovery, is_of_one_moment, damage, next_slot: 0, payload };
+        if recovery.is_private_copy {
+            return Ok(of(store, true, None));
+        }
+        match store.copy_of_newest_state() {
+            Ok(copy) => Ok(of(copy, true, None)),
+            Err(Error::SnapshotBusy { .. }) => Ok(of(store, false, None)),
+            Err(damage @ Error::Damaged { .. }) => Ok(of(store, false, Some(damage))),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The schema of the records.
     pub fn schema(&self) -> &Schema {
         &self.store.header().schema
@@ -69,7 +90,13 @@ impl Dump {
 
     /// Whether the records are those of the file as it is, or of a copy that had to be recovered, and what that found.
     pub fn recovery(&self) -> &Recovery {
-        self.store.recovery()
+        &self.recovery
+    }
+
+    /// Whether all records are those of one moment. They are not if others wrote so much for as long as a lock is waited for
+    /// that no copy of one moment could be made, or if the table is damaged, which is the first item then.
+    pub fn is_of_one_moment(&self) -> bool {
+        self.is_of_one_moment
     }
 
     fn read(&mut self, slot: u32) -> Result<Option<DumpedRow>> {
@@ -86,6 +113,9 @@ impl Iterator for Dump {
     type Item = Result<DumpedRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(damage) = self.damage.take() {
+            return Some(Err(damage));
+        }
         while self.next_slot < self.store.geometry().capacity() {
             let slot = self.next_slot;
             self.next_slot += 1;

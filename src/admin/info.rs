@@ -7,6 +7,7 @@ use crate::format::schema::Schema;
 use crate::format::time::Timestamp;
 use crate::store::Store;
 use crate::store::open_read_only::AsFound;
+use crate::store::pending::Pending;
 use crate::store::recover::Recovery;
 use crate::store::status::Status;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
@@ -38,6 +39,9 @@ pub struct Info {
     /// The counters as they are in the file, and who holds the write lock at the moment. Only `live_count` is that after
     /// the recovery, if the file needs one that is possible.
     pub status: Status,
+    /// The transaction that a dead writer has left half done, if there is one and the file needs no recovery. That of a writer
+    /// that lives, or may live, is `status.writer`'s.
+    pub pending: Option<Pending>,
     /// How many records can be inserted before the table is full.
     pub free_count: u64,
     /// The two commit records; `None` for one that is not whole, which is as it should be while a commit is made, and
@@ -105,6 +109,7 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
     let path = path.as_ref();
     let AsFound { store, is_same_start, recovery_reason, is_in_use } = Store::open_as_found(path, &super::settings())?;
     let mut status = store.status();
+    let pending = if recovery_reason.is_none() { store.pending() } else { None };
     let commits = store.commit_records().map(|record| record.map(CommitInfo::from));
     let condition = match recovery_reason {
         None => Condition::InOrder,
@@ -127,6 +132,7 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
         is_in_use,
         condition,
         status,
+        pending,
         free_count: store.free_count(),
         commits,
     })

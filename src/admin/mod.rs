@@ -34,6 +34,7 @@ mod salvage;
 mod tests;
 mod verify;
 
+pub use crate::store::pending::Pending;
 pub use dump::{Dump, DumpedRow, dump};
 pub use info::{CommitInfo, Condition, Info, info};
 pub use salvage::{Salvage, salvage};

@@ -1,18 +1,21 @@
-//! Whatever store a writer or committer dies at, `verify` finds nothing: what is half done is no damage.
+//! Whatever store a writer or committer dies at, `verify` finds nothing: what is half done is no damage. And `dump` shows what
+//! the next writer would find.
 
+use super::dump::{Dump, DumpedRow};
 use super::verify::{Extent, Verification, usable};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, RecordId};
 use crate::format::checksum::crc32;
 use crate::format::commit_record::CommitRecord;
-use crate::format::control::{DURABLE, INDEX_EPOCH, INDEX_OCCUPIED, LAST, NEWEST};
+use crate::format::control::{DURABLE, INDEX_EPOCH, INDEX_OCCUPIED, INTENT_COUNT, LAST, NEWEST, PREPARED, USED};
 use crate::format::field_type::FieldType;
 use crate::format::geometry::Geometry;
 use crate::format::schema::{FieldSchema, Schema};
 use crate::shm::index::Entry;
-use crate::shm::probe::die_after_store;
+use crate::shm::probe::{self, Event, die_after_store};
 use crate::store::create::{self, Plan};
 use crate::store::{Encoded, Settings, Store};
+use std::time::Duration;
 
 const CAPACITY: u64 = 7;
 
@@ -88,6 +91,93 @@ fn nothing_is_found_whichever_store_is_the_last() {
         step += 1;
         assert!(step < 1000, "the index is never rebuilt");
     }
+}
+
+/// The records of a table that nobody is using, with their versions.
+fn rows_of(dump: Dump) -> Vec<DumpedRow> {
+    dump.map(Result::unwrap).collect()
+}
+
+/// After a death at "prepared" a dump once showed the state before, and after one while publishing half of the transaction.
+#[test]
+#[cfg_attr(miri, ignore = "Miri maps no files")]
+fn a_dump_is_what_the_next_writer_would_find_whichever_store_is_the_last() {
+    let mut table = full_table();
+    let (mut first_key, mut before_count, mut after_count) = (0, 0, 0);
+    for step in 0..6 {
+        let mut store_count = 0;
+        (table, first_key) = loop {
+            store_count += 1;
+            let victim = table.writable_copy();
+            let next_key = die_after_store(store_count, || operate(&victim, step, first_key).unwrap());
+            let repaired = victim.copy_of_one_moment().unwrap().unwrap();
+            let has_happened = victim.control_word(PREPARED) != victim.control_word(LAST);
+            let expected_pending = has_happened || victim.control_word(INTENT_COUNT) != 0;
+            assert_eq!(victim.pending().is_some(), expected_pending);
+            assert_eq!(victim.pending().is_some_and(|pending| pending.is_prepared), {
+                expected_pending && victim.control_word(USED) == victim.control_word(PREPARED)
+            });
+            repaired.settle().unwrap();
+            assert_eq!(repaired.pending(), None);
+            let mut payload = [0];
+            let expected: Vec<_> = (0..repaired.geometry().capacity())
+                .filter_map(|slot| repaired.read_slot(slot, &mut payload).unwrap().map(|meta| (meta.id, meta.version)))
+                .collect();
+            let going_on = victim.writable_copy();
+            let dump = Dump::of(victim).unwrap();
+            assert!(dump.is_of_one_moment());
+            let found: Vec<_> = rows_of(dump).into_iter().map(|row| (row.id, row.version)).collect();
+            assert_eq!(found, expected, "step {step}, store {store_count}");
+            *if has_happened { &mut after_count } else { &mut before_count } += 1;
+            if let Some(next_key) = next_key {
+                break (going_on, next_key);
+            }
+        };
+    }
+    assert!(before_count > 20 && after_count > 20, "{before_count}, {after_count}");
+}
+
+/// A dump of a table of two records whose writers write again whenever it has looked.
+fn dump_of_busy_table() -> Dump {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("busy.loc");
+    let schema = Schema::new(vec![FieldSchema::new("id", FieldType::U64).key()]).unwrap();
+    let settings = Settings { commit_every: None, lock_timeout: Duration::ZERO, ..Settings::default() };
+    let writer = create::create(&path, &Plan { capacity: 2, mode: 0o600, schema }, &settings).unwrap();
+    for key in 0..2 {
+        writer.insert(Encoded::new(&[key])).unwrap();
+    }
+    let reader = Store::open_read_only(&path, &settings).unwrap();
+    probe::see_all_loads();
+    let hook = move |event: &Event<'_>| {
+        if let Event::Load = event {
+            for _ in 0..3 {
+                writer.upsert(Encoded::new(&[1])).unwrap();
+            }
+        }
+    };
+    probe::with_hook(hook, || Dump::of(reader)).unwrap().unwrap()
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri maps no files")]
+fn a_dump_beside_writers_that_never_pause_goes_on_record_by_record_and_says_so() {
+    let dump = dump_of_busy_table();
+    assert!(!dump.is_of_one_moment());
+    assert_eq!(rows_of(dump).len(), 2);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri maps no files")]
+fn a_dump_of_a_table_that_is_damaged_begins_with_that_and_gives_the_rest() {
+    let table = full_table();
+    let head = table.head_of(3);
+    table.plant(table.geometry().cell(3, head.cell()), &[0]);
+    let mut dump = Dump::of(table).unwrap();
+    assert!(!dump.is_of_one_moment());
+    assert!(matches!(dump.next(), Some(Err(Error::Damaged { .. }))));
+    let (good, bad): (Vec<_>, Vec<_>) = dump.partition(Result::is_ok);
+    assert_eq!((good.len(), bad.len()), (6, 1));
 }
 
 /// What `verify` says of a table in which a whole, sealed lie was planted: what no single flipped word can be.

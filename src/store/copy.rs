@@ -35,7 +35,7 @@ use std::time::Instant;
 impl Store {
     /// A copy of the table as its newest transaction left it, in this process's memory. Tries for as long as the handle waits for
     /// a lock, beside writers that write so much that a pass never succeeds.
-    pub(super) fn copy_of_newest_state(&self) -> Result<Store> {
+    pub fn copy_of_newest_state(&self) -> Result<Store> {
         let start = Instant::now();
         let mut copy = CopyOfNewest::begin(self);
         let mut pass_count: u32 = 0;

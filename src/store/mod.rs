@@ -20,6 +20,7 @@
 //! | `prove`, `clean` | whether a first opener finds the table in order |
 //! | `leave` | giving a handle up |
 //! | `temporary` | new files before they have their names, and what is left of them where their maker died |
+//! | `pending` | what a dead writer has left half done, seen from outside |
 //! | `remains` | the cells of a file of which nothing but the header is believed |
 
 pub mod attach;
@@ -41,6 +42,8 @@ pub mod occupancy;
 pub mod open;
 #[cfg(not(loom))]
 pub mod open_read_only;
+#[cfg(not(loom))]
+pub mod pending;
 pub mod private;
 #[cfg(not(loom))]
 pub mod prove;

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 
 /// Prints every record of a table, in the order of the slots.
 ///
-/// Takes no lock and changes nothing. Each record is whole; while others write, they need not all be of one moment. Exit
+/// Takes no lock and changes nothing. The records are those of one moment, also while others write; if they write so much that
+/// no copy of one moment can be made, it says so, and each record is whole by itself. Exit
 /// status 1 if a record is damaged; the others are printed all the same. A file that is too damaged for that is refused: then
 /// `locule dump --salvage` prints what is left.
 #[derive(Args)]
@@ -54,6 +55,11 @@ fn dump(options: &Options) -> Result<Rows> {
     let dump = admin::dump(&options.file)?;
     if dump.recovery().is_private_copy {
         output::complain(format_args!("locule: {}", dump.recovery()));
+    }
+    if !dump.is_of_one_moment() {
+        output::complain(format_args!(
+            "locule: no copy of one moment could be made: each record is whole, but they are not of one moment"
+        ));
     }
     let field_names = names_of(dump.schema());
     Ok(Rows::new(field_names, dump.map(|row| row.map_err(|error| error.to_string()))))

@@ -46,6 +46,11 @@ fn describe(info: &Info) -> Result<String> {
         }
         _ => line("condition", "in order".to_owned())?,
     }
+    if let Some(pending) = info.pending {
+        let what =
+            if pending.is_prepared { "has happened: the next writer finishes it" } else { "the next writer undoes it" };
+        line("pending", format!("transaction {} of a writer that died; {what}", pending.number))?;
+    }
     line("transactions", format!("{} published, {} durable", status.last, status.durable))?;
     for (record, commit) in info.commits.iter().enumerate() {
         let commit = commit.map_or("not whole".to_owned(), |commit| {
