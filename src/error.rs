@@ -10,6 +10,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation did not happen. Unless a variant says otherwise, the table is as it was before the call.
 ///
+/// As text an error is complete, with the reason that another one gave: its `source()` is what comes behind that one, so a report of
+/// the whole chain says nothing twice.
+///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
 /// # let directory = tempfile::tempdir()?;
@@ -75,15 +78,16 @@ pub enum Error {
     },
     /// Somebody held a lock for the whole timeout. The holder is alive, perhaps stopped: a dead one is repaired.
     Timeout {
-        /// Which lock: "write", "commit", or "gate".
+        /// Which lock: "write", held while records are written; "commit", held while a commit is made; "gate", held while a file is
+        /// opened; or "handle": another thread of this process is using the handle, or reopening it.
         lock: &'static str,
-        /// The process that holds it, if it could be found out.
+        /// The process that holds it, if it could be found out. If it is this one, another of its threads does.
         holder_pid: Option<u32>,
         /// How long this call waited.
         waited: Duration,
     },
-    /// A lock of the table can no longer be used. Every process must drop its handle; the next opener makes the locks
-    /// anew, and no published write is lost.
+    /// A lock of the table can no longer be used. Every process must call `reopen` on its handles, or drop them; who opens the file
+    /// when all have let it go makes the locks anew, and no published write is lost.
     Condemned,
     /// The file was replaced or destroyed. `reopen` attaches to the file that has its name now, if there is one.
     Superseded,
@@ -91,8 +95,8 @@ pub enum Error {
     /// descriptors were closed behind its back. `reopen` attaches to the file as it is now.
     Recovered,
     /// A flush failed in this process or another, so nothing written since the last commit can be promised to survive
-    /// a power cut. Writes that were published are still served. Every process must drop its handle; the next opener
-    /// recovers.
+    /// a power cut. Writes that were published are still served. Every process must call `reopen` on its handles, or drop them; who
+    /// opens the file when all have let it go recovers it.
     FlushFailed {
         /// What the operating system said, if it said so in this process.
         source: Option<io::Error>,
@@ -259,15 +263,24 @@ impl fmt::Display for Error {
                 "the file holds other records than this program's type\n  expected: {expected}\n  found:    {found}"
             ),
             Error::Incompatible { reason } => f.write_str(reason),
+            Error::Timeout { lock: "handle", waited, .. } => write!(
+                f,
+                "waited {waited:?} for the handle, which another thread of this process is using or reopening: let that end, \
+                 and try again"
+            ),
             Error::Timeout { lock, holder_pid, waited } => {
                 write!(f, "waited {waited:?} for the {lock} lock, ")?;
                 match holder_pid {
+                    Some(pid) if *pid == std::process::id() => {
+                        f.write_str("which another thread of this process holds: let that end what it is doing, and try again")
+                    }
                     Some(pid) => write!(f, "which process {pid} holds: continue it if it is stopped, or end it"),
                     None => f.write_str("whose holder could not be found out: try again"),
                 }
             }
             Error::Condemned => f.write_str(
-                "a lock of the table can no longer be used: drop every handle in every process and open the file again",
+                "a lock of the table can no longer be used: call `reopen` on every handle in every process, or drop them all and \
+                 open the file again",
             ),
             Error::Superseded => {
                 f.write_str("the file was replaced or destroyed since it was opened: call `reopen`")
@@ -281,7 +294,8 @@ impl fmt::Display for Error {
                     write!(f, " ({source})")?;
                 }
                 f.write_str(
-                    ": commits are refused until every process has dropped its handle and the file is opened again",
+                    ": commits are refused until every process has called `reopen` on its handles, or dropped them, and the file is \
+                     opened again",
                 )
             }
             Error::CommitAfterWrite { source } => {
@@ -332,10 +346,11 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {
+    /// What comes behind the error whose reason is in this one's text.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Io { source, .. } | Error::FlushFailed { source: Some(source) } => Some(source),
-            Error::CommitAfterWrite { source } => Some(source),
+            Error::Io { source, .. } | Error::FlushFailed { source: Some(source) } => source.source(),
+            Error::CommitAfterWrite { source } => source.source(),
             Error::Caller { source } => source.source(),
             _ => None,
         }

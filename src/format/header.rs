@@ -146,8 +146,13 @@ impl Header {
         if mark == BYTE_ORDER_MARK.swap_bytes() {
             return Err(foreign("it was made on a machine of the other byte order: dump it there".to_owned()));
         }
+        if mark != BYTE_ORDER_MARK {
+            return Err(foreign(format!(
+                "its header is damaged: expected the byte order mark {BYTE_ORDER_MARK:#018x}, found {mark:#018x}"
+            )));
+        }
         let version = u32::from_ne_bytes(array(first_page, 16));
-        if mark != BYTE_ORDER_MARK || version != FORMAT_VERSION {
+        if version != FORMAT_VERSION {
             return Err(foreign(format!(
                 "expected format version {FORMAT_VERSION}, found {version}: use a locule of that version"
             )));
@@ -282,7 +287,12 @@ mod tests {
         for (offset, number, phrase) in [
             (0, 7_u64, "not a locule table"),
             (8, BYTE_ORDER_MARK.swap_bytes(), "other byte order"),
-            (8, BYTE_ORDER_MARK + 1, "format version 1, found 1"),
+            // Once told as "expected format version 1, found 1".
+            (
+                8,
+                BYTE_ORDER_MARK + 1,
+                "damaged: expected the byte order mark 0x0102030405060708, found 0x0102030405060709",
+            ),
             (16, 2 | 4096 << 32, "format version 1, found 2"),
             (32, 1, "uses features 0x1"),
             (40, 11 | 8 << 32, "contradicts itself"),

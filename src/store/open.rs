@@ -271,7 +271,9 @@ pub(super) fn read_header(file: &File, path: &Path) -> Result<Header> {
     let (header, found) = read_header_alone(file, path)?;
     let expected = word(header.geometry.file_bytes());
     if found < expected {
-        let reason = format!("expected {expected} bytes, found {found}: it was cut short; see `locule dump --salvage`");
+        let reason = format!(
+            "expected {expected} bytes, found {found}: it was cut short; `locule dump --salvage` prints what is left"
+        );
         return Err(Error::Foreign { path: path.to_owned(), reason });
     }
     Ok(header)
@@ -452,6 +454,12 @@ mod tests {
         std::fs::write(&path, &bytes[..FIRST_PAGE_BYTES - 1]).unwrap();
         match read_header(&File::open(&path).unwrap(), &path) {
             Err(Error::Foreign { reason, .. }) => assert_eq!(reason, "it ends after 4095 bytes, inside its header"),
+            other => panic!("{other:?}"),
+        }
+        // Once told as one that ends inside its header.
+        std::fs::write(&path, b"").unwrap();
+        match read_header(&File::open(&path).unwrap(), &path) {
+            Err(Error::Foreign { reason, .. }) => assert_eq!(reason, "it is empty"),
             other => panic!("{other:?}"),
         }
         std::fs::write(&path, &bytes).unwrap();

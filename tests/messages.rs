@@ -1,0 +1,211 @@
+//! What errors say: nothing twice, no advice that cannot be followed, and nobody is told to end himself.
+
+use locule::Error;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A reason with one of its own behind it.
+#[derive(Debug)]
+struct Outer(io::Error);
+
+impl std::fmt::Display for Outer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the outer reason")
+    }
+}
+
+impl std::error::Error for Outer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn outer() -> Outer {
+    Outer(io::Error::other("the inner reason"))
+}
+
+fn io_error(path: &Path) -> Error {
+    Error::Io { action: "flush", path: path.to_owned(), source: io::Error::other(outer()) }
+}
+
+/// One of each variant, and of those that carry another error, one for each kind of it.
+fn one_of_each() -> Vec<Error> {
+    let path = PathBuf::from("visits.loc");
+    let reason = || "a reason".to_owned();
+    vec![
+        io_error(&path),
+        Error::Io { action: "open", path: path.clone(), source: io::Error::from_raw_os_error(13) },
+        Error::AlreadyExists { path: path.clone() },
+        Error::DoesNotExist { path: path.clone() },
+        Error::InvalidArgument { reason: reason() },
+        Error::Foreign { path: path.clone(), reason: reason() },
+        Error::Damaged { reason: reason() },
+        Error::SchemaMismatch { expected: reason(), found: "another".to_owned() },
+        Error::Incompatible { reason: reason() },
+        Error::Timeout { lock: "write", holder_pid: None, waited: Duration::from_secs(5) },
+        Error::Condemned,
+        Error::Superseded,
+        Error::Recovered,
+        Error::FlushFailed { source: None },
+        Error::FlushFailed { source: Some(io::Error::from_raw_os_error(5)) },
+        Error::FlushFailed { source: Some(io::Error::other(outer())) },
+        Error::CommitAfterWrite { source: Box::new(io_error(&path)) },
+        Error::CommitAfterWrite {
+            source: Box::new(Error::FlushFailed { source: Some(io::Error::from_raw_os_error(5)) }),
+        },
+        Error::CommitAfterWrite { source: Box::new(Error::FlushFailed { source: Some(io::Error::other(outer())) }) },
+        Error::ReadOnly { operation: "writing" },
+        Error::Nested,
+        Error::Forked,
+        Error::Full { live_count: 1, capacity: 2, retired_count: 1 },
+        Error::DuplicateKey { slot: 1 },
+        Error::KeyChanged,
+        Error::SlotTaken { slot: 1 },
+        Error::NotFound { id: 1 },
+        Error::Conflict { expected: 1, found: 2 },
+        Error::StaleSnapshot,
+        Error::SnapshotBusy { attempt_count: 3 },
+        Error::TooLong { capacity_bytes: 1, found_bytes: 2 },
+        Error::caller("not today"),
+        Error::caller(outer()),
+        Error::InvalidValue { reason: reason() },
+    ]
+}
+
+/// The texts of an error and of all that are behind it.
+fn chain(error: &Error) -> Vec<String> {
+    let first: &dyn std::error::Error = error;
+    std::iter::successors(Some(first), |error| error.source()).map(ToString::to_string).collect()
+}
+
+/// An `Io` was once printed with its reason twice by everything that prints the whole chain.
+#[test]
+fn no_message_of_a_chain_contains_the_next() {
+    for error in one_of_each() {
+        let chain = chain(&error);
+        for pair in chain.windows(2) {
+            assert!(!pair[0].contains(&pair[1]), "{chain:?}");
+        }
+    }
+}
+
+#[test]
+fn the_reason_is_in_the_text_and_what_is_behind_it_in_the_chain() {
+    let path = Path::new("visits.loc");
+    assert_eq!(chain(&io_error(path)), ["cannot flush visits.loc: the outer reason", "the inner reason"]);
+    let flush_failed = chain(&Error::FlushFailed { source: Some(io::Error::other(outer())) });
+    assert!(flush_failed[0].contains("(the outer reason)"), "{flush_failed:?}");
+    assert_eq!(flush_failed[1..], ["the inner reason"]);
+    let after_write = chain(&Error::CommitAfterWrite { source: Box::new(io_error(path)) });
+    assert!(after_write[0].ends_with("cannot flush visits.loc: the outer reason"), "{after_write:?}");
+    assert_eq!(after_write[1..], ["the inner reason"]);
+    assert_eq!(chain(&Error::caller(outer())), ["the outer reason", "the inner reason"]);
+}
+
+#[test]
+fn every_variant_is_among_those_that_are_tested_here() {
+    let source = std::fs::read_to_string(manifest_directory().join("src/error.rs")).unwrap();
+    let body = source.split_once("pub enum Error {\n").unwrap().1.split_once("\n}\n").unwrap().0;
+    let is_variant = |line: &&str| line.starts_with("    ") && line[4..].starts_with(|c: char| c.is_ascii_uppercase());
+    let name = |text: &str| text.chars().take_while(char::is_ascii_alphanumeric).collect::<String>();
+    let declared: BTreeSet<_> = body.lines().filter(is_variant).map(|line| name(line.trim())).collect();
+    let tested: BTreeSet<_> = one_of_each().iter().map(|error| name(&format!("{error:?}"))).collect();
+    assert!(declared.len() > 20);
+    assert_eq!(declared, tested);
+}
+
+/// A thread that had to wait for another of its own process was once told to end that process.
+#[test]
+fn who_waits_for_its_own_process_is_not_told_to_end_it() {
+    let timeout = |lock, holder_pid| Error::Timeout { lock, holder_pid, waited: Duration::from_secs(5) }.to_string();
+    let own = std::process::id();
+    for lock in ["write", "commit", "gate"] {
+        let message = timeout(lock, Some(own));
+        assert!(message.contains(&format!("the {lock} lock, which another thread of this process holds")), "{message}");
+        assert!(!message.contains("end it") && !message.contains(&own.to_string()), "{message}");
+        let other = timeout(lock, Some(own + 1));
+        assert!(other.contains(&format!("process {} holds", own + 1)) && other.contains("end it"), "{other}");
+    }
+    let handle = timeout("handle", Some(own));
+    assert!(handle.contains("another thread of this process is using or reopening"), "{handle}");
+}
+
+#[test]
+fn what_reopen_helps_against_says_so() {
+    for error in [Error::Condemned, Error::Superseded, Error::Recovered, Error::FlushFailed { source: None }] {
+        assert!(error.to_string().contains("`reopen`"), "{error}");
+    }
+}
+
+fn manifest_directory() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+// -- the command, as the texts name it -------------------------------------------------------------------
+
+#[cfg(feature = "cli")]
+mod command {
+    use super::manifest_directory;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    /// Every file of Rust under a directory.
+    fn sources(directory: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        let of = |path: PathBuf| if path.is_dir() { sources(&path) } else { vec![path] };
+        entries.flat_map(of).filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+    }
+
+    /// A text as one line: strings and comments that go on in the next line are joined.
+    fn joined(text: &str) -> String {
+        let words = text.replace("\\\n", "\n").replace("///", " ").replace("//!", " ").replace("\\n", " ");
+        words.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The calls of the command that a text names in backticks, or that begin a line of it.
+    fn calls(text: &str) -> Vec<String> {
+        let one_line = joined(text);
+        let in_backticks = one_line.split("`locule ").skip(1).filter_map(|rest| rest.split_once('`'));
+        let lines = text.lines().filter_map(|line| line.strip_prefix("locule "));
+        in_backticks.map(|(call, _)| call).chain(lines).map(str::to_owned).collect()
+    }
+
+    /// A verb, and the options that are named with it.
+    fn verb_and_options(call: &str) -> Option<(String, BTreeSet<String>)> {
+        let mut words = call.split_whitespace().map(|word| word.trim_matches(['[', ']', ',', ':', ';']));
+        let verb = words.next().filter(|verb| verb.chars().all(|c| c.is_ascii_lowercase() || c == '-'))?;
+        let options = words.filter(|word| word.starts_with("--")).map(str::to_owned).collect();
+        Some((verb.to_owned(), options))
+    }
+
+    /// Errors and pages once advised `repair`, a verb that was never there.
+    #[test]
+    fn every_verb_and_option_that_a_text_names_is_there() {
+        let directory = manifest_directory();
+        let mut files = sources(&directory.join("src"));
+        files.extend(["README.md", "format.md"].map(|name| directory.join(name)));
+        let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for file in files {
+            for call in calls(&std::fs::read_to_string(&file).unwrap()) {
+                let (verb, options) =
+                    verb_and_options(&call).unwrap_or_else(|| panic!("`locule {call}` in {}", file.display()));
+                named.entry(verb).or_default().extend(options);
+            }
+        }
+        // Whoever finds nothing tests nothing.
+        assert!(named["dump"].contains("--salvage") && named["bench"].contains("--kill"), "{named:?}");
+        assert!(["info", "verify"].iter().all(|verb| named.contains_key(*verb)), "{named:?}");
+        for (verb, options) in named {
+            let help = Command::new(env!("CARGO_BIN_EXE_locule")).args([&verb, "--help"]).output().unwrap();
+            assert!(help.status.success(), "`locule {verb}` is no command");
+            let help = String::from_utf8(help.stdout).unwrap();
+            for option in options {
+                let is_there = help.split(|c: char| c.is_whitespace() || c == ',').any(|word| word == option);
+                assert!(is_there, "`locule {verb}` has no {option}:\n{help}");
+            }
+        }
+    }
+}
