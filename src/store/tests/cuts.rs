@@ -88,6 +88,11 @@ impl Cuts {
         }
     }
 
+    /// Spends so much effort from here on.
+    pub fn spend(&mut self, effort: Effort) {
+        self.effort = effort;
+    }
+
     pub fn counts(&self) -> Counts {
         Counts { outcome_count: self.outcomes.len() as u64, ..self.counts }
     }

@@ -5,6 +5,7 @@ mod commits;
 // Every store of every operation, each with a table of its own: days, under Miri. What it runs is run by the others too.
 #[cfg(not(miri))]
 mod crash_points;
+mod cut_recoveries;
 mod cuts;
 mod disk;
 mod histories;

@@ -1,0 +1,95 @@
+//! The power is cut after every step of a recovery of a small table, in every way that its disk allows, as long as these are a
+//! thousand: not as chance has it, as in histories.
+//!
+//! What a recovery finds is a short history: writes and commits, the last of which its process may not have survived; on the
+//! same machine start, where the disk may have less of it than the recovery sees, and after a loss of power.
+
+use super::actor::{Actor, Outcome};
+use super::cuts::Effort;
+use super::world::{World, header};
+
+const NO_EFFORT: Effort = Effort { image_count: 0, all_up_to: 0, one_of: u32::MAX };
+/// In a recovery. Where there are more ways, some are chosen at random.
+const EFFORT: Effort = Effort { image_count: 4, all_up_to: if cfg!(miri) { 1 } else { 1000 }, one_of: u32::MAX };
+
+/// What is done before the recovery.
+#[derive(Clone, Copy, Debug)]
+enum Done {
+    Write,
+    Commit,
+    /// Ended after so many accesses, as by SIGKILL.
+    DeadWrite(u32),
+    DeadCommit(u32),
+    /// Its flush fails, after which some pages may be taken for clean.
+    FailedCommit,
+}
+
+use Done::{Commit, DeadCommit, DeadWrite, FailedCommit, Write};
+
+const HISTORIES: [&[Done]; 11] = [
+    &[],
+    &[Write],
+    &[Write, Commit],
+    &[Write, Commit, Write],
+    &[Write, Commit, Write, Write],
+    &[Write, Commit, Write, Commit, Write],
+    &[Write, Commit, DeadWrite(12)],
+    &[Write, Commit, Write, DeadCommit(12)],
+    &[Write, Commit, Write, DeadCommit(20), Write, DeadWrite(25)],
+    &[Write, Commit, Write, FailedCommit],
+    &[Write, Commit, Write, FailedCommit, Write, Write],
+];
+
+fn live(world: &mut World, history: &[Done]) {
+    for done in history {
+        let (actor, access_count) = match done {
+            Write => (world.writer(), None),
+            Commit | FailedCommit => (world.committer(), None),
+            DeadWrite(access_count) => (world.writer(), Some(*access_count)),
+            DeadCommit(access_count) => (world.committer(), Some(*access_count)),
+        };
+        let rate = if matches!(done, FailedCommit) { 1.0 } else { 0.0 };
+        world.fail_flushes_at(rate);
+        go_on(world, actor, access_count);
+    }
+    world.fail_flushes_at(0.0);
+}
+
+/// Lets an actor make so many accesses, and kills it; or lets it come to its end.
+fn go_on(world: &World, mut actor: Actor, access_count: Option<u32>) {
+    let mut left = access_count.unwrap_or(u32::MAX);
+    while left > 0 {
+        // It stops by itself now and then.
+        match actor.advance(if access_count.is_some() { 1 } else { left }) {
+            Outcome::Running(running) => actor = running,
+            Outcome::Done => return,
+        }
+        left = access_count.map_or(left, |_| left - 1);
+    }
+    actor.kill(&world.store);
+}
+
+#[test]
+fn a_recovery_that_is_cut_short_at_any_step_and_in_any_way_comes_to_what_was_committed_or_is_newer() {
+    let mut counts = super::cuts::Counts::default();
+    for (number, history) in HISTORIES.iter().enumerate() {
+        for seed in 0..if cfg!(miri) { 1 } else { 8 } {
+            for loses_power in [false, true] {
+                let mut world = World::with_cuts(&header(1 + seed % 2), seed, NO_EFFORT);
+                live(&mut world, history);
+                if loses_power {
+                    world.lose_power();
+                }
+                world.truth().cuts.spend(EFFORT);
+                let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.open(!loses_power)));
+                assert!(
+                    outcome.is_ok(),
+                    "history {number}, {history:?}, seed {seed}, power lost before: {loses_power}"
+                );
+                counts.add(&world.truth().cuts.counts());
+            }
+        }
+    }
+    println!("{counts:#?}");
+    assert!(counts.image_of_all_count > 5_000 || cfg!(miri), "{counts:?}");
+}
