@@ -33,9 +33,10 @@ LOOKING = "looks from outside at words that are not of one moment anyway"
 COPY = "the fences of a slot's read, for the whole table: thousands of words, which is more than the checker can explore"
 ALONE = "a first opener is alone, and file locks order it against others"
 ONCE = "a word that only ever becomes 1, and tells nothing about others"
+AGAIN = "what a pass misses for want of it, the next one finds before anything is called damaged"
 C, I, G, O = "src/store/commit.rs", "src/shm/index.rs", "src/store/guard.rs", "src/store/open.rs"
 M, N, P, R = "src/store/mod.rs", "src/store/inspect.rs", "src/store/publish.rs", "src/store/recover.rs"
-S, T = "src/store/status.rs", "src/store/stage.rs"
+K, S, T = "src/store/copy.rs", "src/store/status.rs", "src/store/stage.rs"
 EXCUSES = {
     (I, "insert", "table.store(position, new, Ordering::Release);"): DEATH,
     (I, "clear_tombstones_before_gap",
@@ -51,6 +52,9 @@ EXCUSES = {
     (C, "commit_alone", "control.store(DURABLE, state.number, Ordering::Release);"): DEATH,
     (C, "flush_or_fail", "control.store(FAILED, 1, Ordering::Release);"): DEATH,
     (C, "flush_or_fail", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
+    (K, "catch_up", "self.number = self.store.control().load(PREPARED, Ordering::Acquire);"): AGAIN,
+    (K, "take_unpublished", "if shared.control.load(LAST, Ordering::Acquire) == self.number {"): AGAIN,
+    (K, "take_unpublished", "fence(Ordering::Acquire);"): AGAIN,
     (G, "lock_failed", "self.control().store(crate::format::control::CONDEMNED, 1, Ordering::Release);"): ONCE,
     (M, "supersede", "self.control().store(SUPERSEDED, 1, Ordering::Release);"): ONCE,
     (M, "detach_if_unusable", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ONCE,

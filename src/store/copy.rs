@@ -18,8 +18,9 @@
 //!    digest does not fit then, the table is damaged.
 //!
 //! Memory ordering: `PREPARED` is loaded with acquire, and was stored with release after every cell that has a number up to it was
-//! filled, and after the heads of every transaction before it. Who finds a cell overwritten, or an intent list of later, has an
-//! acquire fence before it loads `PREPARED` again: then that is a later one.
+//! filled, and after the heads of every transaction before it; `LAST` likewise, after the heads of its own. Who finds a cell
+//! overwritten has an acquire fence before it loads `PREPARED` again: then that is a later one. Two passes have to find the same
+//! number before anything is called damaged, so the model checker does not see what only makes a first one come upon everything.
 
 use super::{Access, Store};
 use crate::error::{Error, Result};
@@ -36,25 +37,9 @@ impl Store {
     /// A copy of the table as its newest transaction left it, in this process's memory. Tries for as long as the handle waits for
     /// a lock, beside writers that write so much that a pass never succeeds.
     pub fn copy_of_newest_state(&self) -> Result<Store> {
-        let start = Instant::now();
         let mut copy = CopyOfNewest::begin(self);
-        let mut pass_count: u32 = 0;
-        loop {
-            self.check_usable()?;
-            let number_before = copy.number;
-            if let Some(state) = copy.catch_up() {
-                return copy.into_store(state);
-            }
-            if copy.number == number_before {
-                // Nothing was prepared during the pass before this one.
-                let reason = format!("its records are not what the newest state, transaction {number_before}, says");
-                return Err(Error::damaged(reason));
-            }
-            pass_count = pass_count.saturating_add(1);
-            if start.elapsed() >= self.settings.lock_timeout {
-                return Err(Error::SnapshotBusy { attempt_count: pass_count });
-            }
-        }
+        let state = copy.catch_up()?;
+        copy.into_store(state)
     }
 }
 
@@ -62,14 +47,14 @@ impl Store {
 pub(super) struct CopyOfNewest<'a> {
     store: &'a Store,
     /// The words of a table, of which only first cells are filled in.
-    words: Vec<u64>,
+    pub(super) words: Vec<u64>,
     /// The number of the cell that is held of each slot; 0 for none.
     numbers: Vec<u64>,
     /// Over what is held.
     digest: u64,
     live_count: u64,
     /// Which transaction the last pass was about.
-    number: u64,
+    pub(super) number: u64,
     /// The slots that changed before the last pass or during it.
     changed: Vec<u32>,
     payload: Vec<u64>,
@@ -91,17 +76,32 @@ impl<'a> CopyOfNewest<'a> {
         }
     }
 
+    /// Passes until the copy is in a state of the table, which it returns.
+    pub(super) fn catch_up(&mut self) -> Result<State> {
+        let start = Instant::now();
+        let mut pass_count: u32 = 0;
+        loop {
+            self.store.check_usable()?;
+            let number_before = self.number;
+            self.number = self.store.control().load(PREPARED, Ordering::Acquire);
+            if let Some(state) = self.pass() {
+                return Ok(state);
+            }
+            if self.number == number_before {
+                // Nothing was prepared during the pass before this one.
+                let reason = format!("its records are not those of the newest state, transaction {number_before}");
+                return Err(Error::damaged(reason));
+            }
+            pass_count = pass_count.saturating_add(1);
+            if start.elapsed() >= self.store.settings.lock_timeout {
+                return Err(Error::SnapshotBusy { attempt_count: pass_count });
+            }
+        }
+    }
+
     /// One pass; the state that the copy is in, if it is in one.
-    pub(super) fn catch_up(&mut self) -> Option<State> {
-        let shared = self.store.shared();
-        self.number = shared.control.load(PREPARED, Ordering::Acquire);
-        let states = [INTENT, NEWEST].into_iter().filter_map(|at| {
-            let state = shared.state(at);
-            fence(Ordering::Acquire);
-            state
-        });
-        // Whoever prepares writes the intent before its number, and until then the newest state is that of the last number.
-        let state = states.into_iter().find(|state| state.number == self.number)?;
+    fn pass(&mut self) -> Option<State> {
+        let state = self.sealed_state()?;
         self.take_unpublished();
         // What changes often is looked at first, before it has changed twice.
         for slot in std::mem::take(&mut self.changed) {
@@ -109,16 +109,30 @@ impl<'a> CopyOfNewest<'a> {
                 self.changed.push(slot);
             }
         }
-        let heads = shared.words.part_of(self.store.geometry.heads(), self.numbers.len());
+        let heads = self.store.words().part_of(self.store.geometry.heads(), self.numbers.len());
         for slot in 0..self.store.geometry.capacity() {
-            let head = Head::from_word(heads.load(widen(slot), Ordering::Acquire));
+            let head = Head::from_word(heads.load(widen(slot), Ordering::Relaxed));
             if self.numbers.get(widen(slot)) != Some(&head.number()) {
                 self.take(slot);
                 self.changed.push(slot);
             }
         }
+        // Where something was overwritten before it was taken, something newer is prepared: the next pass sees that.
         fence(Ordering::Acquire);
-        (self.digest == state.digest && self.live_count == state.live_count).then_some(state)
+        ((self.digest, self.live_count) == (state.digest, state.live_count)).then_some(state)
+    }
+
+    /// What the transaction left: the intent until it is published, and the newest state from then on until another transaction
+    /// is published.
+    pub(super) fn sealed_state(&self) -> Option<State> {
+        let sealed = |at| {
+            let state = self.store.shared().state(at);
+            // Who came upon the next intent finds this transaction published; who came upon the next newest state finds another
+            // one prepared.
+            fence(Ordering::Acquire);
+            state.filter(|state| state.number == self.number)
+        };
+        sealed(INTENT).or_else(|| sealed(NEWEST))
     }
 
     /// Takes what is prepared and not published: no head names it yet.

