@@ -28,6 +28,7 @@ O = "src/store/open.rs"
 H = "src/format/header.rs"
 CR = "src/format/commit_record.rs"
 RD = "src/store/read.rs"
+CP = "src/store/copy.rs"
 GU = "src/store/guard.rs"
 N = "src/store/create.rs"
 L = "src/shm/lock.rs"
@@ -81,6 +82,11 @@ FAULTS = {
  'snapshot: prepared, not last': [(RD,"self.store.control().load(PREPARED, Ordering::Relaxed) == self.prepared","self.store.control().load(LAST, Ordering::Relaxed) == self.prepared")],
  'snapshot: prepared == last at the start': [(RD,"(control.load(LAST, Ordering::Acquire) == prepared).then_some","(control.load(LAST, Ordering::Acquire) != u64::MAX).then_some")],
  'snapshot: each read looks whether the moment lasts': [(RD,"if self.lasts() { Ok(()) }","if self.lasts() || true { Ok(()) }")],
+ 'snapshot: the last run holds the lock': [(RD,"        let _guard = WriteGuard::lock(self)?;\n        inside_closure(self, || body(self.lasting_moment()))","        drop(WriteGuard::lock(self)?);\n        inside_closure(self, || body(self.lasting_moment()))")],
+ 'snapshot: a copy is believed by its digest': [(CP,"((self.digest, self.live_count) == (state.digest, state.live_count)).then_some(state)","Some(state)")],
+ 'snapshot: a copy is of what is prepared': [(CP,"self.number = self.store.control().load(PREPARED, Ordering::Acquire);","self.number = self.store.control().load(LAST, Ordering::Acquire);")],
+ 'snapshot: a copy takes nothing later': [(CP,"held.saturating_add(1)..=self.number;","held.saturating_add(1)..=u64::MAX;")],
+ 'snapshot: a copy takes what changes often first': [(CP,"            if self.take(slot) {\n                self.changed.push(slot);","            if false {\n                self.changed.push(slot);")],
  'index: entries never move': [(I,"                    table.store(position, TOMBSTONE, Ordering::Release);\n                    self.clear_tombstones_before_gap(table, position);","                    // Shifts back what follows.\n                    let mut hole = position;\n                    loop {\n                        let next = (hole + 1) & (self.entry_count - 1);\n                        let moved = table.load(next, Ordering::Relaxed);\n                        table.store(hole, moved, Ordering::Release);\n                        hole = next;\n                        if moved == EMPTY { break; }\n                    }")],
  'index: key in before the head': [(P,"        if steps.inserts_keys {\n            self.insert_keys(intent_count)?;\n        }\n",""),(P,"        if steps.removes_keys {","        if steps.inserts_keys {\n            self.insert_keys(intent_count)?;\n        }\n        if steps.removes_keys {")],
  'index: key in before the head, of one record': [(SI,"        shared.insert_key(slot, hash)?;\n","        let _ = hash;\n"),(SI,"    if let (true, Some(hash)) = (intent.removes_key, hash) {","    if let (true, Some(hash)) = (intent.inserts_key, hash) {\n        shared.insert_key(slot, hash)?;\n    }\n    if let (true, Some(hash)) = (intent.removes_key, hash) {")],

@@ -13,7 +13,7 @@ use crate::shm::index::KeyHash;
 use crate::shm::words::{Ordering, fence};
 
 /// How often a snapshot is tried without the lock.
-const SNAPSHOT_ATTEMPT_COUNT: u32 = if cfg!(loom) { 2 } else { 16 };
+pub(super) const SNAPSHOT_ATTEMPT_COUNT: u32 = if cfg!(loom) { 2 } else { 16 };
 
 /// Where and what a record is, beside its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

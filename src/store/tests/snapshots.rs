@@ -1,12 +1,13 @@
 //! Snapshots, and the copies that read-only handles make for them, beside writers who never pause or died half way.
 
-use super::heap_store;
 use super::readers::interleave;
-use super::world::{header, settings};
+use super::world::{header, settings, store_of};
+use super::{heap_store, words_of};
 use crate::admin::problems_of;
 use crate::error::Error;
 use crate::format::control::{INTENT, LAST, PREPARED, SUPERSEDED, USED};
 use crate::shm::probe::{self, Event, die_after_store};
+use crate::store::read::SNAPSHOT_ATTEMPT_COUNT;
 use crate::store::{Access, Encoded, Settings, Store};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -192,6 +193,69 @@ fn a_copy_of_a_table_that_is_replaced_meanwhile_is_given_up_at_once() {
         }
     });
     assert!(matches!(outcome, Err(Error::Superseded)), "{:?}", outcome.map(drop));
+}
+
+/// Once the runs without the lock are used up, nobody writes while the body runs. Whether a test saw that the lock was missing
+/// used to depend on who was faster.
+#[test]
+fn the_last_run_of_a_snapshot_holds_the_lock_and_those_before_do_not() {
+    let store = table(1, Duration::from_millis(10));
+    let mut run_count = 0;
+    let seen = store.snapshot(|moment| {
+        run_count += 1;
+        let write = || store.upsert(Encoded::new(&[0, run_count])).map(drop).map_err(Error::from);
+        let outcome = std::thread::scope(|scope| scope.spawn(write).join().unwrap());
+        if run_count <= u64::from(SNAPSHOT_ATTEMPT_COUNT) {
+            outcome.unwrap();
+            // Neither a value nor an error of such a run is seen by anybody.
+            assert!(matches!(moment.check().map_err(Error::from), Err(Error::StaleSnapshot)));
+            return if run_count % 2 == 0 { Ok(0) } else { Err(Error::caller("of a moment that has passed")) };
+        }
+        assert!(matches!(outcome, Err(Error::Timeout { lock: "write", .. })), "{outcome:?}");
+        let mut payload = [0; 2];
+        moment.find(&0_u64.to_ne_bytes(), &mut payload)?;
+        Ok(payload[1])
+    });
+    assert_eq!((seen.unwrap(), run_count), (u64::from(SNAPSHOT_ATTEMPT_COUNT), u64::from(SNAPSHOT_ATTEMPT_COUNT) + 1));
+    store.upsert(Encoded::new(&[0, 1])).unwrap();
+}
+
+#[test]
+fn the_body_of_a_snapshot_that_nobody_disturbs_runs_once_whatever_it_returns() {
+    let mut store = Arc::into_inner(table(1, Duration::ZERO)).unwrap();
+    for access in [Access::ReadWrite, Access::ReadOnly] {
+        store.access = access;
+        for is_error in [false, true] {
+            let mut run_count = 0;
+            let outcome = store.snapshot(|_| {
+                run_count += 1;
+                if is_error { Err(Error::caller("not today")) } else { Ok(()) }
+            });
+            assert_eq!((outcome.is_err(), run_count), (is_error, 1));
+        }
+    }
+}
+
+/// The last run of a read-only handle is on its own copy: what others write meanwhile does not disturb it, nor does it hold
+/// anybody up.
+#[test]
+fn the_last_run_of_a_read_only_snapshot_is_one_and_undisturbed() {
+    let writing = table(2, Duration::from_secs(3600));
+    let mut reading = store_of(words_of(&writing), writing.header());
+    reading.access = Access::ReadOnly;
+    let mut run_count = 0;
+    let seen = reading.snapshot(|moment| {
+        run_count += 1;
+        // What another process would write: the same words, of the next transaction.
+        let write = || writing.upsert(Encoded::new(&[0, run_count])).map(drop);
+        std::thread::scope(|scope| scope.spawn(write).join().unwrap()).unwrap();
+        reading.plant(0, &words_of(&writing));
+        let mut payload = [0; 2];
+        moment.find(&0_u64.to_ne_bytes(), &mut payload)?;
+        assert_eq!(moment.live_count()?, 2);
+        Ok(payload[1])
+    });
+    assert_eq!((seen.unwrap(), run_count), (u64::from(SNAPSHOT_ATTEMPT_COUNT), u64::from(SNAPSHOT_ATTEMPT_COUNT) + 1));
 }
 
 /// A read-only handle on a table of three records, and whether the transaction that wrote two of them had been prepared when
