@@ -12,7 +12,7 @@
 //! | `commit` | making everything durable with one flush |
 //! | `recover` | which state a first opener believes, and how the file gets there |
 //! | `shared` | a table's words, for the length of one operation |
-//! | `copy` | a private copy of the newest state, made beside writers that never pause |
+//! | `copy` | a private copy of the newest state, made while others write, for snapshots of read-only handles |
 //! | `inspect` | looking at what the others keep, for checks and reports |
 //! | `occupancy`, `private` | which process and how many of its threads use a handle, and when it is dead |
 //! | `open`, `open_read_only`, `create`, `attach` | files, their locks, and who may share one |

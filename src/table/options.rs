@@ -61,7 +61,8 @@ impl<T: Record> Options<T> {
     }
 
     /// How long an operation waits for a lock at most; 5 seconds if nothing is said. A holder that dies is noticed at
-    /// once; this is for one that is stopped, or too slow.
+    /// once; this is for one that is stopped, or too slow. A read-only handle tries so long to copy a moment for a
+    /// [`snapshot`](Table::snapshot).
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.settings.lock_timeout = timeout;
         self

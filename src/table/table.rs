@@ -163,9 +163,20 @@ impl<T: Record> Table<T> {
         self.iter().filter(|row| row.as_ref().map_or(true, |row| accept(&row.record))).collect()
     }
 
-    /// Several reads that agree: everything that the closure reads is of one moment. It takes no lock, and the closure runs
-    /// again if something was published meanwhile; after a few times it runs under the write lock, so it should be
-    /// short. Inside, calls of this table that take a lock are refused.
+    /// Several reads that agree: everything that the closure reads from its argument is of one moment, in each of its runs.
+    ///
+    /// A run takes no lock and holds nobody up. When something else is written meanwhile, the moment is gone: from then on each
+    /// read returns [`StaleSnapshot`](Error::StaleSnapshot), which the closure passes on with `?`; it runs again, with another
+    /// moment, whatever it returned. So it may run up to 17 times, must not rely on running once, and what it does
+    /// besides reading should do no harm when it is done again. What its last run returns is the result.
+    ///
+    /// The last of these runs cannot be disturbed. It is made under the write lock, for which others wait meanwhile, so the closure
+    /// should be short. A read-only handle, which cannot take that, makes it on a copy of the newest state in its own memory
+    /// instead: that holds nobody up, and takes a few milliseconds and as much memory as the file has for a table of 10,000 small
+    /// records. The copy is also made when a writer has died half way, and then what it had prepared has happened.
+    ///
+    /// Inside, calls of this table that take a lock are refused. Reads of the table itself, and not of the closure's argument, are of
+    /// any moment.
     ///
     /// ```
     /// # locule::record! { struct Account { key id: u64, amount: i64 } }
@@ -186,8 +197,9 @@ impl<T: Record> Table<T> {
     ///
     /// # Errors
     ///
-    /// What the closure returns; [`SnapshotBusy`](Error::SnapshotBusy) on a read-only handle if others never stopped writing;
-    /// what taking the lock returns.
+    /// What the closure returns; what taking the lock returns ([`Timeout`](Error::Timeout), for one); on a read-only handle
+    /// [`SnapshotBusy`](Error::SnapshotBusy) if others wrote so much for the whole lock timeout that no copy of one moment could be
+    /// made, and [`Damaged`](Error::Damaged) if the records are not those of the newest state.
     pub fn snapshot<R>(&self, mut body: impl FnMut(&Snapshot<'_, T>) -> Result<R>) -> Result<R> {
         self.store().snapshot(|moment| body(&Snapshot::new(moment)))
     }
