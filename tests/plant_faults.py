@@ -37,6 +37,8 @@ A = "src/store/attach.rs"
 LE = "src/store/leave.rs"
 OR = "src/store/open_read_only.rs"
 M = "src/store/mod.rs"
+TX = "src/store/txn.rs"
+FK = "src/store/fork.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -134,6 +136,11 @@ FAULTS = {
  'around: readers are not attached': [(OR,"        let Some(reason) = store.recovery_reason(&own) else {","        let Some(reason) = store.recovery_reason(&own) else {\n            store.attachment.as_ref().map(|attachment| attachment.try_attach(Hold::Shared));")],
  'around: a handle compares the number of the recovery': [(M,"        marks | is_stale != 0","        let _ = is_stale;\n        marks != 0")],
  'around: a private copy watches what it is a copy of': [(OR,"Some(origin) if origin.store.marks() != origin.marks =>","Some(origin) if origin.store.marks() != origin.marks && false =>")],
+ 'alone: a recovery has a number': [(M,"control.load(RECOVERY_NUMBER, Ordering::Relaxed) ^ self.recovery_number.get();","0;"),(M,"self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()","false")],
+ 'alone: a transaction of before a recovery is not published': [(TX,"        self.store.check_not_recovered()","        Ok(())")],
+ 'alone: a transaction of before a recovery is not undone': [(TX,"        if self.check_mine().is_ok() {","        if self.guard.is_mine() {")],
+ 'alone: the child of a fork attaches by itself': [(FK,"            if self.occupancy.death().is_none() {\n                self.open_again()?;\n            }\n","")],
+ 'alone: a handle that lets go is dead': [(M,"        if self.occupancy.die(death) {\n            self.let_go();\n        }\n        // Another may have found another reason first.\n        self.dead()","        self.let_go();\n        death.error().into()")],
  'facade: a write past it': [(I,"    fn finish_rebuild(self, epoch: u64, occupied: u64) {","    fn finish_rebuild(self, epoch: u64, occupied: u64) {\n        let _: Option<&std::sync::atomic::AtomicU64> = None;")],
  'index: a miss counts if the epoch is the same': [(RD,"if index.is_still(epoch) {","if true {"),(RD,"None if index.is_still(epoch) => Ok(None),","None => Ok(None),")],
  'touch: an or with 0': [("src/shm/words.rs","        let value = word.load(Ordering::Relaxed);\n        let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);","        word.fetch_or(0, Ordering::Relaxed);")],
@@ -151,6 +158,7 @@ OTHER_TESTS = {
     "names:": ["cargo", "test", "--test", "creating", "--quiet"],
     "replaced:": ["cargo", "test", "--test", "moving", "--quiet"],
     "lock:": ["cargo", "test", "--lib", "--test", "dying", "--no-fail-fast", "--quiet", "--", "shm::", "executing", "ending", "a_lock"],
+    "alone:": ["cargo", "test", "--test", "alone", "--quiet"],
     "around:": ["cargo", "test", "--test", "surroundings", "--quiet"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],
 }

@@ -265,6 +265,12 @@ impl Store {
         self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()
     }
 
+    /// The same, of whoever has the write mutex.
+    #[inline(always)]
+    fn check_not_recovered(&self) -> Internal<()> {
+        if self.is_stale() { Err(self.die(Death::Recovered)) } else { Ok(()) }
+    }
+
     /// Why this handle must not be used any more.
     fn cause_of_death(&self) -> Option<Death> {
         let control = self.control();

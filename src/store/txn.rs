@@ -250,9 +250,7 @@ impl<'a> Transaction<'a> {
 
     /// Writes the next content of a slot into a cell that nobody needs.
     fn stage(&mut self, slot: u32, next: Next<'_>) -> Internal<Meta> {
-        if !self.guard.is_mine() {
-            return Err(Error::Forked.into());
-        }
+        self.check_mine()?;
         if self.number == 0 {
             self.number = self.shared.take_number()?;
         }
@@ -300,9 +298,7 @@ impl<'a> Transaction<'a> {
         if self.intent_count == 0 {
             return Ok(self.shared.newest_state()?.number);
         }
-        if !self.guard.is_mine() {
-            return Err(Error::Forked.into());
-        }
+        self.check_mine()?;
         let (state, steps) = self.prepare()?;
         // From here on the transaction has happened: whatever comes, it is finished and not undone.
         let intent_count = std::mem::take(&mut self.intent_count);
@@ -310,8 +306,17 @@ impl<'a> Transaction<'a> {
         Ok(self.number)
     }
 
+    /// That this transaction is this process's, and that nobody has recovered the table since it began: a caller's closure may
+    /// have taken long, and whoever recovers has undone it.
+    fn check_mine(&self) -> Internal<()> {
+        if !self.guard.is_mine() {
+            return Err(Error::Forked.into());
+        }
+        self.store.check_not_recovered()
+    }
+
     fn undo(&mut self) {
-        if self.guard.is_mine() {
+        if self.check_mine().is_ok() {
             self.shared.undo(self.intent_count);
         }
     }

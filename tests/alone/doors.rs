@@ -1,0 +1,188 @@
+//! A process whose attachment was given up behind its back still had its handle: another recovered the table beside it, and both
+//! wrote. Nothing in the library gives an attachment up like that any more; if something else does, the number of the recovery
+//! keeps the two apart.
+
+use super::common::{Child, Role, Visits, hear, insert_all, keys, options, say, scratch, visit};
+use super::{ControlWords, FAILED, RECOVERY_NUMBER, assert_good, table_of_three};
+use locule::{Error, Result};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+pub const ROLES: &[(&str, Role)] = &[
+    ("use a table without an attachment", use_without_attachment),
+    ("be inside without an attachment", be_inside_without_attachment),
+    ("close all descriptors", close_all_descriptors),
+];
+
+/// Takes all locks of the file away from this process's descriptors of it, as anybody can who has inherited them.
+fn unlock_behind_its_back(path: &Path) {
+    let mut unlocked_count = 0;
+    for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
+        let entry = entry.unwrap();
+        if std::fs::read_link(entry.path()).is_ok_and(|target| target == path) {
+            let descriptor: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
+            // SAFETY: the handle has this descriptor open, and nobody closes it meanwhile.
+            let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+            let everything = libc::flock {
+                l_type: libc::F_UNLCK.try_into().unwrap(),
+                l_whence: libc::SEEK_SET.try_into().unwrap(),
+                l_start: 0,
+                l_len: 0,
+                l_pid: 0,
+            };
+            fcntl(descriptor, FcntlArg::F_OFD_SETLK(&everything)).unwrap();
+            unlocked_count += 1;
+        }
+    }
+    assert_eq!(unlocked_count, 1);
+}
+
+/// What a process can do through a handle, by its name.
+const OPERATIONS: [(&str, fn(&Visits) -> Result<()>); 9] = [
+    ("insert", |table| table.insert(&visit(10, 0)).map(drop)),
+    ("commit", |table| table.commit().map(drop)),
+    ("find", |table| table.find(&1).map(drop)),
+    ("update", |table| table.update(locule::RecordId::from(1 << 24), |visit| visit.hits += 1).map(drop)),
+    ("delete", |table| table.delete(locule::RecordId::from(1 << 24)).map(drop)),
+    ("write", |table| table.write(|transaction| transaction.insert(&visit(10, 0)).map(drop))),
+    ("iter", |table| table.iter().try_for_each(|row| row.map(drop))),
+    ("snapshot", |table| table.snapshot(|snapshot| snapshot.find(&1).map(drop))),
+    ("len", |table| table.len().map(drop)),
+];
+
+/// The operation with the name is the first.
+fn use_without_attachment(path: &Path, first: &str) {
+    let table = options().open(path).unwrap();
+    unlock_behind_its_back(path);
+    // Nothing has happened yet.
+    table.insert(&visit(3, 0)).unwrap();
+    table.commit().unwrap();
+    say("unlocked");
+    hear();
+    let (_, operation) = OPERATIONS.iter().find(|(name, _)| *name == first).unwrap();
+    let outcome = operation(&table);
+    assert!(matches!(outcome, Err(Error::Recovered)), "{first}: {outcome:?}");
+    for (name, operation) in OPERATIONS {
+        let outcome = operation(&table);
+        assert!(matches!(outcome, Err(Error::Recovered)), "{name} after {first}: {outcome:?}");
+    }
+    table.reopen().unwrap();
+    assert_eq!(keys(&table), [0, 1, 2, 3, 40, 41]);
+    table.insert(&visit(4, 0)).unwrap();
+    table.commit().unwrap();
+    say("reopened");
+    hear();
+}
+
+/// Opens a table that somebody uses without being attached to it, and recovers it under him.
+fn recover_under(path: &Path) -> Visits {
+    let control = ControlWords::of(path);
+    let number = control.get(RECOVERY_NUMBER);
+    // So that it is not in order.
+    control.set(FAILED, 1);
+    let table = options().open(path).unwrap();
+    assert_eq!(control.get(RECOVERY_NUMBER), number + 1);
+    assert!(table.recovery().nothing_lost);
+    insert_all(&table, 40..42);
+    table
+}
+
+#[test]
+fn whoever_is_attached_no_more_neither_reads_nor_writes_nor_commits_after_a_recovery() {
+    for (name, _) in OPERATIONS {
+        let (_directory, path) = scratch();
+        drop(table_of_three(&path));
+        let mut child = Child::spawn("use a table without an attachment", &path, name);
+        child.expect("unlocked");
+        let table = recover_under(&path);
+        child.tell("go on");
+        child.expect("reopened");
+        assert_good(&table, &path, &[0, 1, 2, 3, 4, 40, 41]);
+        child.tell("end");
+        child.finish();
+    }
+}
+
+fn be_inside_without_attachment(path: &Path, what_next: &str) {
+    let table = options().open(path).unwrap();
+    let first = table.find(&0).unwrap().unwrap().id;
+    let outcome = table.write(|transaction| {
+        for key in 20..25 {
+            transaction.insert(&visit(key, 0))?;
+        }
+        transaction.update(first, |visit| visit.hits += 1)?;
+        unlock_behind_its_back(path);
+        say("inside");
+        hear();
+        match what_next {
+            "write more" => {
+                for key in 25..30 {
+                    let outcome = transaction.insert(&visit(key, 0));
+                    assert!(matches!(outcome, Err(Error::Recovered)), "{outcome:?}");
+                }
+                Ok(())
+            }
+            "give up" => Err(Error::caller("given up")),
+            _ => Ok(()),
+        }
+    });
+    match outcome {
+        Err(Error::Recovered) if what_next != "give up" => {}
+        Err(Error::Caller { .. }) if what_next == "give up" => {}
+        outcome => panic!("{what_next}: {outcome:?}"),
+    }
+    assert!(matches!(table.insert(&visit(10, 0)), Err(Error::Recovered)));
+    say("out");
+    hear();
+}
+
+#[test]
+fn whoever_is_attached_no_more_publishes_and_undoes_nothing_after_a_recovery() {
+    for what_next in ["publish", "write more", "give up"] {
+        let (_directory, path) = scratch();
+        drop(table_of_three(&path));
+        let mut child = Child::spawn("be inside without an attachment", &path, what_next);
+        child.expect("inside");
+        let table = recover_under(&path);
+        child.tell("go on");
+        child.expect("out");
+        assert_good(&table, &path, &[0, 1, 2, 40, 41]);
+        table.insert(&visit(42, 0)).unwrap();
+        child.tell("end");
+        child.finish();
+        assert_good(&table, &path, &[0, 1, 2, 40, 41, 42]);
+    }
+}
+
+/// As daemons do when they begin.
+fn close_all_descriptors(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    // SAFETY: the call takes plain numbers. Whoever owns one of these descriptors gets an error from it, as is the point.
+    let code = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    assert_eq!(code, 0);
+    table.insert(&visit(3, 0)).unwrap();
+    say("closed");
+    hear();
+    table.insert(&visit(4, 0)).unwrap();
+    say("inserted");
+    // Dropping the handle would close what is not its own any more: Rust ends a process that does that.
+    hear();
+}
+
+/// Locks belong to the open file, and a mapping keeps that open.
+#[test]
+fn closing_all_descriptors_gives_no_attachment_up() {
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    let mut child = Child::spawn("close all descriptors", &path, "");
+    child.expect("closed");
+    ControlWords::of(&path).set(FAILED, 1);
+    let outcome = options().open(&path).map(drop);
+    assert!(matches!(outcome, Err(Error::FlushFailed { source: None })), "{outcome:?}");
+    child.tell("go on");
+    child.expect("inserted");
+    child.kill();
+    assert_good(&options().open(&path).unwrap(), &path, &[0, 1, 2, 3, 4]);
+}

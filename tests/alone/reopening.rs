@@ -1,0 +1,1 @@
+pub const ROLES: &[(&str, super::common::Role)] = &[];
