@@ -39,8 +39,10 @@ fn unlock_behind_its_back(path: &Path) {
     assert_eq!(unlocked_count, 1);
 }
 
-/// What a process can do through a handle, by its name.
-const OPERATIONS: [(&str, fn(&Visits) -> Result<()>); 9] = [
+/// What a process can do through a handle.
+type Operation = fn(&Visits) -> Result<()>;
+
+const OPERATIONS: [(&str, Operation); 9] = [
     ("insert", |table| table.insert(&visit(10, 0)).map(drop)),
     ("commit", |table| table.commit().map(drop)),
     ("find", |table| table.find(&1).map(drop)),

@@ -23,6 +23,7 @@ use nix::libc;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -69,7 +70,7 @@ impl ControlWords {
 
 /// Two calls of which the first waits for the second, in whichever processes: before a fork.
 fn signal() -> (impl FnOnce(), impl FnOnce()) {
-    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    let (mut reader, mut writer) = UnixStream::pair().unwrap();
     (move || reader.read_exact(&mut [0]).unwrap(), move || writer.write_all(b"!").unwrap())
 }
 

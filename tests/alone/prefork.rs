@@ -1,1 +1,303 @@
-pub const ROLES: &[(&str, super::common::Role)] = &[];
+//! A server that forks its workers after it has opened the table: they use the inherited handle, die at any moment, meet a disk
+//! that fails, and reopen whenever they are told to, and so does their parent. What was acknowledged stays.
+
+use super::common::system_calls::{End, filter};
+use super::common::{Child, Role, Visits, fork, options, say, scratch, visit, wait_until};
+use super::{CONDEMNED, ControlWords, RECOVERY_NUMBER, assert_good, can_make_flushes_fail};
+use locule::testing::SharedWords;
+use locule::{Error, Result};
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+pub const ROLES: &[(&str, Role)] = &[("serve", serve)];
+
+const WORKER_COUNT: usize = 8;
+/// The seats of the workers, and that of their parent.
+const SEAT_COUNT: usize = WORKER_COUNT + 1;
+const KEYS_EACH: usize = 5;
+/// What all count up together.
+const COUNTER: u64 = 1000;
+const AT_LEAST: Duration = Duration::from_secs(3);
+
+/// What was done in one seat, in memory that outlives who sits there.
+struct Seat<'a>(&'a [AtomicU64]);
+
+const SEAT_WORDS: usize = 3 + 2 * KEYS_EACH;
+
+impl<'a> Seat<'a> {
+    fn of(ledger: &'a SharedWords, seat: usize) -> Self {
+        Seat(&ledger.words()[1 + seat * SEAT_WORDS..][..SEAT_WORDS])
+    }
+
+    /// How often this seat counted up, and was told so.
+    fn counted(&self) -> &AtomicU64 {
+        &self.0[0]
+    }
+
+    /// The same, with the one that is being done.
+    fn counting(&self) -> &AtomicU64 {
+        &self.0[1]
+    }
+
+    /// How often whoever sat here died while it counted.
+    fn perhaps_counted(&self) -> &AtomicU64 {
+        &self.0[2]
+    }
+
+    /// The content under a key that was acknowledged; 0: none.
+    fn acknowledged(&self, key: usize) -> &AtomicU64 {
+        &self.0[3 + 2 * key]
+    }
+
+    /// The same, or what is being done instead.
+    fn intended(&self, key: usize) -> &AtomicU64 {
+        &self.0[4 + 2 * key]
+    }
+}
+
+fn get(word: &AtomicU64) -> u64 {
+    word.load(Ordering::SeqCst)
+}
+
+fn set(word: &AtomicU64, content: u64) {
+    word.store(content, Ordering::SeqCst);
+}
+
+fn is_stopped(ledger: &SharedWords) -> bool {
+    get(&ledger.words()[0]) != 0
+}
+
+fn key_of(seat: usize, key: usize) -> u64 {
+    u64::try_from(seat * 100 + key).unwrap()
+}
+
+/// Who does things to the table through a handle, in a seat.
+struct Clerk<'a> {
+    table: &'a Visits,
+    seat: Seat<'a>,
+    number: usize,
+    random: fastrand::Rng,
+    /// Whether the disk fails for this process.
+    has_no_disk: bool,
+}
+
+impl Clerk<'_> {
+    /// What the process before did at the end may have happened or not; whoever has the lock knows, and writes it down.
+    fn take_the_seat(&mut self) -> Result<()> {
+        if get(self.seat.counting()) != get(self.seat.counted()) {
+            set(self.seat.perhaps_counted(), get(self.seat.perhaps_counted()) + 1);
+            set(self.seat.counting(), get(self.seat.counted()));
+        }
+        self.table.write(|_| Ok(()))?;
+        for key in 0..KEYS_EACH {
+            let found = self.content_of(key)?;
+            self.assert_found(key, found);
+            set(self.seat.intended(key), found);
+            set(self.seat.acknowledged(key), found);
+        }
+        Ok(())
+    }
+
+    fn content_of(&self, key: usize) -> Result<u64> {
+        Ok(self.table.find(&key_of(self.number, key))?.map_or(0, |row| row.hits))
+    }
+
+    #[track_caller]
+    fn assert_found(&self, key: usize, found: u64) {
+        let expected = [self.seat.acknowledged(key), self.seat.intended(key)].map(get);
+        assert!(expected.contains(&found), "seat {}, key {key}: {found}, expected one of {expected:?}", self.number);
+    }
+
+    /// Does one thing or another.
+    fn step(&mut self) -> Result<()> {
+        match self.random.u32(0..100) {
+            0..70 => {
+                let key = self.random.usize(0..KEYS_EACH);
+                self.change(key)
+            }
+            70..90 => self.count(),
+            _ => self.table.commit().map(drop),
+        }
+    }
+
+    /// Inserts, updates or deletes.
+    fn change(&mut self, key: usize) -> Result<()> {
+        let (key_word, before) = (key_of(self.number, key), get(self.seat.acknowledged(key)));
+        let after = if before != 0 && self.random.bool() { 0 } else { self.random.u64(1..) };
+        let found = self.table.find(&key_word)?;
+        assert_eq!(found.as_ref().map_or(0, |row| row.hits), before, "seat {}, key {key}", self.number);
+        set(self.seat.intended(key), after);
+        let outcome = match found {
+            None => self.table.insert(&visit(key_word, after)).map(drop),
+            Some(row) if after == 0 => self.table.delete(row.id).map(drop),
+            Some(row) => self.table.update(row.id, |content| *content = visit(key_word, after)).map(drop),
+        };
+        match outcome {
+            Ok(()) => set(self.seat.acknowledged(key), after),
+            Err(_) => set(self.seat.intended(key), before),
+        }
+        outcome
+    }
+
+    fn count(&mut self) -> Result<()> {
+        let before = get(self.seat.counted());
+        set(self.seat.counting(), before + 1);
+        let outcome = self.table.write(|transaction| {
+            let row = transaction.find(&COUNTER)?.expect("it is never deleted");
+            transaction.update(row.id, |counter| *counter = visit(COUNTER, row.hits + 1)).map(drop)
+        });
+        match outcome {
+            Ok(()) => set(self.seat.counted(), before + 1),
+            Err(_) => set(self.seat.counting(), before),
+        }
+        outcome
+    }
+
+    /// What the documentation says to do after an error. False if this process is of no use any more.
+    fn answer(&mut self, outcome: Result<()>) -> bool {
+        match outcome {
+            Ok(()) => return true,
+            Err(Error::FlushFailed { .. } | Error::Condemned | Error::Superseded | Error::Recovered) => {}
+            // Whoever was recovering the table has been killed.
+            Err(Error::Incompatible { .. }) => {}
+            Err(error) => panic!("seat {}: {error:?}", self.number),
+        }
+        match self.table.reopen() {
+            Ok(()) => true,
+            Err(Error::FlushFailed { source: Some(_) }) if self.has_no_disk => false,
+            Err(
+                Error::FlushFailed { source: None } | Error::Condemned | Error::Superseded | Error::Incompatible { .. },
+            ) => {
+                // Others have not noticed yet, and have the processor now.
+                std::thread::yield_now();
+                true
+            }
+            Err(error) => panic!("seat {}: reopening: {error:?}", self.number),
+        }
+    }
+}
+
+/// A worker, in a fork: until it is told to stop, or is of no use.
+fn work(table: &Visits, ledger: &SharedWords, number: usize, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let has_no_disk = random.u32(0..4) == 0;
+    if has_no_disk {
+        assert!(filter(libc::SYS_msync, End::InputOutputError));
+    }
+    let mut clerk = Clerk { table, seat: Seat::of(ledger, number), number, random, has_no_disk };
+    let mut is_seated = false;
+    while !is_stopped(ledger) {
+        let outcome = if is_seated { clerk.step() } else { clerk.take_the_seat() };
+        is_seated |= outcome.is_ok();
+        if !clerk.answer(outcome) {
+            return;
+        }
+    }
+}
+
+fn serve(path: &Path, seed: &str) {
+    if !can_make_flushes_fail() {
+        return;
+    }
+    let seed: u64 = seed.parse().unwrap();
+    let ledger = SharedWords::create(path.with_extension("ledger"), 1 + SEAT_COUNT * SEAT_WORDS).unwrap();
+    let control = ControlWords::of(path);
+    let table = options().open(path).unwrap();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut parent = Clerk {
+        table: &table,
+        seat: Seat::of(&ledger, WORKER_COUNT),
+        number: WORKER_COUNT,
+        random: random.fork(),
+        has_no_disk: false,
+    };
+    let hire = |number, seed| fork(|| work(&table, &ledger, number, seed));
+    let mut workers: Vec<Pid> = (0..WORKER_COUNT).map(|number| hire(number, random.u64(..))).collect();
+
+    let start = Instant::now();
+    let first_recovery = control.get(RECOVERY_NUMBER);
+    let mut kill_count = 0;
+    let mut next_kill = start;
+    while start.elapsed() < AT_LEAST || control.get(RECOVERY_NUMBER) < first_recovery + 5 || kill_count < 20 {
+        let outcome = parent.step();
+        assert!(parent.answer(outcome));
+        if random.u32(0..2000) == 0 {
+            // As somebody leaves it that executes another program in a thread under the lock.
+            control.set(CONDEMNED, 1);
+        }
+        if next_kill <= Instant::now() {
+            next_kill = Instant::now() + Duration::from_micros(random.u64(0..10_000));
+            kill(workers[random.usize(0..WORKER_COUNT)], Signal::SIGKILL).unwrap();
+            kill_count += 1;
+        }
+        for (number, worker) in workers.iter_mut().enumerate() {
+            match waitpid(*worker, Some(WaitPidFlag::WNOHANG)).unwrap() {
+                WaitStatus::StillAlive => continue,
+                WaitStatus::Exited(_, 0) | WaitStatus::Signaled(_, Signal::SIGKILL, _) => {}
+                status => panic!("{status:?}"),
+            }
+            *worker = hire(number, random.u64(..));
+        }
+    }
+    set(&ledger.words()[0], 1);
+    for worker in workers {
+        let status = waitpid(worker, None).unwrap();
+        assert!(matches!(status, WaitStatus::Exited(_, 0) | WaitStatus::Signaled(_, Signal::SIGKILL, _)), "{status:?}");
+    }
+    wait_until("the parent, alone, has a table in order", || table.reopen().is_ok());
+    eprintln!("{kill_count} killed, {} recoveries", control.get(RECOVERY_NUMBER) - first_recovery);
+    say("served");
+    super::common::hear();
+}
+
+/// Everything that was acknowledged is there, and nothing else than what may have been done by those who died.
+#[track_caller]
+fn assert_nothing_lost(table: &Visits, ledger: &SharedWords) {
+    table.write(|_| Ok(())).unwrap();
+    let (mut counted, mut perhaps_counted) = (0, 0);
+    for number in 0..SEAT_COUNT {
+        let seat = Seat::of(ledger, number);
+        let random = fastrand::Rng::with_seed(0);
+        counted += get(seat.counted());
+        perhaps_counted += get(seat.perhaps_counted()) + get(seat.counting()) - get(seat.counted());
+        let clerk = Clerk { table, seat, number, random, has_no_disk: false };
+        for key in 0..KEYS_EACH {
+            clerk.assert_found(key, clerk.content_of(key).unwrap());
+        }
+    }
+    let found = table.find(&COUNTER).unwrap().unwrap().hits;
+    assert!(
+        counted > 0 && (counted..=counted + perhaps_counted).contains(&found),
+        "{found} of {counted}, {perhaps_counted}"
+    );
+}
+
+#[test]
+fn workers_that_are_killed_and_reopen_an_inherited_handle_at_any_moment_lose_nothing() {
+    let seed: u64 = std::env::var("LOCULE_SEED").map_or(7, |seed| seed.parse().unwrap());
+    let (_directory, path) = scratch();
+    let table = options().create(&path).unwrap();
+    table.insert(&visit(COUNTER, 0)).unwrap();
+    drop(table);
+    let mut child = Child::spawn("serve", &path, seed);
+    match child.hear() {
+        message if message.starts_with("skipped") => return eprintln!("{message}"),
+        message => assert_eq!(message, "served"),
+    }
+    let ledger = SharedWords::open(path.with_extension("ledger")).unwrap();
+    // Beside the parent, and alone.
+    let table = options().open(&path).unwrap();
+    assert_nothing_lost(&table, &ledger);
+    assert_good(&table, &path, &super::keys(&table));
+    child.tell("end");
+    child.finish();
+    drop(table);
+    let table = options().open(&path).unwrap();
+    assert_nothing_lost(&table, &ledger);
+    assert_good(&table, &path, &super::keys(&table));
+}
