@@ -14,9 +14,11 @@ use super::medium::Lock;
 use super::words::AtomicU64;
 use crate::format::control::{ARBITER_MUTEX, COMMIT_MUTEX, CONTROL_WORDS, MUTEX_WORDS, WRITE_MUTEX};
 use memmap2::{MmapOptions, MmapRaw};
+use nix::libc;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 
 /// Mapped words.
@@ -70,6 +72,19 @@ impl MappedWords {
         self.words
     }
 
+    /// Maps the same file again, in the same place, through another open file. The one before is kept open by the mapping no more.
+    /// To be written to, and by a process without threads inside.
+    fn map_again(&self, file: &File) -> io::Result<()> {
+        let (address, length_bytes) = (self.mapping.as_mut_ptr().cast(), self.mapping.len());
+        let (protection, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
+        // SAFETY: what is mapped over is this mapping, all of it and nothing else, since memmap2 asked for these pages with this
+        // length. It is replaced in one step: nobody finds the place empty, and other threads wait. The bytes are those of the same
+        // file, so what is seen through references to its atomics stays what it was. `mapping` unmaps the new pages when it is
+        // dropped, as it would have the old ones. The descriptor is open.
+        let mapped = unsafe { libc::mmap(address, length_bytes, protection, kind, file.as_raw_fd(), 0) };
+        if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
     /// Waits until these words are on the disk.
     pub fn flush(&self, words: Range<usize>) -> io::Result<()> {
         self.mapping.flush_range(words.start.saturating_mul(8), words.len().saturating_mul(8))
@@ -101,6 +116,11 @@ impl Map {
             arbiter: find(&words, control + ARBITER_MUTEX)?,
             words,
         })
+    }
+
+    /// Maps the same file through another open file of this process, to be written to.
+    pub fn map_again(&self, file: &File) -> io::Result<()> {
+        self.words.map_again(file)
     }
 
     #[inline(always)]

@@ -12,6 +12,8 @@ use super::map::MappedWords;
 use super::probe;
 use super::words::{FixedWords, Words};
 use crate::format::control::CONTROL_WORDS;
+#[cfg(not(loom))]
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::time::Duration;
@@ -208,6 +210,16 @@ impl Medium {
             }
             #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.locks_are_free(),
+        }
+    }
+
+    /// Maps the file through another open file of this process: the first is kept open by this medium no more.
+    #[cfg(not(loom))]
+    pub fn map_again(&self, file: &File) -> io::Result<()> {
+        match self {
+            Medium::Mapped(map) => map.map_again(file),
+            #[cfg(any(test, fuzzing))]
+            Medium::Heap(_) => Ok(()),
         }
     }
 

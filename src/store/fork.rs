@@ -2,7 +2,7 @@
 //!
 //! An open-file-description lock is one for all who have inherited the description: whoever lets it go takes it from all. So
 //! the child opens the file once more and attaches through that, under the same checks as any other process, and
-//! only then closes what it has inherited: it is never unlocked here.
+//! only then closes what it has inherited, the mapping too: it is never unlocked here.
 
 use super::attach::Hold;
 use super::{Access, Store};
@@ -41,6 +41,8 @@ impl Store {
         }
         self.share_through(&own)?;
         own.leave_gate()?;
-        inherited.take_over(&own)
+        inherited.take_over(&own)?;
+        // A mapping keeps its open file open, and that keeps its locks: those of a parent that could not let go, since it was killed.
+        self.medium.map_again(own.file()).map_err(Error::io("map again, in the child of a fork,", self.path()))
     }
 }
