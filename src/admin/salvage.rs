@@ -81,21 +81,6 @@ impl Salvage {
         &self.remains.header().schema
     }
 
-    /// Reads a slot until nothing is wrong with it, or the same twice: nothing is wrong for long with one that is in use.
-    fn settle(&mut self, index: u32) -> Slot {
-        let mut slot = self.read(index);
-        for _ in 1..READ_COUNT {
-            if slot.problems.is_empty() {
-                break;
-            }
-            let before = std::mem::replace(&mut slot, self.read(index));
-            if before.problems == slot.problems {
-                break;
-            }
-        }
-        slot
-    }
-
     fn read(&mut self, slot: u32) -> Slot {
         // The number and the record of the newest cell that is whole; no record where that is a tombstone.
         let mut newest: Option<(u64, Option<DumpedRow>)> = None;
@@ -132,6 +117,22 @@ impl Salvage {
     }
 }
 
+/// Reads a slot until nothing is wrong with it, or the same twice. A cell that is filled while it is read can look torn, and not
+/// twice in the same way: while it is filled, it counts as one that holds nothing.
+fn settled(mut read: impl FnMut() -> Slot) -> Slot {
+    let mut slot = read();
+    for _ in 1..READ_COUNT {
+        if slot.problems.is_empty() {
+            break;
+        }
+        let before = std::mem::replace(&mut slot, read());
+        if before.problems == slot.problems {
+            break;
+        }
+    }
+    slot
+}
+
 fn row(slot: u32, header: &CellHeader, content: Content) -> Option<DumpedRow> {
     let Content::Record(values) = content else { return None };
     let id = RecordId::new(slot, header.generation);
@@ -151,7 +152,7 @@ impl Iterator for Salvage {
                 return None;
             }
             self.next_slot += 1;
-            let Slot { row, problems } = self.settle(slot);
+            let Slot { row, problems } = settled(|| self.read(slot));
             self.found.extend(row.map(Ok));
             self.found.extend(problems.into_iter().map(Err));
         }
@@ -159,3 +160,32 @@ impl Iterator for Salvage {
 }
 
 impl std::iter::FusedIterator for Salvage {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a slot is taken for that has this problem at each time that it is read, 0 for none, and how often it was read.
+    fn settled_after(problems: impl IntoIterator<Item = u32>) -> (Vec<Problem>, u32) {
+        let (mut problems, mut read_count) = (problems.into_iter(), 0);
+        let slot = settled(|| {
+            read_count += 1;
+            let number = problems.next().unwrap();
+            let problem = Problem { place: Place::Cell { slot: 0, cell: 0 }, description: number.to_string() };
+            Slot { row: None, problems: (number != 0).then_some(problem).into_iter().collect() }
+        });
+        (slot.problems, read_count)
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_slot_only_once_is_no_damage() {
+        assert_eq!(settled_after([0]), (Vec::new(), 1));
+        assert_eq!(settled_after([1, 0]), (Vec::new(), 2));
+        assert_eq!(settled_after([1, 2, 3, 0]), (Vec::new(), 4));
+        let (problems, read_count) = settled_after([1, 2, 2]);
+        assert_eq!((problems[0].description.as_str(), read_count), ("2", 3));
+        // Whatever happens in the file, it ends.
+        let (problems, read_count) = settled_after(1..);
+        assert_eq!((problems.len(), read_count), (1, READ_COUNT));
+    }
+}
