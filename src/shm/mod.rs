@@ -16,5 +16,5 @@ pub use modelled::heap;
 pub mod probe;
 pub mod slot;
 #[cfg(not(loom))]
-mod thread;
+pub mod thread;
 pub mod words;

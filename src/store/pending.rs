@@ -2,8 +2,8 @@
 
 use super::Store;
 use crate::format::control::{INTENT_COUNT, LAST, PREPARED, USED};
-use crate::shm::thread::is_gone;
 use crate::shm::medium::Lock;
+use crate::shm::thread::is_gone;
 use crate::shm::words::{Ordering, fence};
 use crate::sys::process::pid_namespace;
 

@@ -389,6 +389,9 @@ impl Store {
                 live.filter_map(|slot| Some((self.shared().hash_of_key_in(slot, slot.head().cell())?, slot.index())));
             self.shared().index().rebuild_from(keys);
         }
+        if control.load(CLEAN_SEAL, Ordering::Relaxed) != 0 {
+            control.store(CLEAN_SEAL, 0, Ordering::Relaxed);
+        }
         let sealed = state.to_words(self.digest_seed);
         self.shared().put_state(NEWEST, sealed);
         self.shared().put_state(INTENT, sealed);
@@ -407,7 +410,6 @@ impl Store {
             (LAST_COMMIT_MILLISECONDS, super::status::monotonic_milliseconds()),
             (LAST_COMMIT_WALL_MILLISECONDS, self.wall_milliseconds()),
             (FLUSHING, 0),
-            (CLEAN_SEAL, 0),
             (FAILED, 0),
             (SUPERSEDED, 0),
             (CONDEMNED, 0),
