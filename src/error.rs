@@ -92,7 +92,7 @@ pub enum Error {
     /// The file was replaced or destroyed. `reopen` attaches to the file that has its name now, if there is one.
     Superseded,
     /// Another process recovered the file while this handle was not attached to it: a read-only handle, one that was inherited
-    /// and not used yet, or one whose file was unlocked behind its back. `reopen` attaches to the file as it is now.
+    /// and not used yet, where the file may also need a recovery now, or one whose file was unlocked behind its back. `reopen` attaches to the file as it is now.
     Recovered,
     /// A flush failed in this process or another, so nothing written since the last commit can be promised to survive
     /// a power cut. Writes that were published are still served. Every process must call `reopen` on its handles, or drop them; who

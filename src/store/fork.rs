@@ -4,7 +4,7 @@
 //! the child opens the file once more and attaches through that, under the same checks as any other process, and
 //! only then closes what it has inherited, the mapping too: it is never unlocked here.
 
-use super::attach::Hold;
+use super::attach::{Hold, Incarnation};
 use super::{Access, Store};
 use crate::error::{Error, Internal, Result};
 
@@ -35,9 +35,16 @@ impl Store {
         // A read-only handle is not attached, and its descriptor is as good as one of its own.
         let (Some(inherited), Access::ReadWrite) = (&self.attachment, self.access) else { return Ok(()) };
         let own = inherited.open_again()?;
-        own.enter_gate(Hold::Shared, self.settings.lock_timeout)?;
+        own.enter_gate(Hold::Exclusive, self.settings.lock_timeout)?;
         if self.is_stale() {
             return Err(Error::Recovered);
+        }
+        // Where nobody is attached any more, nobody has kept the table true since this process was forked.
+        if own.try_attach(Hold::Exclusive)? {
+            let incarnation = Incarnation::current(own.id(), own.path(), None)?;
+            if !self.is_left_in_order(&incarnation)? {
+                return Err(Error::Recovered);
+            }
         }
         self.share_through(&own)?;
         own.leave_gate()?;

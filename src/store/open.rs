@@ -155,9 +155,7 @@ impl Store {
     pub(super) fn attach_as_the_first(&mut self, own: &Incarnation) -> Result<()> {
         let attached = self.incarnation();
         let is_same_start = attached.is_some_and(|attached| attached.is_same_start(own));
-        // The file can have been restored in place, with a mutex that somebody held.
-        let seems_in_order = attached == Some(*own) && self.trouble().is_none() && self.medium.locks_are_free();
-        if seems_in_order && (self.is_clean()? || self.is_proved()?) {
+        if self.is_left_in_order(own)? {
             self.clear_clean_mark();
             self.note_recovery_number();
             self.recovery = self.recovery_in_order();
@@ -170,6 +168,14 @@ impl Store {
         self.attachment.as_ref().map_or(Ok(true), |attachment| attachment.try_attach(Hold::Shared))?;
         self.occupancy.adopt();
         Ok(())
+    }
+
+    /// Whether whoever used the table last has left it in order. Nobody is attached.
+    pub(super) fn is_left_in_order(&self, own: &Incarnation) -> Result<bool> {
+        // The file can have been restored in place, with a mutex that somebody held.
+        let seems_in_order =
+            self.incarnation() == Some(*own) && self.trouble().is_none() && self.medium.locks_are_free();
+        Ok(seems_in_order && (self.is_clean()? || self.is_proved()?))
     }
 
     /// Others are attached; the gate is held, so they stay what they are.

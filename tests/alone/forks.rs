@@ -19,9 +19,13 @@ pub const ROLES: &[(&str, Role)] = &[
     ("fork into another PID namespace", fork_into_another_pid_namespace),
     ("leave a child idle", leave_a_child_idle),
     ("fork while openings fail", fork_while_openings_fail),
+    ("leave it to a child and spoil it", leave_it_to_a_child_and_spoil_it),
     ("be orphaned by a kill", be_orphaned_by_a_kill),
     ("recover before a child's first use", recover_before_a_childs_first_use),
 ];
+
+/// Where the heads are in a table of 64 slots, counted from the control region: behind that and the intent list.
+const HEADS_OF_64_SLOTS: usize = 512 + 64;
 
 /// Does everything that can be done, with keys from this one on, and leaves two records.
 fn use_it(table: &Visits, first: u64) {
@@ -305,6 +309,37 @@ fn a_child_that_never_uses_the_handle_keeps_nobody_from_being_alone() {
     drop(table_of_three(&path));
     play_to_the_end("leave a child idle", &path);
     assert_good(&options().open(&path).unwrap(), &path, &[0, 1, 2, 10, 11, 12, 20, 22]);
+}
+
+fn leave_it_to_a_child_and_spoil_it(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    let (go_on, tell_to_go_on) = signal();
+    let borrowed = &table;
+    let child = fork(move || {
+        go_on();
+        for outcome in [borrowed.find(&0).map(drop), borrowed.insert(&visit(10, 0)).map(drop)] {
+            assert!(matches!(outcome, Err(Error::Recovered)), "{outcome:?}");
+        }
+        borrowed.reopen().unwrap();
+        assert_eq!(borrowed.recovery().found, Found::Newest);
+        use_it(borrowed, 20);
+    });
+    drop(table);
+    // As if an older file had been put back: the slot of one record leads to another's cell.
+    let control = ControlWords::of(path);
+    let first_head = HEADS_OF_64_SLOTS;
+    control.set(first_head, control.get(first_head) ^ 1 << 62);
+    tell_to_go_on();
+    assert_ends_well(child);
+    say("done");
+}
+
+#[test]
+fn a_child_that_is_the_first_to_use_a_table_again_proves_it() {
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    play_to_the_end("leave it to a child and spoil it", &path);
+    assert_good(&options().open(&path).unwrap(), &path, &[0, 1, 2, 20, 22]);
 }
 
 fn be_orphaned_by_a_kill(path: &Path, _: &str) {
