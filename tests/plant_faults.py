@@ -39,6 +39,8 @@ OR = "src/store/open_read_only.rs"
 M = "src/store/mod.rs"
 TX = "src/store/txn.rs"
 FK = "src/store/fork.rs"
+OC = "src/store/occupancy.rs"
+TA = "src/table/table.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -146,6 +148,12 @@ FAULTS = {
  'alone: a child maps the file again': [(FK,"        self.medium.map_again(own.file()).map_err(Error::io(\"map again, in the child of a fork,\", self.path()))","        Ok(())")],
  "alone: a child lets nothing go that is its parent's": [(A,"        if self.process.get() == u64::from(fork_generation()) {","        if self.process.get() != u64::MAX {")],
  'alone: what is given up is unlocked': [(A,"        // Closing alone would leave the locks to a child that was forked meanwhile.\n        self.let_go();","")],
+ 'alone: reopening waits for those who are inside': [(LE,"if !wait_until(timeout, || self.occupancy.is_empty()) {","if !wait_until(timeout, || self.occupancy.is_empty() || true) {")],
+ 'alone: the last one inside gives the attachment up': [(OC,"                Ok(_) => break,","                Ok(_) => return true,")],
+ 'alone: reopening inside a closure is nested': [(LE,"        self.check_not_nested()?;\n","")],
+ 'alone: a handle in order is not reopened': [(TA,"if store.is_in_order() {","if false {")],
+ 'alone: which file it is, not which header': [(M,"table_id: attachment.as_ref().map_or(digest_seed, |attachment| attachment.id().number()),","table_id: digest_seed,")],
+ 'alone: the closures around count too': [(GU,"AROUND.with_borrow(|tables| tables.contains(&table))","false")],
  'alone: a handle that lets go is dead': [(M,"        if self.occupancy.die(death) {\n            self.let_go();\n        }\n        // Another may have found another reason first.\n        self.dead()","        self.let_go();\n        death.error().into()")],
  'facade: a write past it': [(I,"    fn finish_rebuild(self, epoch: u64, occupied: u64) {","    fn finish_rebuild(self, epoch: u64, occupied: u64) {\n        let _: Option<&std::sync::atomic::AtomicU64> = None;")],
  'index: a miss counts if the epoch is the same': [(RD,"if index.is_still(epoch) {","if true {"),(RD,"None if index.is_still(epoch) => Ok(None),","None => Ok(None),")],
