@@ -4,7 +4,7 @@ mod common;
 
 use common::{Visits, insert_all, options, scratch, visit};
 use locule::admin::{self, Extent, Place, Problem};
-use locule::{Error, Value};
+use locule::{Error, Found, Value};
 use std::path::{Path, PathBuf};
 
 /// A number of the header.
@@ -223,4 +223,39 @@ fn what_is_being_written_is_not_told_as_damage() {
 
 fn write(table: &Visits, key: u64, hits: u64) {
     table.upsert(&visit(key, hits)).unwrap();
+}
+
+/// A recovery goes back to the commit without the newer version that is damaged, or does not need the older one. It was said
+/// that this would succeed, and nobody said which cell was bad.
+#[test]
+fn verify_names_each_bad_cell_that_a_recovery_does_without() {
+    let (_directory, path, _) = committed_table();
+    let table = options().open(&path).unwrap();
+    table.update(table.find(&8).unwrap().unwrap().id, |found| *found = visit(8, 2)).unwrap();
+    // While the table is open: whoever drops the last handle commits.
+    let bytes = std::fs::read(&path).unwrap();
+    let newest = newest_cell(&bytes, 8);
+    let older = (0..4).filter(|cell| *cell != newest).max_by_key(|cell| number_of_cell(&bytes, 8, *cell)).unwrap();
+    let copy = path.with_extension("copy");
+    let verify = |cell: usize| {
+        let mut damaged = bytes.clone();
+        damaged[cell_offset(&bytes, 8, cell) + 24] ^= 1;
+        std::fs::write(&copy, &damaged).unwrap();
+        admin::verify(&copy).unwrap()
+    };
+    for (cell, is_found) in [
+        (newest, (|found| matches!(found, Found::Commit { .. })) as fn(Found) -> bool),
+        (older, |found| found == Found::Newest),
+    ] {
+        let verification = verify(cell);
+        let Extent::Recovery(recovery) = &verification.extent else { panic!("{verification}") };
+        assert!(is_found(recovery.found), "{verification}");
+        assert_eq!(verification.remnants.iter().map(|cell| cell.place).collect::<Vec<_>>(), [place(8, cell)]);
+        assert!(verification.to_string().contains("the recovery does without it"), "{verification}");
+        // A power cut leaves the same, and that is no damage.
+        assert!(verification.is_good(), "{verification}");
+    }
+    // Where all is whole there is none.
+    std::fs::write(&copy, &bytes).unwrap();
+    assert_eq!(admin::verify(&copy).unwrap().remnants, []);
 }

@@ -10,7 +10,7 @@
 
 use super::cell::content_of;
 use super::dump::decode_values;
-use super::verify::{Place, Verification, reason_of};
+use super::verify::{Place, Problem, Verification, reason_of};
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::commit_record::CommitRecord;
 use crate::format::control::{
@@ -35,6 +35,18 @@ pub fn records(store: &Store, verification: &mut Verification) {
             Err(error) => verification.report(Place::Head { slot }, reason_of(error)),
         }
     }
+}
+
+/// The first cells that hold something and are not whole, each judged by itself, in a copy that nobody changes.
+pub fn broken_cells(store: &Store, limit: usize) -> Vec<Problem> {
+    let mut payload = vec![0; store.geometry().record_words()];
+    let cells = (0..store.geometry().capacity()).flat_map(|slot| (0..CELLS_PER_SLOT).map(move |cell| (slot, cell)));
+    let broken = cells.filter_map(|(slot, cell)| {
+        let header = store.read_cell(slot, cell, &mut payload);
+        let description = content_of(&store.header().schema, &header, &payload).err()?;
+        Some(Problem { place: Place::Cell { slot, cell }, description })
+    });
+    broken.take(limit).collect()
 }
 
 /// Checks what is true of the three numbers also while a transaction is in progress.

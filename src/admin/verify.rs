@@ -107,6 +107,9 @@ pub struct Verification {
     pub problem_count: u64,
     /// The problems, the first thousand of them.
     pub problems: Vec<Problem>,
+    /// Cells that are not whole in a file that needs a recovery, and that the recovery does without; the first thousand of them.
+    /// They are no problems: a power cut leaves such cells of what was being written. So does damage, which cannot be told from it.
+    pub remnants: Vec<Problem>,
 }
 
 impl Verification {
@@ -116,7 +119,13 @@ impl Verification {
     }
 
     pub(super) fn new() -> Self {
-        Verification { extent: Extent::Nothing, record_count: 0, problem_count: 0, problems: Vec::new() }
+        Verification {
+            extent: Extent::Nothing,
+            record_count: 0,
+            problem_count: 0,
+            problems: Vec::new(),
+            remnants: Vec::new(),
+        }
     }
 
     pub(super) fn report(&mut self, place: Place, description: impl Into<String>) {
@@ -127,7 +136,7 @@ impl Verification {
     }
 }
 
-/// A line for each problem, and one that says how much was checked.
+/// A line for each problem and each remnant, and one that says how much was checked.
 impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.problems {
@@ -136,6 +145,9 @@ impl fmt::Display for Verification {
         match self.problem_count.saturating_sub(word(self.problems.len())) {
             0 => {}
             more => writeln!(f, "and {more} more problems")?,
+        }
+        for remnant in &self.remnants {
+            writeln!(f, "{remnant}; the recovery does without it")?;
         }
         let records = self.record_count;
         match &self.extent {
@@ -158,8 +170,8 @@ impl fmt::Display for Verification {
 /// an error.
 ///
 /// While others use the table, a copy of one moment is checked; if they write too busily for that, each record by itself.
-/// Of a file that needs a recovery it is checked that the recovery would succeed, and everything that it leads to; if it would
-/// not, each cell by itself.
+/// Of a file that needs a recovery it is checked that the recovery would succeed, and everything that it leads to, and each cell is
+/// named that is not whole and not needed for that; if it would not, each cell is checked by itself.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -192,8 +204,11 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
     };
     check_length(path, &store, &mut verification)?;
     if recovery_reason.is_some() {
+        // The recovery wipes what it does not need.
+        let broken_cells = check::broken_cells(&store, PROBLEM_LIMIT);
         match store.recover_copy(is_same_start) {
             Ok(recovery) => {
+                verification.remnants = broken_cells;
                 verification.extent = Extent::Recovery(recovery);
                 check::everything(&store, &mut verification);
             }

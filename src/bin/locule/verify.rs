@@ -7,7 +7,8 @@ use std::path::PathBuf;
 /// Reads a whole table and tells every place where it contradicts itself.
 ///
 /// Takes no lock and changes nothing. While the table is in use, a copy of one moment is checked, or each record by itself
-/// if the writers are too busy for that. Exit status 1 if anything is wrong.
+/// if the writers are too busy for that. Of a file that needs a recovery, what the recovery leads to is checked; if it is not
+/// possible, each cell by itself. Exit status 1 if anything is wrong.
 #[derive(Args)]
 pub struct Options {
     /// The table, or what is left of it.
