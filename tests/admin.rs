@@ -662,6 +662,19 @@ fn info_is_what_was_done() {
     assert_ne!(admin::info(&other.path).unwrap().uuid, info.uuid);
 }
 
+/// A table that was only created once said "recoveries 1".
+#[test]
+fn only_recoveries_are_counted_as_such() {
+    let planted = Planted::new();
+    assert_eq!(admin::info(&planted.path).unwrap().status.recovery_count, 0);
+    drop(Table::<Item>::open(&planted.path).unwrap());
+    assert_eq!(admin::info(&planted.path).unwrap().status.recovery_count, 0);
+    let copy = planted.directory.path().join("copy.loc");
+    std::fs::copy(&planted.path, &copy).unwrap();
+    drop(Table::<Item>::open(&copy).unwrap());
+    assert_eq!(admin::info(&copy).unwrap().status.recovery_count, 1);
+}
+
 #[test]
 fn a_table_in_memory_is_told() {
     let Ok(directory) = tempfile::tempdir_in("/dev/shm") else { return };

@@ -63,7 +63,7 @@ pub struct Status {
     pub flush_failed: bool,
     /// Commits made.
     pub commit_count: u64,
-    /// Recoveries by a first opener, over the life of the file.
+    /// Recoveries by a first opener, over the life of the file; its creation does not count as one.
     pub recovery_count: u64,
     /// Owners of the write mutex that died and were repaired.
     pub repair_counts: RepairCounts,
