@@ -1,6 +1,6 @@
 //! What errors say: nothing twice, no advice that cannot be followed, and nobody is told to end himself.
 
-use locule::Error;
+use locule::{Error, Table};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -130,6 +130,25 @@ fn who_waits_for_its_own_process_is_not_told_to_end_it() {
     }
     let handle = timeout("handle", Some(own));
     assert!(handle.contains("another thread of this process is using or reopening"), "{handle}");
+}
+
+/// The holder is found as a thread, and told as the process that it belongs to: here, the caller's own.
+#[test]
+fn a_thread_that_waits_for_another_is_told_so() {
+    locule::record! { struct Item { key id: u64 } }
+    let directory = tempfile::tempdir().unwrap();
+    let options = Table::<Item>::options().capacity(4).lock_timeout(Duration::from_millis(50));
+    let table = options.create(directory.path().join("items.loc")).unwrap();
+    table
+        .write(|transaction| {
+            transaction.insert(&Item { id: 1 })?;
+            let waited = std::thread::scope(|scope| scope.spawn(|| table.insert(&Item { id: 2 })).join().unwrap());
+            let error = waited.unwrap_err();
+            assert!(matches!(error, Error::Timeout { lock: "write", .. }), "{error:?}");
+            assert!(error.to_string().contains("another thread of this process holds"), "{error}");
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]
