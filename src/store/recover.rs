@@ -217,11 +217,26 @@ impl Store {
     }
 
     /// Above which the next generations are to be. That of the commit records; where nothing can be lost, ids that were given out
-    /// in transactions that were given up since are in the control region alone.
+    /// in transactions that were given up since are in the control region alone, or in cells that nobody has undone.
     fn generation_floor(&self, choice: &Choice, is_same_start: bool) -> u64 {
         let latest = self.control().load(GENERATION_FLOOR, Ordering::Relaxed);
         let is_credible = is_same_start && latest < GENERATION_LIMIT;
-        choice.generation_floor.max(if is_credible { latest } else { 0 })
+        choice
+            .generation_floor
+            .max(if is_credible { latest } else { 0 })
+            .max(self.generation_given_up(choice.state.number))
+    }
+
+    /// The highest generation in what is newer than the choice: whoever died while he staged it may have told an id.
+    fn generation_given_up(&self, number: u64) -> u64 {
+        let mut highest = 0;
+        self.for_verified_cells(|header| {
+            // Whoever inserts next gets a generation above, so none that cannot be counted further.
+            if header.number > number && header.generation < GENERATION_LIMIT - 1 {
+                highest = highest.max(header.generation);
+            }
+        });
+        highest
     }
 
     fn flush_recovery(&self) -> Result<()> {
@@ -320,15 +335,19 @@ impl Store {
         // Not sealed, so not believed beyond what could be.
         let plausible = words.into_iter().filter(|number| *number < NUMBER_LIMIT / 2).max().unwrap_or(0);
         let mut highest = highest_sealed.max(plausible);
+        self.for_verified_cells(|header| highest = highest.max(header.number));
+        highest
+    }
+
+    fn for_verified_cells(&self, mut visit: impl FnMut(CellHeader)) {
         let mut payload = vec![0; self.geometry.record_words()];
         for slot in 0..self.geometry.capacity() {
             for cell in 0..crate::format::cell::CELLS_PER_SLOT {
                 if let Some(header) = self.verified_cell(slot, cell, &mut payload) {
-                    highest = highest.max(header.number);
+                    visit(header);
                 }
             }
         }
-        highest
     }
 
     // -- bringing the file there -------------------------------------------------------------------
