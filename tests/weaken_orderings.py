@@ -33,10 +33,12 @@ LOOKING = "looks from outside at words that are not of one moment anyway"
 COPY = "the fences of a slot's read, for the whole table: thousands of words, which is more than the checker can explore"
 ALONE = "a first opener is alone, and file locks order it against others"
 ONCE = "a word that only ever becomes 1, and tells nothing about others"
+RECOVERED = "only a first opener changes it, who is alone; whoever meets it with a handle is told, and no model has one"
 AGAIN = "what a pass misses for want of it, the next one finds before anything is called damaged"
 C, I, G, O = "src/store/commit.rs", "src/shm/index.rs", "src/store/guard.rs", "src/store/open.rs"
 M, N, P, R = "src/store/mod.rs", "src/store/inspect.rs", "src/store/publish.rs", "src/store/recover.rs"
 K, S, T = "src/store/copy.rs", "src/store/status.rs", "src/store/stage.rs"
+CL, LE, OR = "src/store/clean.rs", "src/store/leave.rs", "src/store/open_read_only.rs"
 EXCUSES = {
     (I, "insert", "table.store(position, new, Ordering::Release);"): DEATH,
     (I, "clear_tombstones_before_gap",
@@ -57,10 +59,21 @@ EXCUSES = {
     (K, "take_unpublished", "fence(Ordering::Acquire);"): AGAIN,
     (G, "lock_failed", "self.control().store(crate::format::control::CONDEMNED, 1, Ordering::Release);"): ONCE,
     (M, "supersede", "self.control().store(SUPERSEDED, 1, Ordering::Release);"): ONCE,
-    (M, "detach_if_unusable", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ONCE,
+    (M, "cause_of_death", "} else if control.load(CONDEMNED, Ordering::Acquire) != 0 {"): ONCE,
+    (M, "cause_of_death", "} else if control.load(SUPERSEDED, Ordering::Acquire) != 0 {"): ONCE,
+    (M, "is_stale", "self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()"): RECOVERED,
+    (M, "note_recovery_number",
+     "self.recovery_number.set(self.control().load(RECOVERY_NUMBER, Ordering::Acquire));"): RECOVERED,
+    (LE, "reason_to_reopen", "if self.control().load(FAILED, Ordering::Acquire) != 0 {"): ONCE,
+    (LE, "has_something_to_commit",
+     "self.control().load(LAST, Ordering::Acquire) > self.control().load(DURABLE, Ordering::Acquire)"): LOOKING,
+    (CL, "clear_clean_mark", "self.control().store(CLEAN_SEAL, 0, Ordering::Release);"): ALONE,
+    (CL, "put_clean_mark", "control.store(CLEAN_SEAL, self.clean_seal(), Ordering::Release);"): ALONE,
+    (OR, "marks",
+     "[RECOVERY_NUMBER, SUPERSEDED, CONDEMNED].map(|index| self.control().load(index, Ordering::Acquire))"): LOOKING,
     (N, "copy_of_one_moment", "fence(Ordering::Acquire);"): COPY,
     (N, "control_word", "self.control().load(index, Ordering::Acquire)"): LOOKING,
-    (O, "recovery_reason", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ALONE,
+    (OR, "recovery_reason", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ALONE,
     (O, "trouble", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ALONE,
     (O, "recovery_in_order", "let number = self.control().load(LAST, Ordering::Acquire);"): ALONE,
     (O, "recovery_in_order",
