@@ -67,6 +67,7 @@ type Plant = fn(&mut Image);
 
 const CONTRADICTIONS: &[(&str, Plant)] = &[
     ("a number was given out that is not taken", |image| *image.control(USED) = last(image) - 1),
+    ("numbers are used up", |image| *image.control(USED) = 1 << 61),
     ("the newest state is of another number", |image| {
         put_newest(image, |[number, live, digest]| [number - 1, live, digest])
     }),
