@@ -68,9 +68,11 @@ impl<T: Record> Options<T> {
         self
     }
 
-    /// Lets a write that finds the last commit of the table older than this commit it, after it has happened. One second if
-    /// nothing is said, and `None` for never: then only [`commit`](Table::commit) and [`close`](Table::close) make
-    /// anything survive a power cut. Against the death of processes nothing needs to be committed.
+    /// Lets a write that finds the last commit of the table older than this commit it, after it has happened; so does a handle
+    /// that is dropped, and the last one of all processes that is dropped commits in any case. One second if nothing is said, and
+    /// `None` for never: then only [`commit`](Table::commit) and [`close`](Table::close) make anything survive a power cut.
+    /// Against the death of processes nothing needs to be committed. A process that is killed commits nothing: what it wrote waits
+    /// for the next write, or the next handle that is dropped.
     pub fn commit_every(mut self, interval: Option<Duration>) -> Self {
         self.settings.commit_every = interval;
         self

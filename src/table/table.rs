@@ -24,7 +24,8 @@ const UPDATE_ATTEMPT_COUNT: u32 = 4;
 
 /// A table of records of one type, shared with any number of processes.
 ///
-/// A handle can be used by many threads at once. Dropping it does not commit; [`close`](Self::close) does.
+/// A handle can be used by many threads at once. Dropping it commits only if it is the last one of all processes, or if a commit is
+/// due ([`Options::commit_every`]), and tells nobody of an error; [`close`](Self::close) commits always.
 ///
 /// ```
 /// use locule::{Table, Text};
@@ -346,7 +347,7 @@ impl<T: Record> Table<T> {
         self.store().commit()
     }
 
-    /// Commits and drops the handle. (Dropping alone does not commit. A read-only handle has nothing to commit.)
+    /// Commits and drops the handle. (A read-only handle has nothing to commit.)
     ///
     /// # Errors
     ///
