@@ -104,8 +104,9 @@ impl<'a> RobustMutex<'a> {
         }
     }
 
+    /// Takes the lock unless somebody holds it, dead or alive.
     #[inline]
-    fn try_once(self) -> Result<Option<Acquired>, LockFailure> {
+    pub fn try_once(self) -> Result<Option<Acquired>, LockFailure> {
         // SAFETY: by the contract of `new` the pointer is to an initialised mutex, which stays mapped for the
         // lifetime of `words`.
         let code = unsafe { libc::pthread_mutex_trylock(self.pointer()) };

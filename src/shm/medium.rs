@@ -114,12 +114,16 @@ impl Medium {
     }
 
     /// Takes a lock if that is possible at once; `None` if somebody holds it who may be alive.
-    pub fn try_lock(&self, lock: Lock) -> Result<Option<Acquired>, LockFailure> {
+    /// Whether that one is alive is asked of the kernel only if `asks_for_holder`: it takes longer than most of what is done under a
+    /// lock.
+    pub fn try_lock(&self, lock: Lock, asks_for_holder: bool) -> Result<Option<Acquired>, LockFailure> {
         #[cfg(any(test, fuzzing))]
         probe::visit(probe::Event::Lock);
         let acquired = match self {
             #[cfg(not(loom))]
-            Medium::Mapped(map) => map.mutex(lock).try_lock(map.arbiter())?,
+            Medium::Mapped(map) if asks_for_holder => map.mutex(lock).try_lock(map.arbiter())?,
+            #[cfg(not(loom))]
+            Medium::Mapped(map) => map.mutex(lock).try_once()?,
             #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.try_lock(lock),
         };

@@ -74,9 +74,10 @@ impl Store {
         let control = self.control();
         let wanted = control.load(LAST, Ordering::Relaxed);
         let start = Instant::now();
+        let mut waited_in_vain = false;
         loop {
             let end_count = control.load(COMMIT_END_COUNT, Ordering::Acquire);
-            if let Some((guard, acquired)) = CommitGuard::try_lock(self)? {
+            if let Some((guard, acquired)) = CommitGuard::try_lock(self, waited_in_vain)? {
                 return self.commit_under(guard, acquired, wanted);
             }
             let durable = control.load(DURABLE, Ordering::Acquire);
@@ -85,12 +86,13 @@ impl Store {
                 return Ok(durable);
             }
             let left = self.settings.lock_timeout.saturating_sub(start.elapsed());
-            if left.is_zero() {
+            if left.is_zero() && waited_in_vain {
                 return Err(self.commit_timeout());
             }
             // Nobody is woken by the death of a committer: then the lock is tried again after a slice.
             let index = self.geometry.control() + COMMIT_END_COUNT;
             self.medium.sleep_on(index, end_count, left.min(SLICE));
+            waited_in_vain = control.load(COMMIT_END_COUNT, Ordering::Relaxed) == end_count;
         }
     }
 
@@ -107,7 +109,7 @@ impl Store {
         if !self.is_commit_due(interval) {
             return Ok(());
         }
-        self.commit_now_due().map_err(|source| Error::CommitAfterWrite { source: Box::new(source) }.into())
+        self.commit_now_due(interval).map_err(|source| Error::CommitAfterWrite { source: Box::new(source) }.into())
     }
 
     /// Whether the last commit is older than an interval.
@@ -138,9 +140,11 @@ impl Store {
     }
 
     #[cold]
-    fn commit_now_due(&self) -> Result<()> {
+    fn commit_now_due(&self, interval: Duration) -> Result<()> {
         let wanted = self.control().load(LAST, Ordering::Relaxed);
-        if let Some((guard, acquired)) = CommitGuard::try_lock(self)? {
+        // Mostly another process is just at it. If that takes as long again, perhaps nobody is.
+        let is_overdue = self.is_commit_due(interval.saturating_mul(2));
+        if let Some((guard, acquired)) = CommitGuard::try_lock(self, is_overdue)? {
             self.commit_under(guard, acquired, wanted)?;
         }
         Ok(())

@@ -129,9 +129,9 @@ pub struct CommitGuard<'a> {
 
 impl<'a> CommitGuard<'a> {
     /// Takes the mutex if nobody holds it.
-    pub fn try_lock(store: &'a Store) -> Internal<Option<(Self, Acquired)>> {
+    pub fn try_lock(store: &'a Store, asks_for_holder: bool) -> Internal<Option<(Self, Acquired)>> {
         let inside = Inside::enter(store)?;
-        match store.medium.try_lock(Lock::Commit) {
+        match store.medium.try_lock(Lock::Commit, asks_for_holder) {
             Ok(Some(acquired)) => Ok(Some((CommitGuard { inside, _not_send: PhantomData }, acquired))),
             Ok(None) => {
                 inside.leave();

@@ -203,7 +203,7 @@ fn who_finds_his_work_durable_does_not_wait_for_the_commit_of_another() {
     let store = heap_store(header(2), Settings { lock_timeout: Duration::ZERO, ..settings() });
     store.insert(Encoded::new(&[1, 10])).unwrap();
     let durable = store.commit().unwrap();
-    let _of_another = CommitGuard::try_lock(&store).unwrap().expect("nobody holds it");
+    let _of_another = CommitGuard::try_lock(&store, true).unwrap().expect("nobody holds it");
     assert_eq!(store.commit().unwrap(), durable);
     // After a failed flush nothing is said to be durable before a recovery.
     let failed = store.geometry.control() + FAILED;
