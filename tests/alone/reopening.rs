@@ -48,7 +48,7 @@ fn threads_that_share_a_handle_and_are_told_at_once_that_the_file_was_replaced_a
     const THREAD_COUNT: u64 = 8;
     let (_directory, path) = scratch();
     let table = Arc::new(table_of_three(&path));
-    for round in 1..4 {
+    for round in 1..20 {
         let new = options().replace(&path).unwrap();
         let start = Arc::new(Barrier::new(usize::try_from(THREAD_COUNT).unwrap()));
         let threads: Vec<_> = (0..THREAD_COUNT)
@@ -66,6 +66,10 @@ fn threads_that_share_a_handle_and_are_told_at_once_that_the_file_was_replaced_a
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(keys(&new), (0..THREAD_COUNT).collect::<Vec<_>>());
         assert_good(&table, &path, &keys(&new));
+        drop(new);
+        // One of them has opened the file, and no other: so it is alone.
+        ControlWords::of(&path).set(FAILED, 1);
+        table.reopen().unwrap();
     }
 }
 
@@ -76,6 +80,8 @@ fn reopening_waits_for_a_thread_that_is_inside_a_transaction_and_loses_none_of_i
     let (tell_that_inside, is_inside) = channel();
     let (tell_to_go_on, go_on) = channel();
     std::thread::scope(|scope| {
+        // Dropped if this thread fails, so that the other does not wait for ever.
+        let tell_to_go_on = tell_to_go_on;
         let writer = scope.spawn(move || {
             table.write(|transaction| {
                 transaction.insert(&visit(10, 0))?;
@@ -109,6 +115,8 @@ fn reopening_waits_no_longer_than_for_a_lock_and_can_be_done_again() {
     let (tell_that_inside, is_inside) = channel();
     let (tell_to_go_on, go_on) = channel();
     std::thread::scope(|scope| {
+        // Dropped if this thread fails, so that the other does not wait for ever.
+        let tell_to_go_on = tell_to_go_on;
         let writer = scope.spawn(move || {
             table.write(|transaction| {
                 transaction.insert(&visit(10, 0))?;
@@ -239,6 +247,14 @@ fn a_copy_of_a_table_can_be_written_to_inside_a_closure_of_the_original() {
             })?;
             copy.commit()?;
             transaction.insert(&visit(11, 0)).map(drop)
+        })
+        .unwrap();
+    // Nor is a closure forgotten that holds no lock, while another table's is inside it.
+    let id = table.find(&0).unwrap().unwrap().id;
+    table
+        .update(id, |_| {
+            let outcome = copy.write(|_| table.insert(&visit(98, 0)));
+            assert!(matches!(outcome, Err(Error::Nested)), "{outcome:?}");
         })
         .unwrap();
     assert_good(&table, &path, &[0, 1, 2, 10, 11]);
