@@ -28,7 +28,7 @@ use crate::format::control::{
     LAST_COMMIT_MILLISECONDS, LAST_COMMIT_WALL_MILLISECONDS, NEWEST, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER,
     SUPERSEDED, USED,
 };
-use crate::format::geometry::{COMMIT_RECORD_COUNT, word};
+use crate::format::geometry::{COMMIT_RECORD_COUNT, widen, word};
 use crate::shm::slot;
 use crate::shm::words::Ordering;
 use std::fmt;
@@ -227,12 +227,19 @@ impl Store {
             .max(self.generation_given_up(choice.state.number))
     }
 
-    /// The highest generation in what is newer than the choice: whoever died while he staged it may have told an id.
+    /// The highest generation of a record that was inserted after the choice: whoever died while he staged it may have told its id.
     fn generation_given_up(&self, number: u64) -> u64 {
+        let mut before = vec![0; widen(self.geometry.capacity())];
+        self.for_visible_cells(number, |slot, _, header| {
+            if let Some(generation) = before.get_mut(widen(slot)) {
+                *generation = header.generation;
+            }
+        });
         let mut highest = 0;
-        self.for_verified_cells(|header| {
+        self.for_verified_cells(|slot, header| {
+            let before = before.get(widen(slot)).copied().unwrap_or(0);
             // Whoever inserts next gets a generation above, so none that cannot be counted further.
-            if header.number > number && header.generation < GENERATION_LIMIT - 1 {
+            if header.number > number && (before + 1..GENERATION_LIMIT - 1).contains(&header.generation) {
                 highest = highest.max(header.generation);
             }
         });
@@ -309,7 +316,7 @@ impl Store {
                     visit(slot, cell, header);
                     break;
                 }
-                if let Some(found) = numbers.get_mut(crate::format::geometry::widen(cell)) {
+                if let Some(found) = numbers.get_mut(widen(cell)) {
                     *found = 0;
                 }
             }
@@ -335,16 +342,16 @@ impl Store {
         // Not sealed, so not believed beyond what could be.
         let plausible = words.into_iter().filter(|number| *number < NUMBER_LIMIT / 2).max().unwrap_or(0);
         let mut highest = highest_sealed.max(plausible);
-        self.for_verified_cells(|header| highest = highest.max(header.number));
+        self.for_verified_cells(|_, header| highest = highest.max(header.number));
         highest
     }
 
-    fn for_verified_cells(&self, mut visit: impl FnMut(CellHeader)) {
+    fn for_verified_cells(&self, mut visit: impl FnMut(u32, CellHeader)) {
         let mut payload = vec![0; self.geometry.record_words()];
         for slot in 0..self.geometry.capacity() {
             for cell in 0..crate::format::cell::CELLS_PER_SLOT {
                 if let Some(header) = self.verified_cell(slot, cell, &mut payload) {
-                    visit(header);
+                    visit(slot, header);
                 }
             }
         }

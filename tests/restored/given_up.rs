@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-pub const ROLES: &[(&str, Role)] = &[("stage", stage)];
+pub const ROLES: &[(&str, Role)] = &[("stage", stage), ("stage a change", stage_a_change)];
 
 /// Inserts a few records, tells their ids, and waits inside the transaction.
 fn stage(path: &Path, _: &str) {
@@ -107,6 +107,55 @@ fn an_id_of_a_transaction_that_was_given_up_is_not_given_out_by_a_first_opener()
         let table = open(&path);
         assert_eq!(table.recovery().found == Found::InOrder, !has_failed, "{}", table.recovery());
         assert_not_given_out(&table, &gone);
+        assert_good(&table, &path);
+    }
+}
+
+/// Changes a record, and waits inside the transaction.
+fn stage_a_change(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    let id = table.find(&0).unwrap().unwrap().id;
+    table
+        .write(|transaction| {
+            transaction.update(id, |record| *record = visit(0, 1))?;
+            say("changed");
+            hear();
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// The generations of a slot that is nearly worn out wore every other slot out with it, after a change of its record was given up: no
+/// slot could be used more than once again.
+#[test]
+fn a_change_that_was_given_up_gives_no_generation_out() {
+    const LAST_GENERATION: u64 = (1 << 40) - 3;
+    for has_failed in [false, true] {
+        let (_directory, path) = scratch();
+        let table = options().create(&path).unwrap();
+        insert_all(&table, 0..1);
+        drop(table);
+        let mut image = Image::of(&path);
+        image.put_generation(0, LAST_GENERATION);
+        image.put_back(&path);
+        let table = open(&path);
+        assert_eq!(table.find(&0).unwrap().unwrap().id.generation(), LAST_GENERATION);
+        drop(table);
+        let mut child = Child::spawn("stage a change", &path, "");
+        child.expect("changed");
+        child.kill();
+        if has_failed {
+            let mut image = Image::of(&path);
+            *image.control(FAILED) = 1;
+            image.put_back(&path);
+        }
+        let table = open(&path);
+        for _ in 0..3 {
+            insert_all(&table, 1..64);
+            for key in 1..64 {
+                table.delete(table.find(&key).unwrap().unwrap().id).unwrap();
+            }
+        }
         assert_good(&table, &path);
     }
 }

@@ -6,9 +6,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod clean;
 mod contradictions;
 mod copies;
 mod given_up;
+mod raced;
+mod staging;
 
 use common::{Visit, Visits, assert_consistent, options, visit};
 use locule::admin;
@@ -18,13 +21,14 @@ use std::path::Path;
 
 #[test]
 fn child_process() {
-    common::play(&[copies::ROLES, given_up::ROLES].concat());
+    common::play(&[clean::ROLES, copies::ROLES, given_up::ROLES, raced::ROLES, staging::ROLES].concat());
 }
 
 /// Words of the control region, counted as in `format.md`.
 const FAILED: usize = 18;
 const INDEX_EPOCH: usize = 19;
 const USED: usize = 24;
+const PREPARED: usize = 25;
 const LAST: usize = 26;
 const INTENT_COUNT: usize = 27;
 const FREE_TAKEN: usize = 28;
@@ -107,6 +111,25 @@ impl Image {
         let cell_words = usize::try_from(self.half(7, 0)).unwrap() / 8;
         let start = self.region(14) + (slot * 4 + cell) * cell_words;
         &mut self.0[start..start + cell_words]
+    }
+
+    /// Makes the record in a slot, the only one of the table and never updated, one of this generation, in a table that is not in
+    /// order but whole.
+    fn put_generation(&mut self, slot: usize, generation: u64) {
+        const IS_LIVE: u64 = 1 << 40;
+        let cell = usize::try_from(*self.head(slot) >> 62).unwrap();
+        let words = self.cell(slot, cell);
+        let [number, old, checked] = [words[0], words[1], words[2]];
+        let new = generation | IS_LIVE;
+        let check = checked >> 32 ^ (mix(number, old, 0) ^ mix(number, new, 0)) & 0xffff_ffff;
+        words[1..3].copy_from_slice(&[new, check << 32]);
+        let added = mix(u64::try_from(slot).unwrap(), number, check);
+        let digest = (self.0[16] | 1).wrapping_add(added);
+        let sealed = self.sealed([number, 1, digest]);
+        for (offset, word) in sealed.into_iter().enumerate() {
+            *self.control(NEWEST + offset) = word;
+        }
+        *self.control(FAILED) = 1;
     }
 
     /// The low or high half of a word in memory order.
