@@ -225,7 +225,7 @@ impl Store {
 
     /// That this thread is not in a closure of this table, where it would wait for itself.
     #[inline(always)]
-    pub(super) fn check_not_nested(&self) -> Internal<()> {
+    pub fn check_not_nested(&self) -> Internal<()> {
         if is_inside(self.table_id) { Err(Error::Nested.into()) } else { Ok(()) }
     }
 

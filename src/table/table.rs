@@ -404,6 +404,11 @@ impl<T: Record> Table<T> {
     /// [`Nested`](Error::Nested) inside a closure of this table.
     #[cfg(not(loom))]
     pub fn reopen(&self) -> Result<()> {
+        // Asked before anything is waited for: another thread that reopens waits for this one to leave its closure.
+        if self.store().is_in_order() {
+            return Ok(());
+        }
+        self.store().check_not_nested()?;
         let timeout = self.store().settings().lock_timeout;
         let Some(_turn) = self.reopening.lock(timeout) else {
             let holder_pid = Some(std::process::id());

@@ -9,8 +9,10 @@ mod common;
 
 mod doors;
 mod forks;
+mod identity;
 mod prefork;
 mod reopening;
+mod threads;
 
 use common::system_calls::{End, filter};
 use common::{
@@ -34,8 +36,10 @@ fn child_process() {
             &[("prefork failed", prefork_failed as common::Role)],
             doors::ROLES,
             forks::ROLES,
+            identity::ROLES,
             prefork::ROLES,
             reopening::ROLES,
+            threads::ROLES,
         ]
         .concat(),
     );

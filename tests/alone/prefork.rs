@@ -10,7 +10,7 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,10 @@ fn get(word: &AtomicU64) -> u64 {
 
 fn set(word: &AtomicU64, content: u64) {
     word.store(content, Ordering::SeqCst);
+}
+
+fn ledger_of(path: &Path) -> PathBuf {
+    path.with_extension("ledger")
 }
 
 fn is_stopped(ledger: &SharedWords) -> bool {
@@ -205,7 +209,7 @@ fn serve(path: &Path, seed: &str) {
         return;
     }
     let seed: u64 = seed.parse().unwrap();
-    let ledger = SharedWords::create(path.with_extension("ledger"), 1 + SEAT_COUNT * SEAT_WORDS).unwrap();
+    let ledger = SharedWords::open(ledger_of(path)).unwrap();
     let control = ControlWords::of(path);
     let table = options().open(path).unwrap();
     let mut random = fastrand::Rng::with_seed(seed);
@@ -218,6 +222,17 @@ fn serve(path: &Path, seed: &str) {
     };
     let hire = |number, seed| fork(|| work(&table, &ledger, number, seed));
     let mut workers: Vec<Pid> = (0..WORKER_COUNT).map(|number| hire(number, random.u64(..))).collect();
+
+    say("serving");
+    // Others may have sat here before.
+    loop {
+        let outcome = parent.take_the_seat();
+        let is_seated = outcome.is_ok();
+        assert!(parent.answer(outcome));
+        if is_seated {
+            break;
+        }
+    }
 
     let start = Instant::now();
     let first_recovery = control.get(RECOVERY_NUMBER);
@@ -277,19 +292,39 @@ fn assert_nothing_lost(table: &Visits, ledger: &SharedWords) {
     );
 }
 
+/// A table in which nothing was done yet, and a ledger for it.
+fn make_table(path: &Path) {
+    let table = options().create(path).unwrap();
+    table.insert(&visit(COUNTER, 0)).unwrap();
+    SharedWords::create(ledger_of(path), 1 + SEAT_COUNT * SEAT_WORDS).unwrap();
+}
+
+/// A server at work; `None` where flushes cannot be made to fail.
+fn start(path: &Path, seed: u64) -> Option<Child> {
+    let mut child = Child::spawn("serve", path, seed);
+    match child.hear() {
+        message if message.starts_with("skipped") => {
+            eprintln!("{message}");
+            None
+        }
+        message => {
+            assert_eq!(message, "serving");
+            Some(child)
+        }
+    }
+}
+
+fn first_seed() -> u64 {
+    std::env::var("LOCULE_SEED").map_or(7, |seed| seed.parse().unwrap())
+}
+
 #[test]
 fn workers_that_are_killed_and_reopen_an_inherited_handle_at_any_moment_lose_nothing() {
-    let seed: u64 = std::env::var("LOCULE_SEED").map_or(7, |seed| seed.parse().unwrap());
     let (_directory, path) = scratch();
-    let table = options().create(&path).unwrap();
-    table.insert(&visit(COUNTER, 0)).unwrap();
-    drop(table);
-    let mut child = Child::spawn("serve", &path, seed);
-    match child.hear() {
-        message if message.starts_with("skipped") => return eprintln!("{message}"),
-        message => assert_eq!(message, "served"),
-    }
-    let ledger = SharedWords::open(path.with_extension("ledger")).unwrap();
+    make_table(&path);
+    let Some(mut child) = start(&path, first_seed()) else { return };
+    child.expect("served");
+    let ledger = SharedWords::open(ledger_of(&path)).unwrap();
     // Beside the parent, and alone.
     let table = options().open(&path).unwrap();
     assert_nothing_lost(&table, &ledger);
@@ -300,4 +335,25 @@ fn workers_that_are_killed_and_reopen_an_inherited_handle_at_any_moment_lose_not
     let table = options().open(&path).unwrap();
     assert_nothing_lost(&table, &ledger);
     assert_good(&table, &path, &super::keys(&table));
+}
+
+#[test]
+fn a_server_that_is_killed_with_all_its_workers_leaves_everything_to_the_next_opener() {
+    let (_directory, path) = scratch();
+    make_table(&path);
+    let ledger = SharedWords::open(ledger_of(&path)).unwrap();
+    let count = || -> u64 { (0..SEAT_COUNT).map(|number| get(Seat::of(&ledger, number).counted())).sum() };
+    let mut random = fastrand::Rng::with_seed(first_seed());
+    for _ in 0..6 {
+        let moment = count() + random.u64(1..3000);
+        let Some(mut child) = start(&path, random.u64(..)) else { return };
+        wait_until("they have done so much", || count() >= moment);
+        child.kill();
+        child.wait_for_its_forks();
+        let table = options().open(&path).unwrap();
+        // Who dies while he recovers leaves no word of what the table was: then that nothing is lost is true, and not said.
+        println!("{}", table.recovery());
+        assert_nothing_lost(&table, &ledger);
+        assert_good(&table, &path, &super::keys(&table));
+    }
 }

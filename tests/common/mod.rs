@@ -210,6 +210,12 @@ impl Child {
         assert_eq!(self.process.wait().unwrap().signal(), Some(nix::libc::SIGKILL));
     }
 
+    /// Waits until no process is left that it forked: nobody can send messages any more.
+    #[track_caller]
+    pub fn wait_for_its_forks(&mut self) {
+        std::io::copy(&mut self.output, &mut std::io::sink()).unwrap();
+    }
+
     /// Stops the child, and waits until it stands still.
     #[track_caller]
     pub fn stop(&self) {
