@@ -40,6 +40,8 @@ M = "src/store/mod.rs"
 TX = "src/store/txn.rs"
 FK = "src/store/fork.rs"
 PR = "src/store/prove.rs"
+CL = "src/store/clean.rs"
+SP = "src/sys/process.rs"
 OC = "src/store/occupancy.rs"
 TA = "src/table/table.rs"
 
@@ -152,8 +154,11 @@ FAULTS = {
  'alone: reopening waits for those who are inside': [(LE,"if !wait_until(timeout, || self.occupancy.is_empty()) {","if !wait_until(timeout, || self.occupancy.is_empty() || true) {")],
  'alone: the last one inside gives the attachment up': [(OC,"                Ok(_) => break,","                Ok(_) => return true,")],
  'alone: reopening inside a closure is nested': [(LE,"        self.check_not_nested()?;\n","")],
- 'alone: a handle in order is not reopened': [(TA,"if store.is_in_order() {","if false {")],
  'alone: one thread reopens at a time': [(TA,"self.reopening.lock(timeout)","Box::leak(Box::<ThreadLock>::default()).lock(timeout)")],
+ 'alone: a handle in order is not reopened': [(TA,"if self.store().is_in_order() {","if false {"),(TA,"if store.is_in_order() {","if false {")],
+ 'alone: what another thread has reopened is not reopened': [(TA,"if store.is_in_order() {","if false {")],
+ 'alone: reopening inside a closure waits for nobody': [(TA,"        self.store().check_not_nested()?;\n        let timeout","        let timeout")],
+ 'alone: a child is not told by its process id': [(SP,"        if cfg!(miri) {","        if true {")],
  'alone: which file it is, not which header': [(M,"table_id: attachment.as_ref().map_or(digest_seed, |attachment| attachment.id().number()),","table_id: digest_seed,")],
  'alone: the closures around count too': [(GU,"AROUND.with_borrow(|tables| tables.contains(&table))","false")],
  'alone: a handle that lets go is dead': [(M,"        if self.occupancy.die(death) {\n            self.let_go();\n        }\n        // Another may have found another reason first.\n        self.dead()","        self.let_go();\n        death.error().into()")],
@@ -191,6 +196,18 @@ FAULTS = {
  'facade: a write past it': [(I,"    fn finish_rebuild(self, epoch: u64, occupied: u64) {","    fn finish_rebuild(self, epoch: u64, occupied: u64) {\n        let _: Option<&std::sync::atomic::AtomicU64> = None;")],
  'index: a miss counts if the epoch is the same': [(RD,"if index.is_still(epoch) {","if true {"),(RD,"None if index.is_still(epoch) => Ok(None),","None => Ok(None),")],
  'touch: an or with 0': [("src/shm/words.rs","        let value = word.load(Ordering::Relaxed);\n        let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);","        word.fetch_or(0, Ordering::Relaxed);")],
+ 'restored: a file that was written to was not shut down cleanly': [(CL,"is_marked && self.change_time()? == control.load(CLEAN_CHANGE_TIME, Ordering::Relaxed);","is_marked;")],
+ 'restored: a clean shutdown is one of this control group': [(CL,"Ok(is_unchanged && seal == self.clean_seal())","Ok(is_unchanged)")],
+ 'restored: a clean shutdown is believed once': [(CL,"        if self.control().load(CLEAN_SEAL, Ordering::Relaxed) != 0 {","        if false {")],
+ 'restored: nobody shuts down cleanly beside others': [(LE,"if is_last && attachment.try_enter_gate()? && attachment.try_attach(Hold::Exclusive)? {","if attachment.try_enter_gate()? {")],
+ 'restored: what is not committed is not clean': [(CL,"[USED, PREPARED, DURABLE].map(word);","[USED, PREPARED].map(word);"),(CL,"[word(LAST); 3]","[word(LAST); 2]")],
+ 'restored: what was given up is not clean': [(CL,"[USED, PREPARED, DURABLE].map(word);","[PREPARED, DURABLE].map(word);"),(CL,"[word(LAST); 3]","[word(LAST); 2]")],
+ 'restored: ids that were told are burned when they are undone': [(P,"        self.burn_generations(intent_count);\n","")],
+ 'restored: ids that were told before a recovery stay burned': [(R,"            .max(if is_credible { latest } else { 0 })\n","            .max(u64::from(is_credible && false))\n")],
+ 'restored: a change that is undone gives no generation out': [(P," && staged.generation > before)",")")],
+ 'restored: nor does one that a recovery wipes': [(R,"(before + 1..GENERATION_LIMIT - 1)","(before.min(0)..GENERATION_LIMIT - 1)")],
+ 'restored: no two copies have the same numbers': [(R,"COPY_NUMBER_JUMP + first % COPY_NUMBER_JUMP,","COPY_NUMBER_JUMP + first % 2,")],
+ 'restored: no two copies have the same ids': [(R,"COPY_GENERATION_JUMP + second % COPY_GENERATION_JUMP,","COPY_GENERATION_JUMP + second % 2,")],
 }
 
 # The slowest tests take half a minute, and what their children wait for ends after two.
@@ -206,6 +223,7 @@ OTHER_TESTS = {
     "replaced:": ["cargo", "test", "--test", "moving", "--quiet"],
     "lock:": ["cargo", "test", "--lib", "--test", "dying", "--no-fail-fast", "--quiet", "--", "shm::", "executing", "ending", "a_lock"],
     "proof:": ["cargo", "test", "--test", "restored", "--quiet", "--", "contradictions", "given_up", "given_out"],
+    "restored:": ["cargo", "test", "--test", "restored", "--quiet", "--", "clean", "given_up", "given_out", "newer"],
     "alone:": ["cargo", "test", "--test", "alone", "--quiet"],
     "around:": ["cargo", "test", "--test", "surroundings", "--quiet"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],

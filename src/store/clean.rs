@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::format::checksum::mix;
 use crate::format::control::{
     ARBITER_MUTEX, CLEAN_CHANGE_TIME, CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, INDEX_EPOCH, INTENT_COUNT,
-    LAST, NO_PIN, PIN, PREPARED, SUPERSEDED,
+    LAST, NO_PIN, PIN, PREPARED, SUPERSEDED, USED,
 };
 use crate::shm::words::Ordering;
 use std::ops::Range;
@@ -56,12 +56,13 @@ impl Store {
         Ok(())
     }
 
-    /// Nothing is in progress, everything is durable, and nothing has failed.
+    /// Nothing is in progress, everything is durable, and nothing has failed. Nor was anything given up since the last transaction: that
+    /// its cells were wiped is on the disk only with a later commit.
     fn is_at_rest(&self) -> bool {
         let word = |index| self.control().load(index, Ordering::Relaxed);
         let marks = [INTENT_COUNT, FLUSHING, FAILED, SUPERSEDED, CONDEMNED].map(word);
-        let numbers = [PREPARED, DURABLE].map(word);
-        marks == [0; 5] && numbers == [word(LAST); 2] && word(PIN) == NO_PIN
+        let numbers = [USED, PREPARED, DURABLE].map(word);
+        marks == [0; 5] && numbers == [word(LAST); 3] && word(PIN) == NO_PIN
     }
 
     /// When the file was last changed, as one number.

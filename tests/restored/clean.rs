@@ -2,8 +2,8 @@
 
 use super::common::{Child, Role, Visits, hear, insert_all, options, say, scratch, visit};
 use super::{Image, assert_good, mix, open, use_busily};
-use locule::Found;
 use locule::testing::SharedWords;
+use locule::{Error, Found};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,4 +99,26 @@ fn no_shutdown_is_clean_while_others_use_the_table_or_something_is_not_committed
     table.insert(&visit(10, 0)).unwrap();
     drop(table);
     assert!(!has_mark(&path));
+}
+
+/// The cells of a transaction that was given up are wiped in memory. If the file system is lost then, and the mark is not, they are
+/// back, and nobody looks for them.
+#[test]
+fn no_shutdown_is_clean_after_something_was_given_up_that_no_commit_has_wiped_on_the_disk() {
+    let (_directory, path) = scratch();
+    clean_table(&path);
+    let table = open(&path);
+    let outcome = table.write(|transaction| {
+        transaction.insert(&visit(20, 0))?;
+        Err::<(), _>(Error::caller("given up"))
+    });
+    assert!(matches!(outcome, Err(Error::Caller { .. })));
+    table.close().unwrap();
+    assert!(!has_mark(&path));
+    let table = open(&path);
+    assert_eq!(table.recovery().found, Found::InOrder);
+    table.upsert(&visit(0, 0)).unwrap();
+    table.close().unwrap();
+    assert!(has_mark(&path));
+    assert_is_whole(&open(&path), &path);
 }
