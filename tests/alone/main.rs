@@ -8,6 +8,7 @@
 mod common;
 
 mod doors;
+mod either_door;
 mod forks;
 mod identity;
 mod prefork;
@@ -35,6 +36,7 @@ fn child_process() {
         &[
             &[("prefork failed", prefork_failed as common::Role)],
             doors::ROLES,
+            either_door::ROLES,
             forks::ROLES,
             identity::ROLES,
             prefork::ROLES,

@@ -159,3 +159,35 @@ fn a_change_that_was_given_up_gives_no_generation_out() {
         assert_good(&table, &path);
     }
 }
+
+/// Nothing was lost, so a recovery goes on where the table was: and where that is, only the control group knows, until a commit.
+#[test]
+fn an_id_that_was_given_up_is_not_given_out_after_recoveries_either() {
+    for is_committed in [false, true] {
+        let (_directory, path) = scratch();
+        let table = options().create(&path).unwrap();
+        insert_all(&table, 0..10);
+        table.commit().unwrap();
+        let mut gone = BTreeSet::new();
+        let outcome = table.write(|transaction| {
+            gone.insert(transaction.insert(&visit(20, 0))?);
+            Err::<(), _>(Error::caller("given up"))
+        });
+        assert!(matches!(outcome, Err(Error::Caller { .. })));
+        if is_committed {
+            table.upsert(&visit(0, 1)).unwrap();
+            table.commit().unwrap();
+        }
+        drop(table);
+        for _ in 0..2 {
+            let mut image = Image::of(&path);
+            *image.control(FAILED) = 1;
+            image.put_back(&path);
+            let table = open(&path);
+            assert_eq!((table.recovery().found, table.recovery().nothing_lost), (Found::Newest, true));
+        }
+        let table = open(&path);
+        assert_not_given_out(&table, &gone);
+        assert_good(&table, &path);
+    }
+}
