@@ -158,6 +158,8 @@ FAULTS = {
  'alone: a handle in order is not reopened': [(TA,"if self.store().is_in_order() {","if false {"),(TA,"if store.is_in_order() {","if false {")],
  'alone: what another thread has reopened is not reopened': [(TA,"if store.is_in_order() {","if false {")],
  'alone: reopening inside a closure waits for nobody': [(TA,"        self.store().check_not_nested()?;\n        let timeout","        let timeout")],
+ 'alone: threads of a parent are not inside in its child': [(OC,"self.0.store(death | this_process(), Ordering::Release);","self.0.store(death | this_process() | self.0.load(Ordering::Relaxed) & THREAD_COUNT_MASK, Ordering::Release);")],
+ 'alone: a child opens what it has inherited': [(A,"by_descriptor.open(format!(\"/proc/self/fd/{}\", self.file.as_raw_fd()))","options.open(&self.path)")],
  'alone: a child is not told by its process id': [(SP,"        if cfg!(miri) {","        if true {")],
  'alone: which file it is, not which header': [(M,"table_id: attachment.as_ref().map_or(digest_seed, |attachment| attachment.id().number()),","table_id: digest_seed,")],
  'alone: the closures around count too': [(GU,"AROUND.with_borrow(|tables| tables.contains(&table))","false")],
@@ -209,6 +211,12 @@ FAULTS = {
  'restored: no two copies have the same numbers': [(R,"COPY_NUMBER_JUMP + first % COPY_NUMBER_JUMP,","COPY_NUMBER_JUMP + first % 2,")],
  'restored: no two copies have the same ids': [(R,"COPY_GENERATION_JUMP + second % COPY_GENERATION_JUMP,","COPY_GENERATION_JUMP + second % 2,")],
 }
+# Each of these is seen by tests of its own; that nothing is lost needs all of them.
+FAULTS['doors: neither is there'] = [
+    edit
+    for name in ('alone: a recovery has a number', 'alone: a handle that lets go is dead', 'alone: the child of a fork attaches by itself')
+    for edit in FAULTS[name]
+]
 
 # The slowest tests take half a minute, and what their children wait for ends after two.
 TEST_LIMIT_S = int(os.environ.get("LOCULE_TEST_LIMIT_S", 600))
@@ -222,8 +230,9 @@ OTHER_TESTS = {
     "names:": ["cargo", "test", "--test", "creating", "--quiet"],
     "replaced:": ["cargo", "test", "--test", "moving", "--quiet"],
     "lock:": ["cargo", "test", "--lib", "--test", "dying", "--no-fail-fast", "--quiet", "--", "shm::", "executing", "ending", "a_lock"],
-    "proof:": ["cargo", "test", "--test", "restored", "--quiet", "--", "contradictions", "given_up", "given_out"],
+    "proof:": ["cargo", "test", "--test", "restored", "--quiet", "--", "contradictions", "given_up", "given_out", "staging", "raced"],
     "restored:": ["cargo", "test", "--test", "restored", "--quiet", "--", "clean", "given_up", "given_out", "newer"],
+    "doors:": ["cargo", "test", "--test", "alone", "--quiet", "--", "either_door"],
     "alone:": ["cargo", "test", "--test", "alone", "--quiet"],
     "around:": ["cargo", "test", "--test", "surroundings", "--quiet"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],

@@ -49,6 +49,12 @@ fn fork_beside_a_holder(path: &Path, _: &str) {
             assert_eq!(keys(table), [0, 1, 2]);
             tell_that_refused();
             holder_is_out();
+            // Nobody is inside here, so a reopening waits for nobody; it is not alone.
+            let control = ControlWords::of(path);
+            control.set(FAILED, 1);
+            assert!(matches!(table.reopen(), Err(Error::FlushFailed { source: None })));
+            control.set(FAILED, 0);
+            table.reopen().unwrap();
             table.insert(&visit(21, 0)).unwrap();
         });
         child_was_refused();
