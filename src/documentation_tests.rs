@@ -3,11 +3,11 @@
 use crate::error::Result;
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, Intent, NUMBER_LIMIT, SLOT_LIMIT};
 use crate::format::checksum::{cell_check, crc32, digest_of_cell, mix};
-use crate::format::commit_record::{COMMIT_RECORD_WORDS, CommitRecord, STATE_WORDS, State};
 use crate::format::control::{CONTROL_WORDS, INCARNATION_WORDS, MUTEX_WORDS};
 use crate::format::field_type::FieldType;
 use crate::format::geometry::{Geometry, KeyPosition};
 use crate::format::header::{BYTE_ORDER_MARK, FIELDS, FORMAT_VERSION, Header, MAGIC};
+use crate::format::sync_record::{STATE_WORDS, SYNC_RECORD_WORDS, State, SyncRecord};
 use crate::store::attach::Incarnation;
 use crate::{FieldSchema, Schema};
 use std::collections::BTreeMap;
@@ -164,7 +164,7 @@ fn header_fields_are_where_the_document_says() {
         ("heads_offset", in_bytes(geometry.heads())),
         ("free_ring_offset", in_bytes(geometry.free_ring())),
         ("index_offset", in_bytes(geometry.index())),
-        ("commit_records_offset", in_bytes(geometry.commit_records())),
+        ("sync_records_offset", in_bytes(geometry.sync_records())),
         ("cells_offset", in_bytes(geometry.cells())),
         ("file_bytes", geometry.file_bytes() as u64),
         ("hash_seed", header.hash_seed),
@@ -197,7 +197,7 @@ fn the_geometry_of_the_examples_is_the_one_that_is_computed() {
         assert_eq!(value("cell_bytes"), geometry.cell_words() * 8, "{row:?}");
         assert_eq!(value("index_entry_count"), geometry.index_entry_count(), "{row:?}");
         assert_eq!(value("index_offset"), geometry.index() * 8, "{row:?}");
-        assert_eq!(value("commit_records_offset"), geometry.commit_records() * 8, "{row:?}");
+        assert_eq!(value("sync_records_offset"), geometry.sync_records() * 8, "{row:?}");
         assert_eq!(value("cells_offset"), geometry.cells() * 8, "{row:?}");
         assert_eq!(value("file_bytes"), geometry.file_bytes(), "{row:?}");
     }
@@ -284,8 +284,8 @@ fn the_control_region_is_as_the_document_says() {
     for (name, _, bytes) in rows {
         let words = match name {
             "reserved" => continue,
-            "write_mutex" | "commit_mutex" | "arbiter_mutex" => MUTEX_WORDS,
-            "newest" | "intent" => STATE_WORDS,
+            "write_mutex" | "sync_mutex" | "arbiter_mutex" => MUTEX_WORDS,
+            "newest_state" | "intended_state" => STATE_WORDS,
             "incarnation" => INCARNATION_WORDS,
             _ => 1,
         };
@@ -331,7 +331,7 @@ fn cells_heads_and_intents_are_packed_as_the_document_says() {
 }
 
 #[test]
-fn sealed_states_and_commit_records_are_as_the_document_says() {
+fn sealed_states_and_sync_records_are_as_the_document_says() {
     const SEED: u64 = 0x1234_5678_9abc_def1;
     let none = State { number: 0, live_count: 0, digest: 0 };
     let state_words = |state: State| {
@@ -349,24 +349,24 @@ fn sealed_states_and_commit_records_are_as_the_document_says() {
         ],
     );
 
-    let blank = CommitRecord { state: none, predecessor: 0, generation_floor: 0, wall_time_microseconds: 0 };
-    let record_words = |record: CommitRecord| {
+    let blank = SyncRecord { state: none, predecessor: 0, generation_floor: 0, wall_time_microseconds: 0 };
+    let record_words = |record: SyncRecord| {
         let mut words = record.to_words(SEED);
         let check = std::mem::replace(&mut words[6], SEED);
         assert_eq!(check, u64::from(crc32(bytemuck::cast_slice(&words))));
         words[6] = 0;
         words
     };
-    assert_eq!(table("Commit records").len(), COMMIT_RECORD_WORDS);
+    assert_eq!(table("Sync records").len(), SYNC_RECORD_WORDS);
     assert_packed(
-        "Commit records",
+        "Sync records",
         &[
-            ("number", &record_words(CommitRecord { state: State { number: u64::MAX, ..none }, ..blank })),
-            ("predecessor", &record_words(CommitRecord { predecessor: u64::MAX, ..blank })),
-            ("live_count", &record_words(CommitRecord { state: State { live_count: u64::MAX, ..none }, ..blank })),
-            ("digest", &record_words(CommitRecord { state: State { digest: u64::MAX, ..none }, ..blank })),
-            ("generation_floor", &record_words(CommitRecord { generation_floor: u64::MAX, ..blank })),
-            ("wall_time", &record_words(CommitRecord { wall_time_microseconds: -1, ..blank })),
+            ("number", &record_words(SyncRecord { state: State { number: u64::MAX, ..none }, ..blank })),
+            ("predecessor", &record_words(SyncRecord { predecessor: u64::MAX, ..blank })),
+            ("live_count", &record_words(SyncRecord { state: State { live_count: u64::MAX, ..none }, ..blank })),
+            ("digest", &record_words(SyncRecord { state: State { digest: u64::MAX, ..none }, ..blank })),
+            ("generation_floor", &record_words(SyncRecord { generation_floor: u64::MAX, ..blank })),
+            ("wall_time", &record_words(SyncRecord { wall_time_microseconds: -1, ..blank })),
             ("check", &[0, 0, 0, 0, 0, 0, u64::MAX]),
         ],
     );
@@ -418,9 +418,9 @@ fn the_worked_example_is_right() {
     let digest = (0..4).fold(header.digest_seed(), |digest, slot| digest.wrapping_add(addition(slot)));
     let state = State { number: 10, live_count: 4, digest };
     let [.., seal] = state.to_words(header.digest_seed());
-    let record_offset = header.geometry.commit_record(1) * 8;
-    let record: [u64; COMMIT_RECORD_WORDS] = std::array::from_fn(|word| word_at(record_offset + word * 8));
-    assert!(CommitRecord::from_words(record, header.digest_seed()).is_some_and(|found| found.state.number == 7));
+    let record_offset = header.geometry.sync_record(1) * 8;
+    let record: [u64; SYNC_RECORD_WORDS] = std::array::from_fn(|word| word_at(record_offset + word * 8));
+    assert!(SyncRecord::from_words(record, header.digest_seed()).is_some_and(|found| found.state.number == 7));
     let expected = [
         crc32(b"123456789").into(),
         mix(0, 0, 0),

@@ -78,7 +78,7 @@ pub enum Error {
     },
     /// Somebody held a lock for the whole timeout. The holder is alive, perhaps stopped: a dead one is repaired.
     Timeout {
-        /// Which lock: "write", held while records are written; "commit", held while a commit is made; "gate", held while a file is
+        /// Which lock: "write", held while records are written; "sync", held while a sync is made; "gate", held while a file is
         /// opened; or "handle": another thread of this process is using the handle, or reopening it.
         lock: &'static str,
         /// The process that holds it, if it could be found out. If it is this one, another of its threads does.
@@ -94,16 +94,16 @@ pub enum Error {
     /// Another process recovered the file while this handle was not attached to it: a read-only handle, one that was inherited
     /// and not used yet, where the file may also need a recovery now, or one whose file was unlocked behind its back. `reopen` attaches to the file as it is now.
     Recovered,
-    /// A flush failed in this process or another, so nothing written since the last commit can be promised to survive
+    /// A flush failed in this process or another, so nothing written since the last sync can be promised to survive
     /// a power cut. Writes that were published are still served. Every process must call `reopen` on its handles, or drop them; who
     /// opens the file when all have let it go recovers it.
     FlushFailed {
         /// What the operating system said, if it said so in this process.
         source: Option<io::Error>,
     },
-    /// The write happened and is served, but the commit that it set off (`commit_every`) did not finish.
-    CommitAfterWrite {
-        /// Why the commit failed.
+    /// The write happened and is served, but the sync that it set off (`sync_every`) did not finish.
+    SyncAfterWrite {
+        /// Why the sync failed.
         source: Box<Error>,
     },
     /// The handle is read-only, and the operation writes or needs a lock.
@@ -294,12 +294,12 @@ impl fmt::Display for Error {
                     write!(f, " ({source})")?;
                 }
                 f.write_str(
-                    ": commits are refused until every process has called `reopen` on its handles, or dropped them, and the file is \
+                    ": syncs are refused until every process has called `reopen` on its handles, or dropped them, and the file is \
                      opened again",
                 )
             }
-            Error::CommitAfterWrite { source } => {
-                write!(f, "the write is published, but the commit after it failed: {source}")
+            Error::SyncAfterWrite { source } => {
+                write!(f, "the write is published, but the sync after it failed: {source}")
             }
             Error::ReadOnly { operation } => write!(f, "{operation} on a read-only handle: open the file for writing"),
             Error::Nested => f.write_str(
@@ -350,7 +350,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Io { source, .. } | Error::FlushFailed { source: Some(source) } => source.source(),
-            Error::CommitAfterWrite { source } => source.source(),
+            Error::SyncAfterWrite { source } => source.source(),
             Error::Caller { source } => source.source(),
             _ => None,
         }

@@ -24,8 +24,8 @@
 //! ```
 //!
 //! Reads take no lock and never wait. Writes are all or nothing: when a process dies at any instruction, the next caller
-//! finishes what it had prepared, or undoes what it had not. [`Table::commit`] makes what was published survive a power cut; by
-//! default a write does that when the last commit is older than a second ([`Options::commit_every`]).
+//! finishes what it had prepared, or undoes what it had not. [`Table::sync`] makes what was published survive a power cut; by
+//! default a write does that when the last sync is older than a second ([`OpenOptions::sync_every`]).
 //!
 //! Whoever may write the file is trusted: see the README for that and for what locule is not for, and `format.md` for every byte
 //! of the file.
@@ -64,15 +64,15 @@ pub use format::schema::{FieldSchema, Schema};
 pub use format::time::{Date, Timestamp};
 pub use format::untyped::{Value, decode_value};
 pub use format::values::{Field, Key, KeyField};
-pub use store::recover::{Found, Recovery};
+pub use store::recover::{Recovery, RecoveryOutcome};
 pub use store::status::{RepairCounts, Status, Writer, WriterState};
-pub use table::options::Options;
+pub use table::options::OpenOptions;
 pub use table::record::{Keyed, Record, WordArray};
 pub use table::row::Row;
 pub use table::rows::Rows;
 pub use table::snapshot::Snapshot;
 pub use table::table::Table;
-pub use table::write::Write;
+pub use table::write::WriteTransaction;
 
 #[doc(hidden)]
 pub use table::record::macro_support;

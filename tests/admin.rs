@@ -1,8 +1,8 @@
 //! Looking inside a table: `info`, `dump` and `verify`, in good, damaged, busy and freshly killed tables.
 
-use locule::admin::{self, Condition, Extent, Place};
+use locule::admin::{self, Condition, Extent, Location};
 use locule::testing::SharedWords;
-use locule::{Bytes, Date, Error, Found, Table, Text, Timestamp, Value, WriterState};
+use locule::{Bytes, Date, Error, RecoveryOutcome, Table, Text, Timestamp, Value, WriterState};
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -158,7 +158,7 @@ const LAST: usize = 26;
 const INTENT_COUNT: usize = 27;
 const FREE_TAKEN: usize = 28;
 const FREE_RETURNED: usize = 29;
-const NEWEST: usize = 32;
+const NEWEST_STATE: usize = 32;
 const DURABLE: usize = 40;
 const PIN: usize = 41;
 const GENERATION_FLOOR: usize = 44;
@@ -177,12 +177,12 @@ impl Planted {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("items.loc");
-        let options = Table::<Item>::options().capacity(8).commit_every(None);
+        let options = Table::<Item>::options().capacity(8).sync_every(None);
         let table = options.create(&path).unwrap();
         let ids: Vec<_> = (1..=5).map(|id| table.insert(&Item { id, count: 1 }).unwrap()).collect();
         table.delete(ids[1]).unwrap();
         table.update(ids[2], |item| item.count = 2).unwrap();
-        table.commit().unwrap();
+        table.sync().unwrap();
         table.update(ids[2], |item| item.count = 3).unwrap();
         table.update(ids[3], |item| item.count = 4).unwrap();
         let words = SharedWords::open(&path).unwrap();
@@ -228,7 +228,7 @@ impl Planted {
     }
 
     /// Writes a word, verifies, and writes the old word back. Where the problems were.
-    fn places_with(&self, index: usize, value: u64) -> Vec<Place> {
+    fn places_with(&self, index: usize, value: u64) -> Vec<Location> {
         let old = self.get(index);
         assert_ne!(old, value, "nothing is planted");
         self.set(index, value);
@@ -238,7 +238,7 @@ impl Planted {
         verification.problems.iter().map(|problem| problem.place).collect()
     }
 
-    fn assert_found(&self, what: &str, index: usize, value: u64, expected: Place) {
+    fn assert_found(&self, what: &str, index: usize, value: u64, expected: Location) {
         let places = self.places_with(index, value);
         assert!(places.contains(&expected), "{what}: expected {expected:?}, found {places:?}");
         let after = admin::verify(&self.path).unwrap();
@@ -262,7 +262,7 @@ fn every_word_of_every_cell_is_checked() {
     for slot in 0..Planted::CAPACITY {
         for cell in 0..4 {
             let start = planted.cell(slot, cell);
-            let place = Place::Cell { slot: u32::try_from(slot).unwrap(), cell: u32::try_from(cell).unwrap() };
+            let place = Location::Cell { slot: u32::try_from(slot).unwrap(), cell: u32::try_from(cell).unwrap() };
             // A number where nothing was written, or another one.
             planted.assert_found("number", start, planted.get(start) ^ 1 << 20, place);
             if planted.get(start) == 0 {
@@ -285,23 +285,23 @@ fn a_lost_write_is_noticed_by_the_digest() {
         let head = planted.get(planted.head(slot));
         let cell = usize::try_from(head >> 62).unwrap();
         // The newest cell is gone, as if it had never been written: nothing in the slot itself is wrong but its head.
-        planted.assert_found("lost cell", planted.cell(slot, cell), 0, Place::Control);
+        planted.assert_found("lost cell", planted.cell(slot, cell), 0, Location::Control);
     }
-    // The cell that is visible at the durable commit, and not now.
+    // The cell that is visible at the durable sync, and not now.
     let durable = planted.get(planted.control(DURABLE));
     let record = (0..2).find(|record| planted.get(planted.region(104) + record * 512) == durable).unwrap();
     let visible = (0..4).max_by_key(|cell| {
         let number = planted.get(planted.cell(3, *cell));
         if number <= durable { number } else { 0 }
     });
-    planted.assert_found("lost commit", planted.cell(3, visible.unwrap()), 0, Place::CommitRecord(record));
+    planted.assert_found("lost sync", planted.cell(3, visible.unwrap()), 0, Location::SyncRecord(record));
 }
 
 #[test]
 fn heads_are_compared_with_cells() {
     let planted = Planted::new();
     for slot in 0..Planted::CAPACITY {
-        let place = Place::Head { slot: u32::try_from(slot).unwrap() };
+        let place = Location::Head { slot: u32::try_from(slot).unwrap() };
         for bit in [0, 60, 61, 62, 63] {
             let head = planted.head(slot);
             planted.assert_found("head", head, planted.get(head) ^ 1 << bit, place);
@@ -322,26 +322,26 @@ fn the_control_region_is_compared_with_itself_and_the_cells() {
         ("prepared without an intent", PREPARED, last + 1),
         ("published without being prepared", LAST, last + 1),
         ("an intent list longer than the table", INTENT_COUNT, 9),
-        ("newest number", NEWEST, last - 1),
-        ("newest live count", NEWEST + 1, 5),
-        ("newest digest", NEWEST + 2, now(NEWEST + 2) ^ 1),
-        ("newest seal", NEWEST + 3, now(NEWEST + 3) ^ 1),
-        ("durable without a commit record", DURABLE, now(DURABLE) + 1),
+        ("newest number", NEWEST_STATE, last - 1),
+        ("newest live count", NEWEST_STATE + 1, 5),
+        ("newest digest", NEWEST_STATE + 2, now(NEWEST_STATE + 2) ^ 1),
+        ("newest seal", NEWEST_STATE + 3, now(NEWEST_STATE + 3) ^ 1),
+        ("durable without a sync record", DURABLE, now(DURABLE) + 1),
         ("durable above last", DURABLE, last + 1),
-        ("a commit of what is not there", PIN, last + 1),
+        ("a sync of what is not there", PIN, last + 1),
         ("the generation floor", GENERATION_FLOOR, 1 << 40),
     ] {
-        planted.assert_found(what, control(index), value, Place::Control);
+        planted.assert_found(what, control(index), value, Location::Control);
     }
 }
 
 #[test]
-fn commit_records_are_checked() {
+fn sync_records_are_checked() {
     let planted = Planted::new();
     for record in 0..2 {
         for word in 0..7 {
             let index = planted.region(104) + record * 512 + word;
-            planted.assert_found("record", index, planted.get(index) ^ 1 << 7, Place::CommitRecord(record));
+            planted.assert_found("record", index, planted.get(index) ^ 1 << 7, Location::SyncRecord(record));
         }
     }
 }
@@ -354,15 +354,15 @@ fn every_key_leads_to_its_record_and_no_entry_elsewhere() {
     let empty = entries.clone().find(|index| planted.get(*index) == 0).unwrap();
     assert_eq!(keys.len(), 4);
     for index in entries {
-        planted.assert_found("another entry", index, planted.get(index) ^ 1 << 3, Place::Index);
+        planted.assert_found("another entry", index, planted.get(index) ^ 1 << 3, Location::Index);
     }
     for key in keys {
-        planted.assert_found("a lost entry", key, 0, Place::Index);
-        planted.assert_found("another slot", key, planted.get(key) ^ 1, Place::Index);
-        planted.assert_found("another hash", key, planted.get(key) ^ 1 << 62, Place::Index);
-        planted.assert_found("two entries", empty, planted.get(key), Place::Index);
+        planted.assert_found("a lost entry", key, 0, Location::Index);
+        planted.assert_found("another slot", key, planted.get(key) ^ 1, Location::Index);
+        planted.assert_found("another hash", key, planted.get(key) ^ 1 << 62, Location::Index);
+        planted.assert_found("two entries", empty, planted.get(key), Location::Index);
     }
-    planted.assert_found("too few counted", planted.control(INDEX_OCCUPIED), 3, Place::Index);
+    planted.assert_found("too few counted", planted.control(INDEX_OCCUPIED), 3, Location::Index);
 }
 
 #[test]
@@ -373,10 +373,10 @@ fn the_free_ring_holds_every_free_slot_once() {
     for position in taken..returned {
         let entry = planted.free_ring(position);
         for value in [0, 8, u64::MAX] {
-            planted.assert_found("another slot", entry, value, Place::FreeRing);
+            planted.assert_found("another slot", entry, value, Location::FreeRing);
         }
         let other = planted.free_ring(if position == taken { taken + 1 } else { taken });
-        planted.assert_found("a slot twice", entry, planted.get(other), Place::FreeRing);
+        planted.assert_found("a slot twice", entry, planted.get(other), Location::FreeRing);
     }
     for (index, value) in [
         (FREE_TAKEN, taken + 1),
@@ -385,7 +385,7 @@ fn the_free_ring_holds_every_free_slot_once() {
         (FREE_RETURNED, returned + 1),
         (FREE_RETURNED, returned + 9),
     ] {
-        planted.assert_found("a count", planted.control(index), value, Place::FreeRing);
+        planted.assert_found("a count", planted.control(index), value, Location::FreeRing);
     }
 }
 
@@ -410,15 +410,19 @@ fn a_file_that_is_no_table_or_no_whole_one_is_a_result() {
         (&bytes[..bytes.len() - 1], Extent::CellsOnly),
     ] {
         let verification = verify(content);
-        assert_eq!((verification.extent, verification.problems[0].place), (extent, Place::File));
+        assert_eq!((verification.extent, verification.problems[0].place), (extent, Location::File));
     }
     for offset in [0, 8, 16, 20, 40, 130, 170, 4095] {
         let verification = verify(&damaged_header(offset));
-        assert_eq!((verification.extent, verification.problems[0].place), (Extent::Nothing, Place::File), "{offset}");
+        assert_eq!(
+            (verification.extent, verification.problems[0].place),
+            (Extent::Nothing, Location::File),
+            "{offset}"
+        );
         assert!(matches!(admin::info(&file), Err(Error::Foreign { .. })));
     }
     let longer = verify(&[&bytes[..], &[0]].concat());
-    assert_eq!(longer.problems[0].place, Place::File, "{longer}");
+    assert_eq!(longer.problems[0].place, Location::File, "{longer}");
     assert!(matches!(admin::verify(file.with_extension("none")), Err(Error::DoesNotExist { .. })));
 }
 
@@ -433,7 +437,7 @@ fn a_recovery_that_is_needed_is_tried_in_a_copy() {
     let verification = admin::verify(&copy).unwrap();
     let Extent::Recovery(recovery) = &verification.extent else { panic!("{verification}") };
     assert!(verification.is_good() && recovery.is_private_copy, "{verification}");
-    assert_eq!((recovery.found, recovery.live_count, verification.record_count), (Found::Newest, 4, 4));
+    assert_eq!((recovery.found, recovery.live_count, verification.record_count), (RecoveryOutcome::Newest, 4, 4));
 
     let info = admin::info(&copy).unwrap();
     let Condition::NeedsRecovery { outcome: Ok(outcome), .. } = &info.condition else { panic!("{info:?}") };
@@ -444,14 +448,14 @@ fn a_recovery_that_is_needed_is_tried_in_a_copy() {
 #[test]
 fn a_recovery_that_is_not_possible_is_a_problem() {
     let planted = Planted::new();
-    // A cell of the durable commit that is current too: no state that can be believed has its digest.
+    // A cell of the durable sync that is current too: no state that can be believed has its digest.
     let cell = planted.cell(0, usize::try_from(planted.get(planted.head(0)) >> 62).unwrap());
     planted.set(cell + 3, 0);
     let copy = planted.directory.path().join("copy.loc");
     std::fs::copy(&planted.path, &copy).unwrap();
 
     let verification = admin::verify(&copy).unwrap();
-    assert_eq!((verification.extent, verification.problems[0].place), (Extent::CellsOnly, Place::File));
+    assert_eq!((verification.extent, verification.problems[0].place), (Extent::CellsOnly, Location::File));
     let info = admin::info(&copy).unwrap();
     assert!(matches!(info.condition, Condition::NeedsRecovery { outcome: Err(Error::Damaged { .. }), .. }), "{info:?}");
     assert!(matches!(admin::dump(&copy), Err(Error::Damaged { .. })));
@@ -523,14 +527,14 @@ fn role() {
     }
 }
 
-/// Inserts, updates and deletes one and many records, and commits.
+/// Inserts, updates and deletes one and many records, and syncs.
 fn hammer(table: &Table<Item>, is_over: &AtomicBool) {
     let mut round = 0;
     while !is_over.load(Ordering::Relaxed) {
         round += 1;
         let id = round * 7919 % 97;
         let outcome = match round % 5 {
-            0 => table.commit().map(drop),
+            0 => table.sync().map(drop),
             1 => table.find(&id).and_then(|row| row.map_or(Ok(0), |row| table.delete(row.id))).map(drop),
             2 => table.write(|transaction| {
                 for id in id..id + 30 {
@@ -652,9 +656,9 @@ fn info_is_what_was_done() {
     assert_eq!(info.schema.to_string(), "key id: u64, count: u32");
     assert_eq!(info.file_bytes, std::fs::metadata(&planted.path).unwrap().len());
     assert_eq!((info.status.live_count, info.status.capacity, info.free_count), (4, 8, 4));
-    // Five inserts, a deletion and an update were committed, two updates were not.
-    assert_eq!((info.status.last, info.status.durable, info.status.commit_count), (10, 8, 1));
-    let newest = info.commits.into_iter().flatten().max_by_key(|commit| commit.number).unwrap();
+    // Five inserts, a deletion and an update were synced, two updates were not.
+    assert_eq!((info.status.last, info.status.durable, info.status.sync_count), (10, 8, 1));
+    let newest = info.syncs.into_iter().flatten().max_by_key(|sync| sync.number).unwrap();
     assert_eq!((newest.number, newest.live_count), (8, 4));
     assert!(newest.wall_time >= info.created);
     assert!(!info.is_in_use && info.status.writer.is_none());

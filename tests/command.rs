@@ -228,15 +228,21 @@ fn table_with_a_prepared_transaction(directory: &Path) -> (PathBuf, u64) {
     // Words of the control region, as `format.md` has them.
     const LAST: usize = 26;
     const INTENT_COUNT: usize = 27;
-    const NEWEST: usize = 32;
+    const NEWEST_STATE: usize = 32;
     let path = new_table(directory, &odd_samples()[2..]);
     let table = Table::<Sample>::open(&path).unwrap();
     let words = SharedWords::open(&path).unwrap();
     let get = |index: usize| words.words()[index].load(Ordering::Relaxed);
     let region = |header_offset_bytes: usize| usize::try_from(get(header_offset_bytes / 8)).unwrap() / 8;
     let (control, head) = (region(64), region(80));
-    let published =
-        [head, control + LAST, control + NEWEST, control + NEWEST + 1, control + NEWEST + 2, control + NEWEST + 3];
+    let published = [
+        head,
+        control + LAST,
+        control + NEWEST_STATE,
+        control + NEWEST_STATE + 1,
+        control + NEWEST_STATE + 2,
+        control + NEWEST_STATE + 3,
+    ];
     let before = published.map(get);
     let id = table.find(&3).unwrap().unwrap().id;
     table.update(id, |sample| sample.double = 1.5).unwrap();

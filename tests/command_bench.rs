@@ -96,7 +96,7 @@ fn a_table_that_is_always_full_is_no_trouble() -> Result {
 #[test]
 fn mistakes_in_the_arguments_are_told_apart_from_failures() -> Result {
     let directory = tempfile::tempdir()?;
-    for wrong in [["--seconds", "0"], ["--commit-every", "never"], ["--kil", "3"]] {
+    for wrong in [["--seconds", "0"], ["--sync-every", "never"], ["--kil", "3"]] {
         let output = bench(directory.path(), &wrong).output()?;
         assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", text_of(&output));
     }

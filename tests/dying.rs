@@ -156,7 +156,7 @@ fn a_stopped_holder_makes_writers_time_out_with_its_pid_and_readers_go_on() {
         impatient.update(id, |visit| visit.hits += 1).map(drop),
         impatient.delete(id).map(drop),
         impatient.write(|_| Ok(())),
-        impatient.commit().map(drop),
+        impatient.sync().map(drop),
     ] {
         match outcome {
             Err(Error::Timeout { lock: "write", holder_pid, waited }) => {
@@ -337,9 +337,9 @@ fn assert_left_staging_and_was_repaired(table: &Visits, other: &Visits, path: &P
     assert_recovers_the_same(table, path);
     // The lock is a lock again for everybody.
     other.insert(&visit(11, 0)).unwrap();
-    table.commit().unwrap();
+    table.sync().unwrap();
     assert_eq!(table.status().repair_counts, counts);
-    assert_eq!(table.status().dead_committer_count, 0);
+    assert_eq!(table.status().dead_syncer_count, 0);
 }
 
 /// Unmaps the table inside a transaction, and ends, as the main thread of a process that is waited for, or is not.
@@ -402,22 +402,22 @@ fn a_lock_that_a_dead_thread_still_holds_is_taken_over_also_by_who_does_not_wait
     table.insert(&visit(10, 0)).unwrap();
     assert_left_staging_and_was_repaired(&table, &other, &path);
 
-    leave_to(&path, COMMIT_MUTEX, &holder);
+    leave_to(&path, SYNC_MUTEX, &holder);
     table.insert(&visit(12, 0)).unwrap();
     let last = table.status().last;
-    assert_eq!(table.commit().unwrap(), last);
-    assert_eq!((table.status().durable, table.status().dead_committer_count), (last, 1));
+    assert_eq!(table.sync().unwrap(), last);
+    assert_eq!((table.status().durable, table.status().dead_syncer_count), (last, 1));
 
-    // Commits that nobody asks for are made too.
-    let committing = at_once().commit_every(Some(Duration::ZERO)).open(&path).unwrap();
-    leave_to(&path, COMMIT_MUTEX, &holder);
-    committing.insert(&visit(13, 0)).unwrap();
-    assert_eq!((table.status().durable, table.status().dead_committer_count), (table.status().last, 2));
+    // Syncs that nobody asks for are made too.
+    let syncing = at_once().sync_every(Some(Duration::ZERO)).open(&path).unwrap();
+    leave_to(&path, SYNC_MUTEX, &holder);
+    syncing.insert(&visit(13, 0)).unwrap();
+    assert_eq!((table.status().durable, table.status().dead_syncer_count), (table.status().last, 2));
     assert_consistent(&table);
 }
 
 const WRITE_MUTEX: usize = 0;
-const COMMIT_MUTEX: usize = 8;
+const SYNC_MUTEX: usize = 8;
 
 /// Writes the id of a process that is no more into the word of a mutex that the kernel looks at when an owner dies.
 #[track_caller]
@@ -523,7 +523,7 @@ fn fork_outside(path: &Path, _: &str) {
         let row = table.find(&100).unwrap().unwrap();
         table.update(row.id, |visit| visit.hits = 1).unwrap();
         table.write(|transaction| transaction.insert(&visit(101, 0))).unwrap();
-        table.commit().unwrap();
+        table.sync().unwrap();
     }));
     assert!(table.contains_key(&101).unwrap());
 

@@ -5,16 +5,16 @@ mod common;
 use common::{Visits, keys, scratch, visit};
 use locule::{Error, RecordId};
 
-/// Found by `open_image` in its fifth execution. Before a write takes the lock it touches the pages of its slot, if commits
+/// Found by `open_image` in its fifth execution. Before a write takes the lock it touches the pages of its slot, if syncs
 /// are made; and it did so before it was looked whether the handle may write at all. The pages of a read-only handle cannot
 /// be written to, so `insert` and all other writes on one ended the process by SIGSEGV, with the usual options. The tests
-/// that were there commit nothing, so they never came that far.
+/// that were there sync nothing, so they never came that far.
 #[test]
-fn a_write_by_a_read_only_handle_is_refused_also_when_commits_are_made() {
+fn a_write_by_a_read_only_handle_is_refused_also_when_syncs_are_made() {
     let (_directory, path) = scratch();
     let table = Visits::options().capacity(4).create(&path).unwrap();
     let id = table.insert(&visit(1, 0)).unwrap();
-    table.commit().unwrap();
+    table.sync().unwrap();
     let reader = Visits::options().open_read_only(&path).unwrap();
     assert!(!reader.recovery().is_private_copy, "the file itself is mapped");
     for outcome in [
@@ -26,7 +26,7 @@ fn a_write_by_a_read_only_handle_is_refused_also_when_commits_are_made() {
         reader.delete(id).map(drop),
         reader.delete(RecordId::from(u64::MAX)).map(drop),
         reader.write(|_| Ok(())),
-        reader.commit().map(drop),
+        reader.sync().map(drop),
     ] {
         assert!(matches!(outcome, Err(Error::ReadOnly { .. })), "{outcome:?}");
     }

@@ -257,7 +257,7 @@ fn odd_records() -> Vec<Everything> {
 
 /// A table of the odd records, with slots that were used twice, updates, and a hole.
 fn odd_table(path: &Path) -> Table<Everything> {
-    let table = Table::<Everything>::options().capacity(20).commit_every(None).create(path).unwrap();
+    let table = Table::<Everything>::options().capacity(20).sync_every(None).create(path).unwrap();
     let ids: Vec<_> = (100..104).map(|id| table.insert(&Everything { id, ..Everything::default() }).unwrap()).collect();
     for record in odd_records() {
         table.insert(&record).unwrap();
@@ -333,17 +333,17 @@ fn it_reads_a_transaction_that_was_prepared_and_not_published() {
     assert_eq!(expected(&Table::open(&died_path).unwrap()), rows, "the library finishes the transaction");
 }
 
-/// A power cut: the control group is lost, and newer cells than those of the last commit are on the disk.
+/// A power cut: the control group is lost, and newer cells than those of the last sync are on the disk.
 #[test]
-fn it_finds_the_last_commit_where_nothing_newer_is_whole() {
+fn it_finds_the_last_sync_where_nothing_newer_is_whole() {
     if !has_python() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     let (path, cut_path) = (directory.path().join("odd.loc"), directory.path().join("cut.loc"));
     let table = odd_table(&path);
-    table.commit().unwrap();
-    let committed = expected(&table);
+    table.sync().unwrap();
+    let synced = expected(&table);
     for row in table.select(|record| record.id % 3 == 0).unwrap() {
         table.delete(row.id).unwrap();
     }
@@ -352,9 +352,9 @@ fn it_finds_the_last_commit_where_nothing_newer_is_whole() {
     let control_offset = number_at(&bytes, 64);
     bytes[control_offset..control_offset + 4096].fill(0);
     std::fs::write(&cut_path, bytes).unwrap();
-    assert_eq!(read(&cut_path), committed);
-    assert_eq!(expected(&Table::open(&cut_path).unwrap()), committed, "the library goes back to the same commit");
-    assert_eq!(read(&cut_path), committed, "a recovered file says the same");
+    assert_eq!(read(&cut_path), synced);
+    assert_eq!(expected(&Table::open(&cut_path).unwrap()), synced, "the library goes back to the same sync");
+    assert_eq!(read(&cut_path), synced, "a recovered file says the same");
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn it_refuses_what_is_not_a_whole_table_and_says_why() {
     for cell in 0..4 {
         bytes[first_cell + cell * cell_bytes + 24] ^= 4;
     }
-    assert!(refusal_of(&bytes).contains("was committed"), "the state before the last commit is no answer");
+    assert!(refusal_of(&bytes).contains("was synced"), "the state before the last sync is no answer");
     assert!(refusal(Path::new(directory.path())).contains("cannot be read"));
     assert!(refusal(&directory.path().join("none.loc")).contains("No such file"));
 }

@@ -108,7 +108,7 @@ fn write(path: &Path, argument: &str) {
             })?,
             _ => {
                 if random.u32(0..20) == 0 {
-                    table.commit()?;
+                    table.sync()?;
                 }
             }
         }
@@ -118,7 +118,7 @@ fn write(path: &Path, argument: &str) {
 
 /// The regions of a table that may be written over, in words, from its header.
 fn regions(words: &SharedWords) -> Vec<Range<usize>> {
-    // The offsets of control, intents, heads, free ring, index, commit records, cells and the end, in bytes.
+    // The offsets of control, intents, heads, free ring, index, sync records, cells and the end, in bytes.
     let offsets: Vec<_> = words.words()[8..16].iter().map(|offset| offset.load(Ordering::Relaxed) / 8).collect();
     let offsets: Vec<_> = offsets.into_iter().map(|offset| usize::try_from(offset).unwrap()).collect();
     let mut regions: Vec<_> = offsets.windows(2).map(|pair| pair[0]..pair[1]).collect();
@@ -160,7 +160,7 @@ fn prepare(path: &Path) -> (SharedWords, Vec<Range<usize>>, Vec<(usize, u64)>) {
     for key in (0..50).step_by(5) {
         table.delete(table.find(&key).unwrap().unwrap().id).unwrap();
     }
-    table.commit().unwrap();
+    table.sync().unwrap();
     let words = SharedWords::open(path).unwrap();
     let regions = regions(&words);
     let whole = regions[0].start..words.words().len();

@@ -51,11 +51,11 @@ fn one_of_each() -> Vec<Error> {
         Error::FlushFailed { source: None },
         Error::FlushFailed { source: Some(io::Error::from_raw_os_error(5)) },
         Error::FlushFailed { source: Some(io::Error::other(outer())) },
-        Error::CommitAfterWrite { source: Box::new(io_error(&path)) },
-        Error::CommitAfterWrite {
+        Error::SyncAfterWrite { source: Box::new(io_error(&path)) },
+        Error::SyncAfterWrite {
             source: Box::new(Error::FlushFailed { source: Some(io::Error::from_raw_os_error(5)) }),
         },
-        Error::CommitAfterWrite { source: Box::new(Error::FlushFailed { source: Some(io::Error::other(outer())) }) },
+        Error::SyncAfterWrite { source: Box::new(Error::FlushFailed { source: Some(io::Error::other(outer())) }) },
         Error::ReadOnly { operation: "writing" },
         Error::Nested,
         Error::Forked,
@@ -98,7 +98,7 @@ fn the_reason_is_in_the_text_and_what_is_behind_it_in_the_chain() {
     let flush_failed = chain(&Error::FlushFailed { source: Some(io::Error::other(outer())) });
     assert!(flush_failed[0].contains("(the outer reason)"), "{flush_failed:?}");
     assert_eq!(flush_failed[1..], ["the inner reason"]);
-    let after_write = chain(&Error::CommitAfterWrite { source: Box::new(io_error(path)) });
+    let after_write = chain(&Error::SyncAfterWrite { source: Box::new(io_error(path)) });
     assert!(after_write[0].ends_with("cannot flush visits.loc: the outer reason"), "{after_write:?}");
     assert_eq!(after_write[1..], ["the inner reason"]);
     assert_eq!(chain(&Error::caller(outer())), ["the outer reason", "the inner reason"]);
@@ -121,7 +121,7 @@ fn every_variant_is_among_those_that_are_tested_here() {
 fn who_waits_for_its_own_process_is_not_told_to_end_it() {
     let timeout = |lock, holder_pid| Error::Timeout { lock, holder_pid, waited: Duration::from_secs(5) }.to_string();
     let own = std::process::id();
-    for lock in ["write", "commit", "gate"] {
+    for lock in ["write", "sync", "gate"] {
         let message = timeout(lock, Some(own));
         assert!(message.contains(&format!("the {lock} lock, which another thread of this process holds")), "{message}");
         assert!(!message.contains("end it") && !message.contains(&own.to_string()), "{message}");

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Child, Visits, assert_consistent, hear, insert_all, keys, options, say, scratch, visit};
 use locule::testing::SharedWords;
-use locule::{Error, Found};
+use locule::{Error, RecoveryOutcome};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -68,7 +68,7 @@ fn operations(table: &Visits) -> Vec<(&'static str, locule::Result<()>)> {
         ("replace", table.replace(id, &visit(1, 0)).map(drop)),
         ("delete", table.delete(id).map(drop)),
         ("write", table.write(|_| Ok(()))),
-        ("commit", table.commit().map(drop)),
+        ("sync", table.sync().map(drop)),
     ]
 }
 
@@ -100,7 +100,7 @@ fn a_copy_of_a_table_in_use_is_recovered_and_the_table_does_not_notice() {
     let before = fs::read(&copy).unwrap();
     let reader = options().open_read_only(&copy).unwrap();
     assert!(reader.recovery().is_private_copy);
-    assert_eq!(reader.recovery().found, Found::Newest);
+    assert_eq!(reader.recovery().found, RecoveryOutcome::Newest);
     assert_eq!(keys(&reader), [0, 1, 2]);
     assert_consistent(&reader);
     assert_eq!(reader.snapshot(|snapshot| snapshot.len()).unwrap(), 3);
@@ -108,7 +108,7 @@ fn a_copy_of_a_table_in_use_is_recovered_and_the_table_does_not_notice() {
     assert!(fs::read(&copy).unwrap() == before, "a read-only handle changed the file");
 
     let copied = options().open(&copy).unwrap();
-    assert_eq!((copied.recovery().found, copied.recovery().live_count), (Found::Newest, 3));
+    assert_eq!((copied.recovery().found, copied.recovery().live_count), (RecoveryOutcome::Newest, 3));
     // Whether the copy is the newest that there was, nobody can know.
     assert!(!copied.recovery().nothing_lost);
     assert_consistent(&copied);
@@ -173,7 +173,7 @@ fn a_copy_that_was_made_while_somebody_held_the_lock_can_be_restored_in_place() 
     restore(&path, &old);
     // The mutex in the file is locked, by a thread that is none.
     let table = options().open(&path).unwrap();
-    assert_eq!(table.recovery().found, Found::Newest);
+    assert_eq!(table.recovery().found, RecoveryOutcome::Newest);
     assert_eq!(keys(&table), [0, 1, 2]);
     assert_eq!(table.status().writer, None);
     table.insert(&visit(3, 0)).unwrap();
@@ -187,7 +187,7 @@ fn a_renamed_table_is_the_same_table() {
     let renamed = directory.path().join("renamed.loc");
     fs::rename(&path, &renamed).unwrap();
     let table = options().open(&renamed).unwrap();
-    assert_eq!(table.recovery().found, Found::InOrder);
+    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
     assert_eq!(keys(&table), [0, 1, 2]);
 }
 
@@ -292,7 +292,7 @@ fn a_writer_that_waited_while_the_table_was_destroyed_is_told() {
     let writers: [fn(&Visits) -> locule::Result<()>; 3] = [
         |table| table.insert(&visit(7, 0)).map(drop),
         |table| table.write(|transaction| transaction.insert(&visit(8, 0)).map(drop)),
-        |table| table.commit().map(drop),
+        |table| table.sync().map(drop),
     ];
     std::thread::scope(|scope| {
         let waiting = writers.map(|write| {
@@ -464,7 +464,7 @@ fn a_table_in_use_is_not_shared_with_another_pid_namespace() {
 /// What glibc writes for the owner of a mutex that nobody can take ever again, and the 32-bit word that it writes it to.
 const NOT_RECOVERABLE: u64 = 0x7fff_fffe;
 
-/// Makes the write mutex, or the commit mutex, one that cannot be taken again.
+/// Makes the write mutex, or the sync mutex, one that cannot be taken again.
 fn spoil_mutex(path: &Path, mutex: usize) {
     let words = SharedWords::open(path).unwrap();
     let control = usize::try_from(words.words()[8].load(Ordering::Relaxed) / 8).unwrap();
@@ -483,7 +483,7 @@ fn a_lock_that_cannot_be_taken_condemns_the_table_and_a_sole_opener_loses_nothin
         spoil_mutex(&path, mutex);
         // Reading goes on until somebody notices.
         assert_eq!(keys(&table), [0, 1, 2]);
-        let outcome = if mutex == 0 { table.insert(&visit(7, 0)).map(drop) } else { table.commit().map(drop) };
+        let outcome = if mutex == 0 { table.insert(&visit(7, 0)).map(drop) } else { table.sync().map(drop) };
         assert!(matches!(outcome, Err(Error::Condemned)), "{outcome:?}");
         assert_all_condemned(&table);
 
@@ -501,7 +501,7 @@ fn a_lock_that_cannot_be_taken_condemns_the_table_and_a_sole_opener_loses_nothin
         assert!(table.recovery().nothing_lost);
         assert_eq!(keys(&table), [0, 1, 2]);
         table.insert(&visit(7, 0)).unwrap();
-        table.commit().unwrap();
+        table.sync().unwrap();
         assert_consistent(&table);
     }
 }
@@ -545,9 +545,9 @@ fn a_handle_that_is_alone_with_a_table_that_cannot_be_used_can_reopen_it() {
         set_control_word(&path, index, 1);
         table.reopen().unwrap();
         assert!(table.recovery().nothing_lost);
-        assert_ne!(table.recovery().found, locule::Found::InOrder);
+        assert_ne!(table.recovery().found, locule::RecoveryOutcome::InOrder);
         table.insert(&visit(7, 0)).unwrap();
-        table.commit().unwrap();
+        table.sync().unwrap();
         assert_eq!(keys(&table), [0, 1, 2, 7]);
         assert_consistent(&table);
     }

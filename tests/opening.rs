@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Child, Visits, assert_consistent, keys, options, scratch, visit};
-use locule::{Error, Found};
+use locule::{Error, RecoveryOutcome};
 use nix::sys::stat::Mode;
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
@@ -40,7 +40,7 @@ fn what_exists_is_not_created_and_what_does_not_exist_is_not_opened() {
         assert!(matches!(&outcome, Err(Error::DoesNotExist { path: named }) if *named == path), "{outcome:?}");
     }
     let table = options().create(&path).unwrap();
-    assert_eq!(table.recovery().found, Found::New);
+    assert_eq!(table.recovery().found, RecoveryOutcome::New);
     table.insert(&visit(1, 0)).unwrap();
     let outcome = options().create(&path).map(drop);
     assert!(matches!(&outcome, Err(Error::AlreadyExists { path: named }) if *named == path), "{outcome:?}");
@@ -227,7 +227,7 @@ fn a_read_only_handle_reads_and_refuses_to_write() {
         reader.replace(id, &visit(1, 1)).map(drop),
         reader.delete(id).map(drop),
         reader.write(|_| Ok(())),
-        reader.commit().map(drop),
+        reader.sync().map(drop),
     ] {
         assert!(matches!(outcome, Err(Error::ReadOnly { .. })), "{outcome:?}");
     }

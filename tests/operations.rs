@@ -137,7 +137,7 @@ fn locking_calls(table: &Visits, id: RecordId) -> Vec<(&'static str, locule::Res
         ("delete", table.delete(id).map(drop)),
         ("delete_if", table.delete_if(id, 1).map(drop)),
         ("write", table.write(|_| Ok(()))),
-        ("commit", table.commit().map(drop)),
+        ("sync", table.sync().map(drop)),
     ]
 }
 
@@ -164,7 +164,7 @@ fn a_locking_call_inside_a_closure_is_an_error_and_another_table_is_fine() {
         assert_all_nested(&same, id)?;
         other.update(other_id, |visit| visit.hits += 1).unwrap();
         other.write(|transaction| transaction.upsert(&visit(2, 0))).unwrap();
-        other.commit().unwrap();
+        other.sync().unwrap();
         // A closure of the other table in between changes nothing, whichever it is.
         other.write(|_| assert_all_nested(&table, id)).unwrap();
         other.update(other_id, |_| assert_all_nested(&table, id).unwrap()).unwrap();
@@ -195,7 +195,7 @@ fn a_panic_or_an_error_in_a_closure_undoes_all_of_it() {
     let (_directory, path) = scratch();
     let table = full_table(&path);
     let mut before: Vec<_> = table.iter().map(Result::unwrap).collect();
-    let change_everything = |transaction: &mut locule::Write<'_, Visit>, rows: &[locule::Row<Visit>]| {
+    let change_everything = |transaction: &mut locule::WriteTransaction<'_, Visit>, rows: &[locule::Row<Visit>]| {
         for row in rows {
             match row.visitor % 3 {
                 0 => drop(transaction.replace(row.id, &visit(row.visitor, 9))?),
@@ -335,11 +335,11 @@ fn a_key_whose_slot_was_given_away_in_the_same_transaction_cannot_come_back() {
     assert_consistent(&table);
 }
 
-/// The commit came once while the write still held its lock, and so waited for itself.
+/// The sync came once while the write still held its lock, and so waited for itself.
 #[test]
-fn a_write_that_finds_a_commit_due_makes_it() {
+fn a_write_that_finds_a_sync_due_makes_it() {
     let (_directory, path) = scratch();
-    let table = options().commit_every(Some(std::time::Duration::ZERO)).create(&path).unwrap();
+    let table = options().sync_every(Some(std::time::Duration::ZERO)).create(&path).unwrap();
     let check = |version| assert_eq!((table.status().last, table.status().durable), (version, version));
     let (id, version) = table.insert_versioned(&visit(1, 0)).unwrap();
     check(version);
@@ -349,7 +349,7 @@ fn a_write_that_finds_a_commit_due_makes_it() {
     check(table.get(id).unwrap().unwrap().version);
     check(table.write(|transaction| transaction.replace(id, &visit(1, 3))).unwrap());
     check(table.delete(id).unwrap());
-    assert_eq!(table.status().commit_count, 6);
+    assert_eq!(table.status().sync_count, 6);
 }
 
 #[test]

@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 R = "src/store/recover.rs"
-C = "src/store/commit.rs"
+C = "src/store/sync.rs"
 G = "src/store/stage.rs"
 SI = "src/store/single.rs"
 P = "src/store/publish.rs"
@@ -26,7 +26,7 @@ S = "src/shm/slot.rs"
 I = "src/shm/index.rs"
 O = "src/store/open.rs"
 H = "src/format/header.rs"
-CR = "src/format/commit_record.rs"
+CR = "src/format/sync_record.rs"
 RD = "src/store/read.rs"
 CP = "src/store/copy.rs"
 GU = "src/store/guard.rs"
@@ -49,16 +49,16 @@ TA = "src/table/table.rs"
 FAULTS = {
  'digest': [(R,'if (digest, live_count) != (state.digest, state.live_count) {','let _ = (digest, live_count);\n            if false {')],
  'seal': [(CR,'(state.seal(digest_seed) == seal).then_some(state)','let _ = (seal, digest_seed);\n        Some(state)')],
- 'prepared': [(R,'self.shared().state(INTENT).filter(|state| state.number == prepared)','self.shared().state(INTENT).filter(|_| prepared < u64::MAX)')],
+ 'prepared': [(R,'self.shared().state(INTENDED_STATE).filter(|state| state.number == prepared)','self.shared().state(INTENDED_STATE).filter(|_| prepared < u64::MAX)')],
  'burn': [(P,"        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Sees to it","        control.store(USED, control.load(LAST, Ordering::Relaxed), Ordering::Release);\n        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Sees to it")],
  'wipe': [(P,'                self.slot(intent.slot).wipe(intent.cell);','                let _ = intent;')],
  'pin-locked': [(C,"        let _guard = WriteGuard::lock(self)?;\n        let state = self.shared().newest_state()?;","        let state = { let _guard = WriteGuard::lock(self)?; self.shared().newest_state()? };")],
  'pin-order': [(G,"        let pin = match self","        let durable = self.control.load(DURABLE, Ordering::Acquire);\n        let pin = match self"),(G,"        };\n        let durable = self.control.load(DURABLE, Ordering::Acquire);","        };")],
  'unpin-last': [(C,"        control.store(DURABLE, state.number, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);","        control.store(PIN, NO_PIN, Ordering::Release);\n        control.store(DURABLE, state.number, Ordering::Release);")],
- 'not-the-durable-record': [(C,"(0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; (0..COMMIT_RECORD_COUNT).min_by_key(|record| self.commit_record(*record).map(|found| found.state.number)).unwrap_or(0) }")],
- 'one-durable-word': [(C,"(0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; usize::from(self.control().load(22, Ordering::Relaxed) & 1 == 0) }"),
+ 'not-the-durable-record': [(C,"(0..SYNC_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; (0..SYNC_RECORD_COUNT).min_by_key(|record| self.sync_record(*record).map(|found| found.state.number)).unwrap_or(0) }")],
+ 'one-durable-word': [(C,"(0..SYNC_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; usize::from(self.control().load(22, Ordering::Relaxed) & 1 == 0) }"),
                       (C,"        control.store(PIN, NO_PIN, Ordering::Release);","        control.load(DURABLE, Ordering::Acquire);\n        control.store(22, control.load(22, Ordering::Relaxed) ^ 1, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);"),
-                      (R,"        self.note_recovery_number();","        let carrying = (0..2_u64).find(|record| self.commit_record(usize::try_from(*record).unwrap_or(0)).is_some_and(|found| found.state.number == state.number));\n        self.control().store(22, carrying.unwrap_or(0), Ordering::Relaxed);\n        self.note_recovery_number();")],
+                      (R,"        self.note_recovery_number();","        let carrying = (0..2_u64).find(|record| self.sync_record(usize::try_from(*record).unwrap_or(0)).is_some_and(|found| found.state.number == state.number));\n        self.control().store(22, carrying.unwrap_or(0), Ordering::Relaxed);\n        self.note_recovery_number();")],
  'stay-failed': [(C,"        if control.load(FAILED, Ordering::Relaxed) != 0 {\n            return","        if false {\n            return")],
  'dead-flush': [(C,"if control.load(FLUSHING, Ordering::Relaxed) != 0 {","if false {")],
  'redirty': [(R,"        self.dirty_durable_group();\n","")],
@@ -68,9 +68,9 @@ FAULTS = {
  'recovery-wipe': [(R,"        self.wipe_all_but(choice.state.number);\n","")],
  'flush': [(R,"        self.flush_durable_group().map_err(|source| Error::FlushFailed { source: Some(source) })","        Ok(())")],
  'control-last': [(R,"        self.dirty_durable_group();\n        self.flush_recovery()?;","        self.rebuild_control(State { number, ..choice.state }, generation_floor);\n        self.dirty_durable_group();\n        self.flush_recovery()?;")],
- 'incarnation-last': [(R,"        self.control().store(INCARNATION_SEAL, 0, Ordering::Release);\n",""),(O,"            self.recovery = self.recover(is_same_start)?;","            self.put_incarnation(own);\n            self.recovery = self.recover(is_same_start)?;")],
+ 'incarnation-last': [(R,"        self.control().store(INCARNATION_SEAL, 0, Ordering::Release);\n",""),(O,"            self.recovery = self.recover(is_same_boot)?;","            self.put_incarnation(own);\n            self.recovery = self.recover(is_same_boot)?;")],
  'jump': [(R,"choice.highest_number_seen.saturating_add(jump.number)","choice.state.number.saturating_add(1)")],
- 'same-boot': [(R,"is_new || is_same_start && choice.is_newest","is_new || (is_same_start || true) && choice.is_newest")],
+ 'same-boot': [(R,"is_new || is_same_boot && choice.is_newest","is_new || (is_same_boot || true) && choice.is_newest")],
  'refuse': [(R,"if acknowledged > state.number {","if false {")],
  'seed': [(H,"u64::from_ne_bytes([a, b, c, d, e, f, g, h]) | 1","u64::from_ne_bytes([a, b, c, d, e, f, g, h]) & 0")],
  'pin': [(C,"        self.control().store(PIN, state.number, Ordering::Relaxed);\n","")],
@@ -80,10 +80,10 @@ FAULTS = {
  'flush: the records too': [(C,"self.medium.flush(self.geometry.durable_group())","self.medium.flush(self.geometry.cells()..self.geometry.durable_group().end)")],
  'raised record flushed before the control group': [(R,"        self.flush_recovery()?;\n        self.rebuild_control(","        self.rebuild_control(")],
  'floor': [(R,".saturating_add(jump.generation)","")],
- 'nothing lost: only the newest': [(R,"is_new || is_same_start && choice.is_newest","is_new || is_same_start")],
+ 'nothing lost: only the newest': [(R,"is_new || is_same_boot && choice.is_newest","is_new || is_same_boot")],
  'report: what is lost': [(R,"            highest_number_seen: choice.highest_number_seen,\n            live_count: choice","            highest_number_seen: choice.state.number,\n            live_count: choice")],
- 'report: what is lost is said': [(R,"if !self.nothing_lost && self.highest_number_seen > self.number {","if matches!(self.found, Found::Commit { .. }) && self.highest_number_seen > self.number {")],
- 'report: the time of the commit': [(R,"Found::Commit { wall_time_microseconds: record.wall_time_microseconds }","Found::Commit { wall_time_microseconds: record.wall_time_microseconds.saturating_sub(1) }")],
+ 'report: what is lost is said': [(R,"if !self.nothing_lost && self.highest_number_seen > self.number {","if matches!(self.found, RecoveryOutcome::Checkpoint { .. }) && self.highest_number_seen > self.number {")],
+ 'report: the time of the sync': [(R,"RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds }","RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds.saturating_sub(1) }")],
  'reader: checked after the copy': [(S,"let is_whole = header.load(NUMBER, Ordering::Relaxed) == number;","let is_whole = header.load(NUMBER, Ordering::Relaxed) != u64::MAX;")],
  "reader: compared with the head's number": [(S,"if number != head.number() {","if number == 0 {")],
  'snapshot: prepared, not last': [(RD,"self.store.control().load(PREPARED, Ordering::Relaxed) == self.prepared","self.store.control().load(LAST, Ordering::Relaxed) == self.prepared")],
@@ -101,12 +101,12 @@ FAULTS = {
  'index: key out after the head': [(P,"        if steps.removes_keys {\n            self.remove_keys(intent_count)?;\n        }\n",""),(P,"        if steps.inserts_keys {","        if steps.removes_keys {\n            self.remove_keys(intent_count)?;\n        }\n        if steps.inserts_keys {")],
  'index: rebuilt in the other table': [(I,"let (old, new) = (self.table(epoch), self.table(epoch ^ 1));\n        clear(new);","let (old, new) = (self.table(epoch), self.table(epoch));\n        let entries: Vec<u64> = (0..old.len()).map(|index| old.load(index, Ordering::Relaxed)).collect();\n        clear(new);"),(I,"            let found = old.load(index, Ordering::Relaxed);\n            if found & USED_BIT != 0 {\n                count += u64::from(self.place(new","            let found = entries.get(index).copied().unwrap_or(0);\n            if found & USED_BIT != 0 {\n                count += u64::from(self.place(new"),(I,"        self.control.store(INDEX_EPOCH, epoch.wrapping_add(1), Ordering::Release);","        self.control.store(INDEX_EPOCH, epoch.wrapping_add(2), Ordering::Release);")],
  'list-first': [(SI,"    shared.list(0, intent);\n    slot.stage(cell, change.new, next.payload());","    slot.stage(cell, change.new, next.payload());\n    shared.list(0, intent);")],
- 'seal-before-prepared': [(G,"        self.put_state(INTENT, sealed);\n        control.store(PREPARED, state.number, Ordering::Release);","        control.store(PREPARED, state.number, Ordering::Release);\n        self.put_state(INTENT, sealed);")],
+ 'seal-before-prepared': [(G,"        self.put_state(INTENDED_STATE, sealed);\n        control.store(PREPARED, state.number, Ordering::Release);","        control.store(PREPARED, state.number, Ordering::Release);\n        self.put_state(INTENDED_STATE, sealed);")],
  'used-first': [(G,"        self.control.store(USED, number, Ordering::Release);\n        Ok(number)","        Ok(number)"),(G,"        control.store(PREPARED, state.number, Ordering::Release);","        control.store(USED, state.number, Ordering::Release);\n        control.store(PREPARED, state.number, Ordering::Release);")],
  'list-emptied-last': [(SI,"    slot.publish(Head::new(state.number, change.new.is_live, cell));","    shared.control.store(crate::format::control::INTENT_COUNT, 0, Ordering::Release);\n    slot.publish(Head::new(state.number, change.new.is_live, cell));")],
- 'newest-before-last': [(P,"        self.put_state(NEWEST, state);\n        self.control.store(LAST, number, Ordering::Release);","        self.control.store(LAST, number, Ordering::Release);\n        self.put_state(NEWEST, state);")],
+ 'newest-before-last': [(P,"        self.put_state(NEWEST_STATE, state);\n        self.control.store(LAST, number, Ordering::Release);","        self.control.store(LAST, number, Ordering::Release);\n        self.put_state(NEWEST_STATE, state);")],
  'ring-in-undo': [(P,"        control.store(FREE_TAKEN_NEXT, control.load(FREE_TAKEN, Ordering::Relaxed), Ordering::Relaxed);\n        control.store(FREE_RETURNED_NEXT, control.load(FREE_RETURNED, Ordering::Relaxed), Ordering::Relaxed);\n","")],
- 'live-count-in-repair': [(P,"            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;","            let state = crate::format::commit_record::State { live_count: state.live_count + 1, ..state };\n            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;")],
+ 'live-count-in-repair': [(P,"            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;","            let state = crate::format::sync_record::State { live_count: state.live_count + 1, ..state };\n            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;")],
  'repair-moves-free-slots': [(P,"            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;","            let steps = Steps { moves_free_slots: false, ..Steps::ALL };\n            shared.publish(state.to_words(self.digest_seed), intent_count, steps)?;")],
  'files: the repairer looks for the name': [(GU,"        store.check_name()\n    }","        Ok(())\n    }")],
  'files: superseded after the name is gone': [(N,"    let outcome = action();","    store.supersede();\n    let outcome = action();")],
@@ -117,7 +117,7 @@ FAULTS = {
  'replaced: a writer looks again under the lock': [(GU,"if this process is not attached after all.\n        store.check_marks()?;","if this process is not attached after all.")],
  'replaced: an opener looks again behind the gate': [(O,"if attachment.is_named_by_path()? {","if attachment.is_named_by_path()? || true {")],
  'dead-flush: its failure is one': [(C,"            self.dirty_durable_group();\n            self.flush_or_fail()?;","            self.dirty_durable_group();\n            let _ = self.flush_or_fail();")],
- 'predecessor: of a commit': [(C,"predecessor: durable,","predecessor: 0,")],
+ 'predecessor: of a sync': [(C,"predecessor: durable,","predecessor: 0,")],
  'predecessor: of the state that a recovery chose': [(R,"predecessor: choice.acknowledged,","predecessor: 0,")],
  'predecessor: of the same state under its new number': [(R,"predecessor: choice.state.number,","predecessor: 0,")],
  'snapshot: under the lock in the end': [(RD,"        let _guard = WriteGuard::lock(self)?;\n        inside_closure(self, ","        inside_closure(self, ")],
@@ -126,19 +126,19 @@ FAULTS = {
  'lock: what a living thread holds is not': [(L,"if owner == 0 || !is_gone(owner) {","if owner == 0 {")],
  'lock: by one at a time': [(L,"if arbiter.try_once()?.is_none() {","if arbiter.try_once()?.is_none() && false {")],
  'lock: a thread that nobody waited for is gone': [(T," || has_ended(thread_id) && proc_is_of_this_namespace()","")],
- 'around: a commit looks at the name': [(C,"        self.count(COMMIT_COUNT);\n        self.check_name()?;","        self.count(COMMIT_COUNT);")],
+ 'around: a sync looks at the name': [(C,"        self.count(SYNC_COUNT);\n        self.check_name()?;","        self.count(SYNC_COUNT);")],
  'around: so does one with nothing to do': [(C,"        if durable >= wanted {\n            self.check_name()?;","        if durable >= wanted {")],
  'around: a name out of sight is not lost': [(A,"(self.path.symlink_metadata().is_ok() || is_unlinked() || directory_is_there())","{\n            let _ = (is_unlinked, directory_is_there);\n            true\n        }")],
- 'around: a time to come is no young commit': [(C,"now.wrapping_sub(last) >= interval_milliseconds &&","now.saturating_sub(last) >= interval_milliseconds &&"),(C,"        if self.seen_commit.is_older(durable, now, interval_milliseconds) {\n            return true;\n        }","        let _ = durable;")],
+ 'around: a time to come is no young sync': [(C,"now.wrapping_sub(last) >= interval_milliseconds &&","now.saturating_sub(last) >= interval_milliseconds &&"),(C,"        if self.seen_sync.is_older(durable, now, interval_milliseconds) {\n            return true;\n        }","        let _ = durable;")],
  'around: two clocks must say that it is time': [(C," && self.is_old_by_the_wall_clock(interval_milliseconds)"," && (self.is_old_by_the_wall_clock(interval_milliseconds) || true)")],
- 'around: the last to go commits': [(LE,"if (is_last || !is_alone_in_going) && self","if !is_alone_in_going && self")],
- 'around: who goes when a commit is due makes it': [(LE,"        if self.is_commit_owed(true) {","        if false && self.is_commit_owed(true) {")],
- 'around: nobody commits who was told not to': [(LE,"let Some(interval) = self.settings.commit_every else { return false };","let interval = self.settings.commit_every.unwrap_or_default();")],
- 'around: nobody commits who is not attached': [(O,"        store.occupancy = Occupancy::of_nobody();","        let _ = (&mut store, Occupancy::of_nobody());")],
+ 'around: the last to go syncs': [(LE,"if (is_last || !is_alone_in_going) && self","if !is_alone_in_going && self")],
+ 'around: who goes when a sync is due makes it': [(LE,"        if self.is_sync_owed(true) {","        if false && self.is_sync_owed(true) {")],
+ 'around: nobody syncs who was told not to': [(LE,"let Some(interval) = self.settings.sync_every else { return false };","let interval = self.settings.sync_every.unwrap_or_default();")],
+ 'around: nobody syncs who is not attached': [(O,"        store.occupancy = Occupancy::of_nobody();","        let _ = (&mut store, Occupancy::of_nobody());")],
  'around: a sparse file gets its blocks': [(O,"            reserve_blocks(&entry.attachment, &entry.header)?;\n","")],
  'around: a path is that of where it was opened': [(A,"std::path::absolute(path).map_err(Error::io(\"find\", path))","Ok(path.to_owned())")],
  'around: readers need no gate': [(OR,"        if store.recovery_reason(&own).is_some() {\n            // Perhaps","        if true {\n            // Perhaps")],
- 'around: readers are not attached': [(OR,"        let Some(reason) = store.recovery_reason(&own) else {","        let Some(reason) = store.recovery_reason(&own) else {\n            store.attachment.as_ref().map(|attachment| attachment.try_attach(Hold::Shared));")],
+ 'around: readers are not attached': [(OR,"        let Some(reason) = store.recovery_reason(&own) else {","        let Some(reason) = store.recovery_reason(&own) else {\n            store.attachment.as_ref().map(|attachment| attachment.try_attach(Hold::TableView));")],
  'around: a handle compares the number of the recovery': [(M,"        marks | is_stale != 0","        let _ = is_stale;\n        marks != 0")],
  'around: a private copy watches what it is a copy of': [(OR,"Some(origin) if origin.store.marks() != origin.marks =>","Some(origin) if origin.store.marks() != origin.marks && false =>")],
  'alone: a recovery has a number': [(M,"control.load(RECOVERY_NUMBER, Ordering::Relaxed) ^ self.recovery_number.get();","0;"),(M,"self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()","false")],
@@ -175,7 +175,7 @@ FAULTS = {
  'proof: each head names the cell that is visible': [(PR,'            cells.are_heads_right &= slot.head() == Head::new(header.number, header.is_live, cell);\n','')],
  'proof: so it does after something was finished': [(PR,'cells.are_heads_right = self.are_heads_right();','cells.are_heads_right = self.are_heads_right() || true;')],
  'proof: a record carries the durable number': [(PR,'            && is_carried\n','')],
- 'proof: no commit is in flight of what is to come': [(PR,'            && is_pin_past\n','')],
+ 'proof: no sync is in flight of what is to come': [(PR,'            && is_pin_past\n','')],
  'proof: there are generations above the floor': [(PR,'            && floor < GENERATION_LIMIT\n','')],
  'proof: no record is newer than the last transaction': [(PR,'record.state.number <= last && ','')],
  'proof: what came before a record was durable': [(PR,'record.predecessor <= durable && ','')],
@@ -202,7 +202,7 @@ FAULTS = {
  'restored: a clean shutdown is one of this control group': [(CL,"Ok(is_unchanged && seal == self.clean_seal())","Ok(is_unchanged)")],
  'restored: a clean shutdown is believed once': [(CL,"        if self.control().load(CLEAN_SEAL, Ordering::Relaxed) != 0 {","        if false {")],
  'restored: nobody shuts down cleanly beside others': [(LE,"if is_last && attachment.try_enter_gate()? && attachment.try_attach(Hold::Exclusive)? {","if attachment.try_enter_gate()? {")],
- 'restored: what is not committed is not clean': [(CL,"[USED, PREPARED, DURABLE].map(word);","[USED, PREPARED].map(word);"),(CL,"[word(LAST); 3]","[word(LAST); 2]")],
+ 'restored: what is not synced is not clean': [(CL,"[USED, PREPARED, DURABLE].map(word);","[USED, PREPARED].map(word);"),(CL,"[word(LAST); 3]","[word(LAST); 2]")],
  'restored: what was given up is not clean': [(CL,"[USED, PREPARED, DURABLE].map(word);","[PREPARED, DURABLE].map(word);"),(CL,"[word(LAST); 3]","[word(LAST); 2]")],
  'restored: ids that were told are burned when they are undone': [(P,"        self.burn_generations(intent_count);\n","")],
  'restored: ids that were told before a recovery stay burned': [(R,"            .max(if is_credible { latest } else { 0 })\n","            .max(u64::from(is_credible && false))\n")],

@@ -168,7 +168,7 @@ class Header:
 
     GEOMETRY = (
         "capacity record_bytes key_offset_bytes key_bytes cell_bytes index_entry_count control_offset intents_offset"
-        " heads_offset free_ring_offset index_offset commit_records_offset cells_offset file_bytes"
+        " heads_offset free_ring_offset index_offset sync_records_offset cells_offset file_bytes"
     ).split()
 
     def __init__(self, data):
@@ -218,8 +218,8 @@ class Header:
         heads_offset = intents_offset + 8 * capacity
         free_ring_offset = heads_offset + 8 * capacity
         index_offset = free_ring_offset + 8 * capacity
-        commit_records_offset = round_up(index_offset + 2 * 8 * index_entry_count, 65_536)
-        cells_offset = commit_records_offset + 2 * 4096
+        sync_records_offset = round_up(index_offset + 2 * 8 * index_entry_count, 65_536)
+        cells_offset = sync_records_offset + 2 * 4096
         file_bytes = round_up(cells_offset + capacity * 4 * cell_bytes, 4096)
         values = locals()
         return {name: values[name] for name in self.GEOMETRY}
@@ -274,10 +274,10 @@ class Copy:
             return number, live_count, digest
         return None
 
-    def commit_records(self):
-        """State and predecessor of each commit record whose check is right."""
+    def sync_records(self):
+        """State and predecessor of each sync record whose check is right."""
         for record in (0, 1):
-            offset = self.header.commit_records_offset + record * 4096
+            offset = self.header.sync_records_offset + record * 4096
             number, predecessor, live_count, digest, _, _, check = self.header.unpack("7Q", self.data, offset)
             seed = struct.pack(self.header.order + "Q", self.header.digest_seed)
             if check == zlib.crc32(self.data[offset : offset + 48] + seed):
@@ -306,7 +306,7 @@ class Copy:
     def state(self):
         """The number of the state of the file, and its live cells."""
         prepared, durable = self.control("Q", 200)[0], self.control("Q", 320)[0]
-        records = list(self.commit_records())
+        records = list(self.sync_records())
         intent = self.sealed_state(288)
         candidates = [state for state, _ in records] + [self.sealed_state(256)]
         if intent and intent[0] == prepared:
@@ -321,7 +321,7 @@ class Copy:
             if (found, len(live)) == (digest, live_count):
                 require(
                     acknowledged <= number,
-                    f"it is damaged: transaction {acknowledged} was committed, and the newest that is whole is {number}",
+                    f"it is damaged: transaction {acknowledged} was synced, and the newest that is whole is {number}",
                 )
                 return number, live
         raise Unreadable("it is damaged: its cells fit none of its sealed states")

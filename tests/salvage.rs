@@ -3,8 +3,8 @@
 mod common;
 
 use common::{Visits, insert_all, options, scratch, visit};
-use locule::admin::{self, Extent, Place, Problem};
-use locule::{Error, Found, Value};
+use locule::admin::{self, Extent, Location, Problem};
+use locule::{Error, RecoveryOutcome, Value};
 use std::path::{Path, PathBuf};
 
 /// A number of the header.
@@ -34,21 +34,21 @@ fn newest_payload(bytes: &[u8], slot: usize) -> usize {
     cell_offset(bytes, slot, newest_cell(bytes, slot)) + 24
 }
 
-/// The bytes of a committed table: visits 0 to 9 in the slots of that number, visit 9 deleted, visit 8 updated since the commit.
-fn committed_table() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
+/// The bytes of a synced table: visits 0 to 9 in the slots of that number, visit 9 deleted, visit 8 updated since the sync.
+fn synced_table() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let (directory, path) = scratch();
     let table = options().create(&path).unwrap();
     insert_all(&table, 0..10);
     table.delete(table.find(&9).unwrap().unwrap().id).unwrap();
-    table.commit().unwrap();
+    table.sync().unwrap();
     table.update(table.find(&8).unwrap().unwrap().id, |found| *found = visit(8, 1)).unwrap();
     drop(table);
     let bytes = std::fs::read(&path).unwrap();
     (directory, path, bytes)
 }
 
-fn place(slot: usize, cell: usize) -> Place {
-    Place::Cell { slot: slot.try_into().unwrap(), cell: cell.try_into().unwrap() }
+fn place(slot: usize, cell: usize) -> Location {
+    Location::Cell { slot: slot.try_into().unwrap(), cell: cell.try_into().unwrap() }
 }
 
 /// The visitors and hits of the records that are salvaged, and what was wrong.
@@ -73,7 +73,7 @@ fn visits_without(missing: &[u64]) -> Vec<(u64, u64)> {
 /// One flipped byte in a copy was told as "part of it is missing", and which part, nobody said.
 #[test]
 fn verify_names_each_bad_cell_also_when_no_state_verifies() {
-    let (_directory, path, mut bytes) = committed_table();
+    let (_directory, path, mut bytes) = synced_table();
     let (second, third) = (newest_payload(&bytes, 2), newest_payload(&bytes, 3));
     bytes[second] ^= 1;
     bytes[third + 30] ^= 0x80;
@@ -83,7 +83,7 @@ fn verify_names_each_bad_cell_also_when_no_state_verifies() {
 
     let verification = admin::verify(&copy).unwrap();
     let places: Vec<_> = verification.problems.iter().map(|problem| problem.place).collect();
-    let expected = [Place::File, place(2, newest_cell(&bytes, 2)), place(3, newest_cell(&bytes, 3))];
+    let expected = [Location::File, place(2, newest_cell(&bytes, 2)), place(3, newest_cell(&bytes, 3))];
     assert_eq!(places, expected, "{verification}");
     assert_eq!((verification.extent.clone(), verification.record_count), (Extent::CellsOnly, 7));
     assert!(verification.to_string().contains("`locule dump --salvage`"), "{verification}");
@@ -91,7 +91,7 @@ fn verify_names_each_bad_cell_also_when_no_state_verifies() {
 
 #[test]
 fn a_salvage_gives_every_record_whose_own_checksum_holds_and_names_the_others() {
-    let (_directory, path, mut bytes) = committed_table();
+    let (_directory, path, mut bytes) = synced_table();
     // All that there is of slot 2, and the newer version of slot 8, of which the older one is left.
     let (second, eighth) = (newest_payload(&bytes, 2), newest_payload(&bytes, 8));
     bytes[second] ^= 1;
@@ -119,7 +119,7 @@ fn a_salvage_gives_every_record_whose_own_checksum_holds_and_names_the_others() 
 
 #[test]
 fn a_whole_table_is_salvaged_without_a_complaint_also_while_it_is_in_use() {
-    let (_directory, path, _) = committed_table();
+    let (_directory, path, _) = synced_table();
     assert_eq!(salvaged(&path), (visits_without(&[]), Vec::new()));
     let _table = options().open(&path).unwrap();
     let salvage = admin::salvage(&path).unwrap();
@@ -130,7 +130,7 @@ fn a_whole_table_is_salvaged_without_a_complaint_also_while_it_is_in_use() {
 
 #[test]
 fn of_a_file_that_was_cut_short_what_is_there_is_salvaged() {
-    let (_directory, path, bytes) = committed_table();
+    let (_directory, path, bytes) = synced_table();
     let header_bytes = header_number(&bytes, 20, 4);
     let copy = path.with_extension("copy");
     // Behind the header, before the cells, inside the first cell, behind three slots, and behind everything that was written.
@@ -146,7 +146,7 @@ fn of_a_file_that_was_cut_short_what_is_there_is_salvaged() {
         std::fs::write(&copy, &bytes[..length]).unwrap();
         let (visits, problems) = salvaged(&copy);
         assert_eq!(visits, visits_without(&(keys..9).collect::<Vec<_>>()), "{length} bytes");
-        assert_eq!(problems[0].place, Place::File);
+        assert_eq!(problems[0].place, Location::File);
         assert!(problems[0].description.contains("cut short"), "{}", problems[0]);
         assert_eq!(problems.len(), 1 + usize::from(bad), "{length} bytes: {problems:?}");
         let verification = admin::verify(&copy).unwrap();
@@ -225,14 +225,14 @@ fn write(table: &Visits, key: u64, hits: u64) {
     table.upsert(&visit(key, hits)).unwrap();
 }
 
-/// A recovery goes back to the commit without the newer version that is damaged, or does not need the older one. It was said
+/// A recovery goes back to the sync without the newer version that is damaged, or does not need the older one. It was said
 /// that this would succeed, and nobody said which cell was bad.
 #[test]
 fn verify_names_each_bad_cell_that_a_recovery_does_without() {
-    let (_directory, path, _) = committed_table();
+    let (_directory, path, _) = synced_table();
     let table = options().open(&path).unwrap();
     table.update(table.find(&8).unwrap().unwrap().id, |found| *found = visit(8, 2)).unwrap();
-    // While the table is open: whoever drops the last handle commits.
+    // While the table is open: whoever drops the last handle syncs.
     let bytes = std::fs::read(&path).unwrap();
     let newest = newest_cell(&bytes, 8);
     let older = (0..4).filter(|cell| *cell != newest).max_by_key(|cell| number_of_cell(&bytes, 8, *cell)).unwrap();
@@ -244,8 +244,8 @@ fn verify_names_each_bad_cell_that_a_recovery_does_without() {
         admin::verify(&copy).unwrap()
     };
     for (cell, is_found) in [
-        (newest, (|found| matches!(found, Found::Commit { .. })) as fn(Found) -> bool),
-        (older, |found| found == Found::Newest),
+        (newest, (|found| matches!(found, RecoveryOutcome::Checkpoint { .. })) as fn(RecoveryOutcome) -> bool),
+        (older, |found| found == RecoveryOutcome::Newest),
     ] {
         let verification = verify(cell);
         let Extent::Recovery(recovery) = &verification.extent else { panic!("{verification}") };

@@ -7,7 +7,7 @@ mod mounts;
 
 use common::{Child, Visits, assert_consistent, hear, insert_all, keys, options, say, scratch, visit, wait_until};
 use locule::testing::SharedWords;
-use locule::{Error, Found};
+use locule::{Error, RecoveryOutcome};
 use nix::libc;
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -19,15 +19,15 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 // Words of the control region, as in format.md.
 const FAILED: usize = 18;
-const LAST_COMMIT_MILLISECONDS: usize = 43;
-const LAST_COMMIT_WALL_MILLISECONDS: usize = 47;
+const LAST_SYNC_MILLISECONDS: usize = 43;
+const LAST_SYNC_WALL_MILLISECONDS: usize = 47;
 
 #[test]
 fn child_process() {
     common::play(&[
         ("insert and go", insert_and_go),
         ("insert when told and go", insert_when_told_and_go),
-        ("commit in another time", commit_in_another_time),
+        ("sync in another time", sync_in_another_time),
         ("use a full disk", use_a_full_disk),
         ("open by a relative path", open_by_a_relative_path),
         ("hold the gate", hold_the_gate),
@@ -51,7 +51,7 @@ fn set_control_word(path: &Path, index: usize, content: u64) {
     words.words()[control + index].store(content, Ordering::Relaxed);
 }
 
-fn is_committed(path: &Path) -> bool {
+fn is_synced(path: &Path) -> bool {
     let status = locule::admin::info(path).unwrap().status;
     status.last == status.durable
 }
@@ -71,39 +71,39 @@ const THEFTS: [(&str, Theft); 3] = [
     }),
 ];
 
-/// Users of a file that had lost its name went on to commit for ever, while newcomers made a second table.
+/// Users of a file that had lost its name went on to sync for ever, while newcomers made a second table.
 #[test]
-fn a_commit_of_a_file_that_has_lost_its_name_says_so_to_every_user() {
+fn a_sync_of_a_file_that_has_lost_its_name_says_so_to_every_user() {
     for (name, steal) in THEFTS {
         let (_directory, path) = scratch();
         let table = table_of_three(&path);
         let [other, automatic] = [None, Some(Duration::ZERO)].map(|interval| {
-            let options = Visits::options().commit_every(interval);
+            let options = Visits::options().sync_every(interval);
             options.open(&path).unwrap()
         });
         steal(&path);
         // Writes do not look at the name.
         table.insert(&visit(10, 0)).unwrap();
         match automatic.insert(&visit(11, 0)) {
-            Err(Error::CommitAfterWrite { source }) => {
+            Err(Error::SyncAfterWrite { source }) => {
                 assert!(matches!(*source, Error::Superseded), "{name}: {source:?}")
             }
             outcome => panic!("{name}: {outcome:?}"),
         }
         // From here on all are told.
         assert!(matches!(table.insert(&visit(12, 0)), Err(Error::Superseded)), "{name}");
-        assert!(matches!(table.commit(), Err(Error::Superseded)), "{name}");
+        assert!(matches!(table.sync(), Err(Error::Superseded)), "{name}");
         assert!(matches!(other.find(&0), Err(Error::Superseded)), "{name}");
         assert!(matches!(other.close(), Err(Error::Superseded)), "{name}");
     }
 }
 
 #[test]
-fn a_commit_with_nothing_to_do_looks_at_the_name_too() {
+fn a_sync_with_nothing_to_do_looks_at_the_name_too() {
     for (name, steal) in THEFTS {
         let (_directory, path) = scratch();
         let table = table_of_three(&path);
-        table.commit().unwrap();
+        table.sync().unwrap();
         steal(&path);
         assert!(matches!(table.close(), Err(Error::Superseded)), "{name}");
     }
@@ -117,8 +117,8 @@ fn change_the_root(path: &Path, _: &str) {
         return say(format!("skipped: {error}"));
     }
     table.insert(&visit(3, 0)).unwrap();
-    table.commit().unwrap();
-    say("committed");
+    table.sync().unwrap();
+    say("synced");
 }
 
 /// Whoever has changed its root cannot see the name, which says nothing about the file.
@@ -129,7 +129,7 @@ fn a_process_that_has_changed_its_root_goes_on() {
     let mut child = Child::spawn("change the root", &path, "");
     match child.hear() {
         message if message.starts_with("skipped") => return eprintln!("{message}"),
-        message => assert_eq!(message, "committed"),
+        message => assert_eq!(message, "synced"),
     }
     child.finish();
     assert_eq!(keys(&options().open(&path).unwrap()), [0, 1, 2, 3]);
@@ -139,7 +139,7 @@ fn open_by_a_relative_path(path: &Path, _: &str) {
     std::env::set_current_dir(path.parent().unwrap()).unwrap();
     let table = options().open("visits.loc").unwrap();
     std::env::set_current_dir("/").unwrap();
-    table.commit().unwrap();
+    table.sync().unwrap();
     drop(options().replace(path).unwrap());
     assert!(matches!(table.len(), Err(Error::Superseded)));
     table.reopen().unwrap();
@@ -175,36 +175,36 @@ fn a_symbolic_link_is_refused_with_the_path_that_it_leads_to() {
 
 // -- clocks ----------------------------------------------------------------------------------------
 
-/// Writes until somebody has committed.
-fn write_until_committed(table: &Visits) {
-    let before = table.status().commit_count;
-    wait_until("an automatic commit", || {
+/// Writes until somebody has synced.
+fn write_until_synced(table: &Visits) {
+    let before = table.status().sync_count;
+    wait_until("an automatic sync", || {
         table.upsert(&visit(50, 0)).unwrap();
-        table.status().commit_count > before
+        table.status().sync_count > before
     });
 }
 
-/// One clock that showed a time to come ended the automatic commits of all processes for ever.
+/// One clock that showed a time to come ended the automatic syncs of all processes for ever.
 #[test]
-fn automatic_commits_go_on_whatever_the_clocks_have_shown() {
+fn automatic_syncs_go_on_whatever_the_clocks_have_shown() {
     let (_directory, path) = scratch();
-    let table = Visits::options().capacity(64).commit_every(Some(Duration::from_millis(5))).create(&path).unwrap();
+    let table = Visits::options().capacity(64).sync_every(Some(Duration::from_millis(5))).create(&path).unwrap();
     for (monotonic, wall) in [(u64::MAX, u64::MAX), (u64::MAX, 0), (0, u64::MAX), (1 << 40, 1 << 60)] {
-        set_control_word(&path, LAST_COMMIT_MILLISECONDS, monotonic);
-        set_control_word(&path, LAST_COMMIT_WALL_MILLISECONDS, wall);
-        write_until_committed(&table);
+        set_control_word(&path, LAST_SYNC_MILLISECONDS, monotonic);
+        set_control_word(&path, LAST_SYNC_WALL_MILLISECONDS, wall);
+        write_until_synced(&table);
     }
 }
 
-/// A clock that shows another time than the one before must not make every write commit.
+/// A clock that shows another time than the one before must not make every write sync.
 #[test]
-fn no_single_clock_makes_every_write_commit() {
+fn no_single_clock_makes_every_write_sync() {
     let (_directory, path) = scratch();
-    let table = Visits::options().capacity(64).commit_every(Some(HOUR)).create(&path).unwrap();
+    let table = Visits::options().capacity(64).sync_every(Some(HOUR)).create(&path).unwrap();
     table.upsert(&visit(1, 0)).unwrap();
-    table.commit().unwrap();
-    let before = table.status().commit_count;
-    for index in [LAST_COMMIT_MILLISECONDS, LAST_COMMIT_WALL_MILLISECONDS] {
+    table.sync().unwrap();
+    let before = table.status().sync_count;
+    for index in [LAST_SYNC_MILLISECONDS, LAST_SYNC_WALL_MILLISECONDS] {
         let words = SharedWords::open(&path).unwrap();
         let control = usize::try_from(words.words()[8].load(Ordering::Relaxed) / 8).unwrap();
         let right = words.words()[control + index].load(Ordering::Relaxed);
@@ -214,10 +214,10 @@ fn no_single_clock_makes_every_write_commit() {
         }
         set_control_word(&path, index, right);
     }
-    assert_eq!(table.status().commit_count, before);
+    assert_eq!(table.status().sync_count, before);
 }
 
-fn commit_in_another_time(path: &Path, _: &str) {
+fn sync_in_another_time(path: &Path, _: &str) {
     const CLONE_NEWTIME: libc::c_int = 0x80;
     // SAFETY: the call takes a number, and changes only in which namespace children of this process begin.
     if unsafe { libc::unshare(CLONE_NEWTIME) } != 0 {
@@ -227,32 +227,32 @@ fn commit_in_another_time(path: &Path, _: &str) {
         return say(format!("skipped: {error}"));
     }
     assert!(common::in_fork(|| {
-        let table = Visits::options().commit_every(Some(HOUR)).open(path).unwrap();
+        let table = Visits::options().sync_every(Some(HOUR)).open(path).unwrap();
         table.insert(&visit(7, 0)).unwrap();
-        table.commit().unwrap();
-        say("committed");
+        table.sync().unwrap();
+        say("synced");
         hear();
-        // Others have committed since, by another clock, and not long ago.
-        let before = table.status().commit_count;
+        // Others have synced since, by another clock, and not long ago.
+        let before = table.status().sync_count;
         for hits in 0..100 {
             table.upsert(&visit(7, hits)).unwrap();
         }
-        assert_eq!(table.status().commit_count, before, "a write in another time namespace commits each time");
+        assert_eq!(table.status().sync_count, before, "a write in another time namespace syncs each time");
     }));
 }
 
-/// A commit by a process in another time namespace ended the automatic commits of all others.
+/// A sync by a process in another time namespace ended the automatic syncs of all others.
 #[test]
-fn a_process_in_another_time_namespace_neither_ends_automatic_commits_nor_makes_one_with_each_write() {
+fn a_process_in_another_time_namespace_neither_ends_automatic_syncs_nor_makes_one_with_each_write() {
     let (_directory, path) = scratch();
-    let table = Visits::options().capacity(64).commit_every(Some(Duration::from_millis(5))).create(&path).unwrap();
-    let mut child = Child::spawn("commit in another time", &path, "");
+    let table = Visits::options().capacity(64).sync_every(Some(Duration::from_millis(5))).create(&path).unwrap();
+    let mut child = Child::spawn("sync in another time", &path, "");
     match child.hear() {
         message if message.starts_with("skipped") => return eprintln!("{message}"),
-        message => assert_eq!(message, "committed"),
+        message => assert_eq!(message, "synced"),
     }
-    write_until_committed(&table);
-    table.commit().unwrap();
+    write_until_synced(&table);
+    table.sync().unwrap();
     child.tell("go on");
     child.finish();
 }
@@ -260,51 +260,51 @@ fn a_process_in_another_time_namespace_neither_ends_automatic_commits_nor_makes_
 // -- processes that come and go --------------------------------------------------------------------
 
 fn insert_and_go(path: &Path, key: &str) {
-    let table = Visits::options().commit_every(Some(HOUR)).open(path).unwrap();
+    let table = Visits::options().sync_every(Some(HOUR)).open(path).unwrap();
     table.insert(&visit(key.parse().unwrap(), 0)).unwrap();
 }
 
 fn insert_when_told_and_go(path: &Path, key: &str) {
-    let table = Visits::options().commit_every(Some(HOUR)).open(path).unwrap();
+    let table = Visits::options().sync_every(Some(HOUR)).open(path).unwrap();
     table.insert(&visit(key.parse().unwrap(), 0)).unwrap();
     say("inserted");
     hear();
 }
 
-/// What short-lived processes had written stayed uncommitted until somebody wrote again.
+/// What short-lived processes had written stayed unsynced until somebody wrote again.
 #[test]
-fn whoever_detaches_last_commits() {
+fn whoever_detaches_last_syncs() {
     let (_directory, path) = scratch();
     drop(options().create(&path).unwrap());
     for key in 0..10 {
         Child::spawn("insert and go", &path, key).finish();
-        assert!(is_committed(&path), "{key}");
+        assert!(is_synced(&path), "{key}");
     }
     // Of those who go at the same moment, one is the last.
     for round in 1..=8 {
         let mut children: Vec<_> =
             (0..6).map(|number| Child::spawn("insert when told and go", &path, 10 * round + number)).collect();
         children.iter_mut().for_each(|child| child.expect("inserted"));
-        assert!(!is_committed(&path));
+        assert!(!is_synced(&path));
         children.iter_mut().for_each(|child| child.tell("go"));
         children.into_iter().for_each(Child::finish);
-        assert!(is_committed(&path), "round {round}");
+        assert!(is_synced(&path), "round {round}");
     }
-    // Whoever asked for no automatic commits gets none.
+    // Whoever asked for no automatic syncs gets none.
     let table = options().open(&path).unwrap();
     table.upsert(&visit(0, 0)).unwrap();
     drop(table);
-    assert!(!is_committed(&path));
+    assert!(!is_synced(&path));
 }
 
 #[test]
-fn whoever_drops_a_handle_commits_if_the_last_commit_is_older_than_the_interval() {
+fn whoever_drops_a_handle_syncs_if_the_last_sync_is_older_than_the_interval() {
     let (_directory, path) = scratch();
     let table = table_of_three(&path);
-    drop(Visits::options().commit_every(Some(HOUR)).open(&path).unwrap());
-    assert!(!is_committed(&path), "others are attached, and it was not long ago");
-    drop(Visits::options().commit_every(Some(Duration::ZERO)).open(&path).unwrap());
-    assert!(is_committed(&path));
+    drop(Visits::options().sync_every(Some(HOUR)).open(&path).unwrap());
+    assert!(!is_synced(&path), "others are attached, and it was not long ago");
+    drop(Visits::options().sync_every(Some(Duration::ZERO)).open(&path).unwrap());
+    assert!(is_synced(&path));
     drop(table);
 }
 
@@ -429,7 +429,7 @@ fn a_reader_in_another_pid_namespace_keeps_nobody_out_and_is_told_of_a_recovery(
     set_control_word(&path, FAILED, 1);
     drop(table);
     let table = options().open(&path).unwrap();
-    assert_ne!(table.recovery().found, Found::InOrder);
+    assert_ne!(table.recovery().found, RecoveryOutcome::InOrder);
     table.insert(&visit(3, 0)).unwrap();
     reader.tell("go on");
     reader.finish();
@@ -497,16 +497,16 @@ fn be_refused(path: &Path, _: &str) {
         return say(format!("skipped: {error}"));
     }
     assert!(common::in_fork(|| {
-        // It would commit at once, if it were let in.
-        let outcome = Visits::options().commit_every(Some(Duration::ZERO)).open(path).map(drop);
+        // It would sync at once, if it were let in.
+        let outcome = Visits::options().sync_every(Some(Duration::ZERO)).open(path).map(drop);
         assert!(matches!(outcome, Err(Error::Incompatible { .. })), "{outcome:?}");
         say("refused");
     }));
 }
 
-/// A handle that was refused committed when it was dropped, under locks that it may not use.
+/// A handle that was refused synced when it was dropped, under locks that it may not use.
 #[test]
-fn whoever_is_refused_changes_nothing_and_commits_nothing() {
+fn whoever_is_refused_changes_nothing_and_syncs_nothing() {
     let (_directory, path) = scratch();
     let table = table_of_three(&path);
     let before = fs::read(&path).unwrap();

@@ -170,7 +170,7 @@ fn work(path: &Path, argument: &str) {
     let worker = argument.parse().unwrap();
     let board = SharedWords::open(path.with_extension("board")).unwrap();
     let (begun, finished) = progress(&board, worker);
-    let table = Visits::options().commit_every(Some(Duration::from_millis(20))).open(path).unwrap();
+    let table = Visits::options().sync_every(Some(Duration::from_millis(20))).open(path).unwrap();
     let mut random = fastrand::Rng::with_seed(worker ^ begun.load(Ordering::Relaxed) << 8);
     assert_one_of_two(&table, worker, &board);
     // A step that its process died in may have happened or not. Whoever has the lock knows; then it is written down.

@@ -2,7 +2,7 @@
 """Weakens each memory ordering and leaves out each fence of `src/shm` and `src/store`, one by one, and shows which models go red.
 
     python3 tests/weaken_orderings.py                  all of them, some minutes
-    python3 tests/weaken_orderings.py slot.rs commit   only those whose place has one of these in it
+    python3 tests/weaken_orderings.py slot.rs sync   only those whose place has one of these in it
 
 The tests are built once, with the model checker. They weaken a place themselves when `LOCULE_WEAKEN` names it: see
 `src/shm/modelled/words.rs`. What is printed for each place:
@@ -39,7 +39,7 @@ ALONE = "a first opener is alone, and file locks order it against others"
 ONCE = "a word that only ever becomes 1, and tells nothing about others"
 RECOVERED = "only a first opener changes it, who is alone; whoever meets it with a handle is told, and no model has one"
 AGAIN = "what a pass misses for want of it, the next one finds before anything is called damaged"
-C, I, G, O = "src/store/commit.rs", "src/shm/index.rs", "src/store/guard.rs", "src/store/open.rs"
+C, I, G, O = "src/store/sync.rs", "src/shm/index.rs", "src/store/guard.rs", "src/store/open.rs"
 M, N, P, R = "src/store/mod.rs", "src/store/inspect.rs", "src/store/publish.rs", "src/store/recover.rs"
 K, S, T = "src/store/copy.rs", "src/store/status.rs", "src/store/stage.rs"
 CL, LE, OR = "src/store/clean.rs", "src/store/leave.rs", "src/store/open_read_only.rs"
@@ -48,14 +48,14 @@ EXCUSES = {
     (I, "clear_tombstones_before_gap",
      "self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Release);"): DEATH,
     (I, "finish_rebuild", "self.control.store(INDEX_OCCUPIED, occupied, Ordering::Release);"): DEATH,
-    (C, "commit", "let end_count = control.load(COMMIT_END_COUNT, Ordering::Acquire);"): DELAYED,
-    (C, "commit_under",
-     "self.words().increment(self.geometry.control() + COMMIT_END_COUNT, Ordering::Release);"): DELAYED,
-    (C, "commit", "let durable = control.load(DURABLE, Ordering::Acquire);"):
-        "who returns with this number may look at the commit record that carries it; no operation does",
-    (C, "commit_alone", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
-    (C, "commit_alone", "control.store(FLUSHING, 1, Ordering::Release);"): DEATH,
-    (C, "commit_alone", "control.store(DURABLE, state.number, Ordering::Release);"): DEATH,
+    (C, "sync", "let end_count = control.load(SYNC_END_COUNT, Ordering::Acquire);"): DELAYED,
+    (C, "sync_under",
+     "self.words().increment(self.geometry.control() + SYNC_END_COUNT, Ordering::Release);"): DELAYED,
+    (C, "sync", "let durable = control.load(DURABLE, Ordering::Acquire);"):
+        "who returns with this number may look at the sync record that carries it; no operation does",
+    (C, "sync_alone", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
+    (C, "sync_alone", "control.store(FLUSHING, 1, Ordering::Release);"): DEATH,
+    (C, "sync_alone", "control.store(DURABLE, state.number, Ordering::Release);"): DEATH,
     (C, "flush_or_fail", "control.store(FAILED, 1, Ordering::Release);"): DEATH,
     (C, "flush_or_fail", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
     (K, "catch_up", "self.number = self.store.control().load(PREPARED, Ordering::Acquire);"): AGAIN,
@@ -70,7 +70,7 @@ EXCUSES = {
      "self.recovery_number.set(self.control().load(RECOVERY_NUMBER, Ordering::Acquire));"): RECOVERED,
     ("src/store/pending.rs", "pending", "fence(Ordering::Acquire);"): LOOKING,
     (LE, "reason_to_reopen", "if self.control().load(FAILED, Ordering::Acquire) != 0 {"): ONCE,
-    (LE, "has_something_to_commit",
+    (LE, "has_something_to_sync",
      "self.control().load(LAST, Ordering::Acquire) > self.control().load(DURABLE, Ordering::Acquire)"): LOOKING,
     (CL, "clear_clean_mark", "self.control().store(CLEAN_SEAL, 0, Ordering::Release);"): ALONE,
     (CL, "put_clean_mark", "control.store(CLEAN_SEAL, self.clean_seal(), Ordering::Release);"): ALONE,
@@ -82,7 +82,7 @@ EXCUSES = {
     (O, "trouble", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ALONE,
     (O, "recovery_in_order", "let number = self.control().load(LAST, Ordering::Acquire);"): ALONE,
     (O, "recovery_in_order",
-     "let live_count = self.control().load(crate::format::control::NEWEST + 1, Ordering::Acquire);"): ALONE,
+     "let live_count = self.control().load(crate::format::control::NEWEST_STATE + 1, Ordering::Acquire);"): ALONE,
     (O, "incarnation", "let seal = self.control().load(INCARNATION_SEAL, Ordering::Acquire);"): ALONE,
     (O, "put_incarnation",
      "self.control().store(INCARNATION_SEAL, incarnation_seal(words), Ordering::Release);"): ALONE,

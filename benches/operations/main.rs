@@ -3,7 +3,7 @@
 //!
 //! The floors: `copy` reads a random record out of a plain array, `crc` is the CRC-32 of a record, `lock` an uncontended lock
 //! and unlock of a mutex of our kind, `flush` the fdatasync of one page that was just overwritten. The rows that begin with `bare`
-//! are what the layout and the kernel alone cost, see [`bare`]; `flush, 25 pages` is what a commit costs the disk when half of 50
+//! are what the layout and the kernel alone cost, see [`bare`]; `flush, 25 pages` is what a sync costs the disk when half of 50
 //! processes have written a record each since the one before.
 
 mod bare;
@@ -57,7 +57,7 @@ fn main() {
         .configure_from_args();
     let mut bench = Bench { criterion: &mut criterion, summary: Summary::default() };
     let path = directory.path().join("items.loc");
-    let table = Table::<Item>::options().capacity(CAPACITY).commit_every(None).prefault(true).create(&path).unwrap();
+    let table = Table::<Item>::options().capacity(CAPACITY).sync_every(None).prefault(true).create(&path).unwrap();
     for id in 0..RECORD_COUNT {
         table.insert(&item(id)).unwrap();
     }
@@ -103,7 +103,7 @@ fn floors(bench: &mut Bench<'_>, directory: &Path) {
 }
 
 fn reads(bench: &mut Bench<'_>, table: &Table<Item>, path: &Path) {
-    let unverified = Table::<Item>::options().commit_every(None).verify_reads(false).prefault(true).open(path).unwrap();
+    let unverified = Table::<Item>::options().sync_every(None).verify_reads(false).prefault(true).open(path).unwrap();
     let ids = ids_of(table);
     bench.many("find, unverified", |random| unverified.find(&(random as u128)));
     bench.many("find, absent", |random| unverified.find(&(random as u128 + (1 << 64))));
@@ -130,12 +130,12 @@ fn writes(bench: &mut Bench<'_>, table: &Table<Item>) {
         id += 1;
         table.delete(table.insert(&item(id)).unwrap())
     });
-    bench.few("durable write + commit", |count| {
+    bench.few("durable write + sync", |count| {
         let start = Instant::now();
         for round in 0..count {
             let id = ids[(round * 7 % RECORD_COUNT) as usize];
             table.update(id, |item| item.b += 1).unwrap();
-            table.commit().unwrap();
+            table.sync().unwrap();
         }
         start.elapsed()
     });

@@ -22,7 +22,7 @@ const AIMS: [Aim; 16] = [
     ("update", &["lock", "copy", "crc"], Some(2.0)),
     ("replace", &["lock", "copy", "crc"], None),
     ("insert + delete", &["lock", "copy", "crc"], Some(4.0)),
-    ("durable write + commit", &["flush"], Some(1.5)),
+    ("durable write + sync", &["flush"], Some(1.5)),
     ("bare attach", &[], None),
     ("attach + first read", &[], None),
 ];

@@ -7,8 +7,8 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
-use locule::admin::{Place, Problem};
-use locule::{Error, Found, RecordId, Table, Text};
+use locule::admin::{Location, Problem};
+use locule::{Error, RecoveryOutcome, RecordId, Table, Text};
 use locule_fuzz::image::{Image, Layout, Reseal, Surrounding, control};
 use locule_fuzz::template::{Content, Subject, TableFile, Template, content, options};
 use std::ops::Range;
@@ -232,7 +232,7 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
             // until then readers believe the heads.
             assert!(
                 matches!(error, Error::SchemaMismatch { .. })
-                    || !is_good && seen.is_none_or(|(found, _)| found == Found::InOrder),
+                    || !is_good && seen.is_none_or(|(found, _)| found == RecoveryOutcome::InOrder),
                 "only who writes is refused: {error}"
             );
             assert!(file.image() == image, "a refused file was changed");
@@ -250,17 +250,17 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
         }
     }
     let recovery = *table.recovery();
-    if recovery.found != Found::InOrder && !is_forged {
+    if recovery.found != RecoveryOutcome::InOrder && !is_forged {
         let expected = template.contents.get(&recovery.number).expect("a number that was published");
         assert_eq!(&content(&table), expected, "{recovery}");
         // Heads, index, ring and counters were made anew: nothing of the damage is left.
         let verification = locule::admin::verify(file.path()).expect("a table");
-        let is_wrong = |problem: &Problem| problem.place != Place::File || plan.longer_bytes.is_none();
+        let is_wrong = |problem: &Problem| problem.place != Location::File || plan.longer_bytes.is_none();
         assert!(!verification.problems.iter().any(is_wrong), "{verification}");
         use_up(&table, layout.capacity);
         drop(table);
         let table = options::<T>().open(file.path()).expect("it was in order");
-        assert_eq!((table.recovery().found, table.len().ok()), (Found::InOrder, Some(0)));
+        assert_eq!((table.recovery().found, table.len().ok()), (RecoveryOutcome::InOrder, Some(0)));
     } else {
         use_table(&table);
         use_keys(&table);
@@ -272,7 +272,7 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
 // -- what is done with a file ------------------------------------------------------------------------
 
 /// A state, and what was read in it, slot by slot.
-type Seen<T> = (Found, Vec<Result<locule::Row<T>, ()>>);
+type Seen<T> = (RecoveryOutcome, Vec<Result<locule::Row<T>, ()>>);
 
 /// Looks at a file in every way, which must not change it. Whether it is good, and the records, if it can be read.
 fn look<T: Subject>(path: &Path, file: &TableFile) -> (bool, Option<Seen<T>>) {
@@ -318,7 +318,7 @@ fn use_table<T: Subject>(table: &Table<T>) {
         judge(transaction.insert(&T::made(9, 9)));
         Ok(())
     }));
-    judge(table.commit());
+    judge(table.sync());
     judge(table.snapshot(|view| view.iter().collect::<Result<Vec<_>, _>>()));
     let _: Option<()> = judge(table.write(|transaction| {
         for row in &rows {
@@ -329,7 +329,7 @@ fn use_table<T: Subject>(table: &Table<T>) {
     for row in &rows {
         judge(table.delete(row.id));
     }
-    judge(table.commit());
+    judge(table.sync());
     let _ = table.status();
 }
 
@@ -379,7 +379,7 @@ fn use_up<T: Subject>(table: &Table<T>, capacity: usize) {
         }
     }
     assert_eq!((live_count, table.len().expect("in order")), (capacity, capacity as u64));
-    table.commit().expect("in order");
+    table.sync().expect("in order");
     table.write(|transaction| table.iter().try_for_each(|row| transaction.delete(row?.id))).expect("in order");
     assert!(table.is_empty().expect("in order"));
 }

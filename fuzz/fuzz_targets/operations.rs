@@ -1,13 +1,13 @@
 //! A sequence of operations, deaths at any access, reopenings and power cuts, against a plain map: after each step the table
 //! holds exactly what it should, an operation that was cut short has happened entirely or not at all, a power cut leaves a
-//! state that the table had, no older than the last commit, and no id and no version is given out twice.
+//! state that the table had, no older than the last sync, and no id and no version is given out twice.
 
 #![no_main]
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use locule::testing::die_at_access;
-use locule::{Error, RecordId, Result, Table, Write};
+use locule::{Error, RecordId, Result, Table, WriteTransaction};
 use locule_fuzz::image::{Image, Layout, Surrounding};
 use locule_fuzz::model::{Item, KEY_COUNT, Known, Model, World, item};
 use locule_fuzz::template::TableFile;
@@ -29,8 +29,8 @@ enum Step {
         repair_access: Option<u8>,
         is_left_to_opener: bool,
     },
-    Commit,
-    DieInCommit {
+    Sync,
+    DieInSync {
         access: u8,
     },
     Reopen {
@@ -147,14 +147,14 @@ fn play(world: &mut World, step: &Step) {
                 world.expect(model);
             }
         }
-        Step::Commit => world.commit(),
-        Step::DieInCommit { access } => {
+        Step::Sync => world.sync(),
+        Step::DieInSync { access } => {
             let table = world.table();
-            if die((*access).into(), || table.commit().map(drop).expect("nothing fails")) {
+            if die((*access).into(), || table.sync().map(drop).expect("nothing fails")) {
                 // The disk may have it all already.
                 world.disk = world.file.image();
             } else {
-                world.commit();
+                world.sync();
             }
         }
         Step::Reopen { .. } | Step::CutPower { .. } => {}
@@ -180,7 +180,7 @@ fn operate(table: &Table<Item>, operation: &Operation, model: &mut Model, dead_i
         Operation::Write { changes, end } => (changes, *end),
     };
     let before = model.clone();
-    let mut write = |transaction: &mut Write<'_, Item>| {
+    let mut write = |transaction: &mut WriteTransaction<'_, Item>| {
         for change in changes.iter().take(12) {
             let old = model.get(&(change.key % KEY_COUNT)).copied();
             let (expected, is_new) = apply(*change, model, capacity);
@@ -271,7 +271,7 @@ fn one(table: &Table<Item>, change: Change, (id, version): (RecordId, u64)) -> R
 }
 
 /// The same in a transaction, which alone knows the ids and versions of what it has written.
-fn in_write(write: &mut Write<'_, Item>, change: Change, dead_id: RecordId, is_there: bool) -> Result<()> {
+fn in_write(write: &mut WriteTransaction<'_, Item>, change: Change, dead_id: RecordId, is_there: bool) -> Result<()> {
     let new = item(change.key % KEY_COUNT, change.value);
     let row = write.find(&new.id)?;
     assert_eq!(row.is_some(), is_there, "a transaction sees its own writes: {change:?}");

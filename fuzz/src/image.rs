@@ -11,9 +11,9 @@ pub mod control {
     /// The number of the last transaction whose intent is sealed.
     pub const PREPARED: usize = 25;
     /// The sealed newest state.
-    pub const NEWEST: usize = 32;
+    pub const NEWEST_STATE: usize = 32;
     /// The sealed intent.
-    pub const INTENT: usize = 36;
+    pub const INTENDED_STATE: usize = 36;
     /// The incarnation, and its seal behind it.
     pub const INCARNATION: usize = 48;
     /// The last word that has a meaning.
@@ -33,7 +33,7 @@ const NUMBER_LIMIT: u64 = 1 << 61;
 pub struct Layout {
     pub capacity: usize,
     pub cell_words: usize,
-    /// Header, control, intents, heads, free ring, index, commit records, cells.
+    /// Header, control, intents, heads, free ring, index, sync records, cells.
     pub regions: [Range<usize>; 8],
 }
 
@@ -42,7 +42,7 @@ impl Layout {
         self.regions[1].start
     }
 
-    pub fn commit_record(&self, record: usize) -> Range<usize> {
+    pub fn sync_record(&self, record: usize) -> Range<usize> {
         let start = self.regions[6].start + record * PAGE_WORDS;
         start..start + 7
     }
@@ -63,7 +63,7 @@ impl Layout {
 pub enum Sealed {
     Header(Vec<u8>),
     State(Vec<u64>),
-    Commit(Vec<u64>),
+    Sync(Vec<u64>),
     /// A slot; number, generation and live bit, update count, and the payload of a live record.
     Cell(usize, Vec<u64>),
 }
@@ -86,7 +86,7 @@ pub struct Reseal {
     pub header: bool,
     pub cells: bool,
     pub states: bool,
-    pub commits: bool,
+    pub syncs: bool,
 }
 
 /// How a file comes to its opener.
@@ -94,7 +94,7 @@ pub struct Reseal {
 pub enum Surrounding {
     /// As it was left.
     Same,
-    /// On the same machine start, by an opener that did not finish before.
+    /// In the same boot, by an opener that did not finish before.
     Unfinished,
     /// After another start of the machine.
     OtherStart,
@@ -173,7 +173,7 @@ impl Image {
         mix(self.word(at), second, self.word(at + 2))
     }
 
-    fn commit_check(&self, record: &Range<usize>) -> u64 {
+    fn sync_check(&self, record: &Range<usize>) -> u64 {
         let mut words = self.words(record.clone());
         words[6] = self.digest_seed();
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
@@ -181,7 +181,7 @@ impl Image {
     }
 
     fn states(layout: &Layout) -> [usize; 2] {
-        [layout.control() + control::NEWEST, layout.control() + control::INTENT]
+        [layout.control() + control::NEWEST_STATE, layout.control() + control::INTENDED_STATE]
     }
 
     /// Everything in the image that proves itself. An image in which there is something of this kind that no table ever
@@ -197,9 +197,9 @@ impl Image {
                 found.insert(Sealed::State(self.words(at..at + 3)));
             }
         }
-        for record in [0, 1].map(|record| layout.commit_record(record)) {
-            if self.word(record.end - 1) == self.commit_check(&record) {
-                found.insert(Sealed::Commit(self.words(record)));
+        for record in [0, 1].map(|record| layout.sync_record(record)) {
+            if self.word(record.end - 1) == self.sync_check(&record) {
+                found.insert(Sealed::Sync(self.words(record)));
             }
         }
         for (slot, cell) in layout.cells() {
@@ -234,12 +234,12 @@ impl Image {
                 self.set_word(at + 3, self.state_seal(at));
             }
         }
-        if reseal.commits {
-            for record in [0, 1].map(|record| layout.commit_record(record)) {
+        if reseal.syncs {
+            for record in [0, 1].map(|record| layout.sync_record(record)) {
                 let (digest, live_count) = self.digest_at(layout, self.word(record.start));
                 self.set_word(record.start + 2, live_count);
                 self.set_word(record.start + 3, digest);
-                self.set_word(record.end - 1, self.commit_check(&record));
+                self.set_word(record.end - 1, self.sync_check(&record));
             }
         }
         if reseal.header {
@@ -257,9 +257,9 @@ impl Image {
         self.set_word(HASH_SEED, 5);
         self.set_word(CREATED, 0);
         self.reseal(&layout, Reseal { header: true, ..Reseal::default() });
-        let record = layout.commit_record(0);
+        let record = layout.sync_record(0);
         self.set_word(record.start + 3, self.digest_seed());
-        self.set_word(record.end - 1, self.commit_check(&record));
+        self.set_word(record.end - 1, self.sync_check(&record));
     }
 
     /// Lets the next opener find the file in another surrounding.

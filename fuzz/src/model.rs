@@ -2,7 +2,7 @@
 
 use crate::image::{Image, Layout, Surrounding};
 use crate::template::{TableFile, content, options};
-use locule::{Found, RecordId, Recovery, Row, Table, Text};
+use locule::{RecoveryOutcome, RecordId, Recovery, Row, Table, Text};
 use std::collections::{BTreeMap, HashSet};
 
 locule::record! {
@@ -66,7 +66,7 @@ pub struct World {
     pub file: &'static TableFile,
     pub layout: Layout,
     pub table: Option<Table<Item>>,
-    /// What the table held since the last commit that was acknowledged; the last is what it holds now.
+    /// What the table held since the last sync that was acknowledged; the last is what it holds now.
     pub past: Vec<Model>,
     /// What it holds if an operation that was cut short by a death has happened all the same.
     pub pending: Option<Model>,
@@ -170,15 +170,15 @@ impl World {
         assert_eq!(table.get(self.dead_id()).expect("in order"), None);
     }
 
-    // -- committing, opening, and losing power -----------------------------------------------------
+    // -- syncing, opening, and losing power -----------------------------------------------------
 
-    pub fn commit(&mut self) {
-        self.table().commit().expect("nothing fails");
-        self.committed();
+    pub fn sync(&mut self) {
+        self.table().sync().expect("nothing fails");
+        self.synced();
     }
 
     /// Everything that was published is on the disk.
-    fn committed(&mut self) {
+    fn synced(&mut self) {
         self.past.drain(..self.past.len() - 1);
         self.disk = self.file.image();
     }
@@ -217,7 +217,7 @@ impl World {
     fn open_after(&mut self, access: Option<u32>, may_go_back: bool) {
         let path = self.file.path();
         let reader = options::<Item>().open_read_only(path).expect("a table that was cut short is whole");
-        let is_recovered = reader.recovery().found != Found::InOrder;
+        let is_recovered = reader.recovery().found != RecoveryOutcome::InOrder;
         if is_recovered {
             self.choose(&content(&reader), reader.recovery(), may_go_back);
         }
@@ -237,7 +237,7 @@ impl World {
             assert!(describes(self.now(), &rows), "{recovery}: expected {:#?}, found {rows:#?}", self.now());
         }
         if is_recovered {
-            self.committed();
+            self.synced();
             let verification = locule::admin::verify(path).expect("a table");
             assert!(verification.is_good(), "{verification}");
         }

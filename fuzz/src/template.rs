@@ -16,9 +16,9 @@ pub trait Subject: Record + Copy + PartialEq + Debug + Send + Sync {
     fn made(key: u8, value: u16) -> Self;
 }
 
-/// Options for tables that commit only when they are told to.
-pub fn options<T: Record>() -> locule::Options<T> {
-    Table::<T>::options().commit_every(None)
+/// Options for tables that sync only when they are told to.
+pub fn options<T: Record>() -> locule::OpenOptions<T> {
+    Table::<T>::options().sync_every(None)
 }
 
 /// A table's file, written over in place: so its inode stays, and with it what the library knows it by.
@@ -136,7 +136,7 @@ fn operate<T: Subject>(table: &Table<T>, capacity: u8, step: u16) {
             let key = key_of(row, capacity);
             table.replace(row.id, &T::made(key, step)).map(drop)
         }),
-        3 => table.commit().map(drop),
+        3 => table.sync().map(drop),
         5 => table.write(|transaction| {
             for row in &rows {
                 transaction.replace(row.id, &T::made(key_of(row, capacity), step))?;

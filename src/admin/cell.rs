@@ -8,17 +8,17 @@ use crate::format::schema::Schema;
 use crate::format::untyped::Value;
 
 /// What is in a cell that is as it should be.
-pub enum Content {
+pub enum CellContent {
     Nothing,
     Tombstone,
     Record(Vec<Value>),
 }
 
 /// What is in a cell, or what is wrong with it.
-pub fn content_of(schema: &Schema, header: &CellHeader, payload: &[u64]) -> Result<Content, String> {
+pub fn content_of(schema: &Schema, header: &CellHeader, payload: &[u64]) -> Result<CellContent, String> {
     let number = header.number;
     if number == 0 {
-        return Ok(Content::Nothing);
+        return Ok(CellContent::Nothing);
     }
     if number >= NUMBER_LIMIT {
         return Err(format!("transaction {number} wrote it, and there can be none of that number"));
@@ -27,7 +27,7 @@ pub fn content_of(schema: &Schema, header: &CellHeader, payload: &[u64]) -> Resu
         return Err(format!("transaction {number} wrote it, and its check does not match"));
     }
     if !header.is_live {
-        return Ok(Content::Tombstone);
+        return Ok(CellContent::Tombstone);
     }
-    decode_values(schema, payload).map(Content::Record).map_err(reason_of)
+    decode_values(schema, payload).map(CellContent::Record).map_err(reason_of)
 }

@@ -4,21 +4,21 @@
 //!    same one.
 //! 2. A head names the cell of its slot with the highest number, and says of it what is true.
 //! 3. The newest state is sealed, of the last transaction, and its digest and live count are those of the cells.
-//! 4. One commit record carries the durable number, and the cells that were visible then are all there.
+//! 4. One sync record carries the durable number, and the cells that were visible then are all there.
 //! 5. Every live record decodes, and its key leads to it alone; no entry of the index leads anywhere else.
 //! 6. Every slot that is not live is in the free ring exactly once, unless its generations are used up.
 
 use super::cell::content_of;
 use super::dump::decode_values;
-use super::verify::{Place, Problem, Verification, reason_of};
+use super::verify::{Location, Problem, Verification, reason_of};
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
-use crate::format::commit_record::CommitRecord;
 use crate::format::control::{
-    CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INDEX_OCCUPIED, LAST, NEWEST,
-    NO_PIN, PIN, PREPARED, SUPERSEDED, USED,
+    CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INDEX_OCCUPIED, LAST,
+    NEWEST_STATE, NO_PIN, PIN, PREPARED, SUPERSEDED, USED,
 };
-use crate::format::geometry::{COMMIT_RECORD_COUNT, widen};
-use crate::shm::index::{Entry, KeyHash};
+use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
+use crate::format::sync_record::SyncRecord;
+use crate::shm::index::{IndexEntry, KeyHash};
 use crate::store::Store;
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ pub fn records(store: &Store, verification: &mut Verification) {
         match decoded {
             Ok(None) => {}
             Ok(Some(_)) => verification.record_count += 1,
-            Err(error) => verification.report(Place::Head { slot }, reason_of(error)),
+            Err(error) => verification.report(Location::Head { slot }, reason_of(error)),
         }
     }
 }
@@ -44,7 +44,7 @@ pub fn broken_cells(store: &Store, limit: usize) -> Vec<Problem> {
     let broken = cells.filter_map(|(slot, cell)| {
         let header = store.read_cell(slot, cell, &mut payload);
         let description = content_of(&store.header().schema, &header, &payload).err()?;
-        Some(Problem { place: Place::Cell { slot, cell }, description })
+        Some(Problem { place: Location::Cell { slot, cell }, description })
     });
     broken.take(limit).collect()
 }
@@ -54,7 +54,7 @@ pub fn numbers(store: &Store, verification: &mut Verification) {
     let [last, prepared, used] = [LAST, PREPARED, USED].map(|index| store.control_word(index));
     if !(last <= prepared && prepared <= used && used < NUMBER_LIMIT) {
         let description = format!("the last published, prepared and used numbers are {last}, {prepared}, {used}");
-        verification.report(Place::Control, description);
+        verification.report(Location::Control, description);
     }
 }
 
@@ -64,7 +64,7 @@ pub fn everything(store: &Store, verification: &mut Verification) {
     check.slots();
     check.control();
     check.newest_state();
-    check.commit_records();
+    check.sync_records();
     check.index();
     check.free_ring();
 }
@@ -90,7 +90,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn report(&mut self, place: Place, description: impl Into<String>) {
+    fn report(&mut self, place: Location, description: impl Into<String>) {
         self.verification.report(place, description);
     }
 
@@ -113,7 +113,7 @@ impl Check<'_> {
                 self.verification.record_count += 1;
                 if let Some(key) = self.store.key_bytes_of(&self.payload) {
                     if let Some(other) = keys.insert(key.to_owned(), slot) {
-                        self.report(Place::Head { slot }, format!("slot {other} holds a record with the same key"));
+                        self.report(Location::Head { slot }, format!("slot {other} holds a record with the same key"));
                     }
                 }
             }
@@ -126,7 +126,7 @@ impl Check<'_> {
         let last = self.word(LAST);
         let mut numbers = HashMap::new();
         for cell in 0..CELLS_PER_SLOT {
-            let (place, header) = (Place::Cell { slot, cell }, self.read_cell(slot, cell));
+            let (place, header) = (Location::Cell { slot, cell }, self.read_cell(slot, cell));
             if header.number == 0 {
                 continue;
             }
@@ -144,7 +144,7 @@ impl Check<'_> {
 
     /// Checks a head against its cells. If it is live, leaves its record in `payload`.
     fn head(&mut self, slot: u32) -> SlotState {
-        let (head, last, place) = (self.store.head_of(slot), self.word(LAST), Place::Head { slot });
+        let (head, last, place) = (self.store.head_of(slot), self.word(LAST), Location::Head { slot });
         let headers = [0, 1, 2, 3].map(|cell| (cell, self.read_cell(slot, cell)));
         let held = headers.into_iter().filter(|(_, header)| (1..=last).contains(&header.number));
         let newest = held.max_by_key(|(_, header)| header.number);
@@ -179,62 +179,62 @@ impl Check<'_> {
         let generation_floor = self.word(GENERATION_FLOOR);
         for (is_right, description) in [
             (durable <= last, format!("transaction {durable} is durable, and the last that is published is {last}")),
-            (pin == NO_PIN || pin <= last, format!("transaction {pin} is being committed, and the last is {last}")),
+            (pin == NO_PIN || pin <= last, format!("transaction {pin} is being synced, and the last is {last}")),
             (generation_floor < GENERATION_LIMIT, format!("the generation floor is {generation_floor}")),
         ] {
             if !is_right {
-                self.report(Place::Control, description);
+                self.report(Location::Control, description);
             }
         }
         let flags = [(SUPERSEDED, "superseded"), (CONDEMNED, "condemned"), (FAILED, "failed"), (FLUSHING, "flushing")];
         for (index, name) in flags {
             let found = self.word(index);
             if found > 1 {
-                self.report(Place::Control, format!("expected `{name}` to be 0 or 1, found {found}"));
+                self.report(Location::Control, format!("expected `{name}` to be 0 or 1, found {found}"));
             }
         }
     }
 
     fn newest_state(&mut self) {
-        let Some(state) = self.store.sealed_state(NEWEST) else {
-            return self.report(Place::Control, "the newest state does not have its seal");
+        let Some(state) = self.store.sealed_state(NEWEST_STATE) else {
+            return self.report(Location::Control, "the newest state does not have its seal");
         };
         let last = self.word(LAST);
         if state.number != last {
-            self.report(Place::Control, format!("the newest state is {}, expected {last}", state.number));
+            self.report(Location::Control, format!("the newest state is {}, expected {last}", state.number));
         }
         let (digest, live_count) = self.store.digest_and_live_count_at(last);
         if state.live_count != live_count {
             let found = state.live_count;
-            self.report(Place::Control, format!("{found} records are counted, and the cells hold {live_count}"));
+            self.report(Location::Control, format!("{found} records are counted, and the cells hold {live_count}"));
         }
         if state.digest != digest {
-            self.report(Place::Control, format!("expected digest {digest:016x}, found {:016x}", state.digest));
+            self.report(Location::Control, format!("expected digest {digest:016x}, found {:016x}", state.digest));
         }
     }
 
-    fn commit_records(&mut self) {
-        let records = self.store.commit_records();
-        let (durable, is_committing) = (self.word(DURABLE), self.word(PIN) != NO_PIN);
+    fn sync_records(&mut self) {
+        let records = self.store.sync_records();
+        let (durable, is_syncing) = (self.word(DURABLE), self.word(PIN) != NO_PIN);
         if !records.iter().flatten().any(|record| record.state.number == durable) {
             let carried = records.map(|record| record.map(|record| record.state.number));
-            self.report(Place::Control, format!("transaction {durable} is durable, and the commits are {carried:?}"));
+            self.report(Location::Control, format!("transaction {durable} is durable, and the syncs are {carried:?}"));
         }
-        for (place, record) in (0..COMMIT_RECORD_COUNT).map(Place::CommitRecord).zip(records) {
+        for (place, record) in (0..SYNC_RECORD_COUNT).map(Location::SyncRecord).zip(records) {
             match record {
-                Some(record) => self.commit_record(place, record, durable),
-                // A commit overwrites the record that is not durable; who dies at it leaves half of one.
-                None if is_committing => {}
+                Some(record) => self.sync_record(place, record, durable),
+                // A sync overwrites the record that is not durable; who dies at it leaves half of one.
+                None if is_syncing => {}
                 None => self.report(place, "its CRC does not match"),
             }
         }
     }
 
-    fn commit_record(&mut self, place: Place, record: CommitRecord, durable: u64) {
+    fn sync_record(&mut self, place: Location, record: SyncRecord, durable: u64) {
         let (state, floor) = (record.state, self.word(GENERATION_FLOOR));
         if record.predecessor > state.number {
             let before = record.predecessor;
-            self.report(place, format!("transaction {} was committed after {before}, a later one", state.number));
+            self.report(place, format!("transaction {} was synced after {before}, a later one", state.number));
         }
         if record.generation_floor > floor {
             let expected = record.generation_floor;
@@ -263,23 +263,23 @@ impl Check<'_> {
         let mut occupied_count = 0;
         let mut seen = vec![false; self.slots.len()];
         for entry in index.entries() {
-            occupied_count += u64::from(entry != Entry::Empty);
+            occupied_count += u64::from(entry != IndexEntry::Empty);
             match entry {
-                Entry::Empty | Entry::Tombstone => {}
-                Entry::Meaningless(content) => {
-                    self.report(Place::Index, format!("an entry is {content:#x}, which means nothing"));
+                IndexEntry::Empty | IndexEntry::Tombstone => {}
+                IndexEntry::Meaningless(content) => {
+                    self.report(Location::Index, format!("an entry is {content:#x}, which means nothing"));
                 }
-                Entry::Key { hash, slot } => self.index_entry(hash, slot, &mut seen),
+                IndexEntry::Key { hash, slot } => self.index_entry(hash, slot, &mut seen),
             }
         }
         let counted = self.word(INDEX_OCCUPIED);
         if counted < occupied_count {
-            self.report(Place::Index, format!("{counted} entries are counted, and {occupied_count} are in use"));
+            self.report(Location::Index, format!("{counted} entries are counted, and {occupied_count} are in use"));
         }
         for (slot, state) in (0..).zip(self.slots.clone()) {
             let SlotState::Live { key_hash: Some(hash) } = state else { continue };
             if !index.candidates(index.epoch(), hash).any(|candidate| candidate == slot) {
-                self.report(Place::Index, format!("the key of slot {slot} cannot be found"));
+                self.report(Location::Index, format!("the key of slot {slot} cannot be found"));
             }
         }
     }
@@ -287,20 +287,20 @@ impl Check<'_> {
     fn index_entry(&mut self, hash: KeyHash, slot: u32, seen: &mut [bool]) {
         let (Some(state), Some(is_seen)) = (self.slots.get(widen(slot)), seen.get_mut(widen(slot))) else {
             let capacity = self.store.geometry().capacity();
-            return self.report(Place::Index, format!("an entry names slot {slot} of {capacity}"));
+            return self.report(Location::Index, format!("an entry names slot {slot} of {capacity}"));
         };
         match state {
             SlotState::Broken => {}
             SlotState::Live { key_hash } if *key_hash == Some(hash) => {
                 if std::mem::replace(is_seen, true) {
-                    self.report(Place::Index, format!("two entries lead to slot {slot}"));
+                    self.report(Location::Index, format!("two entries lead to slot {slot}"));
                 }
             }
             SlotState::Live { .. } => {
-                self.report(Place::Index, format!("an entry leads to slot {slot}, which holds another key"));
+                self.report(Location::Index, format!("an entry leads to slot {slot}, which holds another key"));
             }
             SlotState::Free | SlotState::Retired => {
-                self.report(Place::Index, format!("an entry leads to slot {slot}, which holds no record"));
+                self.report(Location::Index, format!("an entry leads to slot {slot}, which holds no record"));
             }
         }
     }
@@ -311,7 +311,7 @@ impl Check<'_> {
         if free_count > capacity {
             let (taken, returned) = (self.word(FREE_TAKEN), self.word(FREE_RETURNED));
             return self.report(
-                Place::FreeRing,
+                Location::FreeRing,
                 format!("{taken} slots were taken from it and {returned} put into it, in a table of {capacity}"),
             );
         }
@@ -322,26 +322,26 @@ impl Check<'_> {
                     let is_seen = is_in_ring.get_mut(widen(slot)).map(|seen| std::mem::replace(seen, true));
                     self.free_slot(slot, is_seen.unwrap_or(false));
                 }
-                Err(error) => self.report(Place::FreeRing, reason_of(error)),
+                Err(error) => self.report(Location::FreeRing, reason_of(error)),
             }
         }
         for ((slot, state), is_in_ring) in (0_u32..).zip(self.slots.clone()).zip(is_in_ring) {
             if let (SlotState::Free, false) = (state, is_in_ring) {
-                self.report(Place::FreeRing, format!("slot {slot} is free and not in it"));
+                self.report(Location::FreeRing, format!("slot {slot} is free and not in it"));
             }
         }
     }
 
     fn free_slot(&mut self, slot: u32, is_seen: bool) {
         if is_seen {
-            self.report(Place::FreeRing, format!("slot {slot} is in it twice"));
+            self.report(Location::FreeRing, format!("slot {slot} is in it twice"));
         }
         match self.slots.get(widen(slot)) {
             Some(SlotState::Live { .. }) => {
-                self.report(Place::FreeRing, format!("slot {slot} is in it, and holds a record"));
+                self.report(Location::FreeRing, format!("slot {slot} is in it, and holds a record"));
             }
             Some(SlotState::Retired) => {
-                self.report(Place::FreeRing, format!("slot {slot} is in it, and has used up its generations"));
+                self.report(Location::FreeRing, format!("slot {slot} is in it, and has used up its generations"));
             }
             Some(SlotState::Free | SlotState::Broken) | None => {}
         }

@@ -1,12 +1,12 @@
 //! What a table is, and how it is doing.
 
 use crate::error::{Error, Result};
-use crate::format::commit_record::CommitRecord;
 use crate::format::header::FORMAT_VERSION;
 use crate::format::schema::Schema;
+use crate::format::sync_record::SyncRecord;
 use crate::format::time::Timestamp;
 use crate::store::Store;
-use crate::store::open_read_only::AsFound;
+use crate::store::open_read_only::FileForReading;
 use crate::store::pending::Pending;
 use crate::store::recover::Recovery;
 use crate::store::status::Status;
@@ -30,7 +30,7 @@ pub struct Info {
     pub schema: Schema,
     /// The length of the file.
     pub file_bytes: u64,
-    /// Whether the file is in memory (tmpfs): then `commit` makes nothing durable, and a restart of the machine deletes it.
+    /// Whether the file is in memory (tmpfs): then `sync` makes nothing durable, and a restart of the machine deletes it.
     pub is_in_memory: bool,
     /// Whether other handles had the file open.
     pub is_in_use: bool,
@@ -44,9 +44,9 @@ pub struct Info {
     pub pending: Option<Pending>,
     /// How many records can be inserted before the table is full.
     pub free_count: u64,
-    /// The two commit records; `None` for one that is not whole, which is as it should be while a commit is made, and
+    /// The two sync records; `None` for one that is not whole, which is as it should be while a sync is made, and
     /// after its process died.
-    pub commits: [Option<CommitInfo>; 2],
+    pub syncs: [Option<SyncInfo>; 2],
 }
 
 /// Whether a table needs a recovery, which the next process that opens it for writing makes unasked.
@@ -64,10 +64,10 @@ pub enum Condition {
     },
 }
 
-/// A commit: a state of the table that survives a power cut.
+/// A sync: a state of the table that survives a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct CommitInfo {
+pub struct SyncInfo {
     /// The newest transaction that is in it.
     pub number: u64,
     /// When it was made.
@@ -76,9 +76,9 @@ pub struct CommitInfo {
     pub live_count: u64,
 }
 
-impl From<CommitRecord> for CommitInfo {
-    fn from(record: CommitRecord) -> Self {
-        CommitInfo {
+impl From<SyncRecord> for SyncInfo {
+    fn from(record: SyncRecord) -> Self {
+        SyncInfo {
             number: record.state.number,
             wall_time: Timestamp::from_microseconds(record.wall_time_microseconds),
             live_count: record.state.live_count,
@@ -107,14 +107,15 @@ impl From<CommitRecord> for CommitInfo {
 /// damaged, [`Timeout`](Error::Timeout) if another process was opening it all the time, [`Io`](Error::Io).
 pub fn info(path: impl AsRef<Path>) -> Result<Info> {
     let path = path.as_ref();
-    let AsFound { store, is_same_start, recovery_reason, is_in_use } = Store::open_as_found(path, &super::settings())?;
+    let FileForReading { store, is_same_boot, recovery_reason, is_in_use } =
+        Store::open_for_reading(path, &super::settings())?;
     let mut status = store.status();
     let pending = if recovery_reason.is_none() { store.pending() } else { None };
-    let commits = store.commit_records().map(|record| record.map(CommitInfo::from));
+    let syncs = store.sync_records().map(|record| record.map(SyncInfo::from));
     let condition = match recovery_reason {
         None => Condition::InOrder,
         Some(reason) => {
-            let outcome = store.recover_copy(is_same_start);
+            let outcome = store.recover_copy(is_same_boot);
             if let Ok(recovery) = &outcome {
                 status.live_count = recovery.live_count;
             }
@@ -134,7 +135,7 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
         status,
         pending,
         free_count: store.free_count(),
-        commits,
+        syncs,
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | function | what it tells |
 //! |---|---|
-//! | [`info`] | what the table is, how full, how far committed, who holds its lock, whether it needs a recovery |
+//! | [`info`] | what the table is, how full, how far synced, who holds its lock, whether it needs a recovery |
 //! | [`dump`] | every record, as named values |
 //! | [`verify`] | every place where the file contradicts itself |
 //! | [`salvage`] | every record whose own checksum holds, in a file that is too damaged for all others |
@@ -36,9 +36,9 @@ mod verify;
 
 pub use crate::store::pending::Pending;
 pub use dump::{Dump, DumpedRow, dump};
-pub use info::{CommitInfo, Condition, Info, info};
+pub use info::{Condition, Info, SyncInfo, info};
 pub use salvage::{Salvage, salvage};
-pub use verify::{Extent, Place, Problem, Verification, verify};
+pub use verify::{Extent, Location, Problem, Verification, verify};
 
 use crate::store::Settings;
 

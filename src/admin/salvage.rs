@@ -1,8 +1,8 @@
 //! Every record of a damaged file whose own checksum holds.
 
-use super::cell::{Content, content_of};
+use super::cell::{CellContent, content_of};
 use super::dump::DumpedRow;
-use super::verify::{Place, Problem};
+use super::verify::{Location, Problem};
 use crate::error::Result;
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, RecordId};
 use crate::format::geometry::word;
@@ -21,7 +21,7 @@ const READ_COUNT: u32 = 16;
 /// that the record was deleted; and it names each cell that holds something and is not as it should be.
 ///
 /// **What is promised of a salvaged record:** it is, bit by bit, what a writer once put into this slot. **What is not:** it may
-/// be older than the last commit, if what was newer is damaged; it may be newer, and even of a transaction that was never
+/// be older than the last sync, if what was newer is damaged; it may be newer, and even of a transaction that was never
 /// finished; records may be of several moments, so that one that was deleted may be there again, or a key twice; and what is not
 /// given may have been there. Of a file that was cut short, what is missing counts as never written.
 ///
@@ -51,7 +51,7 @@ pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage> {
     let remains = Remains::open(path.as_ref(), &super::settings())?;
     let (expected_bytes, found_bytes) = (word(remains.header().geometry.file_bytes()), remains.found_bytes());
     let cut = (found_bytes < expected_bytes).then(|| Problem {
-        place: Place::File,
+        place: Location::File,
         description: format!(
             "expected {expected_bytes} bytes, found {found_bytes}: it was cut short, and what is missing counts as zeros"
         ),
@@ -87,7 +87,7 @@ impl Salvage {
         let mut faults = Vec::new();
         for cell in 0..CELLS_PER_SLOT {
             match self.read_cell(slot, cell) {
-                Ok((_, Content::Nothing)) => {}
+                Ok((_, CellContent::Nothing)) => {}
                 Ok((header, content)) => {
                     if newest.as_ref().is_none_or(|(number, _)| *number < header.number) {
                         newest = Some((header.number, row(slot, &header, content)));
@@ -102,12 +102,12 @@ impl Salvage {
             Some((number, None)) => format!("that of transaction {number} is whole, and deletes the record"),
         };
         let problem =
-            |(cell, reason)| Problem { place: Place::Cell { slot, cell }, description: format!("{reason}; {rest}") };
+            |(cell, reason)| Problem { place: Location::Cell { slot, cell }, description: format!("{reason}; {rest}") };
         let problems = faults.into_iter().map(problem).collect();
         Slot { row: newest.and_then(|(_, row)| row), problems }
     }
 
-    fn read_cell(&mut self, slot: u32, cell: u32) -> Result<(CellHeader, Content), String> {
+    fn read_cell(&mut self, slot: u32, cell: u32) -> Result<(CellHeader, CellContent), String> {
         let header = self
             .remains
             .read_cell(slot, cell, &mut self.payload)
@@ -133,8 +133,8 @@ fn settled(mut read: impl FnMut() -> Slot) -> Slot {
     slot
 }
 
-fn row(slot: u32, header: &CellHeader, content: Content) -> Option<DumpedRow> {
-    let Content::Record(values) = content else { return None };
+fn row(slot: u32, header: &CellHeader, content: CellContent) -> Option<DumpedRow> {
+    let CellContent::Record(values) = content else { return None };
     let id = RecordId::new(slot, header.generation);
     Some(DumpedRow { id, version: header.number, update_count: header.update_count, values })
 }
@@ -171,7 +171,7 @@ mod tests {
         let slot = settled(|| {
             read_count += 1;
             let number = problems.next().unwrap();
-            let problem = Problem { place: Place::Cell { slot: 0, cell: 0 }, description: number.to_string() };
+            let problem = Problem { place: Location::Cell { slot: 0, cell: 0 }, description: number.to_string() };
             Slot { row: None, problems: (number != 0).then_some(problem).into_iter().collect() }
         });
         (slot.problems, read_count)

@@ -1,4 +1,4 @@
-//! Whatever store a writer or committer dies at, `verify` finds nothing: what is half done is no damage. And `dump` shows what
+//! Whatever store a writer or syncer dies at, `verify` finds nothing: what is half done is no damage. And `dump` shows what
 //! the next writer would find.
 
 use super::dump::{Dump, DumpedRow};
@@ -6,12 +6,12 @@ use super::verify::{Extent, Verification, usable};
 use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, RecordId};
 use crate::format::checksum::crc32;
-use crate::format::commit_record::CommitRecord;
-use crate::format::control::{DURABLE, INDEX_EPOCH, INDEX_OCCUPIED, INTENT_COUNT, LAST, NEWEST, PREPARED, USED};
+use crate::format::control::{DURABLE, INDEX_EPOCH, INDEX_OCCUPIED, INTENT_COUNT, LAST, NEWEST_STATE, PREPARED, USED};
 use crate::format::field_type::FieldType;
 use crate::format::geometry::Geometry;
 use crate::format::schema::{FieldSchema, Schema};
-use crate::shm::index::Entry;
+use crate::format::sync_record::SyncRecord;
+use crate::shm::index::IndexEntry;
 use crate::shm::probe::{self, Event, die_after_store};
 use crate::store::create::{self, Plan};
 use crate::store::{Encoded, Settings, Store};
@@ -37,7 +37,7 @@ fn operate(store: &Store, step: u64, first_key: u64) -> Result<u64> {
         }
         1 => {
             store.update(id_of(first_key)?, None, Encoded::new(&record(first_key)))?;
-            store.commit()?;
+            store.sync()?;
             Ok(first_key)
         }
         _ => {
@@ -57,7 +57,7 @@ fn operate(store: &Store, step: u64, first_key: u64) -> Result<u64> {
 fn full_table() -> Store {
     let directory = tempfile::tempdir().unwrap();
     let schema = Schema::new(vec![FieldSchema::new("id", FieldType::U64).key()]).unwrap();
-    let settings = Settings { commit_every: None, ..Settings::default() };
+    let settings = Settings { sync_every: None, ..Settings::default() };
     let plan = Plan { capacity: CAPACITY, mode: 0o600, schema };
     let table = create::create(&directory.path().join("small.loc"), &plan, &settings).unwrap().writable_copy();
     for key in 0..CAPACITY {
@@ -142,7 +142,7 @@ fn dump_of_busy_table() -> Dump {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("busy.loc");
     let schema = Schema::new(vec![FieldSchema::new("id", FieldType::U64).key()]).unwrap();
-    let settings = Settings { commit_every: None, lock_timeout: Duration::ZERO, ..Settings::default() };
+    let settings = Settings { sync_every: None, lock_timeout: Duration::ZERO, ..Settings::default() };
     let writer = create::create(&path, &Plan { capacity: 2, mode: 0o600, schema }, &settings).unwrap();
     for key in 0..2 {
         writer.insert(Encoded::new(&[key])).unwrap();
@@ -181,11 +181,11 @@ fn a_dump_of_a_table_that_is_damaged_begins_with_that_and_gives_the_rest() {
 }
 
 /// What `verify` says of a table in which a whole, sealed lie was planted: what no single flipped word can be.
-fn lie(plant: impl FnOnce(&Store, &Geometry, CommitRecord)) -> String {
+fn lie(plant: impl FnOnce(&Store, &Geometry, SyncRecord)) -> String {
     let table = full_table();
-    table.commit().unwrap();
+    table.sync().unwrap();
     table.update(RecordId::new(0, 1), None, Encoded::new(&[0])).unwrap();
-    let record = table.commit_records().into_iter().flatten().max_by_key(|record| record.state.number).unwrap();
+    let record = table.sync_records().into_iter().flatten().max_by_key(|record| record.state.number).unwrap();
     plant(&table, table.geometry(), record);
     let mut verification = Verification::new();
     usable(&table, &mut verification).unwrap();
@@ -217,9 +217,9 @@ fn lies_with_a_right_seal_are_found() {
     assert!(found.contains("head of slot 3: slot 2 holds a record with the same key"), "{found}");
 
     let found = lie(|table, geometry, _| {
-        let mut state = table.sealed_state(NEWEST).unwrap();
+        let mut state = table.sealed_state(NEWEST_STATE).unwrap();
         state.live_count -= 1;
-        table.plant(geometry.control() + NEWEST, &state.to_words(table.header().digest_seed()));
+        table.plant(geometry.control() + NEWEST_STATE, &state.to_words(table.header().digest_seed()));
     });
     assert!(found.contains("6 records are counted, and the cells hold 7"), "{found}");
 
@@ -230,7 +230,7 @@ fn lies_with_a_right_seal_are_found() {
         let (mut key, mut empty) = (0, 0);
         for (entry, index) in entries {
             match entry {
-                Entry::Key { .. } => key = index,
+                IndexEntry::Key { .. } => key = index,
                 _ => empty = index,
             }
         }
@@ -239,19 +239,19 @@ fn lies_with_a_right_seal_are_found() {
     });
     assert!(found.contains("two entries lead to slot"), "{found}");
 
-    let commit = |change: fn(&mut CommitRecord)| {
+    let sync = |change: fn(&mut SyncRecord)| {
         lie(|table, geometry, mut record| {
             change(&mut record);
             for number in 0..2 {
-                table.plant(geometry.commit_record(number), &record.to_words(table.header().digest_seed()));
+                table.plant(geometry.sync_record(number), &record.to_words(table.header().digest_seed()));
             }
             table.plant(geometry.control() + DURABLE, &[record.state.number]);
         })
     };
-    let found = commit(|record| record.state.number += 2);
+    let found = sync(|record| record.state.number += 2);
     assert!(found.contains("is durable, and the last that is published"), "{found}");
-    let found = commit(|record| record.predecessor = record.state.number + 1);
-    assert!(found.contains("commit record 0: transaction") && found.contains("a later one"), "{found}");
-    let found = commit(|record| record.generation_floor += 1);
+    let found = sync(|record| record.predecessor = record.state.number + 1);
+    assert!(found.contains("sync record 0: transaction") && found.contains("a later one"), "{found}");
+    let found = sync(|record| record.generation_floor += 1);
     assert!(found.contains("its generation floor is 1, and the table's is 0"), "{found}");
 }

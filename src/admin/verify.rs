@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::format::geometry::word;
 use crate::store::Store;
 use crate::store::inspect::COPY_ATTEMPT_COUNT;
-use crate::store::open_read_only::AsFound;
+use crate::store::open_read_only::FileForReading;
 use crate::store::recover::Recovery;
 use std::fmt;
 use std::path::Path;
@@ -17,13 +17,13 @@ const PROBLEM_LIMIT: usize = 1000;
 /// Where in a file a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Place {
+pub enum Location {
     /// The file as a whole: it is no table, or has a wrong length.
     File,
     /// The counters and states of the control region.
     Control,
-    /// One of the two commit records: 0 or 1.
-    CommitRecord(usize),
+    /// One of the two sync records: 0 or 1.
+    SyncRecord(usize),
     /// The head of a slot.
     Head {
         /// The slot.
@@ -42,16 +42,16 @@ pub enum Place {
     FreeRing,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File => f.write_str("file"),
-            Place::Control => f.write_str("control region"),
-            Place::CommitRecord(record) => write!(f, "commit record {record}"),
-            Place::Head { slot } => write!(f, "head of slot {slot}"),
-            Place::Cell { slot, cell } => write!(f, "slot {slot}, cell {cell}"),
-            Place::Index => f.write_str("index"),
-            Place::FreeRing => f.write_str("free ring"),
+            Location::File => f.write_str("file"),
+            Location::Control => f.write_str("control region"),
+            Location::SyncRecord(record) => write!(f, "sync record {record}"),
+            Location::Head { slot } => write!(f, "head of slot {slot}"),
+            Location::Cell { slot, cell } => write!(f, "slot {slot}, cell {cell}"),
+            Location::Index => f.write_str("index"),
+            Location::FreeRing => f.write_str("free ring"),
         }
     }
 }
@@ -61,7 +61,7 @@ impl fmt::Display for Place {
 #[non_exhaustive]
 pub struct Problem {
     /// Where it is.
-    pub place: Place,
+    pub place: Location,
     /// What was expected and what was found.
     pub description: String,
 }
@@ -128,7 +128,7 @@ impl Verification {
         }
     }
 
-    pub(super) fn report(&mut self, place: Place, description: impl Into<String>) {
+    pub(super) fn report(&mut self, place: Location, description: impl Into<String>) {
         self.problem_count += 1;
         if self.problems.len() < PROBLEM_LIMIT {
             self.problems.push(Problem { place, description: description.into() });
@@ -193,27 +193,28 @@ impl fmt::Display for Verification {
 pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
     let path = path.as_ref();
     let mut verification = Verification::new();
-    let AsFound { store, is_same_start, recovery_reason, .. } = match Store::open_as_found(path, &super::settings()) {
-        Ok(found) => found,
-        Err(Error::Foreign { reason, .. }) => {
-            verification.report(Place::File, reason);
-            cells_alone(path, &mut verification);
-            return Ok(verification);
-        }
-        Err(error) => return Err(error),
-    };
+    let FileForReading { store, is_same_boot, recovery_reason, .. } =
+        match Store::open_for_reading(path, &super::settings()) {
+            Ok(found) => found,
+            Err(Error::Foreign { reason, .. }) => {
+                verification.report(Location::File, reason);
+                cells_alone(path, &mut verification);
+                return Ok(verification);
+            }
+            Err(error) => return Err(error),
+        };
     check_length(path, &store, &mut verification)?;
     if recovery_reason.is_some() {
         // The recovery wipes what it does not need.
         let broken_cells = check::broken_cells(&store, PROBLEM_LIMIT);
-        match store.recover_copy(is_same_start) {
+        match store.recover_copy(is_same_boot) {
             Ok(recovery) => {
                 verification.remnants = broken_cells;
                 verification.extent = Extent::Recovery(recovery);
                 check::everything(&store, &mut verification);
             }
             Err(error) => {
-                verification.report(Place::File, format!("it needs a recovery, and {}", reason_of(error)));
+                verification.report(Location::File, format!("it needs a recovery, and {}", reason_of(error)));
                 cells_alone(path, &mut verification);
             }
         }
@@ -230,7 +231,7 @@ fn cells_alone(path: &Path, verification: &mut Verification) {
     for found in salvage {
         match found {
             Ok(_) => verification.record_count += 1,
-            Err(Problem { place: Place::File, .. }) => {}
+            Err(Problem { place: Location::File, .. }) => {}
             Err(Problem { place, description }) => verification.report(place, description),
         }
     }
@@ -247,7 +248,7 @@ pub(super) fn usable(store: &Store, verification: &mut Verification) -> Result<(
     check::numbers(&copy, verification);
     // What a writer is doing, or was when it died, is no contradiction: the next one would see to it.
     if let Err(error) = copy.settle() {
-        verification.report(Place::Control, reason_of(error));
+        verification.report(Location::Control, reason_of(error));
     }
     check::everything(&copy, verification);
     Ok(())
@@ -257,7 +258,7 @@ fn check_length(path: &Path, store: &Store, verification: &mut Verification) -> 
     let expected_bytes = word(store.geometry().file_bytes());
     let found_bytes = std::fs::metadata(path).map_err(Error::io("look at", path))?.len();
     if found_bytes != expected_bytes {
-        verification.report(Place::File, format!("expected {expected_bytes} bytes, found {found_bytes}"));
+        verification.report(Location::File, format!("expected {expected_bytes} bytes, found {found_bytes}"));
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::checksum::{cell_check, low_half};
 use crate::error::{Error, Fault, Internal};
 use std::fmt;
 
-/// How many cells a slot has: the current one, the one of the durable commit, the one of the commit in flight, and
+/// How many cells a slot has: the current one, the one of the durable sync, the one of the sync in flight, and
 /// always one more to write to.
 pub const CELLS_PER_SLOT: u32 = 4;
 /// The words of a cell before its payload.

@@ -1,15 +1,15 @@
 //! The control region: which word is where, counted in words from the start of the region.
 //!
 //! Words that different processes write do not share a cache line (8 words) with words that readers poll. Everything
-//! here can be rebuilt: after another machine start none of it is believed but what is sealed.
+//! here can be rebuilt: in another boot none of it is believed but what is sealed.
 
 /// The words of the control region: one page.
 pub const CONTROL_WORDS: usize = 512;
 
 /// The mutex under which records are written; up to 64 bytes.
 pub const WRITE_MUTEX: usize = 0;
-/// The mutex under which commits are made; up to 64 bytes.
-pub const COMMIT_MUTEX: usize = 8;
+/// The mutex under which syncs are made; up to 64 bytes.
+pub const SYNC_MUTEX: usize = 8;
 /// Words reserved for each mutex.
 pub const MUTEX_WORDS: usize = 8;
 
@@ -22,7 +22,7 @@ pub const FAILED: usize = 18;
 /// How often the index was rebuilt; the lowest bit says which of the two hash tables is in use.
 pub const INDEX_EPOCH: usize = 19;
 /// Which recovery by a first opener the table has behind it: one more with each, stored before anything else is changed. Whoever
-/// attached under another number may neither write nor acknowledge a commit.
+/// attached under another number may neither write nor acknowledge a sync.
 pub const RECOVERY_NUMBER: usize = 21;
 /// Reserved for the change feed's futex.
 #[expect(dead_code, reason = "the change feed is not there yet, and its place is kept")]
@@ -46,20 +46,20 @@ pub const FREE_TAKEN_NEXT: usize = 30;
 pub const FREE_RETURNED_NEXT: usize = 31;
 
 /// The sealed newest state, four words.
-pub const NEWEST: usize = 32;
+pub const NEWEST_STATE: usize = 32;
 /// The sealed intent, four words.
-pub const INTENT: usize = 36;
+pub const INTENDED_STATE: usize = 36;
 
-/// The number of the newest commit that is on the disk.
+/// The number of the newest sync that is on the disk.
 pub const DURABLE: usize = 40;
-/// The number of the commit in flight, or `NO_PIN`.
+/// The number of the sync in flight, or `NO_PIN`.
 pub const PIN: usize = 41;
 /// 1 while a flush of the durable group is under way.
 pub const FLUSHING: usize = 42;
-/// When the last commit ended, in milliseconds of the monotonic clock.
-pub const LAST_COMMIT_MILLISECONDS: usize = 43;
-/// When the last commit ended, in milliseconds since 1970: a second clock, for those to whom the first shows something else.
-pub const LAST_COMMIT_WALL_MILLISECONDS: usize = 47;
+/// When the last sync ended, in milliseconds of the monotonic clock.
+pub const LAST_SYNC_MILLISECONDS: usize = 43;
+/// When the last sync ended, in milliseconds since 1970: a second clock, for those to whom the first shows something else.
+pub const LAST_SYNC_WALL_MILLISECONDS: usize = 47;
 /// New records get generations above this one.
 pub const GENERATION_FLOOR: usize = 44;
 /// How many entries of the hash table in use are not empty.
@@ -73,11 +73,11 @@ pub const INCARNATION_WORDS: usize = 6;
 /// The seal of the incarnation; 0: none.
 pub const INCARNATION_SEAL: usize = 54;
 
-/// How many commits have ended, well or badly; who waits for one sleeps on the low half of this word.
-pub const COMMIT_END_COUNT: usize = 46;
+/// How many syncs have ended, well or badly; who waits for one sleeps on the low half of this word.
+pub const SYNC_END_COUNT: usize = 46;
 
-/// Commits made.
-pub const COMMIT_COUNT: usize = 56;
+/// Syncs made.
+pub const SYNC_COUNT: usize = 56;
 /// Owners that died holding the write mutex with nothing in progress.
 pub const REPAIRED_HOLDING_COUNT: usize = 58;
 /// Owners that died while they were staging.
@@ -86,8 +86,8 @@ pub const REPAIRED_STAGING_COUNT: usize = 59;
 pub const REPAIRED_PREPARED_COUNT: usize = 60;
 /// Owners that died while they were publishing.
 pub const REPAIRED_PUBLISHING_COUNT: usize = 61;
-/// Owners that died holding the commit mutex.
-pub const DEAD_COMMITTER_COUNT: usize = 62;
+/// Owners that died holding the sync mutex.
+pub const DEAD_SYNCER_COUNT: usize = 62;
 
 /// The mutex under which one of the two is taken from an owner that is gone; up to 64 bytes.
 pub const ARBITER_MUTEX: usize = 64;
@@ -97,13 +97,13 @@ pub const CLEAN_CHANGE_TIME: usize = 72;
 /// The seal over the control group and that time; 0: the last users did not shut down cleanly, or there are users.
 pub const CLEAN_SEAL: usize = 73;
 
-/// What `PIN` holds when no commit is in flight.
+/// What `PIN` holds when no sync is in flight.
 pub const NO_PIN: u64 = u64::MAX;
 
 const _: () = {
-    assert!(COMMIT_MUTEX >= WRITE_MUTEX + MUTEX_WORDS && SUPERSEDED >= COMMIT_MUTEX + MUTEX_WORDS);
-    assert!(INTENT == NEWEST + super::commit_record::STATE_WORDS);
+    assert!(SYNC_MUTEX >= WRITE_MUTEX + MUTEX_WORDS && SUPERSEDED >= SYNC_MUTEX + MUTEX_WORDS);
+    assert!(INTENDED_STATE == NEWEST_STATE + super::sync_record::STATE_WORDS);
     assert!(INCARNATION_SEAL == INCARNATION + INCARNATION_WORDS);
-    assert!(USED / 8 != SUPERSEDED / 8 && DEAD_COMMITTER_COUNT < ARBITER_MUTEX);
+    assert!(USED / 8 != SUPERSEDED / 8 && DEAD_SYNCER_COUNT < ARBITER_MUTEX);
     assert!(ARBITER_MUTEX + MUTEX_WORDS <= CLEAN_CHANGE_TIME && CLEAN_SEAL < CONTROL_WORDS);
 };

@@ -13,8 +13,8 @@ pub const RECORD_BYTES_LIMIT: usize = 65_536;
 pub const DURABLE_ALIGNMENT_BYTES: usize = 65_536;
 /// The words of a page, as far as this format is concerned. Real pages may be larger.
 pub const PAGE_WORDS: usize = 512;
-/// Two commit records, each in a page of its own.
-pub const COMMIT_RECORD_COUNT: usize = 2;
+/// Two sync records, each in a page of its own.
+pub const SYNC_RECORD_COUNT: usize = 2;
 
 const WORD_BYTES: usize = 8;
 
@@ -85,7 +85,7 @@ pub struct Geometry {
     heads: usize,
     free_ring: usize,
     index: usize,
-    commit_records: usize,
+    sync_records: usize,
     cells: usize,
     word_count: usize,
 }
@@ -126,10 +126,10 @@ impl Geometry {
         let heads = intents.checked_add(slots)?;
         let free_ring = heads.checked_add(slots)?;
         let index = free_ring.checked_add(slots)?;
-        let commit_records = index
+        let sync_records = index
             .checked_add(index_entry_count.checked_mul(2)?)?
             .checked_next_multiple_of(DURABLE_ALIGNMENT_BYTES / WORD_BYTES)?;
-        let cells = commit_records.checked_add(COMMIT_RECORD_COUNT * PAGE_WORDS)?;
+        let cells = sync_records.checked_add(SYNC_RECORD_COUNT * PAGE_WORDS)?;
         let cell_count = slots.checked_mul(usize::try_from(CELLS_PER_SLOT).ok()?)?;
         let word_count =
             cells.checked_add(cell_count.checked_mul(cell_words)?)?.checked_next_multiple_of(PAGE_WORDS)?;
@@ -147,7 +147,7 @@ impl Geometry {
             heads,
             free_ring,
             index,
-            commit_records,
+            sync_records,
             cells,
             word_count,
         })
@@ -248,17 +248,17 @@ impl Geometry {
         self.index
     }
 
-    pub fn commit_records(&self) -> usize {
-        self.commit_records
+    pub fn sync_records(&self) -> usize {
+        self.sync_records
     }
 
     pub fn cells(&self) -> usize {
         self.cells
     }
 
-    /// Where a commit record is: 0 or 1.
-    pub fn commit_record(&self, record: usize) -> usize {
-        self.commit_records + (record & 1) * PAGE_WORDS
+    /// Where a sync record is: 0 or 1.
+    pub fn sync_record(&self, record: usize) -> usize {
+        self.sync_records + (record & 1) * PAGE_WORDS
     }
 
     /// Where a cell of a slot is. The cell number is taken modulo four; the slot must be below the capacity.
@@ -275,9 +275,9 @@ impl Geometry {
         first..first + widen(CELLS_PER_SLOT) * self.cell_words
     }
 
-    /// What a commit flushes: the commit records and all cells.
+    /// What a sync flushes: the sync records and all cells.
     pub fn durable_group(&self) -> Range<usize> {
-        self.commit_records..self.word_count
+        self.sync_records..self.word_count
     }
 }
 
@@ -314,10 +314,10 @@ mod tests {
             assert_eq!(geometry.heads(), geometry.intents() + slots);
             assert_eq!(geometry.free_ring(), geometry.heads() + slots);
             assert_eq!(geometry.index(), geometry.free_ring() + slots);
-            assert!(geometry.commit_records() >= geometry.index() + 2 * geometry.index_entry_count());
-            assert_eq!(geometry.commit_records() * 8 % 65_536, 0);
-            assert!((geometry.commit_records() - geometry.index() - 2 * geometry.index_entry_count()) * 8 < 65_536);
-            assert_eq!(geometry.cells(), geometry.commit_records() + 1024);
+            assert!(geometry.sync_records() >= geometry.index() + 2 * geometry.index_entry_count());
+            assert_eq!(geometry.sync_records() * 8 % 65_536, 0);
+            assert!((geometry.sync_records() - geometry.index() - 2 * geometry.index_entry_count()) * 8 < 65_536);
+            assert_eq!(geometry.cells(), geometry.sync_records() + 1024);
             let last = geometry.slot(geometry.capacity() - 1);
             assert!(last.end <= geometry.word_count() && last.end + 512 > geometry.word_count());
             assert!(geometry.index_entry_count() > 2 * slots);

@@ -36,7 +36,7 @@ pub const FIELDS: [(&str, usize, usize); 22] = [
     ("heads_offset", 80, 8),
     ("free_ring_offset", 88, 8),
     ("index_offset", 96, 8),
-    ("commit_records_offset", 104, 8),
+    ("sync_records_offset", 104, 8),
     ("cells_offset", 112, 8),
     ("file_bytes", 120, 8),
     ("uuid", 128, 16),
@@ -117,7 +117,7 @@ impl Header {
             geometry.heads(),
             geometry.free_ring(),
             geometry.index(),
-            geometry.commit_records(),
+            geometry.sync_records(),
             geometry.cells(),
             geometry.word_count(),
         ] {

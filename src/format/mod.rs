@@ -2,13 +2,13 @@
 
 pub mod cell;
 pub mod checksum;
-pub mod commit_record;
 pub mod control;
 pub mod field_type;
 pub mod geometry;
 pub mod header;
 pub mod inline;
 pub mod schema;
+pub mod sync_record;
 pub mod time;
 pub mod untyped;
 pub mod values;

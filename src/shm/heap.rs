@@ -53,10 +53,10 @@ impl Heap {
     }
 
     fn word(&self, lock: Lock) -> &AtomicU64 {
-        let [write, commit] = &self.locks;
+        let [write, sync] = &self.locks;
         match lock {
             Lock::Write => write,
-            Lock::Commit => commit,
+            Lock::Sync => sync,
         }
     }
 

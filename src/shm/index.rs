@@ -222,22 +222,22 @@ impl<'a> Index<'a> {
     }
 
     /// Every entry of the table in use. For checks.
-    pub fn entries(self) -> impl Iterator<Item = Entry> + use<'a> {
+    pub fn entries(self) -> impl Iterator<Item = IndexEntry> + use<'a> {
         let table = self.table(self.epoch());
         (0..table.len()).map(move |position| match table.load(position, Ordering::Relaxed) {
-            EMPTY => Entry::Empty,
-            TOMBSTONE => Entry::Tombstone,
+            EMPTY => IndexEntry::Empty,
+            TOMBSTONE => IndexEntry::Tombstone,
             found if found & USED_BIT != 0 => {
-                Entry::Key { hash: KeyHash((found & !USED_BIT) >> SLOT_BITS), slot: slot_of(found) }
+                IndexEntry::Key { hash: KeyHash((found & !USED_BIT) >> SLOT_BITS), slot: slot_of(found) }
             }
-            other => Entry::Meaningless(other),
+            other => IndexEntry::Meaningless(other),
         })
     }
 }
 
 /// What a position of a hash table holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum IndexEntry {
     Empty,
     Tombstone,
     Key { hash: KeyHash, slot: u32 },
@@ -336,16 +336,16 @@ mod tests {
         let mut held = BTreeSet::new();
         for (position, entry) in entries.iter().enumerate() {
             match entry {
-                Entry::Key { hash, slot } => assert!(held.insert((hash.0, *slot)), "twice: {entry:?}"),
-                Entry::Tombstone => {
-                    assert_ne!(entries[(position + 1) % ENTRY_COUNT], Entry::Empty, "a useless tombstone")
+                IndexEntry::Key { hash, slot } => assert!(held.insert((hash.0, *slot)), "twice: {entry:?}"),
+                IndexEntry::Tombstone => {
+                    assert_ne!(entries[(position + 1) % ENTRY_COUNT], IndexEntry::Empty, "a useless tombstone")
                 }
-                Entry::Empty => {}
-                Entry::Meaningless(word) => panic!("{word:#x}"),
+                IndexEntry::Empty => {}
+                IndexEntry::Meaningless(word) => panic!("{word:#x}"),
             }
         }
         assert_eq!(&held, keys);
-        assert_eq!(occupied(index), entries.iter().filter(|entry| **entry != Entry::Empty).count() as u64);
+        assert_eq!(occupied(index), entries.iter().filter(|entry| **entry != IndexEntry::Empty).count() as u64);
         for (hash, _) in keys {
             let expected: BTreeSet<u32> = keys.iter().filter(|key| key.0 == *hash).map(|key| key.1).collect();
             assert_eq!(found(index, KeyHash(*hash)).into_iter().collect::<BTreeSet<_>>(), expected);
@@ -377,8 +377,8 @@ mod tests {
                     assert!(index.insert(hash, key.1));
                     keys.insert(key);
                 }
-                tombstone_count += index.entries().filter(|entry| *entry == Entry::Tombstone).count();
-                wrapped_count += usize::from(index.entries().next() != Some(Entry::Empty));
+                tombstone_count += index.entries().filter(|entry| *entry == IndexEntry::Tombstone).count();
+                wrapped_count += usize::from(index.entries().next() != Some(IndexEntry::Empty));
                 check(index, &keys);
             }
             let epoch = index.epoch();
@@ -436,10 +436,10 @@ mod tests {
         let hash = KeyHash((1 << 39) - 1);
         assert!(index.insert(hash, SLOT_LIMIT - 1));
         assert_eq!(found(index, hash), [SLOT_LIMIT - 1]);
-        assert!(index.entries().any(|entry| entry == Entry::Key { hash, slot: SLOT_LIMIT - 1 }));
+        assert!(index.entries().any(|entry| entry == IndexEntry::Key { hash, slot: SLOT_LIMIT - 1 }));
         index.table(0).store(0, 5 << SLOT_BITS, Ordering::Relaxed);
-        assert_eq!(index.entries().next(), Some(Entry::Meaningless(5 << SLOT_BITS)));
+        assert_eq!(index.entries().next(), Some(IndexEntry::Meaningless(5 << SLOT_BITS)));
         index.rebuild();
-        assert!(index.entries().all(|entry| !matches!(entry, Entry::Meaningless(_))));
+        assert!(index.entries().all(|entry| !matches!(entry, IndexEntry::Meaningless(_))));
     }
 }

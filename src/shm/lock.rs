@@ -53,8 +53,8 @@ impl<'a> RobustMutex<'a> {
     ///
     /// # Safety
     ///
-    /// The words are in writable memory and hold a mutex that [`initialise`](Self::initialise) made on this machine
-    /// start, or will before anything but that is called. Only these functions and the kernel write them.
+    /// The words are in writable memory and hold a mutex that [`initialise`](Self::initialise) made in this
+    /// boot, or will before anything but that is called. Only these functions and the kernel write them.
     pub unsafe fn new(words: &'a [AtomicU64; MUTEX_WORDS]) -> Self {
         RobustMutex { words }
     }

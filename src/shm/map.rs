@@ -12,7 +12,7 @@
 use super::lock::RobustMutex;
 use super::medium::Lock;
 use super::words::AtomicU64;
-use crate::format::control::{ARBITER_MUTEX, COMMIT_MUTEX, CONTROL_WORDS, MUTEX_WORDS, WRITE_MUTEX};
+use crate::format::control::{ARBITER_MUTEX, CONTROL_WORDS, MUTEX_WORDS, SYNC_MUTEX, WRITE_MUTEX};
 use memmap2::{MmapOptions, MmapRaw};
 use nix::libc;
 use std::fs::File;
@@ -97,7 +97,7 @@ pub struct Map {
     // than `self` is borrowed.
     control: &'static [AtomicU64; CONTROL_WORDS],
     write_mutex: &'static [AtomicU64; MUTEX_WORDS],
-    commit_mutex: &'static [AtomicU64; MUTEX_WORDS],
+    sync_mutex: &'static [AtomicU64; MUTEX_WORDS],
     arbiter: &'static [AtomicU64; MUTEX_WORDS],
     words: MappedWords,
 }
@@ -112,7 +112,7 @@ impl Map {
         Ok(Map {
             control: find(&words, control)?,
             write_mutex: find(&words, control + WRITE_MUTEX)?,
-            commit_mutex: find(&words, control + COMMIT_MUTEX)?,
+            sync_mutex: find(&words, control + SYNC_MUTEX)?,
             arbiter: find(&words, control + ARBITER_MUTEX)?,
             words,
         })
@@ -138,7 +138,7 @@ impl Map {
     pub fn mutex(&self, lock: Lock) -> RobustMutex<'_> {
         let words = match lock {
             Lock::Write => self.write_mutex,
-            Lock::Commit => self.commit_mutex,
+            Lock::Sync => self.sync_mutex,
         };
         self.mutex_in(words)
     }
@@ -152,7 +152,7 @@ impl Map {
     #[inline(always)]
     fn mutex_in<'a>(&'a self, words: &'a [AtomicU64; MUTEX_WORDS]) -> RobustMutex<'a> {
         // SAFETY: both callers pass words in the mapping, which is writable: locks are only taken through writable handles. The engine
-        // attaches to a file only if its incarnation says that its mutexes were made on this machine start with this
+        // attaches to a file only if its incarnation says that its mutexes were made in this boot with this
         // machine's C library, or else initialises them first. The engine stores nothing into these words.
         unsafe { RobustMutex::new(words) }
     }

@@ -18,13 +18,13 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-/// One of a table's two mutexes. Who takes both takes `Commit` first.
+/// One of a table's two mutexes. Who takes both takes `Sync` first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
     /// Held while records are written.
     Write,
-    /// Held while a commit is made.
-    Commit,
+    /// Held while a sync is made.
+    Sync,
 }
 
 impl Lock {
@@ -32,7 +32,7 @@ impl Lock {
     pub fn name(self) -> &'static str {
         match self {
             Lock::Write => "write",
-            Lock::Commit => "commit",
+            Lock::Sync => "sync",
         }
     }
 }
@@ -195,7 +195,7 @@ impl Medium {
             Medium::Mapped(map) => {
                 map.arbiter().initialise()?;
                 map.mutex(Lock::Write).initialise()?;
-                map.mutex(Lock::Commit).initialise()
+                map.mutex(Lock::Sync).initialise()
             }
             #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => {
@@ -210,7 +210,7 @@ impl Medium {
         match self {
             #[cfg(not(loom))]
             Medium::Mapped(map) => {
-                [map.mutex(Lock::Write), map.mutex(Lock::Commit), map.arbiter()].iter().all(|mutex| mutex.is_free())
+                [map.mutex(Lock::Write), map.mutex(Lock::Sync), map.arbiter()].iter().all(|mutex| mutex.is_free())
             }
             #[cfg(any(test, fuzzing, loom))]
             Medium::Heap(heap) => heap.locks_are_free(),
@@ -250,7 +250,7 @@ impl Medium {
 mod tests {
     use super::super::map::MappedWords;
     use super::*;
-    use crate::format::control::{ARBITER_MUTEX, COMMIT_MUTEX, MUTEX_WORDS, WRITE_MUTEX};
+    use crate::format::control::{ARBITER_MUTEX, MUTEX_WORDS, SYNC_MUTEX, WRITE_MUTEX};
     use std::time::Instant;
 
     /// Longer than any of these tests takes.
@@ -267,9 +267,9 @@ mod tests {
         let mutex = |start| medium.control().to_array::<CONTROL_WORDS>(0)[start..start + MUTEX_WORDS].to_owned();
         let made = mutex(WRITE_MUTEX);
         assert_ne!(made, [0; MUTEX_WORDS]);
-        assert_eq!((mutex(COMMIT_MUTEX), mutex(ARBITER_MUTEX)), (made.clone(), made));
+        assert_eq!((mutex(SYNC_MUTEX), mutex(ARBITER_MUTEX)), (made.clone(), made));
         // A file can have been restored while any of them was held.
-        for start in [WRITE_MUTEX, COMMIT_MUTEX, ARBITER_MUTEX] {
+        for start in [WRITE_MUTEX, SYNC_MUTEX, ARBITER_MUTEX] {
             medium.words().store(start, 1 << 32 | 1, crate::shm::words::Ordering::Relaxed);
             assert!(!medium.locks_are_free());
             medium.initialise_locks().unwrap();

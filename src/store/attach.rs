@@ -279,8 +279,8 @@ impl Incarnation {
         Incarnation { boot_id: [high, low], device, inode, pid_namespace, mutex_fingerprint }
     }
 
-    /// Whether the file was last used here, in place, on this machine start, though perhaps by another kind of process.
-    pub fn is_same_start(&self, other: &Self) -> bool {
+    /// Whether the file was last used here, in place, in this boot, though perhaps by another kind of process.
+    pub fn is_same_boot(&self, other: &Self) -> bool {
         (self.boot_id, self.device, self.inode) == (other.boot_id, other.device, other.inode)
     }
 
@@ -410,9 +410,9 @@ mod tests {
         assert_eq!(own.mutex_fingerprint, crate::shm::lock::mutex_fingerprint().unwrap());
         assert_eq!(Incarnation::from_words(own.to_words()), own);
 
-        // What is the same machine start, and how each other difference is described.
-        assert!(own.is_same_start(&Incarnation { pid_namespace: 1, mutex_fingerprint: 2, ..own }));
-        for (other, phrase, is_same_start) in [
+        // What is the same boot, and how each other difference is described.
+        assert!(own.is_same_boot(&Incarnation { pid_namespace: 1, mutex_fingerprint: 2, ..own }));
+        for (other, phrase, is_same_boot) in [
             (None, "not finished opening", true),
             (Some(Incarnation { boot_id: [0, own.boot_id[1]], ..own }), "another boot id", false),
             (Some(Incarnation { device: !own.device, ..own }), "another device or inode", false),
@@ -422,7 +422,7 @@ mod tests {
         ] {
             let reason = own.difference(other.as_ref());
             assert!(reason.contains(phrase), "{reason:?}: {phrase:?}");
-            assert_eq!(other.is_none_or(|other| own.is_same_start(&other)), is_same_start, "{phrase:?}");
+            assert_eq!(other.is_none_or(|other| own.is_same_boot(&other)), is_same_boot, "{phrase:?}");
         }
     }
 

@@ -57,7 +57,7 @@ impl Store {
     }
 
     /// Nothing is in progress, everything is durable, and nothing has failed. Nor was anything given up since the last transaction: that
-    /// its cells were wiped is on the disk only with a later commit.
+    /// its cells were wiped is on the disk only with a later sync.
     fn is_at_rest(&self) -> bool {
         let word = |index| self.control().load(index, Ordering::Relaxed);
         let marks = [INTENT_COUNT, FLUSHING, FAILED, SUPERSEDED, CONDEMNED].map(word);

@@ -26,9 +26,9 @@ use super::{Access, Store};
 use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, Head};
 use crate::format::checksum::digest_of_cell;
-use crate::format::commit_record::{CommitRecord, State};
-use crate::format::control::{GENERATION_FLOOR, INTENT, LAST, NEWEST, PREPARED};
-use crate::format::geometry::{COMMIT_RECORD_COUNT, widen};
+use crate::format::control::{GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED};
+use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
+use crate::format::sync_record::{State, SyncRecord};
 use crate::shm::medium::Medium;
 use crate::shm::words::{Ordering, fence};
 use std::time::Instant;
@@ -132,7 +132,7 @@ impl<'a> CopyOfNewest<'a> {
             fence(Ordering::Acquire);
             state.filter(|state| state.number == self.number)
         };
-        sealed(INTENT).or_else(|| sealed(NEWEST))
+        sealed(INTENDED_STATE).or_else(|| sealed(NEWEST_STATE))
     }
 
     /// Takes what is prepared and not published: no head names it yet.
@@ -192,8 +192,8 @@ impl<'a> CopyOfNewest<'a> {
         let generation_floor = self.store.control().load(GENERATION_FLOOR, Ordering::Relaxed);
         let wall_time_microseconds = (settings.wall_clock)();
         let predecessor = state.number;
-        let record = CommitRecord { state, predecessor, generation_floor, wall_time_microseconds };
-        (0..COMMIT_RECORD_COUNT).for_each(|number| copy.put_commit_record(number, record));
+        let record = SyncRecord { state, predecessor, generation_floor, wall_time_microseconds };
+        (0..SYNC_RECORD_COUNT).for_each(|number| copy.put_sync_record(number, record));
         copy.rebuild_control(state, generation_floor);
         Ok(copy)
     }

@@ -2,14 +2,14 @@
 
 use super::attach::{Hold, absolute, random_uuid, random_word};
 use super::guard::WriteGuard;
-use super::open::{Entry, check_file_system};
+use super::open::{GatedFile, check_file_system};
 use super::temporary::{NewFile, TemporaryName, directory_of, remove_leftovers};
 use super::{Settings, Store};
 use crate::error::{Error, Result};
-use crate::format::commit_record::{CommitRecord, State};
 use crate::format::geometry::word;
 use crate::format::header::Header;
 use crate::format::schema::Schema;
+use crate::format::sync_record::{State, SyncRecord};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, RenameFlags};
 use nix::libc;
@@ -76,7 +76,7 @@ pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<S
 pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
     remove_leftovers(path);
-    if let Some(entry) = Entry::enter_if_exists(path, settings)? {
+    if let Some(entry) = GatedFile::enter_if_exists(path, settings)? {
         let old = Some(entry.attachment().file());
         let NewTable { store, name, temporary } = NewTable::build(path, plan, old, settings)?;
         // From when the names are exchanged it is the old file that this names.
@@ -91,14 +91,14 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
 pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
     let path = &absolute(path)?;
     remove_leftovers(path);
-    let entry = Entry::enter(path, settings)?;
+    let entry = GatedFile::enter(path, settings)?;
     let name = Name::of(path, entry.attachment().file())?;
     retire(entry, settings, || std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
     name.make_last()
 }
 
 /// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
-fn retire(entry: Entry, settings: &Settings, action: impl FnOnce() -> Result<()>) -> Result<()> {
+fn retire(entry: GatedFile, settings: &Settings, action: impl FnOnce() -> Result<()>) -> Result<()> {
     // Who gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at again.
     let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;
     let store = if is_alone { entry.map(settings)? } else { entry.attach_to_users(settings)? };
@@ -139,7 +139,7 @@ impl<'a> NewTable<'a> {
             keep_permissions(file, replaced).map_err(Error::io("set the permissions of what replaces", path))?;
         }
         let name = Name::of(path, file)?;
-        let store = Entry::of_new_file(new.attachment)?.attach_as_the_first(settings)?;
+        let store = GatedFile::of_new_file(new.attachment)?.attach_as_the_first(settings)?;
         Ok(NewTable { store, name, temporary: new.temporary })
     }
 }
@@ -242,8 +242,8 @@ fn fill(file: &File, header: &Header) -> io::Result<()> {
         file.write_all_at(&[0; PAGE_BYTES], word(offset_bytes))?;
     }
     file.write_all_at(&header.encode(), 0)?;
-    let record = first_commit_record(header);
-    let record_offset = word(header.geometry.commit_record(0) * 8);
+    let record = first_sync_record(header);
+    let record_offset = word(header.geometry.sync_record(0) * 8);
     file.write_all_at(bytemuck::cast_slice(&record), record_offset)?;
     file.sync_all()
 }
@@ -264,8 +264,8 @@ fn keep_permissions(new: &File, replaced: &File) -> io::Result<()> {
 }
 
 /// The record of an empty table: transaction 0.
-pub(super) fn first_commit_record(header: &Header) -> [u64; crate::format::commit_record::COMMIT_RECORD_WORDS] {
-    let record = CommitRecord {
+pub(super) fn first_sync_record(header: &Header) -> [u64; crate::format::sync_record::SYNC_RECORD_WORDS] {
+    let record = SyncRecord {
         state: State { number: 0, live_count: 0, digest: header.digest_seed() },
         predecessor: 0,
         generation_floor: 0,

@@ -25,7 +25,7 @@ impl Store {
             if self.occupancy.death().is_none() {
                 self.open_again()?;
             }
-            self.note_commit();
+            self.note_sync();
             self.occupancy.adopt();
         }
         Ok(())

@@ -13,7 +13,7 @@
 use super::tests::{heap_store, heap_store_of};
 use super::txn::Transaction;
 use super::{Encoded, Settings, Store};
-use crate::format::control::LAST_COMMIT_MILLISECONDS;
+use crate::format::control::LAST_SYNC_MILLISECONDS;
 use crate::format::header::Header;
 use crate::shm::words::Ordering;
 use crate::{Record, RecordId, Result, Text};
@@ -32,7 +32,7 @@ const GOLDEN_FILE: &[u8] = include_bytes!("../../tests/golden/visits.loc");
 
 fn settings() -> Settings {
     // 2001-02-03T04:05:06.000007Z
-    Settings { commit_every: None, wall_clock: || 981_173_106_000_007, ..Settings::default() }
+    Settings { sync_every: None, wall_clock: || 981_173_106_000_007, ..Settings::default() }
 }
 
 fn visit(id: u32, name: &str, score: Option<f32>) -> Visit {
@@ -63,7 +63,7 @@ fn one<R>(store: &Store, operation: impl FnOnce(&mut Transaction<'_>) -> R) -> R
 }
 
 /// A table of four slots with a bit of everything in it: cells of every kind, a slot that was used twice, a number that was
-/// burned, two commits, and writes after the last one.
+/// burned, two syncs, and writes after the last one.
 fn history() -> Store {
     let uuid = *b"locule golden \x01\x02";
     let header = Header::new(4, Visit::schema(), uuid, 0x0123_4567_89ab_cdef, (settings().wall_clock)()).unwrap();
@@ -72,14 +72,14 @@ fn history() -> Store {
     let ada = one(&store, |transaction| insert(transaction, visit(1, "ada", None)));
     let bob = one(&store, |transaction| insert(transaction, visit(2, "bob", Some(1.5))));
     one(&store, |transaction| insert(transaction, visit(3, "Łód", Some(-0.0))));
-    store.commit().unwrap();
+    store.sync().unwrap();
     one(&store, |transaction| update(transaction, ada, visit(1, "ada", Some(f32::NAN))));
     one(&store, |transaction| transaction.delete(bob, None)).unwrap();
     one(&store, |transaction| {
         insert(transaction, visit(4, "", Some(f32::INFINITY)));
         update(transaction, ada, visit(1, "ada L.", Some(3.25)));
     });
-    store.commit().unwrap();
+    store.sync().unwrap();
     one(&store, |transaction| insert(transaction, visit(5, "mia", Some(1e-45))));
     let mut burned = store.begin().unwrap();
     update(&mut burned, ada, visit(1, "nobody", None));
@@ -114,7 +114,7 @@ fn the_golden_history_leaves_the_golden_file() {
     let store = history();
     assert_eq!(rows(&store).unwrap(), rows_at_the_end());
     // The only word that comes from another clock than the settings'.
-    store.control().store(LAST_COMMIT_MILLISECONDS, 0, Ordering::Relaxed);
+    store.control().store(LAST_SYNC_MILLISECONDS, 0, Ordering::Relaxed);
     let mut words = vec![0; store.geometry().word_count()];
     store.words().copy_to(&mut words);
     let bytes: &[u8] = bytemuck::cast_slice(&words);

@@ -121,30 +121,30 @@ impl Drop for WriteGuard<'_> {
     }
 }
 
-/// The commit mutex, held.
-pub struct CommitGuard<'a> {
+/// The sync mutex, held.
+pub struct SyncGuard<'a> {
     inside: Inside<'a>,
     _not_send: PhantomData<*const ()>,
 }
 
-impl<'a> CommitGuard<'a> {
+impl<'a> SyncGuard<'a> {
     /// Takes the mutex if nobody holds it.
     pub fn try_lock(store: &'a Store, asks_for_holder: bool) -> Internal<Option<(Self, Acquired)>> {
         let inside = Inside::enter(store)?;
-        match store.medium.try_lock(Lock::Commit, asks_for_holder) {
-            Ok(Some(acquired)) => Ok(Some((CommitGuard { inside, _not_send: PhantomData }, acquired))),
+        match store.medium.try_lock(Lock::Sync, asks_for_holder) {
+            Ok(Some(acquired)) => Ok(Some((SyncGuard { inside, _not_send: PhantomData }, acquired))),
             Ok(None) => {
                 inside.leave();
                 Ok(None)
             }
-            Err(failure) => Err(inside.fail(Lock::Commit, failure)),
+            Err(failure) => Err(inside.fail(Lock::Sync, failure)),
         }
     }
 }
 
-impl Drop for CommitGuard<'_> {
+impl Drop for SyncGuard<'_> {
     fn drop(&mut self) {
-        self.inside.leave_after(Lock::Commit);
+        self.inside.leave_after(Lock::Sync);
     }
 }
 
@@ -245,10 +245,10 @@ impl Store {
         }
     }
 
-    /// Somebody held the commit mutex for the whole timeout.
+    /// Somebody held the sync mutex for the whole timeout.
     #[cold]
-    pub(super) fn commit_timeout(&self) -> Error {
-        self.lock_failed(Lock::Commit, LockFailure::Timeout { holder: self.medium.lock_holder(Lock::Commit) })
+    pub(super) fn sync_timeout(&self) -> Error {
+        self.lock_failed(Lock::Sync, LockFailure::Timeout { holder: self.medium.lock_holder(Lock::Sync) })
     }
 
     /// Counts one up; counters of different writers are each under a mutex of their own.

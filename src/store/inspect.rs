@@ -3,11 +3,11 @@
 use super::{Access, Store};
 use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, Head};
-use crate::format::commit_record::{CommitRecord, State};
 use crate::format::control::{
-    COMMIT_COUNT, CONTROL_WORDS, DEAD_COMMITTER_COUNT, FLUSHING, FREE_RETURNED, FREE_TAKEN, LAST_COMMIT_MILLISECONDS,
-    SUPERSEDED,
+    CONTROL_WORDS, DEAD_SYNCER_COUNT, FLUSHING, FREE_RETURNED, FREE_TAKEN, LAST_SYNC_MILLISECONDS, SUPERSEDED,
+    SYNC_COUNT,
 };
+use crate::format::sync_record::{State, SyncRecord};
 use crate::shm::index::{Index, KeyHash};
 use crate::shm::medium::Medium;
 use crate::shm::words::{Ordering, fence};
@@ -24,7 +24,7 @@ impl Store {
     /// found had everybody died at that moment: the cells that are being staged are on the intent list. The fences are those of
     /// the read of a slot; here it is thousands of words, which is more than the model checker can explore.
     pub fn copy_of_one_moment(&self) -> Result<Option<Store>> {
-        let control_group = 0..self.geometry.commit_records();
+        let control_group = 0..self.geometry.sync_records();
         let mut words = vec![0; self.geometry.word_count()];
         let mut control_group_after = vec![0; control_group.len()];
         for _ in 0..COPY_ATTEMPT_COUNT {
@@ -65,14 +65,14 @@ impl Store {
     }
 
     /// The control group without the mutexes, and without words that are changed at other times than when something is
-    /// written or committed.
+    /// written or synced.
     fn compared_words(&self) -> [Range<usize>; 4] {
         let control = self.geometry.control();
         [
             control + SUPERSEDED..control + FLUSHING,
-            control + LAST_COMMIT_MILLISECONDS + 1..control + COMMIT_COUNT,
-            control + DEAD_COMMITTER_COUNT + 1..control + CONTROL_WORDS,
-            control + CONTROL_WORDS..self.geometry.commit_records(),
+            control + LAST_SYNC_MILLISECONDS + 1..control + SYNC_COUNT,
+            control + DEAD_SYNCER_COUNT + 1..control + CONTROL_WORDS,
+            control + CONTROL_WORDS..self.geometry.sync_records(),
         ]
     }
 
@@ -84,9 +84,9 @@ impl Store {
     }
 
     /// Recovers a copy, and says what was found.
-    pub fn recover_copy(&self, is_same_start: bool) -> Result<super::recover::Recovery> {
+    pub fn recover_copy(&self, is_same_boot: bool) -> Result<super::recover::Recovery> {
         self.check_is_copy()?;
-        Ok(super::recover::Recovery { is_private_copy: true, ..self.recover(is_same_start)? })
+        Ok(super::recover::Recovery { is_private_copy: true, ..self.recover(is_same_boot)? })
     }
 
     /// A handle that could write to the file would be an error in this crate; the file must not pay for it.
@@ -107,9 +107,9 @@ impl Store {
         self.shared().state(at)
     }
 
-    /// Both commit records, each if it verifies.
-    pub fn commit_records(&self) -> [Option<CommitRecord>; 2] {
-        [0, 1].map(|record| self.commit_record(record))
+    /// Both sync records, each if it verifies.
+    pub fn sync_records(&self) -> [Option<SyncRecord>; 2] {
+        [0, 1].map(|record| self.sync_record(record))
     }
 
     /// Digest and live count of the table as it was at a transaction number.
@@ -158,7 +158,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::control::{COMMIT_MUTEX, MUTEX_WORDS, WRITE_MUTEX};
+    use crate::format::control::{MUTEX_WORDS, SYNC_MUTEX, WRITE_MUTEX};
     use crate::store::tests::heap_store;
     use crate::store::tests::world::{header, settings};
 
@@ -166,12 +166,12 @@ mod tests {
     fn a_copy_compares_all_but_the_mutexes_and_what_changes_without_a_write() {
         let store = heap_store(header(3), settings());
         let control = store.geometry.control();
-        let mutexes = (WRITE_MUTEX..WRITE_MUTEX + MUTEX_WORDS).chain(COMMIT_MUTEX..COMMIT_MUTEX + MUTEX_WORDS);
-        let counters = COMMIT_COUNT..DEAD_COMMITTER_COUNT + 1;
-        let left_out: Vec<_> = mutexes.chain([FLUSHING, LAST_COMMIT_MILLISECONDS]).chain(counters).collect();
+        let mutexes = (WRITE_MUTEX..WRITE_MUTEX + MUTEX_WORDS).chain(SYNC_MUTEX..SYNC_MUTEX + MUTEX_WORDS);
+        let counters = SYNC_COUNT..DEAD_SYNCER_COUNT + 1;
+        let left_out: Vec<_> = mutexes.chain([FLUSHING, LAST_SYNC_MILLISECONDS]).chain(counters).collect();
         for index in 0..store.geometry.word_count() {
             let is_compared = store.compared_words().iter().any(|range| range.contains(&index));
-            let is_in_group = (control..store.geometry.commit_records()).contains(&index);
+            let is_in_group = (control..store.geometry.sync_records()).contains(&index);
             let is_left_out = left_out.iter().any(|word| control + word == index);
             assert_eq!(is_compared, is_in_group && !is_left_out, "word {index}");
         }

@@ -9,11 +9,11 @@ use crate::format::control::{DURABLE, FAILED, LAST};
 use crate::shm::words::Ordering;
 use std::time::Duration;
 
-/// How long a handle waits for others that are about to go, to find out who is the last. Then it commits to be sure.
+/// How long a handle waits for others that are about to go, to find out who is the last. Then it syncs to be sure.
 const DEPARTURE_TIMEOUT: Duration = Duration::from_millis(20);
 
 impl Store {
-    /// Whether this handle is good for as long as nothing else happens: alive, on the file that has the path, with commits
+    /// Whether this handle is good for as long as nothing else happens: alive, on the file that has the path, with syncs
     /// that can succeed.
     pub fn is_in_order(&self) -> bool {
         self.access != Access::PrivateCopy && self.check_usable().is_ok() && self.reason_to_reopen().is_none()
@@ -47,22 +47,22 @@ impl Store {
         Ok(())
     }
 
-    /// Whoever goes last commits, and whoever goes when a commit is due: nobody may come by later to do it. Whoever is alone and
-    /// leaves nothing uncommitted says so.
+    /// Whoever goes last syncs, and whoever goes when a sync is due: nobody may come by later to do it. Whoever is alone and
+    /// leaves nothing unsynced says so.
     fn leave(&self) -> Result<()> {
         let (Some(attachment), Access::ReadWrite) = (&self.attachment, self.access) else { return Ok(()) };
         // A child of a fork that has not used the handle leaves its parent's business alone.
         if !self.occupancy.is_usable() {
             return Ok(());
         }
-        if self.is_commit_owed(true) {
-            self.commit()?;
+        if self.is_sync_owed(true) {
+            self.sync()?;
         }
         // Of two that go at once, the second must see that the first is gone.
         let is_alone_in_going = attachment.begin_departure(DEPARTURE_TIMEOUT)?;
         let is_last = !attachment.is_attached_by_others()?;
-        if (is_last || !is_alone_in_going) && self.is_commit_owed(false) {
-            self.commit()?;
+        if (is_last || !is_alone_in_going) && self.is_sync_owed(false) {
+            self.sync()?;
         }
         if is_last && attachment.try_enter_gate()? && attachment.try_attach(Hold::Exclusive)? {
             self.put_clean_mark()?;
@@ -71,13 +71,13 @@ impl Store {
         Ok(())
     }
 
-    /// Whether something is uncommitted that this handle is to commit at all; at once only if the last commit is old.
-    fn is_commit_owed(&self, only_if_due: bool) -> bool {
-        let Some(interval) = self.settings.commit_every else { return false };
-        self.has_something_to_commit() && (!only_if_due || self.is_commit_due(interval))
+    /// Whether something is unsynced that this handle is to sync at all; at once only if the last sync is old.
+    fn is_sync_owed(&self, only_if_due: bool) -> bool {
+        let Some(interval) = self.settings.sync_every else { return false };
+        self.has_something_to_sync() && (!only_if_due || self.is_sync_due(interval))
     }
 
-    fn has_something_to_commit(&self) -> bool {
+    fn has_something_to_sync(&self) -> bool {
         self.control().load(LAST, Ordering::Acquire) > self.control().load(DURABLE, Ordering::Acquire)
     }
 }

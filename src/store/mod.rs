@@ -1,4 +1,4 @@
-//! The engine: lock-free reads, transactions, commits, recovery, and opening. Knows records as words and keys as
+//! The engine: lock-free reads, transactions, syncs, recovery, and opening. Knows records as words and keys as
 //! bytes; what they mean is the business of the layer above.
 //!
 //! | file | what is there |
@@ -9,7 +9,7 @@
 //! | `txn` | transactions of any number of records |
 //! | `single` | transactions of one record |
 //! | `publish` | publishing, and repairing what a dead owner left |
-//! | `commit` | making everything durable with one flush |
+//! | `sync` | making everything durable with one flush |
 //! | `recover` | which state a first opener believes, and how the file gets there |
 //! | `shared` | a table's words, for the length of one operation |
 //! | `copy` | a private copy of the newest state, made while others write, for snapshots of read-only handles |
@@ -26,7 +26,6 @@
 pub mod attach;
 #[cfg(not(loom))]
 pub mod clean;
-pub mod commit;
 pub mod copy;
 #[cfg(not(loom))]
 pub mod create;
@@ -56,6 +55,7 @@ pub mod shared;
 pub mod single;
 pub mod stage;
 pub mod status;
+pub mod sync;
 #[cfg(not(loom))]
 pub mod temporary;
 pub mod txn;
@@ -78,11 +78,11 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub lock_timeout: Duration,
-    pub commit_every: Option<Duration>,
+    pub sync_every: Option<Duration>,
     pub verify_reads: bool,
     pub prefault: bool,
     pub any_file_system: bool,
-    /// Microseconds since 1970, for commit records.
+    /// Microseconds since 1970, for sync records.
     pub wall_clock: fn() -> i64,
 }
 
@@ -90,7 +90,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             lock_timeout: Duration::from_secs(5),
-            commit_every: Some(Duration::from_secs(1)),
+            sync_every: Some(Duration::from_secs(1)),
             verify_reads: true,
             prefault: false,
             any_file_system: false,
@@ -123,7 +123,7 @@ pub struct Store {
     attaching: ThreadLock,
     /// Under which recovery of the table this handle was attached.
     recovery_number: Remembered,
-    seen_commit: commit::SeenCommit,
+    seen_sync: sync::SeenSync,
     /// What tells this table from others in this process, and is not 0.
     table_id: u64,
     /// What a private copy was made of, to notice when that is recovered.
@@ -167,7 +167,7 @@ impl Store {
             occupancy,
             attaching: ThreadLock::default(),
             recovery_number: Remembered::default(),
-            seen_commit: commit::SeenCommit::default(),
+            seen_sync: sync::SeenSync::default(),
             table_id: attachment.as_ref().map_or(digest_seed, |attachment| attachment.id().number()),
             #[cfg(not(loom))]
             origin: None,
@@ -312,12 +312,12 @@ impl Store {
     /// The table is as the recovery has left it that this handle has found or made.
     fn note_recovery_number(&self) {
         self.recovery_number.set(self.control().load(RECOVERY_NUMBER, Ordering::Acquire));
-        self.note_commit();
+        self.note_sync();
     }
 
-    /// Begins to watch how long no commit is made.
-    fn note_commit(&self) {
-        self.seen_commit.see(self.control().load(DURABLE, Ordering::Relaxed), status::monotonic_milliseconds());
+    /// Begins to watch how long no sync is made.
+    fn note_sync(&self) {
+        self.seen_sync.see(self.control().load(DURABLE, Ordering::Relaxed), status::monotonic_milliseconds());
     }
 
     /// That the file has the name that it was opened by. If it has lost it, every user is told.

@@ -34,12 +34,12 @@ const REFUSED_FILE_SYSTEMS: [(i64, &str); 9] = [
 ];
 
 /// A file whose gate is held and whose path names it: nobody can begin to write to it meanwhile.
-pub struct Entry {
+pub struct GatedFile {
     attachment: Attachment,
     header: Header,
 }
 
-impl Entry {
+impl GatedFile {
     /// Opens a file to write, and enters its gate.
     pub fn enter(path: &Path, settings: &Settings) -> Result<Self> {
         Self::enter_if_exists(path, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })
@@ -53,7 +53,7 @@ impl Entry {
             // Somebody may have replaced the file while this one waited at its gate.
             if attachment.is_named_by_path()? {
                 let header = read_header(attachment.file(), path)?;
-                return Ok(Some(Entry { attachment, header }));
+                return Ok(Some(GatedFile { attachment, header }));
             }
         }
     }
@@ -61,7 +61,7 @@ impl Entry {
     /// A whole new file that has no name yet, and whose gate is held.
     pub fn of_new_file(attachment: Attachment) -> Result<Self> {
         let header = read_header(attachment.file(), attachment.path())?;
-        Ok(Entry { attachment, header })
+        Ok(GatedFile { attachment, header })
     }
 
     pub fn attachment(&self) -> &Attachment {
@@ -124,17 +124,17 @@ pub(super) fn map_file(attachment: Attachment, header: Header, access: Access, s
         .map_err(Error::io("map", attachment.path()))?;
     let mut store = Store::new(Medium::Mapped(map), header, settings.clone(), access, Some(attachment));
     if is_writable {
-        // Until it is attached, nobody may lock through it: not even to commit when it is dropped.
+        // Until it is attached, nobody may lock through it: not even to sync when it is dropped.
         store.occupancy = Occupancy::of_nobody();
     }
     Ok(store)
 }
 
 impl Store {
-    /// Opens a table for reading and writing. The first process to open it on a machine start recovers it; whoever expects
+    /// Opens a table for reading and writing. The first process to open it in a boot recovers it; whoever expects
     /// other records in it does not, and leaves the file as it was.
     pub fn open(path: &Path, schema: &Schema, settings: &Settings) -> Result<Self> {
-        let entry = Entry::enter(path, settings)?;
+        let entry = GatedFile::enter(path, settings)?;
         schema.expect_in_file(&entry.header.schema)?;
         let store = if entry.attachment.try_attach(Hold::Exclusive)? {
             reserve_blocks(&entry.attachment, &entry.header)?;
@@ -154,13 +154,13 @@ impl Store {
     /// Nobody else is attached, and nobody can be: recovers unless everything is proved to be in order, and makes room for others.
     pub(super) fn attach_as_the_first(&mut self, own: &Incarnation) -> Result<()> {
         let attached = self.incarnation();
-        let is_same_start = attached.is_some_and(|attached| attached.is_same_start(own));
+        let is_same_boot = attached.is_some_and(|attached| attached.is_same_boot(own));
         if self.is_left_in_order(own)? {
             self.clear_clean_mark();
             self.note_recovery_number();
             self.recovery = self.recovery_in_order();
         } else {
-            self.recovery = self.recover(is_same_start)?;
+            self.recovery = self.recover(is_same_boot)?;
             self.medium.initialise_locks().map_err(Error::io("make the locks of", self.path()))?;
             self.put_incarnation(own);
         }
@@ -226,7 +226,7 @@ impl Store {
 
     pub(super) fn recovery_in_order(&self) -> Recovery {
         let number = self.control().load(LAST, Ordering::Acquire);
-        let live_count = self.control().load(crate::format::control::NEWEST + 1, Ordering::Acquire);
+        let live_count = self.control().load(crate::format::control::NEWEST_STATE + 1, Ordering::Acquire);
         Recovery { number, highest_number_seen: number, live_count, ..self.recovery }
     }
 
@@ -344,7 +344,7 @@ mod tests {
     use crate::format::schema::FieldSchema;
     use crate::store::Encoded;
     use crate::store::create::{Plan, create};
-    use crate::store::recover::Found;
+    use crate::store::recover::RecoveryOutcome;
     use crate::store::tests::heap_store;
     use crate::store::tests::world::{header, incarnation, settings};
 
@@ -407,7 +407,7 @@ mod tests {
         store.put_incarnation(&Incarnation { inode: !own.inode, ..own });
         assert_eq!(reason(), "it was copied, moved or restored");
         store.put_incarnation(&incarnation(2));
-        assert_eq!(reason(), "it was last used on another machine start");
+        assert_eq!(reason(), "it was last used in another boot");
         let mark = |index: usize| store.plant(store.geometry.control() + index, &[1]);
         mark(SUPERSEDED);
         assert_eq!(reason(), "it is marked as replaced");
@@ -426,7 +426,7 @@ mod tests {
         let check = |store: &Store| {
             let Recovery { found, nothing_lost, number, highest_number_seen, live_count, is_private_copy } =
                 store.recovery;
-            assert_eq!((found, nothing_lost, is_private_copy), (Found::InOrder, true, false));
+            assert_eq!((found, nothing_lost, is_private_copy), (RecoveryOutcome::InOrder, true, false));
             assert_eq!((number, highest_number_seen, live_count), (last, last, 3));
         };
         // While another uses it, and as the only one.

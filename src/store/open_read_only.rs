@@ -20,10 +20,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// A table that was opened for reading and not recovered.
-pub struct AsFound {
+pub struct FileForReading {
     /// A handle on the file; on a copy of it if it needs a recovery.
     pub store: Store,
-    pub is_same_start: bool,
+    pub is_same_boot: bool,
     /// Why the file needs a recovery before it can be read.
     pub recovery_reason: Option<&'static str>,
     /// Whether others had the file open to write.
@@ -45,15 +45,15 @@ impl Origin {
 impl Store {
     /// Opens a table for reading. Never changes a byte of the file: if that needs a recovery, the handle recovers a copy.
     pub fn open_read_only(path: &Path, settings: &Settings) -> Result<Self> {
-        let AsFound { mut store, is_same_start, recovery_reason, .. } = Self::open_as_found(path, settings)?;
+        let FileForReading { mut store, is_same_boot, recovery_reason, .. } = Self::open_for_reading(path, settings)?;
         if recovery_reason.is_some() {
-            store.recovery = Recovery { is_private_copy: true, ..store.recover(is_same_start)? };
+            store.recovery = Recovery { is_private_copy: true, ..store.recover(is_same_boot)? };
         }
         Ok(store)
     }
 
     /// Opens a table for reading; if it needs a recovery, makes a copy of it, which is not recovered yet.
-    pub fn open_as_found(path: &Path, settings: &Settings) -> Result<AsFound> {
+    pub fn open_for_reading(path: &Path, settings: &Settings) -> Result<FileForReading> {
         let attachment =
             open_file(path, false, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })?;
         let header = read_header(attachment.file(), path)?;
@@ -71,11 +71,11 @@ impl Store {
         let Some(reason) = store.recovery_reason(&own) else {
             store.recovery = store.recovery_in_order();
             store.leave_gate()?;
-            return Ok(AsFound { store, is_same_start: true, recovery_reason: None, is_in_use });
+            return Ok(FileForReading { store, is_same_boot: true, recovery_reason: None, is_in_use });
         };
-        let is_same_start = store.incarnation().is_some_and(|attached| attached.is_same_start(&own));
+        let is_same_boot = store.incarnation().is_some_and(|attached| attached.is_same_boot(&own));
         let store = store.into_private_copy()?;
-        Ok(AsFound { store, is_same_start, recovery_reason: Some(reason), is_in_use })
+        Ok(FileForReading { store, is_same_boot, recovery_reason: Some(reason), is_in_use })
     }
 
     /// Why the file cannot be read as it is.
@@ -89,8 +89,8 @@ impl Store {
         }
         match self.incarnation() {
             None => Some("whoever opened or repaired it last did not finish"),
-            Some(attached) if attached.boot_id != own.boot_id => Some("it was last used on another machine start"),
-            Some(attached) if !attached.is_same_start(own) => Some("it was copied, moved or restored"),
+            Some(attached) if attached.boot_id != own.boot_id => Some("it was last used in another boot"),
+            Some(attached) if !attached.is_same_boot(own) => Some("it was copied, moved or restored"),
             Some(_) => None,
         }
     }

@@ -1,12 +1,12 @@
 //! What a first opener proves before it believes a control group that seems to be in order.
 //!
-//! The boot id and the file say that it was left here, on this machine start; they do not say that it belongs to these cells.
+//! The boot id and the file say that it was left here, in this boot; they do not say that it belongs to these cells.
 //! A copy that was made under load and put back has the same ones, and so has a file whose file system was lost after only a
 //! part of it was written. So, without changing anything that is not in order:
 //!
 //! 1. The sealed state of the last prepared transaction is borne out by the cells: their digest and their count, each live record
 //!    with its checksum. No cell is newer, but those on the intent list that are being staged.
-//! 2. The commit records fit: one carries the durable number, and neither is newer than the last published transaction.
+//! 2. The sync records fit: one carries the durable number, and neither is newer than the last published transaction.
 //! 3. What a dead writer left half done is finished or undone, as whoever gets the lock from it would.
 //! 4. The heads name the cells that are visible, the index leads to every live record and nowhere else, and the free ring has each
 //!    free slot once.
@@ -18,13 +18,13 @@ use super::Store;
 use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
-use crate::format::commit_record::CommitRecord;
 use crate::format::control::{
-    DURABLE, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED, INTENT,
-    INTENT_COUNT, LAST, NEWEST, NO_PIN, PIN, PREPARED, USED,
+    DURABLE, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED,
+    INTENDED_STATE, INTENT_COUNT, LAST, NEWEST_STATE, NO_PIN, PIN, PREPARED, USED,
 };
 use crate::format::geometry::widen;
-use crate::shm::index::Entry;
+use crate::format::sync_record::SyncRecord;
+use crate::shm::index::IndexEntry;
 use crate::shm::slot::visible_cell;
 use crate::shm::words::Ordering;
 use std::collections::HashSet;
@@ -44,7 +44,7 @@ impl Store {
     /// Whether the control group is what the cells bear out; what a dead writer left is put right if it is. The caller is alone.
     pub(super) fn is_proved(&self) -> Result<bool> {
         let Some(mut cells) = self.prove_cells() else { return Ok(false) };
-        if !self.are_commits_proved() || !self.are_intents_proved(cells.newer_count) {
+        if !self.are_syncs_proved() || !self.are_intents_proved(cells.newer_count) {
             return Ok(false);
         }
         if self.known(INTENT_COUNT) != 0 || self.known(PREPARED) != self.known(LAST) {
@@ -68,7 +68,7 @@ impl Store {
         if !(last <= prepared && prepared <= used && used < NUMBER_LIMIT) {
             return None;
         }
-        let place = if prepared == last { NEWEST } else { INTENT };
+        let place = if prepared == last { NEWEST_STATE } else { INTENDED_STATE };
         let state = self.shared().state(place).filter(|state| state.number == prepared)?;
         let mut cells = Cells { are_heads_right: true, ..Cells::default() };
         let mut digest = self.digest_seed;
@@ -97,11 +97,11 @@ impl Store {
         ((digest, cells.live_count) == (state.digest, state.live_count)).then_some(cells)
     }
 
-    /// The records of commits and what is said of them belong to this state.
-    fn are_commits_proved(&self) -> bool {
+    /// The records of syncs and what is said of them belong to this state.
+    fn are_syncs_proved(&self) -> bool {
         let [last, durable, pin, floor] = [LAST, DURABLE, PIN, GENERATION_FLOOR].map(|index| self.known(index));
-        let records = self.commit_records();
-        let is_past = |record: &CommitRecord| {
+        let records = self.sync_records();
+        let is_past = |record: &SyncRecord| {
             record.state.number <= last && record.predecessor <= durable && record.generation_floor <= floor
         };
         let is_carried = records.iter().flatten().any(|record| record.state.number == durable);
@@ -159,10 +159,10 @@ impl Store {
         let (mut occupied_count, mut key_count) = (0, 0);
         for entry in index.entries() {
             match entry {
-                Entry::Empty => continue,
-                Entry::Tombstone => {}
-                Entry::Key { .. } => key_count += 1,
-                Entry::Meaningless(_) => return false,
+                IndexEntry::Empty => continue,
+                IndexEntry::Tombstone => {}
+                IndexEntry::Key { .. } => key_count += 1,
+                IndexEntry::Meaningless(_) => return false,
             }
             occupied_count += 1;
         }

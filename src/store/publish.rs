@@ -15,14 +15,14 @@
 //! (`PREPARED` above `LAST`); published, and only not emptied yet (all three the same).
 
 use super::Store;
-use super::shared::Shared;
+use super::shared::TableView;
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{GENERATION_LIMIT, Head, Intent};
-use crate::format::commit_record::STATE_WORDS;
 use crate::format::control::{
-    FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INTENT, INTENT_COUNT, LAST,
-    NEWEST, PREPARED, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, USED,
+    FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INTENDED_STATE, INTENT_COUNT,
+    LAST, NEWEST_STATE, PREPARED, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, USED,
 };
+use crate::format::sync_record::STATE_WORDS;
 use crate::shm::index::KeyHash;
 use crate::shm::slot::Slot;
 use crate::shm::words::Ordering;
@@ -40,7 +40,7 @@ impl Steps {
     const ALL: Steps = Steps { inserts_keys: true, removes_keys: true, moves_free_slots: true };
 }
 
-impl Shared<'_> {
+impl TableView<'_> {
     /// Publishes a prepared transaction. Under the write mutex.
     pub fn publish(self, state: [u64; STATE_WORDS], intent_count: usize, steps: Steps) -> Internal<()> {
         let [number, ..] = state;
@@ -115,7 +115,7 @@ impl Shared<'_> {
     #[inline(always)]
     pub fn finish(self, state: [u64; STATE_WORDS]) {
         let [number, ..] = state;
-        self.put_state(NEWEST, state);
+        self.put_state(NEWEST_STATE, state);
         self.control.store(LAST, number, Ordering::Release);
         self.control.store(INTENT_COUNT, 0, Ordering::Release);
     }
@@ -170,7 +170,7 @@ impl Store {
         let intent_count = shared.intent_count()?;
         let prepared = control.load(PREPARED, Ordering::Relaxed);
         let counter = if prepared != control.load(LAST, Ordering::Relaxed) {
-            let Some(state) = shared.state(INTENT).filter(|state| state.number == prepared) else {
+            let Some(state) = shared.state(INTENDED_STATE).filter(|state| state.number == prepared) else {
                 return Err(Error::damaged(format!(
                     "transaction {prepared} is prepared, and its intent does not verify"
                 ))

@@ -8,7 +8,7 @@ use super::{Access, Store};
 use crate::error::{Error, Fault, Internal, Result};
 use crate::format::cell::{CellHeader, RecordId};
 use crate::format::checksum::crc32;
-use crate::format::control::{LAST, NEWEST, PREPARED};
+use crate::format::control::{LAST, NEWEST_STATE, PREPARED};
 use crate::shm::index::KeyHash;
 use crate::shm::words::{Ordering, fence};
 
@@ -97,7 +97,7 @@ impl Store {
     /// How many records there are.
     pub fn live_count(&self) -> Internal<u64> {
         self.check_usable()?;
-        Ok(self.control().load(NEWEST + 1, Ordering::Acquire))
+        Ok(self.control().load(NEWEST_STATE + 1, Ordering::Acquire))
     }
 
     /// Runs `body` until nothing was prepared while it ran, so that its result is of one moment. After a bounded number of

@@ -2,18 +2,18 @@
 //!
 //! Invariants:
 //!
-//! 1. Heads, index, ring and all that is not sealed are not believed. A sealed state or commit record is believed only if
+//! 1. Heads, index, ring and all that is not sealed are not believed. A sealed state or sync record is believed only if
 //!    the digest, computed anew from the cells visible at its number, matches.
 //! 2. Nothing is changed before a state is chosen, nor if a sealed record shows that something newer had been acknowledged:
 //!    that is damage and not power loss, and is never served as something older.
 //! 3. Each step is flushed before the next, since the power can fail again; at every moment the choice can be made again
 //!    from what is on the disk:
 //!    1. every page is written again and flushed, so that later flushes cover what an earlier, failed one left clean;
-//!    2. a commit record carries the choice: if none does, it is put over one that does not verify, else the older;
+//!    2. a sync record carries the choice: if none does, it is put over one that does not verify, else the older;
 //!    3. every cell that the choice does not show is wiped;
-//!    4. the other commit record carries the same state under a number far above everything seen, and a raised generation
+//!    4. the other sync record carries the same state under a number far above everything seen, and a raised generation
 //!       floor: so numbers and ids that were given out in the time that was lost do not come again, even if the power
-//!       fails before the next commit;
+//!       fails before the next sync;
 //!    5. the control group is rebuilt, and the incarnation is written last, by the caller.
 
 use super::Store;
@@ -21,14 +21,14 @@ use super::attach::{FileId, random_uuid, uuid_words};
 use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
-use crate::format::commit_record::{CommitRecord, State};
 use crate::format::control::{
     CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT,
-    GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, INTENT, INTENT_COUNT, LAST,
-    LAST_COMMIT_MILLISECONDS, LAST_COMMIT_WALL_MILLISECONDS, NEWEST, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER,
+    GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST,
+    LAST_SYNC_MILLISECONDS, LAST_SYNC_WALL_MILLISECONDS, NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER,
     SUPERSEDED, USED,
 };
-use crate::format::geometry::{COMMIT_RECORD_COUNT, widen, word};
+use crate::format::geometry::{SYNC_RECORD_COUNT, widen, word};
+use crate::format::sync_record::{State, SyncRecord};
 use crate::shm::slot;
 use crate::shm::words::Ordering;
 use std::fmt;
@@ -46,17 +46,17 @@ const COPY_GENERATION_JUMP: u64 = 1 << 26;
 /// Which state a table was found in when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Found {
+pub enum RecoveryOutcome {
     /// The table was new.
     New,
-    /// The table was in order: other processes use it, or it was left in order on this machine start.
+    /// The table was in order: other processes use it, or it was left in order in this boot.
     InOrder,
-    /// The newest state that is whole, though no commit record has it. On the same machine start it is mostly the newest
+    /// The newest state that is whole, though no sync record has it. In the same boot it is mostly the newest
     /// published transaction, or one that was prepared and is published now; see [`Recovery::nothing_lost`].
     Newest,
-    /// Exactly the last commit that is whole.
-    Commit {
-        /// When that commit was made, in microseconds since 1970.
+    /// Exactly the last sync that is whole.
+    Checkpoint {
+        /// When that sync was made, in microseconds since 1970.
         wall_time_microseconds: i64,
     },
 }
@@ -68,11 +68,11 @@ pub enum Found {
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("visits.loc");
 /// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
-/// assert_eq!(table.recovery().found, locule::Found::New);
+/// assert_eq!(table.recovery().found, locule::RecoveryOutcome::New);
 /// drop(table);
-/// // On the same machine start nothing has to be recovered, however the last process ended.
+/// // In the same boot nothing has to be recovered, however the last process ended.
 /// let table = locule::Table::<Visit>::open(&path)?;
-/// assert_eq!(table.recovery().found, locule::Found::InOrder);
+/// assert_eq!(table.recovery().found, locule::RecoveryOutcome::InOrder);
 /// assert!(table.recovery().nothing_lost);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -80,7 +80,7 @@ pub enum Found {
 #[non_exhaustive]
 pub struct Recovery {
     /// Which state it was.
-    pub found: Found,
+    pub found: RecoveryOutcome,
     /// Whether it is certain that every published transaction is there. After a power cut it never is: the newest state
     /// on the disk verifies, but a newer one may never have got there.
     pub nothing_lost: bool,
@@ -97,7 +97,7 @@ pub struct Recovery {
 impl Recovery {
     /// Nothing had to be done.
     pub(super) const IN_ORDER: Recovery = Recovery {
-        found: Found::InOrder,
+        found: RecoveryOutcome::InOrder,
         nothing_lost: true,
         number: 0,
         highest_number_seen: 0,
@@ -109,19 +109,19 @@ impl Recovery {
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.found {
-            Found::New => f.write_str("new table")?,
-            Found::InOrder => f.write_str("in order")?,
-            Found::Newest => write!(f, "recovered the newest whole state, transaction {}", self.number)?,
-            Found::Commit { wall_time_microseconds } => {
+            RecoveryOutcome::New => f.write_str("new table")?,
+            RecoveryOutcome::InOrder => f.write_str("in order")?,
+            RecoveryOutcome::Newest => write!(f, "recovered the newest whole state, transaction {}", self.number)?,
+            RecoveryOutcome::Checkpoint { wall_time_microseconds } => {
                 let time = crate::format::time::Timestamp::from_microseconds(wall_time_microseconds);
-                write!(f, "went back to the commit of {time}, transaction {}", self.number)?;
+                write!(f, "went back to the sync of {time}, transaction {}", self.number)?;
             }
         }
         if !self.nothing_lost && self.highest_number_seen > self.number {
             write!(f, ", losing transactions up to {}", self.highest_number_seen)?;
         }
         write!(f, ", {} records", self.live_count)?;
-        f.write_str(if self.nothing_lost { "; nothing lost" } else { "; what was not committed may be lost" })?;
+        f.write_str(if self.nothing_lost { "; nothing lost" } else { "; what was not synced may be lost" })?;
         if self.is_private_copy {
             f.write_str(" (in a private copy: the file itself still needs a recovery)")?;
         }
@@ -140,8 +140,8 @@ pub(super) struct Choice {
     pub(super) state: State,
     /// Whether no candidate has a higher number.
     pub(super) is_newest: bool,
-    /// The commit record that carries it, if one does.
-    record: Option<(usize, CommitRecord)>,
+    /// The sync record that carries it, if one does.
+    record: Option<(usize, SyncRecord)>,
     /// The highest number that some sealed word says was acknowledged.
     pub(super) acknowledged: u64,
     highest_number_seen: u64,
@@ -150,16 +150,16 @@ pub(super) struct Choice {
 
 impl Store {
     /// Brings the table to the newest state that can be found in it. The caller is alone, has checked the header, and
-    /// writes the incarnation afterwards. `is_same_start`: the file was last used on this machine start, in place.
-    pub(super) fn recover(&self, is_same_start: bool) -> Result<Recovery> {
+    /// writes the incarnation afterwards. `is_same_boot`: the file was last used in this boot, in place.
+    pub(super) fn recover(&self, is_same_boot: bool) -> Result<Recovery> {
         let choice = self.choose()?;
         // Not even the state that was chosen has a number, nor does anything newer.
         let is_new = choice.highest_number_seen == 0;
-        let nothing_lost = is_new || is_same_start && choice.is_newest;
+        let nothing_lost = is_new || is_same_boot && choice.is_newest;
         let jump = if is_new { Jump { number: 1, generation: 0 } } else { self.jump(nothing_lost)? };
         let number = choice.highest_number_seen.saturating_add(jump.number);
         let generation_floor =
-            self.generation_floor(&choice, is_same_start).saturating_add(jump.generation).min(GENERATION_LIMIT);
+            self.generation_floor(&choice, is_same_boot).saturating_add(jump.generation).min(GENERATION_LIMIT);
         if number >= NUMBER_LIMIT {
             return Err(Error::damaged("a transaction number is close to the highest possible"));
         }
@@ -171,9 +171,9 @@ impl Store {
         self.wipe_all_but(choice.state.number);
         self.flush_recovery()?;
         let state = State { number, ..choice.state };
-        self.put_commit_record(
+        self.put_sync_record(
             1 - carrying,
-            CommitRecord {
+            SyncRecord {
                 state,
                 predecessor: choice.state.number,
                 generation_floor,
@@ -185,11 +185,11 @@ impl Store {
         self.note_recovery_number();
         Ok(Recovery {
             found: match choice.record {
-                _ if is_new => Found::New,
+                _ if is_new => RecoveryOutcome::New,
                 Some((_, record)) if !nothing_lost => {
-                    Found::Commit { wall_time_microseconds: record.wall_time_microseconds }
+                    RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds }
                 }
-                _ => Found::Newest,
+                _ => RecoveryOutcome::Newest,
             },
             nothing_lost,
             number: choice.state.number,
@@ -216,11 +216,11 @@ impl Store {
         Ok(Jump { number: NUMBER_JUMP, generation: if nothing_lost { 0 } else { GENERATION_JUMP } })
     }
 
-    /// Above which the next generations are to be. That of the commit records; where nothing can be lost, ids that were given out
+    /// Above which the next generations are to be. That of the sync records; where nothing can be lost, ids that were given out
     /// in transactions that were given up since are in the control region alone, or in cells that nobody has undone.
-    fn generation_floor(&self, choice: &Choice, is_same_start: bool) -> u64 {
+    fn generation_floor(&self, choice: &Choice, is_same_boot: bool) -> u64 {
         let latest = self.control().load(GENERATION_FLOOR, Ordering::Relaxed);
-        let is_credible = is_same_start && latest < GENERATION_LIMIT;
+        let is_credible = is_same_boot && latest < GENERATION_LIMIT;
         choice
             .generation_floor
             .max(if is_credible { latest } else { 0 })
@@ -255,11 +255,11 @@ impl Store {
     /// The candidate with the highest number that the cells bear out.
     pub(super) fn choose(&self) -> Result<Choice> {
         let control = self.control();
-        let records = [0, 1].map(|record| self.commit_record(record).map(|found| (record, found)));
+        let records = [0, 1].map(|record| self.sync_record(record).map(|found| (record, found)));
         let prepared = control.load(PREPARED, Ordering::Relaxed);
-        let intent = self.shared().state(INTENT).filter(|state| state.number == prepared);
+        let intent = self.shared().state(INTENDED_STATE).filter(|state| state.number == prepared);
         let mut candidates: Vec<State> = records.iter().flatten().map(|(_, record)| record.state).collect();
-        candidates.extend(self.shared().state(NEWEST));
+        candidates.extend(self.shared().state(NEWEST_STATE));
         candidates.extend(intent);
         candidates.sort_by_key(|state| std::cmp::Reverse(state.number));
         let highest = candidates.first().map_or(0, |state| state.number);
@@ -276,7 +276,7 @@ impl Store {
             if acknowledged > state.number {
                 return Err(Error::damaged(format!(
                     "the newest state that is whole is transaction {}, and transaction {acknowledged} had been \
-                     committed: part of it is missing; the file was left as it was",
+                     synced: part of it is missing; the file was left as it was",
                     state.number
                 )));
             }
@@ -359,21 +359,21 @@ impl Store {
 
     // -- bringing the file there -------------------------------------------------------------------
 
-    /// Makes sure that a commit record on the disk carries the choice; returns which.
+    /// Makes sure that a sync record on the disk carries the choice; returns which.
     fn see_that_a_record_carries(&self, choice: &Choice) -> Result<usize> {
         if let Some((record, _)) = choice.record {
             return Ok(record);
         }
-        let worth = |record: &usize| match self.commit_record(*record) {
+        let worth = |record: &usize| match self.sync_record(*record) {
             None => (false, 0),
-            Some(CommitRecord { state, .. }) => {
+            Some(SyncRecord { state, .. }) => {
                 (self.digest_at(state.number) == (state.digest, state.live_count), state.number)
             }
         };
-        let target = (0..COMMIT_RECORD_COUNT).min_by_key(worth).unwrap_or(0);
-        self.put_commit_record(
+        let target = (0..SYNC_RECORD_COUNT).min_by_key(worth).unwrap_or(0);
+        self.put_sync_record(
             target,
-            CommitRecord {
+            SyncRecord {
                 state: choice.state,
                 predecessor: choice.acknowledged,
                 generation_floor: choice.generation_floor,
@@ -419,8 +419,8 @@ impl Store {
             control.store(CLEAN_SEAL, 0, Ordering::Relaxed);
         }
         let sealed = state.to_words(self.digest_seed);
-        self.shared().put_state(NEWEST, sealed);
-        self.shared().put_state(INTENT, sealed);
+        self.shared().put_state(NEWEST_STATE, sealed);
+        self.shared().put_state(INTENDED_STATE, sealed);
         for (index, content) in [
             (INTENT_COUNT, 0),
             (USED, state.number),
@@ -433,8 +433,8 @@ impl Store {
             (PIN, NO_PIN),
             (DURABLE, state.number),
             (GENERATION_FLOOR, generation_floor),
-            (LAST_COMMIT_MILLISECONDS, super::status::monotonic_milliseconds()),
-            (LAST_COMMIT_WALL_MILLISECONDS, self.wall_milliseconds()),
+            (LAST_SYNC_MILLISECONDS, super::status::monotonic_milliseconds()),
+            (LAST_SYNC_WALL_MILLISECONDS, self.wall_milliseconds()),
             (FLUSHING, 0),
             (FAILED, 0),
             (SUPERSEDED, 0),

@@ -4,9 +4,9 @@
 use super::Store;
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::Intent;
-use crate::format::commit_record::{STATE_WORDS, State};
-use crate::format::control::{CONTROL_WORDS, INTENT_COUNT, NEWEST};
+use crate::format::control::{CONTROL_WORDS, INTENT_COUNT, NEWEST_STATE};
 use crate::format::geometry::{Geometry, widen};
+use crate::format::sync_record::{STATE_WORDS, State};
 use crate::shm::index::{Index, KeyHash};
 use crate::shm::slot::Slot;
 use crate::shm::words::{FixedWords, Ordering, Words};
@@ -16,7 +16,7 @@ pub type Control<'a> = FixedWords<'a, CONTROL_WORDS>;
 
 /// A table's words and how they lie.
 #[derive(Clone, Copy)]
-pub struct Shared<'a> {
+pub struct TableView<'a> {
     pub words: Words<'a>,
     pub control: Control<'a>,
     pub geometry: &'a Geometry,
@@ -26,8 +26,8 @@ pub struct Shared<'a> {
 
 impl Store {
     #[inline(always)]
-    pub(super) fn shared(&self) -> Shared<'_> {
-        Shared {
+    pub(super) fn shared(&self) -> TableView<'_> {
+        TableView {
             words: self.medium.words(),
             control: self.medium.control(),
             geometry: &self.geometry,
@@ -45,7 +45,7 @@ impl Store {
     }
 }
 
-impl<'a> Shared<'a> {
+impl<'a> TableView<'a> {
     /// A slot, which must be below the capacity.
     #[inline(always)]
     pub fn slot(self, index: u32) -> Slot<'a> {
@@ -87,7 +87,7 @@ impl<'a> Shared<'a> {
     /// The sealed newest state. Under the write mutex it always verifies.
     #[inline(always)]
     pub fn newest_state(self) -> Internal<State> {
-        match self.state(NEWEST) {
+        match self.state(NEWEST_STATE) {
             Some(state) => Ok(state),
             None => Err(unsealed()),
         }

@@ -7,8 +7,8 @@
 
 use super::guard::WriteGuard;
 use super::read::Meta;
-use super::shared::Shared;
-use super::stage::{Change, Next, Seen};
+use super::shared::TableView;
+use super::stage::{Change, NewContent, VisibleCell};
 use super::{Encoded, Store};
 use crate::error::{Error, Internal};
 use crate::format::cell::{Head, RecordId};
@@ -38,7 +38,7 @@ impl Store {
             if !seen.slot.has_key_of(seen.cell, shared.geometry, record.payload) {
                 return Err(Error::KeyChanged.into());
             }
-            publish(shared, head, seen, Next::update(seen.header, record), 0, None)
+            publish(shared, head, seen, NewContent::update(seen.header, record), 0, None)
         })
     }
 
@@ -50,7 +50,7 @@ impl Store {
             let (head, seen) = shared.current(shared.slot_of(id)?)?;
             seen.expect(id, expected_version)?;
             let hash = shared.hash_of_key_in(seen.slot, seen.cell);
-            publish(shared, head, seen, Next::delete(seen.header), 0, hash)
+            publish(shared, head, seen, NewContent::delete(seen.header), 0, hash)
         })
     }
 
@@ -66,7 +66,7 @@ impl Store {
             match located {
                 Some(slot) => {
                     let (head, seen) = shared.current(shared.slot(slot))?;
-                    publish(shared, head, seen, Next::update(seen.header, record), 0, None)
+                    publish(shared, head, seen, NewContent::update(seen.header, record), 0, None)
                 }
                 None => insert(shared, record, hash),
             }
@@ -77,7 +77,7 @@ impl Store {
     /// key, as far as that can be told without the lock.
     #[inline(always)]
     fn touch_slot_with_key(&self, record: Encoded<'_>, hash: KeyHash) -> Option<u32> {
-        if !self.commits_are_made() {
+        if !self.syncs_are_made() {
             return None;
         }
         let located = self.shared().locate(record.payload, hash).ok().flatten();
@@ -91,7 +91,7 @@ impl Store {
     /// Touches the slot that the next insert will probably get; that it may be another by then does no harm.
     #[inline(always)]
     pub(super) fn touch_next_free_slot(&self) {
-        if self.commits_are_made() {
+        if self.syncs_are_made() {
             let shared = self.shared();
             if let Ok(slot) = shared.free_ring_entry(shared.control.load(FREE_TAKEN, Ordering::Relaxed)) {
                 self.touch_slot(slot);
@@ -100,19 +100,19 @@ impl Store {
     }
 
     #[inline(always)]
-    fn under_lock<'a>(&'a self, operation: impl FnOnce(Shared<'a>) -> Internal<Meta>) -> Internal<Meta> {
+    fn under_lock<'a>(&'a self, operation: impl FnOnce(TableView<'a>) -> Internal<Meta>) -> Internal<Meta> {
         let guard = WriteGuard::lock(self)?;
         let meta = operation(self.shared())?;
-        // A commit takes the write mutex itself.
+        // A sync takes the write mutex itself.
         drop(guard);
-        self.commit_if_due()?;
+        self.sync_if_due()?;
         Ok(meta)
     }
 }
 
 /// Inserts a record whose key is not there.
 #[inline(always)]
-fn insert(shared: Shared<'_>, record: Encoded<'_>, hash: KeyHash) -> Internal<Meta> {
+fn insert(shared: TableView<'_>, record: Encoded<'_>, hash: KeyHash) -> Internal<Meta> {
     let Some(slot) = shared.free_slot(0)? else { return Err(shared.full()) };
     let (head, seen) = shared.current(shared.slot(slot))?;
     let next = shared.insertion(seen.header, record)?;
@@ -122,10 +122,10 @@ fn insert(shared: Shared<'_>, record: Encoded<'_>, hash: KeyHash) -> Internal<Me
 /// Makes the next content of a slot its current one. `hash` is that of the key, if it comes or goes.
 #[inline(always)]
 fn publish(
-    shared: Shared<'_>,
+    shared: TableView<'_>,
     old_head: Head,
-    Seen { slot, header: old, .. }: Seen<'_>,
-    next: Next<'_>,
+    VisibleCell { slot, header: old, .. }: VisibleCell<'_>,
+    next: NewContent<'_>,
     taken_count: u64,
     hash: Option<KeyHash>,
 ) -> Internal<Meta> {

@@ -6,7 +6,7 @@
 //!    first cell gets it: so whoever dies burns it.
 //! 2. A (slot, cell) is on the intent list before the cell is touched: so whoever repairs finds every cell.
 //! 3. A write never touches the current cell, the cell visible at `DURABLE`, or the one visible at `PIN`. `PIN` is
-//!    read first and `DURABLE` second: a committer stores them in the other order, so that a commit that ends in
+//!    read first and `DURABLE` second: a syncer stores them in the other order, so that a sync that ends in
 //!    between is seen in one of the two.
 //! 4. The sealed intent is complete before `PREPARED` gets the transaction's number, in one release store. From then on
 //!    the transaction has happened, whoever dies.
@@ -16,16 +16,16 @@
 
 use super::Encoded;
 use super::read::Meta;
-use super::shared::Shared;
+use super::shared::TableView;
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, Intent, NUMBER_LIMIT, RecordId};
 use crate::format::checksum::digest_of_cell;
-use crate::format::commit_record::{STATE_WORDS, State};
 use crate::format::control::{
-    DURABLE, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INTENT, INTENT_COUNT,
-    NO_PIN, PIN, PREPARED, USED,
+    DURABLE, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INTENDED_STATE,
+    INTENT_COUNT, NO_PIN, PIN, PREPARED, USED,
 };
 use crate::format::geometry::word;
+use crate::format::sync_record::{STATE_WORDS, State};
 use crate::shm::index::KeyHash;
 use crate::shm::slot::{Slot, free_cell};
 use crate::shm::words::Ordering;
@@ -33,13 +33,13 @@ use crate::shm::words::Ordering;
 /// What a writer sees in a slot: the current cell, or the one that it has staged. Of a slot that was never written, a
 /// header of zeros.
 #[derive(Clone, Copy)]
-pub struct Seen<'a> {
+pub struct VisibleCell<'a> {
     pub slot: Slot<'a>,
     pub cell: u32,
     pub header: CellHeader,
 }
 
-impl Seen<'_> {
+impl VisibleCell<'_> {
     /// That this is the live record with an id, of the version that is expected.
     #[inline(always)]
     pub fn expect(self, id: RecordId, expected_version: Option<u64>) -> Internal<()> {
@@ -60,24 +60,24 @@ impl Seen<'_> {
 
 /// The next content of a slot: a record, or `None` for a tombstone.
 #[derive(Clone, Copy)]
-pub struct Next<'a> {
+pub struct NewContent<'a> {
     pub record: Option<Encoded<'a>>,
     pub generation: u64,
     pub update_count: u32,
 }
 
-impl<'a> Next<'a> {
+impl<'a> NewContent<'a> {
     /// Another content of a record.
     #[inline(always)]
     pub fn update(header: CellHeader, record: Encoded<'a>) -> Self {
         let update_count = header.update_count.saturating_add(1);
-        Next { record: Some(record), generation: header.generation, update_count }
+        NewContent { record: Some(record), generation: header.generation, update_count }
     }
 
     /// The end of a record.
     #[inline(always)]
     pub fn delete(header: CellHeader) -> Self {
-        Next { record: None, generation: header.generation, update_count: header.update_count }
+        NewContent { record: None, generation: header.generation, update_count: header.update_count }
     }
 
     #[inline(always)]
@@ -136,7 +136,7 @@ impl Change<'_> {
     }
 }
 
-impl<'a> Shared<'a> {
+impl<'a> TableView<'a> {
     /// The slot of a record, if the table has as many.
     #[inline(always)]
     pub fn slot_of(self, id: RecordId) -> Internal<Slot<'a>> {
@@ -145,16 +145,16 @@ impl<'a> Shared<'a> {
 
     /// What a slot's head says, and the header of the cell that it names.
     #[inline(always)]
-    pub fn current(self, slot: Slot<'a>) -> Internal<(Head, Seen<'a>)> {
+    pub fn current(self, slot: Slot<'a>) -> Internal<(Head, VisibleCell<'a>)> {
         let head = slot.head();
         if !head.exists() {
-            return Ok((head, Seen { slot, cell: 0, header: CellHeader::from_words([0; 3]) }));
+            return Ok((head, VisibleCell { slot, cell: 0, header: CellHeader::from_words([0; 3]) }));
         }
         let header = slot.cell_header(head.cell());
         if header.number != head.number() || header.is_live != head.is_live() {
             return Err(unfitting(slot.index(), head));
         }
-        Ok((head, Seen { slot, cell: head.cell(), header }))
+        Ok((head, VisibleCell { slot, cell: head.cell(), header }))
     }
 
     /// The slot with a live record that has the key of a record, of which nothing else is looked at.
@@ -224,13 +224,13 @@ impl<'a> Shared<'a> {
 
     /// The first content of a slot's next record.
     #[inline(always)]
-    pub fn insertion<'r>(self, header: CellHeader, record: Encoded<'r>) -> Internal<Next<'r>> {
+    pub fn insertion<'r>(self, header: CellHeader, record: Encoded<'r>) -> Internal<NewContent<'r>> {
         let floor = self.control.load(GENERATION_FLOOR, Ordering::Relaxed);
         let generation = header.generation.max(floor).saturating_add(1);
         if generation >= GENERATION_LIMIT {
             return Err(self.full());
         }
-        Ok(Next { record: Some(record), generation, update_count: 0 })
+        Ok(NewContent { record: Some(record), generation, update_count: 0 })
     }
 
     #[cold]
@@ -264,7 +264,7 @@ impl<'a> Shared<'a> {
             control.store(FREE_RETURNED_NEXT, returned, Ordering::Relaxed);
         }
         let sealed = state.to_words(self.digest_seed);
-        self.put_state(INTENT, sealed);
+        self.put_state(INTENDED_STATE, sealed);
         control.store(PREPARED, state.number, Ordering::Release);
         sealed
     }

@@ -2,9 +2,8 @@
 
 use super::Store;
 use crate::format::control::{
-    COMMIT_COUNT, DEAD_COMMITTER_COUNT, DURABLE, FAILED, INDEX_EPOCH, INTENT_COUNT, LAST, NEWEST, PREPARED,
-    RECOVERY_NUMBER, REPAIRED_HOLDING_COUNT, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT,
-    REPAIRED_STAGING_COUNT,
+    DEAD_SYNCER_COUNT, DURABLE, FAILED, INDEX_EPOCH, INTENT_COUNT, LAST, NEWEST_STATE, PREPARED, RECOVERY_NUMBER,
+    REPAIRED_HOLDING_COUNT, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, SYNC_COUNT,
 };
 use crate::shm::medium::Lock;
 use crate::shm::words::Ordering;
@@ -61,14 +60,14 @@ pub struct Status {
     pub durable: u64,
     /// Whether a flush failed since the last recovery.
     pub flush_failed: bool,
-    /// Commits made.
-    pub commit_count: u64,
+    /// Syncs made.
+    pub sync_count: u64,
     /// Recoveries by a first opener, over the life of the file; its creation does not count as one.
     pub recovery_count: u64,
     /// Owners of the write mutex that died and were repaired.
     pub repair_counts: RepairCounts,
-    /// Owners of the commit mutex that died.
-    pub dead_committer_count: u64,
+    /// Owners of the sync mutex that died.
+    pub dead_syncer_count: u64,
     /// How often the index was rebuilt.
     pub index_rebuild_count: u64,
     /// Who holds the write mutex at the moment.
@@ -81,12 +80,12 @@ impl Store {
         let control = self.control();
         let word = |index| control.load(index, Ordering::Relaxed);
         Status {
-            live_count: word(NEWEST + 1),
+            live_count: word(NEWEST_STATE + 1),
             capacity: u64::from(self.geometry.capacity()),
             last: word(LAST),
             durable: word(DURABLE),
             flush_failed: word(FAILED) != 0,
-            commit_count: word(COMMIT_COUNT),
+            sync_count: word(SYNC_COUNT),
             // That of its creation is none.
             recovery_count: word(RECOVERY_NUMBER).saturating_sub(1),
             repair_counts: RepairCounts {
@@ -95,7 +94,7 @@ impl Store {
                 prepared: word(REPAIRED_PREPARED_COUNT),
                 publishing: word(REPAIRED_PUBLISHING_COUNT),
             },
-            dead_committer_count: word(DEAD_COMMITTER_COUNT),
+            dead_syncer_count: word(DEAD_SYNCER_COUNT),
             index_rebuild_count: word(INDEX_EPOCH),
             writer: self.writer(),
         }
@@ -134,10 +133,10 @@ pub fn process_of_thread(thread_id: u32) -> u32 {
     group.and_then(|group| group.trim().parse().ok()).unwrap_or(thread_id)
 }
 
-/// Milliseconds since this machine start, the same clock in every process.
+/// Milliseconds since this boot, the same clock in every process.
 #[inline]
 pub fn monotonic_milliseconds() -> u64 {
-    // The coarse clock is a few loads and no system call; its ticks of up to 10 ms are fine enough for intervals between commits.
+    // The coarse clock is a few loads and no system call; its ticks of up to 10 ms are fine enough for intervals between syncs.
     let clock = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;
     let now = nix::time::clock_gettime(clock).map(std::time::Duration::from).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)

@@ -6,13 +6,13 @@
 use super::guard::WriteGuard;
 use super::publish::Steps;
 use super::read::Meta;
-use super::shared::Shared;
-use super::stage::{Change, Next, Seen, not_free};
+use super::shared::TableView;
+use super::stage::{Change, NewContent, VisibleCell, not_free};
 use super::{Encoded, Store};
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{Intent, RecordId};
-use crate::format::commit_record::STATE_WORDS;
 use crate::format::geometry::widen;
+use crate::format::sync_record::STATE_WORDS;
 use crate::shm::index::KeyHash;
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ const SHORT_LIST: usize = 8;
 /// A transaction in progress. Dropped before it is published, it never happened.
 pub struct Transaction<'a> {
     store: &'a Store,
-    shared: Shared<'a>,
+    shared: TableView<'a>,
     guard: WriteGuard<'a>,
     /// The number; 0 before anything is staged.
     number: u64,
@@ -97,13 +97,13 @@ impl<'a> Transaction<'a> {
         if !self.has_key_of(seen, record.payload) {
             return Err(Error::KeyChanged.into());
         }
-        self.stage(id.slot(), Next::update(seen.header, record))
+        self.stage(id.slot(), NewContent::update(seen.header, record))
     }
 
     /// Deletes the record with an id, if it is the version that is expected.
     pub fn delete(&mut self, id: RecordId, expected_version: Option<u64>) -> Internal<Meta> {
         let seen = self.expect(id, expected_version)?;
-        let meta = self.stage(id.slot(), Next::delete(seen.header))?;
+        let meta = self.stage(id.slot(), NewContent::delete(seen.header))?;
         if let Some(several) = &mut self.several {
             several.freed_search_start = 0;
         }
@@ -115,7 +115,7 @@ impl<'a> Transaction<'a> {
         match self.locate(record.payload)? {
             Located::Live(slot) => {
                 let seen = self.seen(slot)?;
-                self.stage(slot, Next::update(seen.header, record))
+                self.stage(slot, NewContent::update(seen.header, record))
             }
             absent => self.insert_located(absent, record),
         }
@@ -151,7 +151,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// The live record with this id and version.
-    fn expect(&mut self, id: RecordId, expected_version: Option<u64>) -> Internal<Seen<'a>> {
+    fn expect(&mut self, id: RecordId, expected_version: Option<u64>) -> Internal<VisibleCell<'a>> {
         self.shared.slot_of(id)?;
         let seen = self.seen(id.slot())?;
         seen.expect(id, expected_version)?;
@@ -159,16 +159,16 @@ impl<'a> Transaction<'a> {
     }
 
     /// What this transaction sees in a slot: what it staged itself, or what is current.
-    fn seen(&mut self, slot: u32) -> Internal<Seen<'a>> {
+    fn seen(&mut self, slot: u32) -> Internal<VisibleCell<'a>> {
         if let Some((_, intent)) = self.intent_of(slot)? {
             let slot = self.shared.slot(slot);
-            return Ok(Seen { slot, cell: intent.cell, header: slot.cell_header(intent.cell) });
+            return Ok(VisibleCell { slot, cell: intent.cell, header: slot.cell_header(intent.cell) });
         }
         let (_, seen) = self.shared.current(self.shared.slot(slot))?;
         Ok(seen)
     }
 
-    fn has_key_of(&self, seen: Seen<'_>, record: &[u64]) -> bool {
+    fn has_key_of(&self, seen: VisibleCell<'_>, record: &[u64]) -> bool {
         seen.slot.has_key_of(seen.cell, self.shared.geometry, record)
     }
 
@@ -249,7 +249,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Writes the next content of a slot into a cell that nobody needs.
-    fn stage(&mut self, slot: u32, next: Next<'_>) -> Internal<Meta> {
+    fn stage(&mut self, slot: u32, next: NewContent<'_>) -> Internal<Meta> {
         self.check_mine()?;
         if self.number == 0 {
             self.number = self.shared.take_number()?;

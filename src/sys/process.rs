@@ -30,7 +30,7 @@ static GENERATION_PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const NONE).
 #[cold]
 fn begin_generation() -> u32 {
     /// The newest generation of this process or, just after a fork, of its nearest ancestor that had one.
-    static NEWEST: AtomicU32 = AtomicU32::new(0);
+    static NEWEST_STATE: AtomicU32 = AtomicU32::new(0);
     static PAGE: OnceLock<Option<MmapRaw>> = OnceLock::new();
     let page = PAGE.get_or_init(|| {
         if cfg!(miri) {
@@ -46,13 +46,13 @@ fn begin_generation() -> u32 {
     // SAFETY: as in `fork_generation`.
     let known = unsafe { &*page.as_ptr().cast::<AtomicU32>() };
     // Threads of a new child may be here at once: the first to store decides, and all have computed the same.
-    let next = match NEWEST.load(Ordering::Relaxed) {
+    let next = match NEWEST_STATE.load(Ordering::Relaxed) {
         u32::MAX => 1,
         inherited => inherited + 1,
     };
     let generation = match known.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => {
-            NEWEST.store(next, Ordering::Relaxed);
+            NEWEST_STATE.store(next, Ordering::Relaxed);
             next
         }
         Err(generation) => generation,

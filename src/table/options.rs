@@ -22,28 +22,28 @@ use std::time::Duration;
 /// # let path = directory.path().join("visits.loc");
 /// let table = locule::Table::<Visit>::options()
 ///     .capacity(10_000)
-///     .commit_every(Some(Duration::from_millis(200)))
+///     .sync_every(Some(Duration::from_millis(200)))
 ///     .open_or_create(&path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "options do nothing before `create`, `open` or another of the last calls"]
-pub struct Options<T> {
+pub struct OpenOptions<T> {
     capacity: u64,
     mode: u32,
     settings: Settings,
     _records: PhantomData<fn() -> T>,
 }
 
-impl<T> Clone for Options<T> {
+impl<T> Clone for OpenOptions<T> {
     fn clone(&self) -> Self {
-        Options { settings: self.settings.clone(), ..*self }
+        OpenOptions { settings: self.settings.clone(), ..*self }
     }
 }
 
-impl<T: Record> Options<T> {
+impl<T: Record> OpenOptions<T> {
     pub(super) fn new() -> Self {
-        Options { capacity: 10_000, mode: 0o600, settings: Settings::default(), _records: PhantomData }
+        OpenOptions { capacity: 10_000, mode: 0o600, settings: Settings::default(), _records: PhantomData }
     }
 
     /// How many records a new table has room for: 1 to 16,777,216; 10,000 if nothing is said. It never changes, and is not
@@ -68,13 +68,13 @@ impl<T: Record> Options<T> {
         self
     }
 
-    /// Lets a write that finds the last commit of the table older than this commit it, after it has happened; so does a handle
-    /// that is dropped, and the last one of all processes that is dropped commits in any case. One second if nothing is said, and
-    /// `None` for never: then only [`commit`](Table::commit) and [`close`](Table::close) make anything survive a power cut.
-    /// Against the death of processes nothing needs to be committed. A process that is killed commits nothing: what it wrote waits
+    /// Lets a write that finds the last sync of the table older than this sync it, after it has happened; so does a handle
+    /// that is dropped, and the last one of all processes that is dropped syncs in any case. One second if nothing is said, and
+    /// `None` for never: then only [`sync`](Table::sync) and [`close`](Table::close) make anything survive a power cut.
+    /// Against the death of processes nothing needs to be synced. A process that is killed syncs nothing: what it wrote waits
     /// for the next write, or the next handle that is dropped.
-    pub fn commit_every(mut self, interval: Option<Duration>) -> Self {
-        self.settings.commit_every = interval;
+    pub fn sync_every(mut self, interval: Option<Duration>) -> Self {
+        self.settings.sync_every = interval;
         self
     }
 
@@ -102,7 +102,7 @@ impl<T: Record> Options<T> {
 }
 
 #[cfg(not(loom))]
-impl<T: Record> Options<T> {
+impl<T: Record> OpenOptions<T> {
     /// Makes a new table. Nobody sees the file before it is whole and on the disk. When this returns, the name is on the disk
     /// too: the directory is flushed, or, where the process may change but not read it, the whole file system.
     ///
@@ -140,7 +140,7 @@ impl<T: Record> Options<T> {
     /// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if it is no locule table or cut
     /// short, [`SchemaMismatch`](crate::Error::SchemaMismatch) if it holds other records,
     /// [`Incompatible`](crate::Error::Incompatible) if it is in use by processes that cannot share it with this one,
-    /// [`Damaged`](crate::Error::Damaged) if part of what was committed is missing (the file stays as it is),
+    /// [`Damaged`](crate::Error::Damaged) if part of what was synced is missing (the file stays as it is),
     /// [`Timeout`](crate::Error::Timeout) if another process was opening it all the time.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = Store::open(path.as_ref(), &T::schema(), &self.settings)?;

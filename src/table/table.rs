@@ -1,12 +1,12 @@
 //! A typed table: what users type.
 
 use super::handles::Handles;
-use super::options::Options;
+use super::options::OpenOptions;
 use super::record::{Keyed, Record};
 use super::row::Row;
 use super::rows::Rows;
 use super::snapshot::Snapshot;
-use super::write::Write;
+use super::write::WriteTransaction;
 use crate::error::{Error, Internal, Result};
 use crate::format::cell::RecordId;
 use crate::format::values::Key;
@@ -24,8 +24,8 @@ const UPDATE_ATTEMPT_COUNT: u32 = 4;
 
 /// A table of records of one type, shared with any number of processes.
 ///
-/// A handle can be used by many threads at once. Dropping it commits only if it is the last one of all processes, or if a commit is
-/// due ([`Options::commit_every`]), and tells nobody of an error; [`close`](Self::close) commits always.
+/// A handle can be used by many threads at once. Dropping it syncs only if it is the last one of all processes, or if a sync is
+/// due ([`OpenOptions::sync_every`]), and tells nobody of an error; [`close`](Self::close) syncs always.
 ///
 /// ```
 /// use locule::{Table, Text};
@@ -45,7 +45,7 @@ const UPDATE_ATTEMPT_COUNT: u32 = 4;
 /// let id = table.insert(&Session { id: 42, user: Text::new("ada")?, ..Session::default() })?;
 /// table.update(id, |session| session.hits += 1)?;
 /// assert_eq!(table.find(&42)?.map(|row| row.hits), Some(1));
-/// table.commit()?;
+/// table.sync()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Table<T> {
@@ -57,15 +57,15 @@ pub struct Table<T> {
 
 impl<T: Record> Table<T> {
     /// How a table is to be made or opened.
-    pub fn options() -> Options<T> {
-        Options::new()
+    pub fn options() -> OpenOptions<T> {
+        OpenOptions::new()
     }
 
     /// Opens a table with the usual options.
     ///
     /// # Errors
     ///
-    /// As [`Options::open`].
+    /// As [`OpenOptions::open`].
     #[cfg(not(loom))]
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(path)
@@ -215,7 +215,7 @@ impl<T: Record> Table<T> {
     /// [`Timeout`](Error::Timeout), which names the process that holds the lock, [`ReadOnly`](Error::ReadOnly),
     /// [`Nested`](Error::Nested), [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned),
     /// [`Damaged`](Error::Damaged). After any of them nothing was changed. Only
-    /// [`CommitAfterWrite`](Error::CommitAfterWrite) says that the write happened and the commit after it did not.
+    /// [`SyncAfterWrite`](Error::SyncAfterWrite) says that the write happened and the sync after it did not.
     #[inline]
     pub fn insert(&self, record: &T) -> Result<RecordId> {
         let words = words_of(record);
@@ -324,13 +324,13 @@ impl<T: Record> Table<T> {
     ///
     /// What the closure returns ([`Error::caller`] makes one of any error), and what any write can return (see
     /// [`insert`](Self::insert)).
-    pub fn write<R>(&self, body: impl FnOnce(&mut Write<'_, T>) -> Result<R>) -> Result<R> {
-        let mut write = Write::begin(self)?;
+    pub fn write<R>(&self, body: impl FnOnce(&mut WriteTransaction<'_, T>) -> Result<R>) -> Result<R> {
+        let mut write = WriteTransaction::begin(self)?;
         let result = inside_closure(self.store(), || body(&mut write))?;
         write.publish()?;
-        // A commit takes the write lock itself.
+        // A sync takes the write lock itself.
         drop(write);
-        self.store().commit_if_due()?;
+        self.store().sync_if_due()?;
         Ok(result)
     }
 
@@ -343,18 +343,18 @@ impl<T: Record> Table<T> {
     ///
     /// [`FlushFailed`](Error::FlushFailed), which stays until every process has dropped its handle and the table was opened
     /// again; and what any write can return (see [`insert`](Self::insert)).
-    pub fn commit(&self) -> Result<u64> {
-        self.store().commit()
+    pub fn sync(&self) -> Result<u64> {
+        self.store().sync()
     }
 
-    /// Commits and drops the handle. (A read-only handle has nothing to commit.)
+    /// Syncs and drops the handle. (A read-only handle has nothing to sync.)
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit).
+    /// As [`sync`](Self::sync).
     pub fn close(self) -> Result<()> {
         if self.store().access() == Access::ReadWrite {
-            self.store().commit()?;
+            self.store().sync()?;
         }
         Ok(())
     }
@@ -399,7 +399,7 @@ impl<T: Record> Table<T> {
     ///
     /// # Errors
     ///
-    /// As [`Options::open`], such as [`FlushFailed`](Error::FlushFailed) or [`Condemned`](Error::Condemned) as long as others are
+    /// As [`OpenOptions::open`], such as [`FlushFailed`](Error::FlushFailed) or [`Condemned`](Error::Condemned) as long as others are
     /// attached to a file that needs a recovery; [`Timeout`](Error::Timeout) if another thread did not end what it was doing;
     /// [`Nested`](Error::Nested) inside a closure of this table.
     #[cfg(not(loom))]

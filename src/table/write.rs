@@ -14,14 +14,14 @@ use std::marker::PhantomData;
 ///
 /// Its methods see what the transaction has written. An error of one of them leaves the transaction as it was before
 /// that call; whether the whole is to fail is the closure's decision.
-pub struct Write<'a, T> {
+pub struct WriteTransaction<'a, T> {
     transaction: Transaction<'a>,
     _records: PhantomData<fn() -> T>,
 }
 
-impl<'a, T: Record> Write<'a, T> {
+impl<'a, T: Record> WriteTransaction<'a, T> {
     pub(super) fn begin(table: &'a Table<T>) -> Result<Self> {
-        Ok(Write { transaction: table.store().begin()?, _records: PhantomData })
+        Ok(WriteTransaction { transaction: table.store().begin()?, _records: PhantomData })
     }
 
     pub(super) fn publish(&mut self) -> Result<u64> {
@@ -109,7 +109,7 @@ impl<'a, T: Record> Write<'a, T> {
     }
 }
 
-impl<T: Keyed> Write<'_, T> {
+impl<T: Keyed> WriteTransaction<'_, T> {
     /// The record with a key.
     ///
     /// # Errors

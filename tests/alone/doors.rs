@@ -44,7 +44,7 @@ type Operation = fn(&Visits) -> Result<()>;
 
 const OPERATIONS: [(&str, Operation); 9] = [
     ("insert", |table| table.insert(&visit(10, 0)).map(drop)),
-    ("commit", |table| table.commit().map(drop)),
+    ("sync", |table| table.sync().map(drop)),
     ("find", |table| table.find(&1).map(drop)),
     ("update", |table| table.update(locule::RecordId::from(1 << 24), |visit| visit.hits += 1).map(drop)),
     ("delete", |table| table.delete(locule::RecordId::from(1 << 24)).map(drop)),
@@ -60,7 +60,7 @@ fn use_without_attachment(path: &Path, first: &str) {
     unlock_behind_its_back(path);
     // Nothing has happened yet.
     table.insert(&visit(3, 0)).unwrap();
-    table.commit().unwrap();
+    table.sync().unwrap();
     say("unlocked");
     hear();
     let (_, operation) = OPERATIONS.iter().find(|(name, _)| *name == first).unwrap();
@@ -73,7 +73,7 @@ fn use_without_attachment(path: &Path, first: &str) {
     table.reopen().unwrap();
     assert_eq!(keys(&table), [0, 1, 2, 3, 40, 41]);
     table.insert(&visit(4, 0)).unwrap();
-    table.commit().unwrap();
+    table.sync().unwrap();
     say("reopened");
     hear();
 }
@@ -92,7 +92,7 @@ fn recover_under(path: &Path) -> Visits {
 }
 
 #[test]
-fn whoever_is_attached_no_more_neither_reads_nor_writes_nor_commits_after_a_recovery() {
+fn whoever_is_attached_no_more_neither_reads_nor_writes_nor_syncs_after_a_recovery() {
     for (name, _) in OPERATIONS {
         let (_directory, path) = scratch();
         drop(table_of_three(&path));

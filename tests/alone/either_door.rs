@@ -82,7 +82,7 @@ fn reopen_under_a_child(path: &Path, _: &str) {
     assert!(in_fork(|| {
         make_flushes_fail();
         acknowledged.insert(table, 50..51);
-        assert!(matches!(table.commit(), Err(Error::FlushFailed { .. })));
+        assert!(matches!(table.sync(), Err(Error::FlushFailed { .. })));
     }));
     let (child_is_inside, tell_that_inside) = signal();
     let (go_on, tell_to_go_on) = signal();

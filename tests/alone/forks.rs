@@ -3,7 +3,7 @@
 
 use super::common::{Role, Visits, assert_consistent, fork, in_fork, insert_all, keys, options, say, scratch, visit};
 use super::{CONDEMNED, ControlWords, FAILED, assert_ends_well, assert_good, play_to_the_end, signal, table_of_three};
-use locule::{Error, Found};
+use locule::{Error, RecoveryOutcome};
 use nix::libc;
 use nix::unistd::{Gid, Uid, setgid, setuid};
 use std::path::Path;
@@ -38,7 +38,7 @@ fn use_it(table: &Visits, first: u64) {
         Ok(transaction.find(&first)?.map_or(0, |row| row.hits))
     });
     assert_eq!(sum.unwrap(), 1);
-    assert!(table.commit().unwrap() > 0);
+    assert!(table.sync().unwrap() > 0);
     table.snapshot(|snapshot| snapshot.find(&first).map(|row| assert_eq!(row.unwrap().hits, 1))).unwrap();
     assert_consistent(table);
 }
@@ -55,7 +55,7 @@ fn assert_attached(path: &Path) {
 fn assert_nobody_is_attached(path: &Path) {
     ControlWords::of(path).set(FAILED, 1);
     let table = options().open(path).unwrap();
-    assert_eq!((table.recovery().found, table.recovery().nothing_lost), (Found::Newest, true));
+    assert_eq!((table.recovery().found, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true));
 }
 
 fn let_generations_use_it(path: &Path, _: &str) {
@@ -213,7 +213,7 @@ fn give_privileges_up(path: &Path, _: &str) {
             let outcomes = [
                 borrowed.insert(&visit(10, 0)).map(drop),
                 borrowed.find(&0).map(drop),
-                borrowed.commit().map(drop),
+                borrowed.sync().map(drop),
                 borrowed.write(|_| Ok(())),
             ];
             for outcome in outcomes {
@@ -321,7 +321,7 @@ fn leave_it_to_a_child_and_spoil_it(path: &Path, _: &str) {
             assert!(matches!(outcome, Err(Error::Recovered)), "{outcome:?}");
         }
         borrowed.reopen().unwrap();
-        assert_eq!(borrowed.recovery().found, Found::Newest);
+        assert_eq!(borrowed.recovery().found, RecoveryOutcome::Newest);
         use_it(borrowed, 20);
     });
     drop(table);
@@ -428,7 +428,7 @@ fn recover_before_a_childs_first_use(path: &Path, _: &str) {
     let child = fork(move || {
         go_on();
         assert!(matches!(borrowed.insert(&visit(10, 0)), Err(Error::Recovered)));
-        assert!(matches!(borrowed.commit(), Err(Error::Recovered)));
+        assert!(matches!(borrowed.sync(), Err(Error::Recovered)));
         assert!(matches!(borrowed.find(&0), Err(Error::Recovered)));
         borrowed.reopen().unwrap();
         use_it(borrowed, 20);

@@ -30,7 +30,7 @@ fn be_the_first_process_twice(path: &Path, _: &str) {
                 for outcome in [
                     table.insert(&visit(20, 0)).map(drop),
                     table.write(|_| Ok(())),
-                    table.commit().map(drop),
+                    table.sync().map(drop),
                     table.find(&0).map(drop),
                 ] {
                     let error = outcome.unwrap_err();
@@ -40,7 +40,7 @@ fn be_the_first_process_twice(path: &Path, _: &str) {
             }
         }));
         table.insert(&visit(11, 0)).unwrap();
-        table.commit().unwrap();
+        table.sync().unwrap();
     }));
     say("done");
 }
@@ -69,7 +69,7 @@ fn become_who_may_use_it(path: &Path, _: &str) {
         // It may not even look into the directory.
         assert!(std::fs::metadata(path).is_err());
         insert_all(&table, 10..12);
-        table.commit().unwrap();
+        table.sync().unwrap();
         table.reopen().unwrap();
         insert_all(&table, 12..13);
     }));

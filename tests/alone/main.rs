@@ -2,7 +2,7 @@
 //! a child of a fork shared its parent's attachment and lost it with the parent's, and a handle that had let go went on.
 //!
 //! So each process attaches by itself, a handle that has let go is dead for good, and who was attached under another recovery
-//! can neither write nor acknowledge a commit.
+//! can neither write nor acknowledge a sync.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -138,7 +138,7 @@ fn prefork_failed(path: &Path, _: &str) {
     assert!(in_fork(|| {
         make_flushes_fail();
         table.insert(&visit(50, 0)).unwrap();
-        assert!(matches!(table.commit(), Err(Error::FlushFailed { source: Some(_) })));
+        assert!(matches!(table.sync(), Err(Error::FlushFailed { source: Some(_) })));
     }));
     let child = fork(move || {
         table
@@ -164,7 +164,7 @@ fn prefork_failed(path: &Path, _: &str) {
     let mut expected: Vec<u64> = (0..3).chain(20..30).chain([50]).collect();
     assert_good(table, path, &expected);
     table.insert(&visit(62, 1)).unwrap();
-    table.commit().unwrap();
+    table.sync().unwrap();
     expected.push(62);
     assert_good(table, path, &expected);
     say("done");

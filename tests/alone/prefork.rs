@@ -17,24 +17,24 @@ use std::time::{Duration, Instant};
 pub const ROLES: &[(&str, Role)] = &[("serve", serve)];
 
 const WORKER_COUNT: usize = 8;
-/// The seats of the workers, and that of their parent.
-const SEAT_COUNT: usize = WORKER_COUNT + 1;
+/// The worker files of the workers, and that of their parent.
+const WORKER_FILE_COUNT: usize = WORKER_COUNT + 1;
 const KEYS_EACH: usize = 5;
 /// What all count up together.
 const COUNTER: u64 = 1000;
 const AT_LEAST: Duration = Duration::from_secs(3);
 
-/// What was done in one seat, in memory that outlives who sits there.
-struct Seat<'a>(&'a [AtomicU64]);
+/// What was done in one worker file, in memory that outlives who sits there.
+struct WorkerFile<'a>(&'a [AtomicU64]);
 
-const SEAT_WORDS: usize = 3 + 2 * KEYS_EACH;
+const WORKER_FILE_WORDS: usize = 3 + 2 * KEYS_EACH;
 
-impl<'a> Seat<'a> {
-    fn of(ledger: &'a SharedWords, seat: usize) -> Self {
-        Seat(&ledger.words()[1 + seat * SEAT_WORDS..][..SEAT_WORDS])
+impl<'a> WorkerFile<'a> {
+    fn of(ledger: &'a SharedWords, worker_file: usize) -> Self {
+        WorkerFile(&ledger.words()[1 + worker_file * WORKER_FILE_WORDS..][..WORKER_FILE_WORDS])
     }
 
-    /// How often this seat counted up, and was told so.
+    /// How often this worker file counted up, and was told so.
     fn counted(&self) -> &AtomicU64 {
         &self.0[0]
     }
@@ -76,14 +76,14 @@ fn is_stopped(ledger: &SharedWords) -> bool {
     get(&ledger.words()[0]) != 0
 }
 
-fn key_of(seat: usize, key: usize) -> u64 {
-    u64::try_from(seat * 100 + key).unwrap()
+fn key_of(worker_file: usize, key: usize) -> u64 {
+    u64::try_from(worker_file * 100 + key).unwrap()
 }
 
-/// Who does things to the table through a handle, in a seat.
+/// Who does things to the table through a handle, in a worker file.
 struct Clerk<'a> {
     table: &'a Visits,
-    seat: Seat<'a>,
+    worker_file: WorkerFile<'a>,
     number: usize,
     random: fastrand::Rng,
     /// Whether the disk fails for this process.
@@ -92,17 +92,17 @@ struct Clerk<'a> {
 
 impl Clerk<'_> {
     /// What the process before did at the end may have happened or not; whoever has the lock knows, and writes it down.
-    fn take_the_seat(&mut self) -> Result<()> {
-        if get(self.seat.counting()) != get(self.seat.counted()) {
-            set(self.seat.perhaps_counted(), get(self.seat.perhaps_counted()) + 1);
-            set(self.seat.counting(), get(self.seat.counted()));
+    fn take_the_worker_file(&mut self) -> Result<()> {
+        if get(self.worker_file.counting()) != get(self.worker_file.counted()) {
+            set(self.worker_file.perhaps_counted(), get(self.worker_file.perhaps_counted()) + 1);
+            set(self.worker_file.counting(), get(self.worker_file.counted()));
         }
         self.table.write(|_| Ok(()))?;
         for key in 0..KEYS_EACH {
             let found = self.content_of(key)?;
             self.assert_found(key, found);
-            set(self.seat.intended(key), found);
-            set(self.seat.acknowledged(key), found);
+            set(self.worker_file.intended(key), found);
+            set(self.worker_file.acknowledged(key), found);
         }
         Ok(())
     }
@@ -113,8 +113,8 @@ impl Clerk<'_> {
 
     #[track_caller]
     fn assert_found(&self, key: usize, found: u64) {
-        let expected = [self.seat.acknowledged(key), self.seat.intended(key)].map(get);
-        assert!(expected.contains(&found), "seat {}, key {key}: {found}, expected one of {expected:?}", self.number);
+        let expected = [self.worker_file.acknowledged(key), self.worker_file.intended(key)].map(get);
+        assert!(expected.contains(&found), "worker {}, key {key}: {found}, expected one of {expected:?}", self.number);
     }
 
     /// Does one thing or another.
@@ -125,39 +125,39 @@ impl Clerk<'_> {
                 self.change(key)
             }
             70..90 => self.count(),
-            _ => self.table.commit().map(drop),
+            _ => self.table.sync().map(drop),
         }
     }
 
     /// Inserts, updates or deletes.
     fn change(&mut self, key: usize) -> Result<()> {
-        let (key_word, before) = (key_of(self.number, key), get(self.seat.acknowledged(key)));
+        let (key_word, before) = (key_of(self.number, key), get(self.worker_file.acknowledged(key)));
         let after = if before != 0 && self.random.bool() { 0 } else { self.random.u64(1..) };
         let found = self.table.find(&key_word)?;
-        assert_eq!(found.as_ref().map_or(0, |row| row.hits), before, "seat {}, key {key}", self.number);
-        set(self.seat.intended(key), after);
+        assert_eq!(found.as_ref().map_or(0, |row| row.hits), before, "worker {}, key {key}", self.number);
+        set(self.worker_file.intended(key), after);
         let outcome = match found {
             None => self.table.insert(&visit(key_word, after)).map(drop),
             Some(row) if after == 0 => self.table.delete(row.id).map(drop),
             Some(row) => self.table.update(row.id, |content| *content = visit(key_word, after)).map(drop),
         };
         match outcome {
-            Ok(()) => set(self.seat.acknowledged(key), after),
-            Err(_) => set(self.seat.intended(key), before),
+            Ok(()) => set(self.worker_file.acknowledged(key), after),
+            Err(_) => set(self.worker_file.intended(key), before),
         }
         outcome
     }
 
     fn count(&mut self) -> Result<()> {
-        let before = get(self.seat.counted());
-        set(self.seat.counting(), before + 1);
+        let before = get(self.worker_file.counted());
+        set(self.worker_file.counting(), before + 1);
         let outcome = self.table.write(|transaction| {
             let row = transaction.find(&COUNTER)?.expect("it is never deleted");
             transaction.update(row.id, |counter| *counter = visit(COUNTER, row.hits + 1)).map(drop)
         });
         match outcome {
-            Ok(()) => set(self.seat.counted(), before + 1),
-            Err(_) => set(self.seat.counting(), before),
+            Ok(()) => set(self.worker_file.counted(), before + 1),
+            Err(_) => set(self.worker_file.counting(), before),
         }
         outcome
     }
@@ -169,7 +169,7 @@ impl Clerk<'_> {
             Err(Error::FlushFailed { .. } | Error::Condemned | Error::Superseded | Error::Recovered) => {}
             // Whoever was recovering the table has been killed.
             Err(Error::Incompatible { .. }) => {}
-            Err(error) => panic!("seat {}: {error:?}", self.number),
+            Err(error) => panic!("worker {}: {error:?}", self.number),
         }
         match self.table.reopen() {
             Ok(()) => true,
@@ -181,7 +181,7 @@ impl Clerk<'_> {
                 std::thread::yield_now();
                 true
             }
-            Err(error) => panic!("seat {}: reopening: {error:?}", self.number),
+            Err(error) => panic!("worker {}: reopening: {error:?}", self.number),
         }
     }
 }
@@ -193,10 +193,10 @@ fn work(table: &Visits, ledger: &SharedWords, number: usize, seed: u64) {
     if has_no_disk {
         assert!(filter(libc::SYS_msync, End::InputOutputError));
     }
-    let mut clerk = Clerk { table, seat: Seat::of(ledger, number), number, random, has_no_disk };
+    let mut clerk = Clerk { table, worker_file: WorkerFile::of(ledger, number), number, random, has_no_disk };
     let mut is_seated = false;
     while !is_stopped(ledger) {
-        let outcome = if is_seated { clerk.step() } else { clerk.take_the_seat() };
+        let outcome = if is_seated { clerk.step() } else { clerk.take_the_worker_file() };
         is_seated |= outcome.is_ok();
         if !clerk.answer(outcome) {
             return;
@@ -215,7 +215,7 @@ fn serve(path: &Path, seed: &str) {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut parent = Clerk {
         table: &table,
-        seat: Seat::of(&ledger, WORKER_COUNT),
+        worker_file: WorkerFile::of(&ledger, WORKER_COUNT),
         number: WORKER_COUNT,
         random: random.fork(),
         has_no_disk: false,
@@ -226,7 +226,7 @@ fn serve(path: &Path, seed: &str) {
     say("serving");
     // Others may have sat here before.
     loop {
-        let outcome = parent.take_the_seat();
+        let outcome = parent.take_the_worker_file();
         let is_seated = outcome.is_ok();
         assert!(parent.answer(outcome));
         if is_seated {
@@ -275,12 +275,13 @@ fn serve(path: &Path, seed: &str) {
 fn assert_nothing_lost(table: &Visits, ledger: &SharedWords) {
     table.write(|_| Ok(())).unwrap();
     let (mut counted, mut perhaps_counted) = (0, 0);
-    for number in 0..SEAT_COUNT {
-        let seat = Seat::of(ledger, number);
+    for number in 0..WORKER_FILE_COUNT {
+        let worker_file = WorkerFile::of(ledger, number);
         let random = fastrand::Rng::with_seed(0);
-        counted += get(seat.counted());
-        perhaps_counted += get(seat.perhaps_counted()) + get(seat.counting()) - get(seat.counted());
-        let clerk = Clerk { table, seat, number, random, has_no_disk: false };
+        counted += get(worker_file.counted());
+        perhaps_counted +=
+            get(worker_file.perhaps_counted()) + get(worker_file.counting()) - get(worker_file.counted());
+        let clerk = Clerk { table, worker_file, number, random, has_no_disk: false };
         for key in 0..KEYS_EACH {
             clerk.assert_found(key, clerk.content_of(key).unwrap());
         }
@@ -296,7 +297,7 @@ fn assert_nothing_lost(table: &Visits, ledger: &SharedWords) {
 fn make_table(path: &Path) {
     let table = options().create(path).unwrap();
     table.insert(&visit(COUNTER, 0)).unwrap();
-    SharedWords::create(ledger_of(path), 1 + SEAT_COUNT * SEAT_WORDS).unwrap();
+    SharedWords::create(ledger_of(path), 1 + WORKER_FILE_COUNT * WORKER_FILE_WORDS).unwrap();
 }
 
 /// A server at work; `None` where flushes cannot be made to fail.
@@ -342,7 +343,7 @@ fn a_server_that_is_killed_with_all_its_workers_leaves_everything_to_the_next_op
     let (_directory, path) = scratch();
     make_table(&path);
     let ledger = SharedWords::open(ledger_of(&path)).unwrap();
-    let count = || -> u64 { (0..SEAT_COUNT).map(|number| get(Seat::of(&ledger, number).counted())).sum() };
+    let count = || -> u64 { (0..WORKER_FILE_COUNT).map(|number| get(WorkerFile::of(&ledger, number).counted())).sum() };
     let mut random = fastrand::Rng::with_seed(first_seed());
     for _ in 0..6 {
         let moment = count() + random.u64(1..3000);

@@ -27,7 +27,7 @@ fn operations(table: &Visits) -> Vec<(&'static str, Result<()>)> {
         ("update", table.update(id, |visit| visit.hits += 1).map(drop)),
         ("delete", table.delete(id).map(drop)),
         ("write", table.write(|_| Ok(()))),
-        ("commit", table.commit().map(drop)),
+        ("sync", table.sync().map(drop)),
     ]
 }
 
@@ -220,7 +220,7 @@ fn a_handle_that_could_not_be_reopened_is_dead_in_all_threads_until_it_is_reopen
     assert_dead_in_all_threads(&table, |error| matches!(error, Error::FlushFailed { source: None }));
     table.reopen().unwrap();
     table.insert(&visit(10, 0)).unwrap();
-    table.commit().unwrap();
+    table.sync().unwrap();
     assert_good(&table, &path, &[0, 1, 2, 10, 40, 41]);
 }
 
@@ -245,7 +245,7 @@ fn a_copy_of_a_table_can_be_written_to_inside_a_closure_of_the_original() {
                 assert!(matches!(copy.insert(&visit(99, 0)), Err(Error::Nested)));
                 Ok(())
             })?;
-            copy.commit()?;
+            copy.sync()?;
             transaction.insert(&visit(11, 0)).map(drop)
         })
         .unwrap();
@@ -271,7 +271,7 @@ fn two_handles_of_one_thread_on_one_file_are_nested_by_whatever_name_they_were_o
     let assert_nested = |other: &Visits| {
         assert!(matches!(other.insert(&visit(99, 0)), Err(Error::Nested)));
         assert!(matches!(other.write(|_| Ok(())), Err(Error::Nested)));
-        assert!(matches!(other.commit(), Err(Error::Nested)));
+        assert!(matches!(other.sync(), Err(Error::Nested)));
         // It is in order, so there is nothing to be done.
         other.reopen().unwrap();
         assert!(other.find(&0).unwrap().is_some());

@@ -96,7 +96,7 @@ fn fork_beside_writers(path: &Path, _: &str) {
             assert!(in_fork(|| {
                 count_up(table, 0);
                 table.insert(&visit(30, 0)).unwrap();
-                table.commit().unwrap();
+                table.sync().unwrap();
                 table.delete(table.find(&30).unwrap().unwrap().id).unwrap();
             }));
         }
@@ -132,12 +132,12 @@ fn threads_that_are_told_at_once_that_a_flush_failed_recover_the_table_once_and_
             for key in 10..10 + THREAD_COUNT {
                 scope.spawn(move || {
                     table.upsert(&visit(key, round)).unwrap();
-                    assert!(matches!(table.commit(), Err(Error::FlushFailed { source: None })));
+                    assert!(matches!(table.sync(), Err(Error::FlushFailed { source: None })));
                     are_told.wait();
                     table.reopen().unwrap();
                     assert_eq!(table.find(&key).unwrap().unwrap().hits, round);
                     table.upsert(&visit(key + 20, round)).unwrap();
-                    table.commit().unwrap();
+                    table.sync().unwrap();
                 });
             }
         });

@@ -60,9 +60,9 @@ pub fn assert_whole(found: &Visit) {
     assert_eq!(*found, visit(found.visitor, found.hits));
 }
 
-/// Options for tests that are not about commits, which make the disk wait.
-pub fn options() -> locule::Options<Visit> {
-    Visits::options().capacity(64).commit_every(None)
+/// Options for tests that are not about syncs, which make the disk wait.
+pub fn options() -> locule::OpenOptions<Visit> {
+    Visits::options().capacity(64).sync_every(None)
 }
 
 /// A directory that goes with the test, and the path of a table in it that is not there yet.

@@ -3,7 +3,7 @@
 use super::common::{self, Child, Role, assert_consistent, insert_all, keys, options, say, scratch, visit};
 use super::mounts::{have_own, make_read_only, mount_small_disk};
 use super::table_of_three;
-use locule::{Error, Found};
+use locule::{Error, RecoveryOutcome};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -78,7 +78,7 @@ fn use_a_full_disk(path: &Path, _: &str) {
     for key in 0..64 {
         table.upsert(&visit(key, 1)).unwrap();
     }
-    table.commit().unwrap();
+    table.sync().unwrap();
     // What cannot be replaced stays as it is, and in use.
     assert_io(options().replace(&path).map(drop), nix::errno::Errno::ENOSPC);
     assert_io(large().replace(&path).map(drop), nix::errno::Errno::ENOSPC);
@@ -153,7 +153,7 @@ fn move_to_another_disk(path: &Path, _: &str) {
     fs::remove_file(path).unwrap();
     for (from, to) in [(there.as_path(), path), (path, there.as_path())] {
         let table = options().open(from).unwrap();
-        assert_ne!(table.recovery().found, Found::InOrder);
+        assert_ne!(table.recovery().found, RecoveryOutcome::InOrder);
         assert!(!table.recovery().nothing_lost);
         assert_eq!(keys(&table), [0, 1, 2, 3]);
         assert_consistent(&table);

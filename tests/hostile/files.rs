@@ -40,7 +40,7 @@ fn do_as_told(path: &Path, _: &str) {
 /// Stages an insert, waits inside the transaction, and publishes.
 fn hold(path: &Path, _: &str) {
     let table = options().open(path).unwrap();
-    let holding = |transaction: &mut locule::Write<'_, _>| {
+    let holding = |transaction: &mut locule::WriteTransaction<'_, _>| {
         transaction.insert(&visit(100, 0))?;
         say("holding");
         hear();
@@ -90,7 +90,7 @@ fn assert_keys(child: &mut Child, keys: &[u64]) {
 fn a_file_cut_short_kills_its_users_and_nobody_else_and_a_backup_brings_it_back() {
     let (_directory, path) = scratch();
     let table = table_of_three(&path);
-    table.commit().unwrap();
+    table.sync().unwrap();
     let backup = fs::read(&path).unwrap();
     drop(table);
     let length_bytes = u64::try_from(backup.len()).unwrap();
@@ -119,7 +119,7 @@ fn a_backup_copied_over_a_table_that_is_open_and_idle_is_the_table_for_everybody
         insert_all(&table, 10 * round..10 * round + 9);
         child.tell("7");
         child.expect("inserted");
-        table.commit().unwrap();
+        table.sync().unwrap();
         copy_over(&path, &backup);
         assert_keys(&mut child, &[0, 1, 2]);
         assert_eq!(keys(&table), [0, 1, 2]);

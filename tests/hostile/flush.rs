@@ -4,13 +4,13 @@
 use super::common::system_calls::{End, filter};
 use super::common::{Child, Role, assert_consistent, hear, insert_all, keys, options, say, scratch, visit};
 use super::{open_after_the_others, table_of_three};
-use locule::{Error, Found};
+use locule::{Error, RecoveryOutcome};
 use nix::libc;
 use std::path::Path;
 use std::time::Duration;
 
 pub const ROLES: &[(&str, Role)] = &[
-    ("commit without a disk", commit_without_a_disk),
+    ("sync without a disk", sync_without_a_disk),
     ("die while flushing", die_while_flushing),
     ("recover without a disk", recover_without_a_disk),
     ("create without a disk", create_without_a_disk),
@@ -34,19 +34,19 @@ fn assert_failed<T: std::fmt::Debug>(outcome: locule::Result<T>, is_source_known
     }
 }
 
-fn commit_without_a_disk(path: &Path, _: &str) {
+fn sync_without_a_disk(path: &Path, _: &str) {
     let table = options().open(path).unwrap();
-    let hasty = options().commit_every(Some(Duration::ZERO)).open(path).unwrap();
+    let hasty = options().sync_every(Some(Duration::ZERO)).open(path).unwrap();
     if !filter(libc::SYS_msync, End::InputOutputError) {
         return;
     }
     table.insert(&visit(10, 0)).unwrap();
-    assert_failed(table.commit(), true);
+    assert_failed(table.sync(), true);
     // It stays: not even the call that would not have to flush succeeds.
-    assert_failed(table.commit(), false);
+    assert_failed(table.sync(), false);
     match hasty.insert(&visit(11, 0)) {
-        Err(Error::CommitAfterWrite { source }) => assert_failed::<()>(Err(*source), false),
-        outcome => panic!("expected a failed commit, found {outcome:?}"),
+        Err(Error::SyncAfterWrite { source }) => assert_failed::<()>(Err(*source), false),
+        outcome => panic!("expected a failed sync, found {outcome:?}"),
     }
     say("failed");
     hear();
@@ -60,18 +60,18 @@ fn commit_without_a_disk(path: &Path, _: &str) {
 fn a_failed_flush_is_told_to_everybody_and_nothing_is_acknowledged_until_the_table_is_opened_anew() {
     let (_directory, path) = scratch();
     let table = table_of_three(&path);
-    let durable = table.commit().unwrap();
-    let mut child = Child::spawn("commit without a disk", &path, "");
+    let durable = table.sync().unwrap();
+    let mut child = Child::spawn("sync without a disk", &path, "");
     let Some(message) = first_message(&mut child) else { return };
     assert_eq!(message, "failed");
 
     assert!(table.status().flush_failed);
     assert_eq!(table.status().durable, durable);
-    assert_failed(table.commit(), false);
+    assert_failed(table.sync(), false);
     // What was published before and after is served.
     table.insert(&visit(12, 0)).unwrap();
     assert_eq!(keys(&table), [0, 1, 2, 10, 11, 12]);
-    assert_failed(table.commit(), false);
+    assert_failed(table.sync(), false);
     assert_eq!(table.status().durable, durable);
     // Nobody new comes in before it is recovered, but to read.
     assert_failed(options().open(&path).map(drop), false);
@@ -81,31 +81,31 @@ fn a_failed_flush_is_told_to_everybody_and_nothing_is_acknowledged_until_the_tab
 
     child.tell("close");
     child.expect("closed");
-    assert_failed(table.commit(), false);
+    assert_failed(table.sync(), false);
     drop(table);
     let table = open_after_the_others(&path);
-    assert_eq!((table.recovery().found, table.recovery().nothing_lost), (Found::Newest, true));
+    assert_eq!((table.recovery().found, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true));
     assert_eq!(keys(&table), [0, 1, 2, 10, 11, 12]);
     assert_consistent(&table);
     assert!(!table.status().flush_failed);
     let number = table.insert_versioned(&visit(13, 0)).unwrap().1;
-    assert!(table.commit().unwrap() >= number);
+    assert!(table.sync().unwrap() >= number);
 }
 
 fn die_while_flushing(path: &Path, _: &str) {
     let table = options().open(path).unwrap();
     insert_all(&table, 10..20);
     if filter(libc::SYS_msync, End::Death) {
-        say("committing");
-        table.commit().unwrap();
+        say("syncing");
+        table.sync().unwrap();
     }
 }
 
 #[test]
-fn a_committer_that_dies_in_its_flush_leaves_the_commit_to_the_next() {
+fn a_syncer_that_dies_in_its_flush_leaves_the_sync_to_the_next() {
     let (_directory, path) = scratch();
     let table = table_of_three(&path);
-    let durable = table.commit().unwrap();
+    let durable = table.sync().unwrap();
     let mut child = Child::spawn("die while flushing", &path, "");
     if first_message(&mut child).is_none() {
         return;
@@ -114,8 +114,8 @@ fn a_committer_that_dies_in_its_flush_leaves_the_commit_to_the_next() {
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGSYS));
     assert_eq!(table.status().durable, durable);
     let number = table.insert_versioned(&visit(20, 0)).unwrap().1;
-    assert!(table.commit().unwrap() >= number);
-    assert_eq!(table.status().dead_committer_count, 1);
+    assert!(table.sync().unwrap() >= number);
+    assert_eq!(table.status().dead_syncer_count, 1);
     assert_eq!(keys(&table), (0..3).chain(10..21).collect::<Vec<_>>());
     assert_consistent(&table);
 }
@@ -144,7 +144,7 @@ fn a_recovery_that_cannot_flush_serves_nobody_and_can_be_made_again() {
         assert_eq!(keys(&reader), [0, 1, 2]);
     }
     let table = options().open(&copy).unwrap();
-    assert_eq!(table.recovery().found, Found::Newest);
+    assert_eq!(table.recovery().found, RecoveryOutcome::Newest);
     assert_eq!(keys(&table), [0, 1, 2]);
     assert_consistent(&table);
 }

@@ -25,7 +25,7 @@ const FIELDS: [(&str, usize, usize); 25] = [
     ("heads_offset", 80, 8),
     ("free_ring_offset", 88, 8),
     ("index_offset", 96, 8),
-    ("commit_records_offset", 104, 8),
+    ("sync_records_offset", 104, 8),
     ("cells_offset", 112, 8),
     ("file_bytes", 120, 8),
     ("first half of uuid", 128, 8),
@@ -200,7 +200,7 @@ fn garbage_over_the_header_is_not_noticed_by_those_who_have_the_table_open() {
         let garbage: Vec<u8> = (0..HEADER_BYTES).map(|_| random.u8(..)).collect();
         file.write_all_at(&garbage, 0).unwrap();
         table.upsert(&super::common::visit(round % 5, round)).unwrap();
-        table.commit().unwrap();
+        table.sync().unwrap();
         assert_consistent(&table);
         assert_consistent(&reader);
         for (name, outcome) in open_in_every_way(&path) {

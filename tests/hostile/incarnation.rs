@@ -1,10 +1,10 @@
-//! Other machine starts, other machines, other C libraries: who may not share a table's locks.
+//! Other boots, other machines, other C libraries: who may not share a table's locks.
 
 use super::common::{Child, Role, assert_consistent, hear, keys, options, say, scratch, visit};
 use super::mounts::{have_own, mount_file_over};
 use super::{open_after_the_others, table_of_three};
 use locule::testing::SharedWords;
-use locule::{Error, Found};
+use locule::{Error, RecoveryOutcome};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -91,7 +91,7 @@ fn each_part_of_an_incarnation_keeps_others_out_while_the_table_is_in_use() {
                 outcome => panic!("{what}: {outcome:?}"),
             }
         }
-        // Readers use no locks; what is not from this machine start, they read in a copy.
+        // Readers use no locks; what is not from this boot, they read in a copy.
         let reader = options().open_read_only(&path).unwrap();
         assert_eq!(keys(&reader), [0, 1, 2], "{what}");
         drop(reader);
@@ -125,12 +125,12 @@ fn a_table_that_another_kind_of_process_left_is_recovered_and_says_what_it_knows
         words[word] ^= 1;
         written.put(words, seal_of(words));
         let table = open_after_the_others(&path);
-        // A process of another kind was on this machine start, so nothing can be lost.
+        // A process of another kind was in this boot, so nothing can be lost.
         assert_eq!(table.recovery().nothing_lost, word >= 4, "{message}: {}", table.recovery());
-        assert_ne!(table.recovery().found, Found::InOrder, "{message}");
+        assert_ne!(table.recovery().found, RecoveryOutcome::InOrder, "{message}");
         assert_eq!(keys(&table), [0, 1, 2]);
         assert_consistent(&table);
-        table.commit().unwrap();
+        table.sync().unwrap();
     }
 }
 
@@ -157,7 +157,7 @@ fn start_the_machine_anew(path: &Path, _: &str) {
     hear();
     // Nobody has.
     let table = open_after_the_others(path);
-    assert_eq!((table.recovery().found, table.recovery().nothing_lost), (Found::Newest, false));
+    assert_eq!((table.recovery().found, table.recovery().nothing_lost), (RecoveryOutcome::Newest, false));
     assert_eq!(keys(&table), [0, 1, 2, 3]);
     assert_consistent(&table);
     table.insert(&visit(4, 0)).unwrap();

@@ -3,7 +3,7 @@
 use super::common::{Child, Role, Visits, hear, insert_all, options, say, scratch, visit};
 use super::{Image, assert_good, mix, open, use_busily};
 use locule::testing::SharedWords;
-use locule::{Error, Found};
+use locule::{Error, RecoveryOutcome};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,7 +64,7 @@ fn a_clean_shutdown_is_not_believed_of_another_control_group() {
         let [seconds, nanoseconds] = [metadata.ctime(), metadata.ctime_nsec()].map(|part| u64::try_from(part).unwrap());
         change_time.store(mix(seconds, nanoseconds, 0), Ordering::Relaxed);
         let table = open(&path);
-        assert_eq!(table.recovery().found, Found::Newest);
+        assert_eq!(table.recovery().found, RecoveryOutcome::Newest);
         assert_is_whole(&table, &path);
     }
 }
@@ -80,12 +80,12 @@ fn a_clean_shutdown_is_believed_once() {
     // It did nothing, but it may have.
     assert!(!has_mark(&path));
     let table = open(&path);
-    assert_eq!(table.recovery().found, Found::InOrder);
+    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
     assert_is_whole(&table, &path);
 }
 
 #[test]
-fn no_shutdown_is_clean_while_others_use_the_table_or_something_is_not_committed() {
+fn no_shutdown_is_clean_while_others_use_the_table_or_something_is_not_synced() {
     let (_directory, path) = scratch();
     clean_table(&path);
     let mut child = Child::spawn("open and wait", &path, "");
@@ -104,7 +104,7 @@ fn no_shutdown_is_clean_while_others_use_the_table_or_something_is_not_committed
 /// The cells of a transaction that was given up are wiped in memory. If the file system is lost then, and the mark is not, they are
 /// back, and nobody looks for them.
 #[test]
-fn no_shutdown_is_clean_after_something_was_given_up_that_no_commit_has_wiped_on_the_disk() {
+fn no_shutdown_is_clean_after_something_was_given_up_that_no_sync_has_wiped_on_the_disk() {
     let (_directory, path) = scratch();
     clean_table(&path);
     let table = open(&path);
@@ -116,7 +116,7 @@ fn no_shutdown_is_clean_after_something_was_given_up_that_no_commit_has_wiped_on
     table.close().unwrap();
     assert!(!has_mark(&path));
     let table = open(&path);
-    assert_eq!(table.recovery().found, Found::InOrder);
+    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
     table.upsert(&visit(0, 0)).unwrap();
     table.close().unwrap();
     assert!(has_mark(&path));

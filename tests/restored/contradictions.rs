@@ -3,10 +3,10 @@
 
 use super::{
     DURABLE, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED,
-    INTENT_COUNT, Image, LAST, NEWEST, PIN, USED, assert_good, mix, open, records, use_busily,
+    INTENT_COUNT, Image, LAST, NEWEST_STATE, PIN, USED, assert_good, mix, open, records, use_busily,
 };
 use crate::common::{Visit, insert_all, options, scratch, visit};
-use locule::{Error, Found};
+use locule::{Error, RecoveryOutcome};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -20,10 +20,10 @@ fn make_table(path: &Path) {
     for key in [8, 9] {
         table.delete(table.find(&key).unwrap().unwrap().id).unwrap();
     }
-    table.commit().unwrap();
+    table.sync().unwrap();
     table.update(table.find(&0).unwrap().unwrap().id, |content| *content = visit(0, 1)).unwrap();
     table.insert(&visit(10, 0)).unwrap();
-    table.commit().unwrap();
+    table.sync().unwrap();
     table.update(table.find(&1).unwrap().unwrap().id, |content| *content = visit(1, 1)).unwrap();
     table.insert(&visit(11, 0)).unwrap();
 }
@@ -49,10 +49,10 @@ fn last(image: &mut Image) -> u64 {
 }
 
 fn put_newest(image: &mut Image, change: fn([u64; 3]) -> [u64; 3]) {
-    let state = [0, 1, 2].map(|word| *image.control(NEWEST + word));
-    assert_eq!(image.sealed(state)[3], *image.control(NEWEST + 3), "this test does not know the format");
+    let state = [0, 1, 2].map(|word| *image.control(NEWEST_STATE + word));
+    assert_eq!(image.sealed(state)[3], *image.control(NEWEST_STATE + 3), "this test does not know the format");
     for (word, content) in image.sealed(change(state)).into_iter().enumerate() {
-        *image.control(NEWEST + word) = content;
+        *image.control(NEWEST_STATE + word) = content;
     }
 }
 
@@ -77,15 +77,15 @@ const CONTRADICTIONS: &[(&str, Plant)] = &[
     ("the newest state has another digest", |image| {
         put_newest(image, |[number, live, digest]| [number, live, digest + 1])
     }),
-    ("the newest state does not verify", |image| *image.control(NEWEST + 3) ^= 1),
+    ("the newest state does not verify", |image| *image.control(NEWEST_STATE + 3) ^= 1),
     ("a head names another cell", |image| *image.head(0) ^= 1 << 62),
     ("a head says deleted of what lives", |image| *image.head(0) ^= 1 << 61),
     ("a head has another number", |image| *image.head(0) += 1),
     ("a slot that was never used has a head", |image| *image.head(60) = 5),
-    ("no commit record carries the durable number", |image| *image.control(DURABLE) -= 1),
-    ("a commit is in flight of what is still to come", |image| *image.control(PIN) = last(image) + 5),
+    ("no sync record carries the durable number", |image| *image.control(DURABLE) -= 1),
+    ("a sync is in flight of what is still to come", |image| *image.control(PIN) = last(image) + 5),
     ("the floor of the ids is above all ids", |image| *image.control(GENERATION_FLOOR) = 1 << 40),
-    ("the floor of the ids is below what a commit record says", |image| *image.control(GENERATION_FLOOR) = 0),
+    ("the floor of the ids is below what a sync record says", |image| *image.control(GENERATION_FLOOR) = 0),
     ("the intent list is longer than the table", |image| *image.control(INTENT_COUNT) = 65),
     ("the intent list names no slot", |image| {
         *image.control(INTENT_COUNT) = 1;
@@ -160,14 +160,14 @@ const CONTRADICTIONS: &[(&str, Plant)] = &[
 #[track_caller]
 fn assert_is_recovered(what: &str, path: &Path, expected: &BTreeMap<u64, Visit>, floor: u64) {
     let table = open(path);
-    assert_eq!(table.recovery().found, Found::Newest, "{what}");
+    assert_eq!(table.recovery().found, RecoveryOutcome::Newest, "{what}");
     assert_eq!(records(&table), *expected, "{what}");
     assert_good(&table, path);
     assert!(table.insert(&visit(50, 0)).unwrap().generation() > floor, "{what}");
     use_busily(&table, 100, &mut fastrand::Rng::with_seed(7));
     assert_good(&table, path);
     drop(table);
-    assert_eq!(open(path).recovery().found, Found::InOrder, "{what}");
+    assert_eq!(open(path).recovery().found, RecoveryOutcome::InOrder, "{what}");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn whatever_the_cells_do_not_bear_out_is_recovered() {
     let (_directory, path) = scratch();
     make_table(&path);
     let table = open(&path);
-    assert_eq!(table.recovery().found, Found::InOrder);
+    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
     let expected = records(&table);
     drop(table);
     let mut image = Image::of(&path);
@@ -192,11 +192,11 @@ fn whatever_the_cells_do_not_bear_out_is_recovered() {
     }
     // It was none of these.
     image.put_back(&path);
-    assert_eq!(open(&path).recovery().found, Found::InOrder);
+    assert_eq!(open(&path).recovery().found, RecoveryOutcome::InOrder);
 }
 
 #[test]
-fn a_commit_record_of_a_later_moment_is_no_part_of_the_table() {
+fn a_sync_record_of_a_later_moment_is_no_part_of_the_table() {
     let (_directory, path) = scratch();
     make_table(&path);
     let mut image = Image::of(&path);
@@ -204,19 +204,19 @@ fn a_commit_record_of_a_later_moment_is_no_part_of_the_table() {
     let table = open(&path);
     let expected = records(&table);
     table.insert(&visit(20, 0)).unwrap();
-    table.commit().unwrap();
+    table.sync().unwrap();
     drop(table);
     let mut later = Image::of(&path);
     for record in [0, 1] {
-        let words = later.commit_record(record).to_vec();
-        image.commit_record(record).copy_from_slice(&words);
+        let words = later.sync_record(record).to_vec();
+        image.sync_record(record).copy_from_slice(&words);
     }
     image.put_back(&path);
     assert_is_recovered("records of a later moment", &path, &expected, floor);
 }
 
 #[test]
-fn a_commit_record_of_an_earlier_moment_does_not_hide_what_was_durable() {
+fn a_sync_record_of_an_earlier_moment_does_not_hide_what_was_durable() {
     let (_directory, path) = scratch();
     make_table(&path);
     let mut earlier = Image::of(&path);
@@ -225,17 +225,17 @@ fn a_commit_record_of_an_earlier_moment_does_not_hide_what_was_durable() {
     let table = open(&path);
     for key in 20..23 {
         table.insert(&visit(key, 0)).unwrap();
-        table.commit().unwrap();
+        table.sync().unwrap();
     }
     let expected = records(&table);
     drop(table);
     let mut image = Image::of(&path);
-    let carrying = [0, 1].into_iter().find(|record| earlier.commit_record(*record)[0] == durable).unwrap();
-    let words = earlier.commit_record(carrying).to_vec();
+    let carrying = [0, 1].into_iter().find(|record| earlier.sync_record(*record)[0] == durable).unwrap();
+    let words = earlier.sync_record(carrying).to_vec();
     // It takes the place of the one between; the newest still says what came before it.
     let newest = *image.control(DURABLE);
-    assert_ne!(image.commit_record(carrying)[0], newest);
-    image.commit_record(carrying).copy_from_slice(&words);
+    assert_ne!(image.sync_record(carrying)[0], newest);
+    image.sync_record(carrying).copy_from_slice(&words);
     *image.control(DURABLE) = durable;
     image.put_back(&path);
     assert_is_recovered("a record of an earlier moment", &path, &expected, floor);
@@ -268,7 +268,8 @@ fn prepared_insertion(path: &Path) -> (Image, BTreeMap<u64, Visit>) {
     let expected = records(&table);
     drop(table);
     let mut image = Image::of(path);
-    for index in [LAST, NEWEST, NEWEST + 1, NEWEST + 2, NEWEST + 3, FREE_TAKEN, INDEX_OCCUPIED] {
+    for index in [LAST, NEWEST_STATE, NEWEST_STATE + 1, NEWEST_STATE + 2, NEWEST_STATE + 3, FREE_TAKEN, INDEX_OCCUPIED]
+    {
         *image.control(index) = *before.control(index);
     }
     *image.control(INTENT_COUNT) = 1;
@@ -284,7 +285,7 @@ fn what_a_dead_writer_has_prepared_is_finished_and_the_table_is_in_order() {
     let (image, expected) = prepared_insertion(&path);
     image.put_back(&path);
     let table = open(&path);
-    assert_eq!(table.recovery().found, Found::InOrder);
+    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
     assert_eq!(table.status().repair_counts.prepared, 1);
     assert_eq!(records(&table), expected);
     assert_good(&table, &path);
@@ -305,7 +306,7 @@ fn what_a_dead_writer_was_staging_is_undone_and_the_table_is_in_order() {
     put_tombstone(&mut image, number);
     image.put_back(&path);
     let table = open(&path);
-    assert_eq!(table.recovery().found, Found::InOrder);
+    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
     assert_eq!(table.status().repair_counts.staging, 1);
     assert_eq!(records(&table), expected);
     use_busily(&table, 100, &mut fastrand::Rng::with_seed(7));
@@ -335,32 +336,32 @@ fn what_was_prepared_is_believed_only_with_an_intent_list_that_leads_there() {
 
 // -- a part of the file that did not get to the disk -----------------------------------------------
 
-/// The file system was lost and mounted again on the same machine start, after only the control group had been written back.
+/// The file system was lost and mounted again in the same boot, after only the control group had been written back.
 #[test]
-fn a_control_group_that_is_newer_than_the_cells_goes_back_to_the_commit() {
+fn a_control_group_that_is_newer_than_the_cells_goes_back_to_the_sync() {
     let (_directory, path) = scratch();
     make_table(&path);
     let table = open(&path);
-    table.commit().unwrap();
+    table.sync().unwrap();
     let expected = records(&table);
     drop(table);
     let mut earlier = Image::of(&path);
     let table = open(&path);
-    use_busily_without_commits(&table);
+    use_busily_without_syncs(&table);
     drop(table);
     let mut image = Image::of(&path);
     image.durable_group().copy_from_slice(earlier.durable_group());
     image.put_back(&path);
     let table = open(&path);
     let recovery = table.recovery();
-    assert!(matches!(recovery.found, Found::Commit { .. }) && !recovery.nothing_lost, "{recovery}");
+    assert!(matches!(recovery.found, RecoveryOutcome::Checkpoint { .. }) && !recovery.nothing_lost, "{recovery}");
     assert_eq!(records(&table), expected);
     assert_good(&table, &path);
     use_busily(&table, 500, &mut fastrand::Rng::with_seed(7));
     assert_good(&table, &path);
 }
 
-fn use_busily_without_commits(table: &crate::common::Visits) {
+fn use_busily_without_syncs(table: &crate::common::Visits) {
     for key in 0..8 {
         table.update(table.find(&key).unwrap().unwrap().id, |content| *content = visit(key, 9)).unwrap();
     }
@@ -368,15 +369,15 @@ fn use_busily_without_commits(table: &crate::common::Visits) {
     table.delete(table.find(&5).unwrap().unwrap().id).unwrap();
 }
 
-/// The same, and what was lost had been committed: that is damage, and nothing older is served in its place.
+/// The same, and what was lost had been synced: that is damage, and nothing older is served in its place.
 #[test]
-fn a_control_group_that_is_a_commit_newer_than_the_cells_is_damage() {
+fn a_control_group_that_is_a_sync_newer_than_the_cells_is_damage() {
     let (_directory, path) = scratch();
     make_table(&path);
     open(&path).close().unwrap();
     let mut earlier = Image::of(&path);
     let table = open(&path);
-    use_busily_without_commits(&table);
+    use_busily_without_syncs(&table);
     table.close().unwrap();
     let mut image = Image::of(&path);
     image.durable_group().copy_from_slice(earlier.durable_group());
@@ -394,15 +395,15 @@ fn cells_that_are_newer_than_the_control_group_are_recovered() {
     open(&path).close().unwrap();
     let mut earlier = Image::of(&path);
     let table = open(&path);
-    use_busily_without_commits(&table);
-    table.commit().unwrap();
+    use_busily_without_syncs(&table);
+    table.sync().unwrap();
     let expected = records(&table);
     drop(table);
     let mut image = Image::of(&path);
     earlier.durable_group().copy_from_slice(image.durable_group());
     earlier.put_back(&path);
     let table = open(&path);
-    assert_ne!(table.recovery().found, Found::InOrder);
+    assert_ne!(table.recovery().found, RecoveryOutcome::InOrder);
     assert_eq!(records(&table), expected);
     assert_good(&table, &path);
 }

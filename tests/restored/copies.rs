@@ -2,7 +2,7 @@
 
 use super::common::{Child, Role, Visits, insert_all, options, say, scratch, visit};
 use super::{assert_good, open, use_busily};
-use locule::Found;
+use locule::RecoveryOutcome;
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub const ROLES: &[(&str, Role)] = &[("write without end", write_without_end)];
 const CAPACITY: u64 = 2000;
 const WRITER_COUNT: u64 = 4;
 
-fn large() -> locule::Options<super::Visit> {
+fn large() -> locule::OpenOptions<super::Visit> {
     options().capacity(CAPACITY)
 }
 
@@ -75,8 +75,8 @@ fn a_backup_made_under_load_and_put_back_contradicts_itself_nowhere() {
             .collect();
         let mut backups = Vec::new();
         for _ in 0..2 {
-            // Nobody else commits. While the file is copied nobody does: so there always is a state in it that is whole.
-            table.as_ref().unwrap().commit().unwrap();
+            // Nobody else syncs. While the file is copied nobody does: so there always is a state in it that is whole.
+            table.as_ref().unwrap().sync().unwrap();
             std::fs::copy(&path, &backup).unwrap();
             backups.push(std::fs::read(&backup).unwrap());
         }
@@ -99,7 +99,7 @@ fn a_backup_made_under_load_and_put_back_contradicts_itself_nowhere() {
                 }
             }
             let restored = large().open(&path).unwrap();
-            recovery_count += u32::from(restored.recovery().found != Found::InOrder);
+            recovery_count += u32::from(restored.recovery().found != RecoveryOutcome::InOrder);
             assert_good(&restored, &path);
             // What was there before all of that is there.
             (9000..9100).for_each(|key| assert!(restored.contains_key(&key).unwrap(), "{round}, {way:?}: {key}"));
@@ -140,7 +140,7 @@ fn what_was_given_out_after_a_backup_does_not_come_again_in_what_is_restored_to_
     *image.control(super::FAILED) = 1;
     image.put_back(&path);
     let table = open(&path);
-    assert_ne!(table.recovery().found, Found::InOrder);
+    assert_ne!(table.recovery().found, RecoveryOutcome::InOrder);
     known.append(&mut given_out(&table));
     let original_inode = std::fs::metadata(&path).unwrap().ino();
 
@@ -153,7 +153,7 @@ fn what_was_given_out_after_a_backup_does_not_come_again_in_what_is_restored_to_
         std::fs::rename(&new, &path).unwrap();
         assert!(restored_inodes.insert(std::fs::metadata(&path).unwrap().ino()));
         let restored = open(&path);
-        assert_ne!(restored.recovery().found, Found::InOrder);
+        assert_ne!(restored.recovery().found, RecoveryOutcome::InOrder);
         let given_out = given_out(&restored);
         assert!(known.is_disjoint(&given_out), "{name}: {:?}", known.intersection(&given_out).collect::<Vec<_>>());
         known.extend(given_out);

@@ -3,7 +3,7 @@
 
 use super::common::{Child, Role, Visits, hear, insert_all, options, say, scratch, visit};
 use super::{FAILED, Image, assert_good, open};
-use locule::{Error, Found, RecordId};
+use locule::{Error, RecordId, RecoveryOutcome};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -105,7 +105,7 @@ fn an_id_of_a_transaction_that_was_given_up_is_not_given_out_by_a_first_opener()
             image.put_back(&path);
         }
         let table = open(&path);
-        assert_eq!(table.recovery().found == Found::InOrder, !has_failed, "{}", table.recovery());
+        assert_eq!(table.recovery().found == RecoveryOutcome::InOrder, !has_failed, "{}", table.recovery());
         assert_not_given_out(&table, &gone);
         assert_good(&table, &path);
     }
@@ -160,23 +160,23 @@ fn a_change_that_was_given_up_gives_no_generation_out() {
     }
 }
 
-/// Nothing was lost, so a recovery goes on where the table was: and where that is, only the control group knows, until a commit.
+/// Nothing was lost, so a recovery goes on where the table was: and where that is, only the control group knows, until a sync.
 #[test]
 fn an_id_that_was_given_up_is_not_given_out_after_recoveries_either() {
-    for is_committed in [false, true] {
+    for is_synced in [false, true] {
         let (_directory, path) = scratch();
         let table = options().create(&path).unwrap();
         insert_all(&table, 0..10);
-        table.commit().unwrap();
+        table.sync().unwrap();
         let mut gone = BTreeSet::new();
         let outcome = table.write(|transaction| {
             gone.insert(transaction.insert(&visit(20, 0))?);
             Err::<(), _>(Error::caller("given up"))
         });
         assert!(matches!(outcome, Err(Error::Caller { .. })));
-        if is_committed {
+        if is_synced {
             table.upsert(&visit(0, 1)).unwrap();
-            table.commit().unwrap();
+            table.sync().unwrap();
         }
         drop(table);
         for _ in 0..2 {
@@ -184,7 +184,7 @@ fn an_id_that_was_given_up_is_not_given_out_after_recoveries_either() {
             *image.control(FAILED) = 1;
             image.put_back(&path);
             let table = open(&path);
-            assert_eq!((table.recovery().found, table.recovery().nothing_lost), (Found::Newest, true));
+            assert_eq!((table.recovery().found, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true));
         }
         let table = open(&path);
         assert_not_given_out(&table, &gone);

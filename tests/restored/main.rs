@@ -35,7 +35,7 @@ const FREE_TAKEN: usize = 28;
 const FREE_RETURNED: usize = 29;
 const FREE_TAKEN_NEXT: usize = 30;
 const FREE_RETURNED_NEXT: usize = 31;
-const NEWEST: usize = 32;
+const NEWEST_STATE: usize = 32;
 const DURABLE: usize = 40;
 const PIN: usize = 41;
 const GENERATION_FLOOR: usize = 44;
@@ -96,13 +96,13 @@ impl Image {
         &mut self.0[start..start + entry_count]
     }
 
-    /// The commit records and the cells.
+    /// The sync records and the cells.
     fn durable_group(&mut self) -> &mut [u64] {
         let start = self.region(13);
         &mut self.0[start..]
     }
 
-    fn commit_record(&mut self, record: usize) -> &mut [u64] {
+    fn sync_record(&mut self, record: usize) -> &mut [u64] {
         let start = self.region(13) + record * 512;
         &mut self.0[start..start + 7]
     }
@@ -127,7 +127,7 @@ impl Image {
         let digest = (self.0[16] | 1).wrapping_add(added);
         let sealed = self.sealed([number, 1, digest]);
         for (offset, word) in sealed.into_iter().enumerate() {
-            *self.control(NEWEST + offset) = word;
+            *self.control(NEWEST_STATE + offset) = word;
         }
         *self.control(FAILED) = 1;
     }
@@ -179,7 +179,7 @@ fn use_busily(table: &Visits, operation_count: u32, random: &mut fastrand::Rng) 
         let found = table.find(&key).unwrap();
         assert_eq!(found.as_ref().map(|row| row.hits), expected.get(&key).copied());
         match (found, random.u32(0..10)) {
-            (_, 0) => drop(table.commit().unwrap()),
+            (_, 0) => drop(table.sync().unwrap()),
             (Some(row), 1..5) => {
                 table.delete(row.id).unwrap();
                 expected.remove(&key);

@@ -1,27 +1,27 @@
-//! Copies that are made while eight processes write and commit, and put back: over the table, in its place, or under another name.
+//! Copies that are made while eight processes write and sync, and put back: over the table, in its place, or under another name.
 //! Some of them hold no state that is whole.
 
 use super::common::{Child, Role, Visits, options, say, scratch, visit, wait_until};
 use super::{assert_good, use_busily};
-use locule::{Error, Found};
+use locule::{Error, RecoveryOutcome};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub const ROLES: &[(&str, Role)] = &[("write and commit without end", write_and_commit_without_end)];
+pub const ROLES: &[(&str, Role)] = &[("write and sync without end", write_and_sync_without_end)];
 
 const WRITER_COUNT: u64 = 8;
 const COPY_COUNT: usize = 20;
 
 /// Inserts, changes and deletes records with keys of its own, alone and in transactions.
-fn write_and_commit_without_end(path: &Path, argument: &str) {
-    let table = options().commit_every(Some(Duration::from_millis(20))).open(path).unwrap();
-    let seat: u64 = argument.parse().unwrap();
-    let mut random = fastrand::Rng::with_seed(seat);
+fn write_and_sync_without_end(path: &Path, argument: &str) {
+    let table = options().sync_every(Some(Duration::from_millis(20))).open(path).unwrap();
+    let worker_file: u64 = argument.parse().unwrap();
+    let mut random = fastrand::Rng::with_seed(worker_file);
     say("writing");
     for step in 0.. {
-        let [first, second] = [(); 2].map(|()| seat * 7 + random.u64(0..6));
+        let [first, second] = [(); 2].map(|()| worker_file * 7 + random.u64(0..6));
         let outcome = match random.u32(0..5) {
             0 => table.upsert(&visit(first, step)).map(drop),
             1 => match table.find(&first).unwrap() {
@@ -57,7 +57,7 @@ fn copy(from: &Path, to: &Path, piece_bytes: usize) {
 fn copies_made_under_load(path: &Path, directory: &Path) -> Vec<PathBuf> {
     drop(options().create(path).unwrap());
     let mut writers: Vec<Child> =
-        (0..WRITER_COUNT).map(|seat| Child::spawn("write and commit without end", path, seat)).collect();
+        (0..WRITER_COUNT).map(|worker_file| Child::spawn("write and sync without end", path, worker_file)).collect();
     writers.iter_mut().for_each(|writer| writer.expect("writing"));
     let reader = options().open_read_only(path).unwrap();
     let mut random = fastrand::Rng::with_seed(7);
@@ -87,14 +87,14 @@ fn open_and_use(path: &Path, number: usize) -> Option<Visits> {
     Some(table)
 }
 
-/// One is refused if its cells were written to twice while it was made, and a commit was made too.
+/// One is refused if its cells were written to twice while it was made, and a sync was made too.
 #[track_caller]
 fn assert_most_were_opened(opened_count: usize) {
     assert!(opened_count >= COPY_COUNT / 2, "{opened_count} of {COPY_COUNT} could be opened");
 }
 
 #[test]
-fn a_copy_that_raced_commits_and_was_put_back_is_in_order_recovered_or_refused() {
+fn a_copy_that_raced_syncs_and_was_put_back_is_in_order_recovered_or_refused() {
     let (directory, path) = scratch();
     let mut opened_count = 0;
     for (number, copied) in copies_made_under_load(&path, directory.path()).iter().enumerate() {
@@ -109,12 +109,12 @@ fn a_copy_that_raced_commits_and_was_put_back_is_in_order_recovered_or_refused()
 }
 
 #[test]
-fn a_copy_that_raced_commits_is_recovered_or_refused_under_another_name() {
+fn a_copy_that_raced_syncs_is_recovered_or_refused_under_another_name() {
     let (directory, path) = scratch();
     let mut opened_count = 0;
     for (number, copied) in copies_made_under_load(&path, directory.path()).iter().enumerate() {
         if let Some(table) = open_and_use(copied, number) {
-            assert!(!table.recovery().nothing_lost && table.recovery().found != Found::InOrder);
+            assert!(!table.recovery().nothing_lost && table.recovery().found != RecoveryOutcome::InOrder);
             opened_count += 1;
         }
     }

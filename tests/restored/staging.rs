@@ -2,11 +2,11 @@
 //! of what the transaction touched says other things, it recovers.
 
 use super::{
-    FREE_RETURNED_NEXT, FREE_TAKEN_NEXT, INTENT_COUNT, Image, NEWEST, PREPARED, USED, assert_good, open, records,
+    FREE_RETURNED_NEXT, FREE_TAKEN_NEXT, INTENT_COUNT, Image, NEWEST_STATE, PREPARED, USED, assert_good, open, records,
     use_busily,
 };
 use crate::common::{Child, Role, Visit, Visits, hear, insert_all, options, say, scratch, visit};
-use locule::Found;
+use locule::RecoveryOutcome;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub const ROLES: &[(&str, Role)] = &[("stage three", stage_three)];
 const TOUCHED_COUNT: usize = 3;
 /// A slot that it does not touch.
 const UNTOUCHED: usize = 8;
-const INTENT: usize = NEWEST + 4;
+const INTENDED_STATE: usize = NEWEST_STATE + 4;
 
 fn work(table: &Visits, say_staged: impl FnOnce()) {
     let ids = [2, 3].map(|key| table.find(&key).unwrap().unwrap().id);
@@ -43,7 +43,7 @@ fn first_table() -> (tempfile::TempDir, PathBuf) {
     let (directory, path) = scratch();
     let table = options().create(&path).unwrap();
     insert_all(&table, 0..10);
-    table.commit().unwrap();
+    table.sync().unwrap();
     table.update(table.find(&7).unwrap().unwrap().id, |record| *record = visit(7, 1)).unwrap();
     (directory, path)
 }
@@ -78,7 +78,7 @@ fn prepared() -> Spoilt {
         *image.control(index) = *after.control(index);
     }
     for offset in 0..4 {
-        *image.control(INTENT + offset) = *after.control(NEWEST + offset);
+        *image.control(INTENDED_STATE + offset) = *after.control(NEWEST_STATE + offset);
     }
     *image.control(INTENT_COUNT) = TOUCHED_COUNT as u64;
     image.put_back(&path);
@@ -97,12 +97,12 @@ fn assert_is(table: &Visits, path: &Path, expected: &BTreeMap<u64, Visit>) {
 fn a_transaction_of_several_records_is_undone_or_finished_and_the_table_is_in_order() {
     let (_directory, path, expected) = staged();
     let table = open(&path);
-    assert_eq!((table.recovery().found, table.status().repair_counts.staging), (Found::InOrder, 1));
+    assert_eq!((table.recovery().found, table.status().repair_counts.staging), (RecoveryOutcome::InOrder, 1));
     assert_is(&table, &path, &expected);
 
     let (_directory, path, expected) = prepared();
     let table = open(&path);
-    assert_eq!((table.recovery().found, table.status().repair_counts.prepared), (Found::InOrder, 1));
+    assert_eq!((table.recovery().found, table.status().repair_counts.prepared), (RecoveryOutcome::InOrder, 1));
     assert_is(&table, &path, &expected);
 }
 
@@ -117,7 +117,7 @@ fn assert_each_is_recovered(make: fn() -> Spoilt, plants: &[(&str, Plant)]) {
         image.put_back(&path);
         println!("{what}");
         let table = open(&path);
-        assert_eq!((table.recovery().found, table.recovery().nothing_lost), (Found::Newest, true), "{what}");
+        assert_eq!((table.recovery().found, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true), "{what}");
         assert_is(&table, &path, &expected);
     }
 }

@@ -83,8 +83,8 @@ fn check_order_of_versions(events: &[Event], faults: &mut Vec<Fault>) {
     let mut latest: Option<&(u64, u64, u64, &Event)> = None;
     for pair in versions.windows(2) {
         let [(version, start, _, one), (next_version, next_start, _, next)] = pair else { continue };
-        // The parts of one transaction have the same seat and the same start.
-        if version == next_version && (one.seat, start) != (next.seat, next_start) {
+        // The parts of one transaction have the same worker file and the same start.
+        if version == next_version && (one.worker_file, start) != (next.worker_file, next_start) {
             faults.push(fault(Kind::VersionTwice, next.key, [one, next]));
         }
     }
@@ -449,7 +449,7 @@ impl History {
 fn check_snapshots(histories: &BTreeMap<u64, History>, events: &[Event], faults: &mut Vec<Fault>) {
     let mut snapshots: BTreeMap<(u64, u64), Vec<&Event>> = BTreeMap::new();
     for event in events.iter().filter(|event| event.is_snapshot && event.end.is_some()) {
-        snapshots.entry((event.seat, event.start)).or_default().push(event);
+        snapshots.entry((event.worker_file, event.start)).or_default().push(event);
     }
     for reads in snapshots.values() {
         let shown = |event: &&Event| match event.step {

@@ -10,7 +10,7 @@ const ID: u64 = 1;
 const NEXT_ID: u64 = 2;
 
 fn event(start: u64, end: u64, step: Step) -> Event {
-    Event { seat: start, key: KEY, start, end: Some(end), step, is_snapshot: false }
+    Event { worker_file: start, key: KEY, start, end: Some(end), step, is_snapshot: false }
 }
 
 /// The value of a write is its version in these tests, times ten.
@@ -198,7 +198,7 @@ fn a_version_stands_for_one_thing() {
     let other_key = Event { key: 8, ..inserted(1, 3, 5, NEXT_ID) };
     // The parts of one transaction share theirs.
     assert_right(&[insert, Event { end: Some(2), ..other_key }]);
-    assert_wrong(Kind::VersionTwice, &[insert, Event { start: 2, seat: 2, ..other_key }]);
+    assert_wrong(Kind::VersionTwice, &[insert, Event { start: 2, worker_file: 2, ..other_key }]);
     let same_version = Seen { value: 60, ..record(5, ID, 0) };
     let update = wrote(3, 4, Change::Update, 6, ID, Some(50));
     assert_wrong(Kind::VersionTwice, &[insert, update, saw(5, 6, 6, 1), event(7, 8, Step::Saw(same_version))]);
@@ -237,7 +237,7 @@ fn a_record_counts_its_updates() {
 #[test]
 fn the_reads_of_a_snapshot_are_of_one_moment() {
     let elsewhere = |event: Event| Event { key: 8, ..event };
-    let read = |key, step| Event { seat: 99, key, start: 1, end: Some(30), step, is_snapshot: true };
+    let read = |key, step| Event { worker_file: 99, key, start: 1, end: Some(30), step, is_snapshot: true };
     let seen = |version, id, count| Step::Saw(record(version, id, count));
     // One key is inserted, updated and deleted; the other is inserted in the transaction that deletes it.
     let writes = [

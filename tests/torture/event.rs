@@ -6,11 +6,11 @@ pub fn now() -> u64 {
     u64::try_from(now.tv_sec()).unwrap() * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap()
 }
 
-/// One operation on one key. A transaction or a snapshot of several keys is several events of one seat and one start.
+/// One operation on one key. A transaction or a snapshot of several keys is several events of one worker file and one start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Whose ledger it stands in.
-    pub seat: u64,
+    pub worker_file: u64,
     pub key: u64,
     /// A moment before the table was called.
     pub start: u64,

@@ -58,7 +58,7 @@ pub enum Outcome {
     Nothing,
 }
 
-/// A ledger of one seat.
+/// A ledger of one worker file.
 pub struct Ledger {
     shared: SharedWords,
 }
@@ -112,8 +112,8 @@ impl Ledger {
     }
 
     /// A number that no other entry of any ledger has, if the parts do not.
-    pub fn unique_value(&self, epoch: u64, seat: u64) -> u64 {
-        epoch << 40 | seat << 24 | u64::try_from(self.count()).unwrap()
+    pub fn unique_value(&self, epoch: u64, worker_file: u64) -> u64 {
+        epoch << 40 | worker_file << 24 | u64::try_from(self.count()).unwrap()
     }
 
     /// Notes an operation before the table is asked to do it.
@@ -160,11 +160,11 @@ impl Ledger {
     }
 
     /// All entries, as events. Called when the worker is gone.
-    pub fn events(&self, seat: u64) -> Vec<Event> {
-        (0..self.count()).map(|position| self.event(seat, position)).collect()
+    pub fn events(&self, worker_file: u64) -> Vec<Event> {
+        (0..self.count()).map(|position| self.event(worker_file, position)).collect()
     }
 
-    fn event(&self, seat: u64, position: usize) -> Event {
+    fn event(&self, worker_file: u64, position: usize) -> Event {
         let load = |field| self.load(position, field);
         let some = |word: u64| Some(word).filter(|word| *word != 0);
         let kind = load(KIND);
@@ -197,9 +197,9 @@ impl Ledger {
             5 => Step::SawVersion { version: load(VERSION) },
             6 => Step::SawGone { id: load(TARGET) },
             7 => Step::Nothing,
-            other => panic!("the ledger of seat {seat} holds outcome {other} in entry {position}"),
+            other => panic!("the ledger of worker_file {worker_file} holds outcome {other} in entry {position}"),
         };
         let is_snapshot = kind == Kind::SnapshotRead as u64;
-        Event { seat, key: load(KEY), start: load(START), end, step, is_snapshot }
+        Event { worker_file, key: load(KEY), start: load(START), end, step, is_snapshot }
     }
 }

@@ -9,16 +9,16 @@ mod common;
 mod check;
 mod check_tests;
 mod event;
-mod foreman;
 mod ledger;
-mod lookout;
+mod supervisor;
+mod watcher;
 mod worker;
 
 use common::{Child, scratch};
 
 #[test]
 fn child_process() {
-    common::play(&[("lead", foreman::lead), ("work after executing", worker::work_after_executing)]);
+    common::play(&[("lead", supervisor::lead), ("work after executing", worker::work_after_executing)]);
 }
 
 fn number_of(variable: &str, otherwise: u64) -> u64 {
@@ -30,7 +30,7 @@ fn what_fifty_processes_saw_and_did_while_they_were_killed_can_have_happened_one
     let (_directory, path) = scratch();
     let kill_count = number_of("LOCULE_TORTURE_KILLS", 500);
     let seed = number_of("LOCULE_TORTURE_SEED", 21);
-    let mut foreman = Child::spawn("lead", &path, format!("{kill_count} {seed}"));
-    println!("{}", foreman.hear());
-    foreman.finish();
+    let mut supervisor = Child::spawn("lead", &path, format!("{kill_count} {seed}"));
+    println!("{}", supervisor.hear());
+    supervisor.finish();
 }

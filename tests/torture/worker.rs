@@ -5,7 +5,7 @@
 use super::common::{self, Visit, Visits, assert_whole, visit};
 use super::event::{Seen, now};
 use super::ledger::{Entry, Kind, Ledger, Outcome};
-use locule::{Error, RecordId, Row, Write};
+use locule::{Error, RecordId, Row, WriteTransaction};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
@@ -20,51 +20,51 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How many entries one step makes at most.
 const STEP_ENTRY_COUNT: usize = KEY_COUNT as usize;
 
-pub fn options() -> locule::Options<Visit> {
-    Visits::options().capacity(CAPACITY).lock_timeout(LOCK_TIMEOUT).commit_every(Some(Duration::from_millis(20)))
+pub fn options() -> locule::OpenOptions<Visit> {
+    Visits::options().capacity(CAPACITY).lock_timeout(LOCK_TIMEOUT).sync_every(Some(Duration::from_millis(20)))
 }
 
 /// Where a worker's ledger is.
-pub fn ledger_path(path: &Path, seat: u64) -> PathBuf {
-    path.with_extension(format!("ledger {seat}"))
+pub fn ledger_path(path: &Path, worker_file: u64) -> PathBuf {
+    path.with_extension(format!("ledger {worker_file}"))
 }
 
 /// A worker's number, the number of the round, and a seed of its own.
 #[derive(Clone, Copy, Debug)]
-pub struct Seat {
+pub struct WorkerFile {
     pub epoch: u64,
-    pub seat: u64,
+    pub worker_file: u64,
     pub seed: u64,
     /// After how many steps it closes the table and opens it again.
     pub steps_per_opening: u64,
 }
 
-impl Seat {
+impl WorkerFile {
     pub fn to_argument(self) -> String {
-        format!("{} {} {} {}", self.epoch, self.seat, self.seed, self.steps_per_opening)
+        format!("{} {} {} {}", self.epoch, self.worker_file, self.seed, self.steps_per_opening)
     }
 
     pub fn from_argument(argument: &str) -> Self {
         let numbers: Vec<u64> = argument.split(' ').map(|number| number.parse().unwrap()).collect();
-        Seat { epoch: numbers[0], seat: numbers[1], seed: numbers[2], steps_per_opening: numbers[3] }
+        WorkerFile { epoch: numbers[0], worker_file: numbers[1], seed: numbers[2], steps_per_opening: numbers[3] }
     }
 }
 
 /// The role of a worker that has executed this program anew.
 pub fn work_after_executing(path: &Path, argument: &str) {
-    work(path, Seat::from_argument(argument), None);
+    work(path, WorkerFile::from_argument(argument), None);
 }
 
 /// Works until it is killed. Some workers use the handle of the process that they were forked from.
-pub fn work(path: &Path, seat: Seat, inherited: Option<&Visits>) -> ! {
-    let mut worker = Worker::new(path, seat, seat.seed, None);
+pub fn work(path: &Path, worker_file: WorkerFile, inherited: Option<&Visits>) -> ! {
+    let mut worker = Worker::new(path, worker_file, worker_file.seed, None);
     loop {
         match inherited {
             Some(table) => worker.take_steps(table, u64::MAX),
             None => {
                 let table = options().open(path).unwrap();
                 assert!(table.recovery().nothing_lost, "{}", table.recovery());
-                worker.take_steps(&table, seat.steps_per_opening);
+                worker.take_steps(&table, worker_file.steps_per_opening);
                 if worker.random.bool() {
                     table.close().unwrap();
                 }
@@ -75,7 +75,7 @@ pub fn work(path: &Path, seat: Seat, inherited: Option<&Visits>) -> ! {
 
 struct Worker<'a> {
     path: &'a Path,
-    seat: Seat,
+    worker_file: WorkerFile,
     ledger: Ledger,
     random: fastrand::Rng,
     /// The record of each key that was seen last.
@@ -108,10 +108,10 @@ fn seen_of(row: &Row<Visit>) -> Seen {
 }
 
 impl<'a> Worker<'a> {
-    fn new(path: &'a Path, seat: Seat, seed: u64, is_ending: Option<Sender<()>>) -> Self {
-        let ledger = Ledger::open(&ledger_path(path, seat.seat));
+    fn new(path: &'a Path, worker_file: WorkerFile, seed: u64, is_ending: Option<Sender<()>>) -> Self {
+        let ledger = Ledger::open(&ledger_path(path, worker_file.worker_file));
         let random = fastrand::Rng::with_seed(seed);
-        Worker { path, seat, ledger, random, ids: vec![None; KEY_COUNT as usize], is_ending }
+        Worker { path, worker_file, ledger, random, ids: vec![None; KEY_COUNT as usize], is_ending }
     }
 
     fn take_steps(&mut self, table: &Visits, count: u64) {
@@ -136,7 +136,7 @@ impl<'a> Worker<'a> {
             82..85 => self.delete_if(table),
             85..99 => self.transact(table, None),
             _ => match self.random.u32(0..40) {
-                0 => drop(table.commit().unwrap()),
+                0 => drop(table.sync().unwrap()),
                 1..10 => self.transact(table, Some(Mischief::GiveUp)),
                 10 => self.transact(table, Some(Mischief::Panic)),
                 11 => self.transact(table, Some(Mischief::Die)),
@@ -153,7 +153,7 @@ impl<'a> Worker<'a> {
     }
 
     fn unique_value(&self) -> u64 {
-        self.ledger.unique_value(self.seat.epoch, self.seat.seat)
+        self.ledger.unique_value(self.worker_file.epoch, self.worker_file.worker_file)
     }
 
     /// A record that is there, or was.
@@ -344,7 +344,7 @@ impl<'a> Worker<'a> {
     /// Deletes a record, or writes one over what is there, if anything: its id, and the value that it took the place of.
     fn write_part(
         &self,
-        transaction: &mut Write<'_, Visit>,
+        transaction: &mut WriteTransaction<'_, Visit>,
         part: &Part,
         value: u64,
     ) -> locule::Result<(RecordId, Option<u64>)> {
@@ -366,7 +366,12 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn make(&self, mischief: Mischief, transaction: &mut Write<'_, Visit>, id: RecordId) -> locule::Result<()> {
+    fn make(
+        &self,
+        mischief: Mischief,
+        transaction: &mut WriteTransaction<'_, Visit>,
+        id: RecordId,
+    ) -> locule::Result<()> {
         match mischief {
             Mischief::GiveUp => return Err(Error::caller("gave up")),
             Mischief::Panic => {
@@ -377,8 +382,8 @@ impl<'a> Worker<'a> {
             // From another thread than the main one that would leave the lock with nobody: see `tests/dying.rs`.
             Mischief::Execute if nix::unistd::gettid() != nix::unistd::getpid() => {}
             Mischief::Execute => {
-                let seat = Seat { seed: self.seat.seed ^ now(), ..self.seat };
-                panic!("{}", common::command("work after executing", self.path, seat.to_argument()).exec());
+                let worker_file = WorkerFile { seed: self.worker_file.seed ^ now(), ..self.worker_file };
+                panic!("{}", common::command("work after executing", self.path, worker_file.to_argument()).exec());
             }
             Mischief::Fork => {
                 let is_well = common::in_fork(|| {
@@ -400,10 +405,10 @@ impl<'a> Worker<'a> {
     /// A thread ends inside a transaction, without letting the lock go; this one goes on.
     fn transact_in_a_thread(&mut self) {
         let (is_ending, ending) = channel();
-        let (path, seat, seed) = (self.path.to_owned(), self.seat, self.random.u64(..));
+        let (path, worker_file, seed) = (self.path.to_owned(), self.worker_file, self.random.u64(..));
         std::thread::spawn(move || {
             let table = options().open(&path).unwrap();
-            Worker::new(&path, seat, seed, Some(is_ending)).transact(&table, Some(Mischief::EndThread));
+            Worker::new(&path, worker_file, seed, Some(is_ending)).transact(&table, Some(Mischief::EndThread));
         });
         // From then on it writes no more to the ledger. There is an error if the table was full.
         let _ = ending.recv();

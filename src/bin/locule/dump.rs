@@ -27,7 +27,7 @@ pub struct Options {
     /// Believe nothing but the header, and print of each slot the newest record whose own checksum holds.
     ///
     /// For files that are refused without it. Each record is what a writer once put there; it may be older than the last
-    /// commit, or newer, even of a transaction that was never finished, records may be of several moments, and deleted ones may
+    /// sync, or newer, even of a transaction that was never finished, records may be of several moments, and deleted ones may
     /// be there again. What is bad is told on stderr, and then the exit status is 1.
     #[arg(long)]
     salvage: bool,

@@ -6,7 +6,7 @@ use locule::admin::{self, Condition, Info};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Tells what a table is, how full, how far committed, and who holds its lock.
+/// Tells what a table is, how full, how far synced, and who holds its lock.
 ///
 /// Takes no lock and changes nothing, so it can be asked at any time. Exit status 1 if the table needs a recovery that is
 /// not possible.
@@ -52,30 +52,30 @@ fn describe(info: &Info) -> Result<String> {
         line("pending", format!("transaction {} of a writer that died; {what}", pending.number))?;
     }
     line("transactions", format!("{} published, {} durable", status.last, status.durable))?;
-    for (record, commit) in info.commits.iter().enumerate() {
-        let commit = commit.map_or("not whole".to_owned(), |commit| {
-            format!("transaction {}, {} records, {}", commit.number, commit.live_count, commit.wall_time)
+    for (record, sync) in info.syncs.iter().enumerate() {
+        let sync = sync.map_or("not whole".to_owned(), |sync| {
+            format!("transaction {}, {} records, {}", sync.number, sync.live_count, sync.wall_time)
         });
-        line(&format!("commit record {record}"), commit)?;
+        line(&format!("sync record {record}"), sync)?;
     }
     if info.is_in_memory {
-        line("storage", "in memory: commit() makes nothing durable, a restart deletes the table".to_owned())?;
+        line("storage", "in memory: sync() makes nothing durable, a restart deletes the table".to_owned())?;
     }
     if status.flush_failed {
-        line("storage", "a flush failed: nothing is committed until everybody has closed the table".to_owned())?;
+        line("storage", "a flush failed: nothing is synced until everybody has closed the table".to_owned())?;
     }
     let writer = status.writer.map_or("free".to_owned(), |writer| {
         format!("held by process {}, {}", writer.pid, format!("{:?}", writer.state).to_lowercase())
     });
     line("write lock", writer)?;
     let repairs = &status.repair_counts;
-    line("commits", status.commit_count.to_string())?;
+    line("syncs", status.sync_count.to_string())?;
     line("recoveries", status.recovery_count.to_string())?;
     line(
         "owner deaths",
         format!(
-            "{} holding, {} staging, {} prepared, {} publishing, {} committing",
-            repairs.holding, repairs.staging, repairs.prepared, repairs.publishing, status.dead_committer_count
+            "{} holding, {} staging, {} prepared, {} publishing, {} syncing",
+            repairs.holding, repairs.staging, repairs.prepared, repairs.publishing, status.dead_syncer_count
         ),
     )?;
     line("index rebuilds", status.index_rebuild_count.to_string())?;

@@ -18,7 +18,7 @@ pub struct Heap {
     words: Box<[AtomicU64]>,
     control: usize,
     write: HeapLock,
-    commit: HeapLock,
+    sync: HeapLock,
     /// The kernel's side of a futex: comparing the word and going to sleep is one step.
     futex: Mutex<()>,
     woken: Condvar,
@@ -44,7 +44,7 @@ impl Heap {
             words,
             control,
             write: HeapLock::new(),
-            commit: HeapLock::new(),
+            sync: HeapLock::new(),
             futex: Mutex::new(()),
             woken: Condvar::new(),
         }
@@ -61,7 +61,7 @@ impl Heap {
     fn lock_of(&self, lock: Lock) -> &HeapLock {
         match lock {
             Lock::Write => &self.write,
-            Lock::Commit => &self.commit,
+            Lock::Sync => &self.sync,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Looking for a key while the index is changed and rebuilt.
 
 use super::{Start, body, find, first, get};
-use crate::shm::index::Entry;
+use crate::shm::index::IndexEntry;
 use crate::store::{Encoded, Store};
 
 /// Keys whose way through the index is the same: each lies behind those before it.
@@ -22,9 +22,9 @@ fn table(slot_count: u64, entry_count: u64, has_second: bool) -> (Start, [u64; 3
         insert(store, keys[0], 100);
         if has_second {
             insert(store, keys[1], 200);
-            let entries: Vec<Entry> = store.shared().index().entries().collect();
+            let entries: Vec<IndexEntry> = store.shared().index().entries().collect();
             let place =
-                |slot| entries.iter().position(|entry| matches!(entry, Entry::Key { slot: s, .. } if *s == slot));
+                |slot| entries.iter().position(|entry| matches!(entry, IndexEntry::Key { slot: s, .. } if *s == slot));
             assert_eq!(place(1), place(0).map(|place| (place + 1) % entries.len()), "the keys are on one way");
         }
     });

@@ -15,10 +15,10 @@
 use super::read::Meta;
 use super::{Access, Settings, Store};
 use crate::RecordId;
-use crate::format::commit_record::{COMMIT_RECORD_WORDS, CommitRecord, State};
 use crate::format::control::SUPERSEDED;
 use crate::format::header::Header;
 use crate::format::schema::{FieldSchema, Schema};
+use crate::format::sync_record::{SYNC_RECORD_WORDS, State, SyncRecord};
 use crate::shm::heap::Heap;
 use crate::shm::medium::Medium;
 use crate::shm::modelled::words::set_thread;
@@ -26,9 +26,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-mod commits;
 mod keys;
 mod slots;
+mod syncs;
 
 const HASH_SEED: u64 = 5;
 
@@ -67,13 +67,13 @@ impl Start {
             let prepare = &prepare;
             let store = empty.store(1);
             let digest = store.digest_seed;
-            let nothing = CommitRecord {
+            let nothing = SyncRecord {
                 state: State { number: 0, live_count: 0, digest },
                 predecessor: 0,
                 generation_floor: 0,
                 wall_time_microseconds: 0,
             };
-            store.put_commit_record(0, nothing);
+            store.put_sync_record(0, nothing);
             store.recover(false).unwrap();
             prepare(&store);
             *prepared.lock().unwrap() = store.words().all().iter().map(|word| word.load(Ordering::Relaxed)).collect();
@@ -83,7 +83,7 @@ impl Start {
     }
 
     fn store(&self, thread_count: usize) -> Store {
-        let settings = Settings { commit_every: None, verify_reads: false, wall_clock: || 1, ..Settings::default() };
+        let settings = Settings { sync_every: None, verify_reads: false, wall_clock: || 1, ..Settings::default() };
         let heap = Heap::with_written(&self.words, self.header.geometry.control(), &self.written(), thread_count);
         Store::new(Medium::Heap(Box::new(heap)), self.header.clone(), settings, Access::ReadWrite, None)
     }
@@ -91,13 +91,13 @@ impl Start {
     /// The words that operations write.
     fn written(&self) -> Vec<Range<usize>> {
         let geometry = &self.header.geometry;
-        let [first, second] = [0, 1].map(|record| geometry.commit_record(record));
+        let [first, second] = [0, 1].map(|record| geometry.sync_record(record));
         let cells = geometry.slot(0).start..geometry.slot(geometry.capacity() - 1).end;
         vec![
             geometry.control() + SUPERSEDED..geometry.control() + 64,
             geometry.intents()..geometry.index() + 2 * geometry.index_entry_count(),
-            first..first + COMMIT_RECORD_WORDS,
-            second..second + COMMIT_RECORD_WORDS,
+            first..first + SYNC_RECORD_WORDS,
+            second..second + SYNC_RECORD_WORDS,
             cells,
         ]
     }

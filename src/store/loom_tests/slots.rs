@@ -2,8 +2,8 @@
 
 use super::{Start, body, first, get};
 use crate::format::cell::CELL_HEADER_WORDS;
-use crate::format::commit_record::State;
 use crate::format::control::PREPARED;
+use crate::format::sync_record::State;
 use crate::shm::medium::Lock;
 use crate::shm::words::Ordering;
 use crate::store::copy::CopyOfNewest;

@@ -1,8 +1,8 @@
 //! The power is cut after every step of a recovery of a small table, in every way that its disk allows, as long as these are a
 //! thousand: not as chance has it, as in histories.
 //!
-//! What a recovery finds is a short history: writes and commits, the last of which its process may not have survived; on the
-//! same machine start, where the disk may have less of it than the recovery sees, and after a loss of power.
+//! What a recovery finds is a short history: writes and syncs, the last of which its process may not have survived; on the
+//! same boot, where the disk may have less of it than the recovery sees, and after a loss of power.
 
 use super::actor::{Actor, Outcome};
 use super::cuts::Effort;
@@ -16,39 +16,39 @@ const EFFORT: Effort = Effort { image_count: 4, all_up_to: if cfg!(miri) { 1 } e
 #[derive(Clone, Copy, Debug)]
 enum Done {
     Write,
-    Commit,
+    Sync,
     /// Ended after so many accesses, as by SIGKILL.
     DeadWrite(u32),
-    DeadCommit(u32),
+    DeadSync(u32),
     /// Its flush fails, after which some pages may be taken for clean.
-    FailedCommit,
+    FailedSync,
 }
 
-use Done::{Commit, DeadCommit, DeadWrite, FailedCommit, Write};
+use Done::{DeadSync, DeadWrite, FailedSync, Sync, Write};
 
 const HISTORIES: [&[Done]; 11] = [
     &[],
     &[Write],
-    &[Write, Commit],
-    &[Write, Commit, Write],
-    &[Write, Commit, Write, Write],
-    &[Write, Commit, Write, Commit, Write],
-    &[Write, Commit, DeadWrite(12)],
-    &[Write, Commit, Write, DeadCommit(12)],
-    &[Write, Commit, Write, DeadCommit(20), Write, DeadWrite(25)],
-    &[Write, Commit, Write, FailedCommit],
-    &[Write, Commit, Write, FailedCommit, Write, Write],
+    &[Write, Sync],
+    &[Write, Sync, Write],
+    &[Write, Sync, Write, Write],
+    &[Write, Sync, Write, Sync, Write],
+    &[Write, Sync, DeadWrite(12)],
+    &[Write, Sync, Write, DeadSync(12)],
+    &[Write, Sync, Write, DeadSync(20), Write, DeadWrite(25)],
+    &[Write, Sync, Write, FailedSync],
+    &[Write, Sync, Write, FailedSync, Write, Write],
 ];
 
 fn live(world: &mut World, history: &[Done]) {
     for done in history {
         let (actor, access_count) = match done {
             Write => (world.writer(), None),
-            Commit | FailedCommit => (world.committer(), None),
+            Sync | FailedSync => (world.syncer(), None),
             DeadWrite(access_count) => (world.writer(), Some(*access_count)),
-            DeadCommit(access_count) => (world.committer(), Some(*access_count)),
+            DeadSync(access_count) => (world.syncer(), Some(*access_count)),
         };
-        let rate = if matches!(done, FailedCommit) { 1.0 } else { 0.0 };
+        let rate = if matches!(done, FailedSync) { 1.0 } else { 0.0 };
         world.fail_flushes_at(rate);
         go_on(world, actor, access_count);
     }
@@ -70,7 +70,7 @@ fn go_on(world: &World, mut actor: Actor, access_count: Option<u32>) {
 }
 
 #[test]
-fn a_recovery_that_is_cut_short_at_any_step_and_in_any_way_comes_to_what_was_committed_or_is_newer() {
+fn a_recovery_that_is_cut_short_at_any_step_and_in_any_way_comes_to_what_was_synced_or_is_newer() {
     let mut counts = super::cuts::Counts::default();
     for (number, history) in HISTORIES.iter().enumerate() {
         for seed in 0..if cfg!(miri) { 1 } else { 8 } {

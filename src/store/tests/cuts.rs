@@ -5,13 +5,13 @@ use super::one_of;
 use super::past::{Past, Recovered, record_of};
 use super::world::{incarnation, store_of};
 use crate::error::Error;
-use crate::format::commit_record::{COMMIT_RECORD_WORDS, CommitRecord};
 use crate::format::control::{DURABLE, LAST, PREPARED, USED};
-use crate::format::geometry::COMMIT_RECORD_COUNT;
+use crate::format::geometry::SYNC_RECORD_COUNT;
 use crate::format::header::Header;
+use crate::format::sync_record::{SYNC_RECORD_WORDS, SyncRecord};
 use crate::shm::probe;
 use crate::shm::words::Ordering;
-use crate::store::recover::Found;
+use crate::store::recover::RecoveryOutcome;
 use crate::store::{Encoded, Store};
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -19,7 +19,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// The machine starts on the bench are none of those that histories know.
+/// The boots on the bench are none of those that histories know.
 const BENCH_BOOT: u64 = 1 << 32;
 
 /// How many images are looked at.
@@ -139,7 +139,7 @@ impl Cuts {
         }
     }
 
-    /// A first opener finds an image, on the next machine start.
+    /// A first opener finds an image, in the next boot.
     fn open(&mut self, image: &[u64]) -> Result<(), Error> {
         self.counts.recovery_count += 1;
         let words = self.bench.medium.words().all();
@@ -148,7 +148,7 @@ impl Cuts {
                 word.store(*content, Ordering::Relaxed);
             }
         }
-        // Each opening is on a machine start of its own, also that of an image that an opening left.
+        // Each opening is in a boot of its own, also that of an image that an opening left.
         self.bench.attach_as_the_first(&incarnation(BENCH_BOOT + self.counts.recovery_count))
     }
 
@@ -180,7 +180,7 @@ impl Cuts {
         }
         let number = transaction.publish().unwrap();
         drop(transaction);
-        assert_eq!(self.bench.commit().unwrap(), number);
+        assert_eq!(self.bench.sync().unwrap(), number);
         assert_eq!(self.bench.live_count().unwrap(), recovered.content.len() as u64);
     }
 
@@ -213,17 +213,17 @@ impl Cuts {
     /// What is said is what was in the image.
     fn check_report(&self, image: &[u64]) {
         let recovery = self.bench.recovery();
-        let carrying = (0..COMMIT_RECORD_COUNT).find_map(|record| {
-            let start = self.bench.geometry.commit_record(record);
-            let words = image[start..start + COMMIT_RECORD_WORDS].try_into().expect("so many words");
-            CommitRecord::from_words(words, self.bench.digest_seed)
+        let carrying = (0..SYNC_RECORD_COUNT).find_map(|record| {
+            let start = self.bench.geometry.sync_record(record);
+            let words = image[start..start + SYNC_RECORD_WORDS].try_into().expect("so many words");
+            SyncRecord::from_words(words, self.bench.digest_seed)
                 .filter(|record| record.state.number == recovery.number)
         });
         match (recovery.found, carrying) {
-            (Found::Commit { wall_time_microseconds }, Some(record)) => {
-                assert_eq!(wall_time_microseconds, record.wall_time_microseconds, "the time of the commit");
+            (RecoveryOutcome::Checkpoint { wall_time_microseconds }, Some(record)) => {
+                assert_eq!(wall_time_microseconds, record.wall_time_microseconds, "the time of the sync");
             }
-            (Found::New, Some(_)) | (Found::Newest, None) => {}
+            (RecoveryOutcome::New, Some(_)) | (RecoveryOutcome::Newest, None) => {}
             (found, carrying) => panic!("{found:?} is said, and there is {carrying:?}"),
         }
         let control = self.bench.geometry.control();
@@ -236,7 +236,7 @@ impl Cuts {
     }
 
     /// Bits rot, of the durable group or of the control group: nothing is served that is older than the last acknowledged
-    /// commit, and a file that is refused stays as it is.
+    /// sync, and a file that is refused stays as it is.
     fn rot(&mut self, past: &Past, disk: &Disk, image: &[u64]) {
         if past.recovering.is_some() {
             self.recover(past, image);
@@ -246,7 +246,7 @@ impl Cuts {
         let [control, .., first_record, second_record, cells] = &self.written_ranges[..] else {
             unreachable!("there are so many")
         };
-        // What shows the commit must be there: where neither is, damage looks just like a commit in flight.
+        // What shows the sync must be there: where neither is, damage looks just like a sync in flight.
         image[control.clone()].copy_from_slice(&disk.latest()[control.clone()]);
         let range = [control, first_record, second_record, cells, cells][self.random.usize(..5)];
         for _ in 0..self.random.u32(1..3) {

@@ -17,9 +17,9 @@
 //!
 //! So the disk loses whatever a real one may lose, and more: what holds here holds there.
 
-use crate::format::commit_record::COMMIT_RECORD_WORDS;
 use crate::format::control::{CONTROL_WORDS, INCARNATION_SEAL};
-use crate::format::geometry::{COMMIT_RECORD_COUNT, Geometry, PAGE_WORDS};
+use crate::format::geometry::{Geometry, PAGE_WORDS, SYNC_RECORD_COUNT};
+use crate::format::sync_record::SYNC_RECORD_WORDS;
 use crate::shm::probe::Event;
 use crate::shm::words::AtomicU64;
 use crate::store::Store;
@@ -329,10 +329,10 @@ impl Disk {
 pub fn written_ranges(geometry: &Geometry) -> Vec<Range<usize>> {
     let control_words = geometry.control()..geometry.control() + (INCARNATION_SEAL + 1).next_multiple_of(SECTOR_WORDS);
     let lists = geometry.control() + CONTROL_WORDS..geometry.index() + 2 * geometry.index_entry_count();
-    let records = (0..COMMIT_RECORD_COUNT).map(|record| geometry.commit_record(record));
+    let records = (0..SYNC_RECORD_COUNT).map(|record| geometry.sync_record(record));
     let cells = geometry.cells()..geometry.slot(geometry.capacity() - 1).end;
     let mut ranges = vec![control_words, lists];
-    ranges.extend(records.map(|start| start..start + COMMIT_RECORD_WORDS));
+    ranges.extend(records.map(|start| start..start + SYNC_RECORD_WORDS));
     ranges.push(cells);
     ranges
 }

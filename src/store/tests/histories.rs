@@ -1,9 +1,9 @@
 //! Random histories of a table under process death, failed flushes, loss of power, and recoveries that are cut short.
 //!
-//! Each interleaves one writer, up to three committers and first openers, access by access; kills any of them anywhere; lets
+//! Each interleaves one writer, up to three syncers and first openers, access by access; kills any of them anywhere; lets
 //! everybody exit; cuts the power at any moment, and again inside recovery, and goes on from what the disk then holds.
 //! Besides, after each step of anybody, the power is cut in images of the disk that nobody goes on with (`cuts`). After every
-//! loss: something is recovered, it is no older than the last acknowledged commit, it is exactly what was published under that
+//! loss: something is recovered, it is no older than the last acknowledged sync, it is exactly what was published under that
 //! number, and was not rolled back; and the report says no more than that. After every repair and recovery: what is served is
 //! the newest published transaction.
 
@@ -16,7 +16,7 @@ use std::time::Instant;
 const BURSTS: [u32; 6] = [1, 5, 20, 60, 150, 400];
 /// Words of a record beside its key and value: so that cells begin and end anywhere in a sector, or are longer than one.
 const FILLER_WORDS: [usize; 6] = [0, 0, 1, 7, 20, 60];
-const COMMITTER_COUNT: usize = 3;
+const SYNCER_COUNT: usize = 3;
 
 /// What `cargo test` does, in a few seconds.
 const HISTORY_COUNT: u64 = if cfg!(miri) { 2 } else { 600 };
@@ -29,17 +29,17 @@ fn live(seed: u64, effort: Effort) -> World {
     let mut world = World::with_cuts(&header, random.u64(..), effort);
     world.fail_flushes_at(0.06);
     let mut writer: Option<Actor> = None;
-    let mut committers: [Option<Actor>; COMMITTER_COUNT] = Default::default();
+    let mut syncers: [Option<Actor>; SYNCER_COUNT] = Default::default();
     let mut writer_share = 0.5;
     for _ in 0..if cfg!(miri) { 10 } else { random.u32(20..200) } {
-        // At times the writers stand still, or the committers, while much happens.
+        // At times the writers stand still, or the syncers, while much happens.
         if random.f64() < 0.15 {
             writer_share = [0.02, 0.3, 0.5, 0.98][random.usize(..4)];
         }
         let event = random.f64();
         let is_failed = world.store.status().flush_failed;
         if event < if is_failed { 0.2 } else { 0.03 } {
-            for actor in [&mut writer].into_iter().chain(&mut committers).filter_map(Option::take) {
+            for actor in [&mut writer].into_iter().chain(&mut syncers).filter_map(Option::take) {
                 actor.kill(&world.store);
             }
             if random.bool() {
@@ -49,7 +49,7 @@ fn live(seed: u64, effort: Effort) -> World {
                 world.open(true);
             }
         } else if random.f64() < 0.02 {
-            let victim = if random.bool() { &mut writer } else { &mut committers[random.usize(..COMMITTER_COUNT)] };
+            let victim = if random.bool() { &mut writer } else { &mut syncers[random.usize(..SYNCER_COUNT)] };
             if let Some(actor) = victim.take() {
                 actor.kill(&world.store);
             }
@@ -62,16 +62,16 @@ fn live(seed: u64, effort: Effort) -> World {
             }
         } else {
             // Mostly the same one, so that it is not always another that waits for it.
-            let number = if random.f64() < 0.7 { 0 } else { random.usize(..COMMITTER_COUNT) };
-            let actor = committers[number].take().unwrap_or_else(|| world.committer());
+            let number = if random.f64() < 0.7 { 0 } else { random.usize(..SYNCER_COUNT) };
+            let actor = syncers[number].take().unwrap_or_else(|| world.syncer());
             let done;
-            (committers[number], done) = advance(actor, &world, &mut random);
+            (syncers[number], done) = advance(actor, &world, &mut random);
             if done {
                 world.look_at_all_losses();
             }
         }
     }
-    for actor in [writer].into_iter().chain(committers).flatten() {
+    for actor in [writer].into_iter().chain(syncers).flatten() {
         actor.kill(&world.store);
     }
     world
@@ -104,11 +104,11 @@ fn whatever_dies_and_whenever_the_power_fails_the_table_is_a_moment_that_was() {
     let next = AtomicU64::new(first);
     let start = Instant::now();
     let work = || {
-        let (mut counts, mut commit_count) = (Counts::default(), 0);
+        let (mut counts, mut sync_count) = (Counts::default(), 0);
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= first + history_count {
-                return (counts, commit_count);
+                return (counts, sync_count);
             }
             let outcome = std::panic::catch_unwind(|| live(seed, effort));
             let Ok(world) = outcome else {
@@ -116,21 +116,21 @@ fn whatever_dies_and_whenever_the_power_fails_the_table_is_a_moment_that_was() {
                 panic!("again with LOCULE_FIRST_HISTORY={seed} LOCULE_HISTORIES=1 LOCULE_ALL_UP_TO={all_up_to}");
             };
             counts.add(&world.truth().cuts.counts());
-            commit_count += world.truth().past.commit_count;
+            sync_count += world.truth().past.sync_count;
         }
     };
-    let (counts, commit_count) = std::thread::scope(|scope| {
+    let (counts, sync_count) = std::thread::scope(|scope| {
         let other = scope.spawn(work);
-        let (mut counts, commit_count) = work();
-        let (others, other_commit_count) = other.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload));
+        let (mut counts, sync_count) = work();
+        let (others, other_sync_count) = other.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload));
         counts.add(&others);
-        (counts, commit_count + other_commit_count)
+        (counts, sync_count + other_sync_count)
     });
-    println!("{history_count} histories with {commit_count} commits, in {:.1?}: {counts:#?}", start.elapsed());
+    println!("{history_count} histories with {sync_count} syncs, in {:.1?}: {counts:#?}", start.elapsed());
     if history_count < HISTORY_COUNT || cfg!(miri) {
         return;
     }
-    assert!(commit_count >= history_count / 2, "the histories commit");
+    assert!(sync_count >= history_count / 2, "the histories sync");
     assert!(counts.image_count >= 50_000, "only {} images", counts.image_count);
     for count in [counts.image_of_all_count, counts.image_in_recovery_count, counts.written_after_count] {
         assert!(count > 0, "each kind of image is looked at: {counts:?}");

@@ -97,7 +97,7 @@ fn a_key_is_all_of_its_bytes_and_no_others_wherever_it_is() {
             // Nothing of them is left in the index.
             let index = table.key_index().unwrap();
             assert_eq!(
-                index.entries().filter(|entry| *entry != crate::shm::index::Entry::Empty).count(),
+                index.entries().filter(|entry| *entry != crate::shm::index::IndexEntry::Empty).count(),
                 0,
                 "{described}"
             );
@@ -152,8 +152,8 @@ fn a_key_at_the_end_of_the_file_is_read_to_its_end_and_no_further() {
         let version = table.update(last, None, Encoded::new(&layout.record(127, around))).unwrap().version;
         (table.head_of(127).cell(), version)
     };
-    // One cell is kept for the commit, another as if a commit were in flight: so all four come into use.
-    table.commit().unwrap();
+    // One cell is kept for the sync, another as if a sync were in flight: so all four come into use.
+    table.sync().unwrap();
     let (_, version) = update(1);
     table.plant(table.geometry.control() + PIN, &[version]);
     assert!((2..9).any(|around| update(around).0 == 3));

@@ -191,7 +191,7 @@ fn a_table_that_was_replaced_or_has_no_lock_any_more_is_not_used() {
             error_of(store.live_count()),
             error_of(store.delete(id, None)),
             error_of(store.begin()),
-            store.commit().err(),
+            store.sync().err(),
         ] {
             match error {
                 Some(Error::Condemned) => assert_eq!(condemned, 1),

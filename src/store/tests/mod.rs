@@ -1,7 +1,7 @@
 //! Tests of the engine on tables in memory.
 
 mod actor;
-mod commits;
+mod syncs;
 // Every store of every operation, each with a table of its own: days, under Miri. What it runs is run by the others too.
 #[cfg(not(miri))]
 mod crash_points;
@@ -32,8 +32,8 @@ pub(crate) fn new_words(header: &Header) -> Vec<u64> {
     let mut words = vec![0; header.geometry.word_count()];
     let header_bytes = header.encode();
     bytemuck::cast_slice_mut::<u64, u8>(&mut words)[..header_bytes.len()].copy_from_slice(&header_bytes);
-    let record = create::first_commit_record(header);
-    words[header.geometry.commit_record(0)..][..record.len()].copy_from_slice(&record);
+    let record = create::first_sync_record(header);
+    words[header.geometry.sync_record(0)..][..record.len()].copy_from_slice(&record);
     words
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn one_of(under_miri: usize) -> usize {
 }
 
 /// A table in memory, as the first opener of a file of these words gets it: recovered, with locks that are free.
-/// `is_same_start` is as in [`Store::recover`].
-pub(crate) fn heap_store_of(words: Vec<u64>, header: Header, settings: Settings, is_same_start: bool) -> Result<Store> {
+/// `is_same_boot` is as in [`Store::recover`].
+pub(crate) fn heap_store_of(words: Vec<u64>, header: Header, settings: Settings, is_same_boot: bool) -> Result<Store> {
     let mut store = Store::new(
         Medium::Heap(Box::new(Heap::new(words, header.geometry.control()))),
         header,
@@ -71,7 +71,7 @@ pub(crate) fn heap_store_of(words: Vec<u64>, header: Header, settings: Settings,
         Access::ReadWrite,
         None,
     );
-    store.recovery = store.recover(is_same_start)?;
+    store.recovery = store.recover(is_same_boot)?;
     Ok(store)
 }
 

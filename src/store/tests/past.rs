@@ -1,10 +1,10 @@
 //! What really happened to a table, and what a recovery must therefore say and serve.
 
-use crate::format::commit_record::COMMIT_RECORD_WORDS;
 use crate::format::control::{DURABLE, PREPARED, USED};
-use crate::format::geometry::{COMMIT_RECORD_COUNT, Geometry};
+use crate::format::geometry::{Geometry, SYNC_RECORD_COUNT};
+use crate::format::sync_record::SYNC_RECORD_WORDS;
 use crate::store::Store;
-use crate::store::recover::Found;
+use crate::store::recover::RecoveryOutcome;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the table holds under each key: the generation and the value of the record.
@@ -17,7 +17,7 @@ pub struct Recovering {
     pub number: u64,
     pub content: Content,
     /// It began on a disk of which everything was certain: then, however often it is cut short, it comes to this content. Or
-    /// to a newer one, that was published too: words that were missing of a newer commit's record are the same in the
+    /// to a newer one, that was published too: words that were missing of a newer sync's record are the same in the
     /// record that is written over it.
     pub is_settled: bool,
 }
@@ -37,10 +37,10 @@ pub struct Past {
     pub given_numbers: BTreeSet<u64>,
     /// The highest number that anybody took or wrote down, given to somebody or not.
     pub highest_number: u64,
-    /// The commit records that were written: number and time.
-    pub commit_times: BTreeSet<(u64, i64)>,
+    /// The sync records that were written: number and time.
+    pub sync_times: BTreeSet<(u64, i64)>,
     pub recovering: Option<Recovering>,
-    pub commit_count: u64,
+    pub sync_count: u64,
 }
 
 /// What a recovery made of an image.
@@ -69,15 +69,15 @@ impl Past {
                 assert!(self.given_ids.insert(id), "the id {id:?} was given out twice");
             }
         } else if index == control + DURABLE && self.recovering.is_none() {
-            // Whoever waits for this commit is told from here on.
+            // Whoever waits for this sync is told from here on.
             self.acknowledge(value);
-            self.commit_count += 1;
+            self.sync_count += 1;
         }
-        for record in 0..COMMIT_RECORD_COUNT {
-            let start = geometry.commit_record(record);
-            if index == start + COMMIT_RECORD_WORDS - 1 {
+        for record in 0..SYNC_RECORD_COUNT {
+            let start = geometry.sync_record(record);
+            if index == start + SYNC_RECORD_WORDS - 1 {
                 let [number, time] = [words[start], words[start + 5]];
-                self.commit_times.insert((number, i64::from_ne_bytes(time.to_ne_bytes())));
+                self.sync_times.insert((number, i64::from_ne_bytes(time.to_ne_bytes())));
                 self.highest_number = self.highest_number.max(number);
             }
         }
@@ -89,9 +89,9 @@ impl Past {
     }
 
     /// Checks what a first opener recovered, what it says of that, and what it serves.
-    pub fn judge(&self, store: &Store, is_same_start: bool) -> Recovered {
+    pub fn judge(&self, store: &Store, is_same_boot: bool) -> Recovered {
         let recovered = self.judge_state(store);
-        self.judge_report(store, is_same_start, &recovered.content);
+        self.judge_report(store, is_same_boot, &recovered.content);
         recovered
     }
 
@@ -111,28 +111,28 @@ impl Past {
             (None, Some(recovering)) if recovering.content == content && self.is_new(number) => {}
             (None, _) => panic!("transaction {number} was never published, or was rolled back"),
         }
-        assert!(number >= self.acknowledged, "commit {} was acknowledged and is lost: {number}", self.acknowledged);
+        assert!(number >= self.acknowledged, "sync {} was acknowledged and is lost: {number}", self.acknowledged);
         let served = store.shared().newest_state().expect("a served table has its newest state");
         assert!(self.is_new(served.number), "numbers go on above all before");
         assert_eq!(served.live_count, live_count(&content), "the live count that is served");
         Recovered { number, content }
     }
 
-    fn judge_report(&self, store: &Store, is_same_start: bool, content: &Content) {
+    fn judge_report(&self, store: &Store, is_same_boot: bool, content: &Content) {
         let recovery = store.recovery();
         assert_eq!(recovery.live_count, live_count(content), "the live count that is reported");
         let is_newest = self.published.get(&self.newest_published).is_some_and(|newest| newest == content);
         match recovery.found {
-            Found::New => assert_eq!(self.newest_published, 0, "a table that was used is said to be new"),
-            Found::Commit { wall_time_microseconds } => {
-                let made = self.commit_times.contains(&(recovery.number, wall_time_microseconds));
-                assert!(made, "there was no commit of {} at {wall_time_microseconds}", recovery.number);
+            RecoveryOutcome::New => assert_eq!(self.newest_published, 0, "a table that was used is said to be new"),
+            RecoveryOutcome::Checkpoint { wall_time_microseconds } => {
+                let made = self.sync_times.contains(&(recovery.number, wall_time_microseconds));
+                assert!(made, "there was no sync of {} at {wall_time_microseconds}", recovery.number);
             }
-            Found::Newest | Found::InOrder => {}
+            RecoveryOutcome::Newest | RecoveryOutcome::InOrder => {}
         }
         if recovery.nothing_lost {
             assert!(is_newest, "nothing lost is said, and something is");
-            assert!(is_same_start || self.newest_published == 0, "after a loss of power nobody can know that");
+            assert!(is_same_boot || self.newest_published == 0, "after a loss of power nobody can know that");
         }
         let seen = recovery.highest_number_seen;
         assert!(recovery.number <= seen && seen <= self.highest_number, "a trace of {seen}: {}", self.highest_number);

@@ -5,11 +5,11 @@ use super::world::{header, settings};
 use super::{heap_store, heap_store_of, words_of};
 use crate::error::Result;
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
-use crate::format::commit_record::CommitRecord;
 use crate::format::control::{DURABLE, GENERATION_FLOOR, INTENT_COUNT, LAST, PREPARED, USED};
+use crate::format::sync_record::SyncRecord;
 use crate::shm::medium::{Lock, Medium};
 use crate::shm::probe::{Event, die, die_after_store, with_hook};
-use crate::store::recover::Found;
+use crate::store::recover::RecoveryOutcome;
 use crate::store::{Access, Encoded, Store};
 
 fn put(store: &Store, key: u64, value: u64) -> u64 {
@@ -22,34 +22,30 @@ fn value_of(store: &Store, key: u64) -> Option<u64> {
 }
 
 /// What the first opener gets after everybody is gone.
-fn opened_again(store: &Store, is_same_start: bool) -> Result<Store> {
-    heap_store_of(words_of(store), header(u64::from(store.geometry.capacity())), settings(), is_same_start)
+fn opened_again(store: &Store, is_same_boot: bool) -> Result<Store> {
+    heap_store_of(words_of(store), header(u64::from(store.geometry.capacity())), settings(), is_same_boot)
 }
 
 #[test]
 fn a_recovery_reports_what_it_found_and_what_is_lost() {
     let new = heap_store(header(3), settings());
-    assert_eq!((new.recovery().found, new.recovery().nothing_lost), (Found::New, true));
+    assert_eq!((new.recovery().found, new.recovery().nothing_lost), (RecoveryOutcome::New, true));
     assert_eq!((new.recovery().number, new.recovery().live_count), (0, 0));
 
     let store = heap_store(header(3), settings());
     put(&store, 1, 10);
-    let committed = store.commit().unwrap();
+    let synced = store.sync().unwrap();
     for is_published_only in [false, true] {
-        let last = if is_published_only { put(&store, 2, 20) } else { committed };
-        for is_same_start in [false, true] {
-            let again = opened_again(&store, is_same_start).unwrap();
+        let last = if is_published_only { put(&store, 2, 20) } else { synced };
+        for is_same_boot in [false, true] {
+            let again = opened_again(&store, is_same_boot).unwrap();
             let recovery = again.recovery();
-            assert_eq!(
-                (recovery.number, recovery.nothing_lost, recovery.is_private_copy),
-                (last, is_same_start, false)
-            );
+            assert_eq!((recovery.number, recovery.nothing_lost, recovery.is_private_copy), (last, is_same_boot, false));
             assert_eq!(recovery.live_count, if is_published_only { 2 } else { 1 });
             assert!(recovery.highest_number_seen >= last);
-            let is_a_commit =
-                matches!(recovery.found, Found::Commit { wall_time_microseconds } if wall_time_microseconds > 0);
-            assert_eq!(is_a_commit, !is_same_start && !is_published_only, "{recovery:?}");
-            assert!(is_a_commit || recovery.found == Found::Newest, "{recovery:?}");
+            let is_a_sync = matches!(recovery.found, RecoveryOutcome::Checkpoint { wall_time_microseconds } if wall_time_microseconds > 0);
+            assert_eq!(is_a_sync, !is_same_boot && !is_published_only, "{recovery:?}");
+            assert!(is_a_sync || recovery.found == RecoveryOutcome::Newest, "{recovery:?}");
         }
     }
 
@@ -57,7 +53,7 @@ fn a_recovery_reports_what_it_found_and_what_is_lost() {
     let store = heap_store(header(3), settings());
     store.plant(store.geometry.control() + USED, &[5]);
     let again = opened_again(&store, true).unwrap();
-    assert_eq!((again.recovery().found, again.recovery().highest_number_seen), (Found::Newest, 5));
+    assert_eq!((again.recovery().found, again.recovery().highest_number_seen), (RecoveryOutcome::Newest, 5));
     assert!(put(&again, 1, 1) > 5 + 1000);
 }
 
@@ -65,7 +61,7 @@ fn a_recovery_reports_what_it_found_and_what_is_lost() {
 fn numbers_that_cannot_be_are_not_believed() {
     let store = heap_store(header(3), settings());
     put(&store, 1, 10);
-    store.commit().unwrap();
+    store.sync().unwrap();
     let control = store.geometry.control();
     for (index, number) in
         [(DURABLE, NUMBER_LIMIT), (USED, NUMBER_LIMIT / 2), (USED, NUMBER_LIMIT - 1), (LAST, u64::MAX)]
@@ -128,8 +124,8 @@ fn a_repair_counts_in_which_state_its_owner_died() {
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 }
 
-/// The commit records that a recovery leaves, if it is let go on until it has flushed so often.
-fn records_after(store: &Store, flush_count: u32) -> [Option<CommitRecord>; 2] {
+/// The sync records that a recovery leaves, if it is let go on until it has flushed so often.
+fn records_after(store: &Store, flush_count: u32) -> [Option<SyncRecord>; 2] {
     let again = Store::new(
         Medium::private(words_of(store), store.geometry.control()).unwrap(),
         store.header.clone(),
@@ -147,21 +143,21 @@ fn records_after(store: &Store, flush_count: u32) -> [Option<CommitRecord>; 2] {
         }
     };
     assert!(with_hook(hook, || again.recover(false).map(drop)).is_none());
-    [0, 1].map(|record| again.commit_record(record))
+    [0, 1].map(|record| again.sync_record(record))
 }
 
 #[test]
-fn the_commit_records_of_a_recovery_name_what_was_acknowledged_before_them() {
+fn the_sync_records_of_a_recovery_name_what_was_acknowledged_before_them() {
     let store = heap_store(header(3), settings());
     put(&store, 1, 10);
     put(&store, 2, 20);
-    let acknowledged = store.commit().unwrap();
+    let acknowledged = store.sync().unwrap();
     let chosen = put(&store, 3, 30);
-    let predecessor_of = |records: [Option<CommitRecord>; 2], number: u64| {
+    let predecessor_of = |records: [Option<SyncRecord>; 2], number: u64| {
         let record = records.iter().flatten().find(|record| record.state.number == number);
         record.map(|record| record.predecessor)
     };
-    // The first flush is of the pages as they were, the second of the state that was found, which no commit has.
+    // The first flush is of the pages as they were, the second of the state that was found, which no sync has.
     assert_eq!(predecessor_of(records_after(&store, 1), chosen), None);
     assert_eq!(predecessor_of(records_after(&store, 2), chosen), Some(acknowledged));
     // The fourth is of the same state under its new number.

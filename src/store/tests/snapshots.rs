@@ -5,7 +5,7 @@ use super::world::{header, settings, store_of};
 use super::{heap_store, words_of};
 use crate::admin::problems_of;
 use crate::error::Error;
-use crate::format::control::{INTENT, LAST, PREPARED, SUPERSEDED, USED};
+use crate::format::control::{INTENDED_STATE, LAST, PREPARED, SUPERSEDED, USED};
 use crate::shm::probe::{self, Event, die_after_store};
 use crate::store::read::SNAPSHOT_ATTEMPT_COUNT;
 use crate::store::{Access, Encoded, Settings, Store};
@@ -95,7 +95,7 @@ fn a_copy_made_while_others_write_is_exactly_one_of_the_states_that_the_table_ha
                 for step in 0..40 {
                     write(&writing, &mut random, &mut records, &told);
                     if step % 8 == 0 {
-                        writing.commit().unwrap();
+                        writing.sync().unwrap();
                     }
                 }
             },
@@ -310,7 +310,7 @@ fn a_copy_of_what_is_damaged_is_an_error_that_says_so_and_not_that_others_write(
     let geometry = *half_published().geometry();
     // The check of a record that the transaction left alone, and of the one that it wrote; and the sealed intent.
     let check = |slot, cell| geometry.cell(slot, cell) + 2;
-    for word in [check(2, 0), check(0, 1), geometry.control() + INTENT + 2] {
+    for word in [check(2, 0), check(0, 1), geometry.control() + INTENDED_STATE + 2] {
         let store = half_published();
         store.plant(word, &[store.word_at(word) ^ 1 << 40]);
         let outcome = store.snapshot(|_| Ok(()));

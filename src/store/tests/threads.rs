@@ -43,7 +43,7 @@ fn threads_that_run_freely_lose_nothing_and_read_whole_records() {
             for round in 0..ROUND_COUNT {
                 let meta = store.insert(Encoded::new(&[3, round])).unwrap();
                 store.delete(meta.id, None).unwrap();
-                store.commit().unwrap();
+                store.sync().unwrap();
             }
         });
         for _ in 0..ROUND_COUNT {

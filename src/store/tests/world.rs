@@ -1,6 +1,6 @@
 //! One table, everybody who uses it, its disk, and what really happened to it.
 //!
-//! Writers, committers and first openers run the shipped code. Each step that they take is seen by the disk and by the past,
+//! Writers, syncers and first openers run the shipped code. Each step that they take is seen by the disk and by the past,
 //! and then the power is cut there.
 
 use super::actor::{Actor, heap_of};
@@ -18,7 +18,7 @@ use crate::shm::medium::Medium;
 use crate::shm::probe::{self, Event};
 use crate::shm::words::Ordering;
 use crate::store::attach::Incarnation;
-use crate::store::recover::Found;
+use crate::store::recover::RecoveryOutcome;
 use crate::store::txn::Transaction;
 use crate::store::{Access, Encoded, Settings, Store};
 use std::sync::atomic::{AtomicBool, AtomicI64};
@@ -61,11 +61,11 @@ pub fn header(slot_count: u64) -> Header {
 }
 
 pub fn settings() -> Settings {
-    /// Each commit has another time, so that it can be told from the others.
+    /// Each sync has another time, so that it can be told from the others.
     static CLOCK: AtomicI64 = AtomicI64::new(1_000_000);
     Settings {
         lock_timeout: Duration::from_secs(3600),
-        commit_every: None,
+        sync_every: None,
         wall_clock: || CLOCK.fetch_add(1, Ordering::Relaxed),
         ..Settings::default()
     }
@@ -159,7 +159,7 @@ impl World {
         words_of(&self.store)
     }
 
-    // -- writing and committing --------------------------------------------------------------------
+    // -- writing and syncing --------------------------------------------------------------------
 
     /// A transaction over some slots: each gets a new value, is inserted, or is deleted. Now and then it is rolled back.
     pub fn writer(&mut self) -> Actor {
@@ -170,18 +170,18 @@ impl World {
         Actor::start(self.observer(), move || write(&store, &truth, &mut random, first_value))
     }
 
-    /// A commit. Who is told that it succeeded can rely on everything that was published before.
-    pub fn committer(&self) -> Actor {
+    /// A sync. Who is told that it succeeded can rely on everything that was published before.
+    pub fn syncer(&self) -> Actor {
         let (store, truth) = (Arc::clone(&self.store), Arc::clone(&self.truth));
         Actor::start(self.observer(), move || {
             let wanted = store.control().load(LAST, Ordering::Acquire);
-            match store.commit() {
+            match store.sync() {
                 Ok(number) => {
-                    assert!(number >= wanted, "{wanted} was published, and the commit is of {number}");
+                    assert!(number >= wanted, "{wanted} was published, and the sync is of {number}");
                     locked(&truth).past.acknowledge(number);
                 }
                 Err(Error::FlushFailed { .. }) => {}
-                Err(error) => panic!("a commit failed: {error}"),
+                Err(error) => panic!("a sync failed: {error}"),
             }
         })
     }
@@ -194,7 +194,7 @@ impl World {
             let mut truth = locked(&truth);
             let is_brink = match truth.see(event, place, &shown) {
                 Some(Step::Stored { word, .. }) => {
-                    word < geometry.intents() || (geometry.commit_records()..geometry.cells()).contains(&word)
+                    word < geometry.intents() || (geometry.sync_records()..geometry.cells()).contains(&word)
                 }
                 Some(Step::Touched { .. }) => false,
                 Some(_) => true,
@@ -268,8 +268,8 @@ impl World {
 
     fn open_once(&mut self, own: &Incarnation) -> Option<CutShort> {
         let mut store = store_of(self.image(), &self.store.header);
-        let is_same_start = store.incarnation().is_some_and(|found| found.is_same_start(own));
-        let recovered = self.what_is_in(own, is_same_start);
+        let is_same_boot = store.incarnation().is_some_and(|found| found.is_same_boot(own));
+        let recovered = self.what_is_in(own, is_same_boot);
         let power_fails = Arc::new(AtomicBool::new(false));
         let trouble = {
             let mut truth = self.truth();
@@ -300,7 +300,7 @@ impl World {
         self.store = Arc::new(store);
         match outcome {
             Some(Ok(())) => {
-                self.opened(is_same_start);
+                self.opened(is_same_boot);
                 None
             }
             Some(Err(Error::FlushFailed { .. })) => Some(CutShort::Process),
@@ -311,17 +311,17 @@ impl World {
     }
 
     /// What a first opener would recover, by letting one open a copy; `None` if there is nothing to recover.
-    fn what_is_in(&self, own: &Incarnation, is_same_start: bool) -> Option<Recovered> {
+    fn what_is_in(&self, own: &Incarnation, is_same_boot: bool) -> Option<Recovered> {
         let mut copy = store_of(self.image(), &self.store.header);
         copy.attach_as_the_first(own).unwrap_or_else(|error| panic!("nothing is damaged, but: {error}"));
-        (copy.recovery().found != Found::InOrder).then(|| self.truth().past.judge(&copy, is_same_start))
+        (copy.recovery().found != RecoveryOutcome::InOrder).then(|| self.truth().past.judge(&copy, is_same_boot))
     }
 
-    fn opened(&self, is_same_start: bool) {
+    fn opened(&self, is_same_boot: bool) {
         {
             let past = &mut self.truth().past;
-            if self.store.recovery().found != Found::InOrder {
-                past.judge(&self.store, is_same_start);
+            if self.store.recovery().found != RecoveryOutcome::InOrder {
+                past.judge(&self.store, is_same_boot);
             }
             // Also if somebody else had done it all, and died then.
             past.end_recovery(self.store.shared().newest_state().map_or(0, |state| state.number));

@@ -1,6 +1,6 @@
 //! Compares the table with the ledgers, once all workers are gone.
 //!
-//! For each key, the acknowledged write with the highest version over all seats is what the table must show, unless a
+//! For each key, the acknowledged write with the highest version over all worker files is what the table must show, unless a
 //! worker that was killed had an operation on that key in flight: of such an *uncertain* operation nobody knows whether
 //! it happened, so the table may show it or not, but only if it fits:
 //!
@@ -27,8 +27,8 @@ pub struct History {
     newest: Vec<Option<Entry>>,
     /// What was in flight when a worker was killed.
     uncertain: Vec<Operation>,
-    /// The highest number that a commit returned to anybody.
-    committed: u64,
+    /// The highest number that a sync returned to anybody.
+    synced: u64,
     faults: Faults,
     versions: HashSet<u64>,
 }
@@ -38,7 +38,7 @@ impl History {
         History {
             newest: vec![None; key_count as usize],
             uncertain: Vec::new(),
-            committed: 0,
+            synced: 0,
             faults: Faults::default(),
             versions: HashSet::new(),
         }
@@ -57,10 +57,10 @@ impl History {
         }
     }
 
-    /// Adds the ledger of a seat whose last worker is gone.
+    /// Adds the ledger of a worker file whose last worker is gone.
     pub fn add_ledger(&mut self, ledger: Ledger<'_>) {
         self.add_uncertain(ledger.settle());
-        self.committed = self.committed.max(ledger.committed());
+        self.synced = self.synced.max(ledger.synced());
         for key_index in (0..).take(self.newest.len()) {
             if let Some(entry) = ledger.entry(key_index) {
                 self.add(key_index, entry);
@@ -162,7 +162,7 @@ pub enum Fault {
     FoundOtherByKey { key_index: u32 },
     VersionGivenTwice { key_index: u32, entry: Entry },
     WrongLength { counted: u64, length: u64 },
-    CommitLost { committed: u64, durable: u64 },
+    SyncLost { synced: u64, durable: u64 },
 }
 
 impl fmt::Display for Fault {
@@ -209,8 +209,8 @@ impl fmt::Display for Fault {
             Fault::WrongLength { counted, length } => {
                 write!(f, "there are {counted} live records, and len() is {length}")
             }
-            Fault::CommitLost { committed, durable } => {
-                write!(f, "a commit returned {committed}, and the table says that {durable} is durable")
+            Fault::SyncLost { synced, durable } => {
+                write!(f, "a sync returned {synced}, and the table says that {durable} is durable")
             }
         }
     }
@@ -255,7 +255,7 @@ pub struct Findings {
     pub uncertain_shown_count: u64,
     /// How many acknowledged writes the ledgers hold, superseded ones among them.
     pub acknowledged_count: u64,
-    pub committed: u64,
+    pub synced: u64,
     pub faults: Faults,
 }
 
@@ -291,7 +291,7 @@ pub fn compare(history: &History, view: &View) -> Findings {
     let mut findings = Findings {
         uncertain_count: history.uncertain.len() as u64,
         acknowledged_count: history.versions.len() as u64,
-        committed: history.committed,
+        synced: history.synced,
         faults: history.faults.clone(),
         ..Findings::default()
     };
@@ -326,8 +326,8 @@ pub fn compare(history: &History, view: &View) -> Findings {
     if view.length != findings.live_count {
         findings.faults.add(Fault::WrongLength { counted: findings.live_count, length: view.length });
     }
-    if view.durable < history.committed {
-        findings.faults.add(Fault::CommitLost { committed: history.committed, durable: view.durable });
+    if view.durable < history.synced {
+        findings.faults.add(Fault::SyncLost { synced: history.synced, durable: view.durable });
     }
     findings
 }

@@ -2,7 +2,7 @@
 //!
 //! A worker does the least: it finds the bucket of a number of clock ticks and adds one. The buckets are those of an
 //! HDR histogram with five bits (each power of two in 32 parts, so a bucket is at most 3 % wide). The parent turns
-//! ticks into nanoseconds and merges all seats into real histograms once the workers are gone.
+//! ticks into nanoseconds and merges all worker files into real histograms once the workers are gone.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,18 +10,18 @@ use hdrhistogram::Histogram;
 
 use crate::Result;
 
-/// What is measured. Its discriminant is its place in a seat's words.
+/// What is measured. Its discriminant is its place in a worker file's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Read,
     Update,
     Insert,
     Delete,
-    Commit,
+    Sync,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Read, Kind::Update, Kind::Insert, Kind::Delete, Kind::Commit];
+    pub const ALL: [Kind; 5] = [Kind::Read, Kind::Update, Kind::Insert, Kind::Delete, Kind::Sync];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -29,7 +29,7 @@ impl Kind {
             Kind::Update => "update",
             Kind::Insert => "insert",
             Kind::Delete => "delete",
-            Kind::Commit => "commit",
+            Kind::Sync => "sync",
         }
     }
 }
@@ -41,7 +41,7 @@ const BUCKET_COUNT: usize = bucket_of(MAX_TICKS) + 1;
 /// The buckets, and before them the longest time of all, which is kept exactly.
 const KIND_WORD_COUNT: usize = 1 + BUCKET_COUNT;
 
-/// How many words the latencies of a seat take.
+/// How many words the latencies of a worker file take.
 pub const WORD_COUNT: usize = Kind::ALL.len() * KIND_WORD_COUNT;
 
 const fn bucket_of(ticks: u64) -> usize {
@@ -58,7 +58,7 @@ const fn middle_of(bucket: usize) -> u64 {
     lowest + ((1 << shift) >> 1)
 }
 
-/// A view of the words of one seat's latencies.
+/// A view of the words of one worker file's latencies.
 #[derive(Clone, Copy)]
 pub struct Latencies<'words> {
     words: &'words [AtomicU64],
@@ -69,7 +69,7 @@ impl<'words> Latencies<'words> {
         Latencies { words }
     }
 
-    /// Counts one operation that took this many ticks. Only the seat's worker writes here, so load and store do.
+    /// Counts one operation that took this many ticks. Only the worker file's worker writes here, so load and store do.
     #[inline]
     pub fn record(&self, kind: Kind, ticks: u64) {
         let first = kind as usize * KIND_WORD_COUNT;
@@ -89,23 +89,23 @@ impl<'words> Latencies<'words> {
     }
 }
 
-/// Latencies of one or more kinds over all seats, in nanoseconds.
+/// Latencies of one or more kinds over all worker files, in nanoseconds.
 pub struct Merged {
     pub histogram: Histogram<u64>,
     pub longest_ns: u64,
 }
 
 impl Merged {
-    /// Merges what the seats recorded of these kinds.
+    /// Merges what the worker files recorded of these kinds.
     pub fn new<'words>(
         kinds: &[Kind],
-        seats: impl Iterator<Item = Latencies<'words>>,
+        worker_files: impl Iterator<Item = Latencies<'words>>,
         nanoseconds_of: impl Fn(u64) -> u64,
     ) -> Result<Merged> {
         let mut merged = Merged { histogram: Histogram::new(3)?, longest_ns: 0 };
-        for seat in seats {
+        for worker_file in worker_files {
             for &kind in kinds {
-                let Some((longest, buckets)) = seat.of(kind).split_first() else { continue };
+                let Some((longest, buckets)) = worker_file.of(kind).split_first() else { continue };
                 merged.longest_ns = merged.longest_ns.max(nanoseconds_of(longest.load(Ordering::Relaxed)));
                 for (bucket, count) in buckets.iter().enumerate() {
                     let count = count.load(Ordering::Relaxed);
@@ -151,14 +151,16 @@ mod tests {
 
     #[test]
     fn merging_keeps_counts_quantiles_and_the_exact_maximum() -> Result<()> {
-        let seats: Vec<Vec<AtomicU64>> = (0..2).map(|_| (0..WORD_COUNT).map(|_| AtomicU64::new(0)).collect()).collect();
-        for (words, share) in seats.iter().zip([1..=500u64, 501..=1000]) {
+        let worker_files: Vec<Vec<AtomicU64>> =
+            (0..2).map(|_| (0..WORD_COUNT).map(|_| AtomicU64::new(0)).collect()).collect();
+        for (words, share) in worker_files.iter().zip([1..=500u64, 501..=1000]) {
             for ticks in share {
                 Latencies::new(words).record(Kind::Update, ticks);
             }
         }
-        Latencies::new(&seats[0]).record(Kind::Delete, 1_234_567);
-        let merge = |kinds: &[Kind]| Merged::new(kinds, seats.iter().map(|words| Latencies::new(words)), |t| t * 10);
+        Latencies::new(&worker_files[0]).record(Kind::Delete, 1_234_567);
+        let merge =
+            |kinds: &[Kind]| Merged::new(kinds, worker_files.iter().map(|words| Latencies::new(words)), |t| t * 10);
         let updates = merge(&[Kind::Update])?;
         assert_eq!((updates.count(), updates.longest_ns), (1000, 10_000));
         assert!(updates.quantile_ns(0.5).abs_diff(5_000) < 200, "{}", updates.quantile_ns(0.5));

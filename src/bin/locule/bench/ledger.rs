@@ -1,7 +1,7 @@
 //! What one worker did, and the one operation it is doing: words outside the table that outlive the worker.
 //!
-//! A seat is a worker's number. Its file of shared words holds its ledger, its counters and its latencies; when a
-//! worker is killed its replacement takes over the seat. One process at a time writes to a seat, and the parent reads
+//! A worker file is a worker's number. Its file of shared words holds its ledger, its counters and its latencies; when a
+//! worker is killed its replacement takes over the worker file. One process at a time writes to a worker file, and the parent reads
 //! and [settles](Ledger::settle) it only after it has reaped that process.
 //!
 //! # Invariants
@@ -15,7 +15,7 @@
 //!    operation happened.
 //! 4. While an operation is in flight and `ACKNOWLEDGED` is a version, the table returned that version, and the entry of
 //!    its key can be half old and half new: `settle` writes it again, whole. This is a redo log of one entry.
-//! 5. Otherwise each entry is whole: version and content seed of this seat's newest acknowledged write to that key, or
+//! 5. Otherwise each entry is whole: version and content seed of this worker file's newest acknowledged write to that key, or
 //!    0 for none. The versions in an entry only grow.
 //!
 //! `SIGKILL` arrives between two instructions, and the stores before it reach memory, in the end, as surely as if the
@@ -32,7 +32,7 @@ const TARGET: usize = 0;
 const CONTENT_SEED: usize = 1;
 const READ_VERSION: usize = 2;
 const ACKNOWLEDGED: usize = 3;
-const COMMITTED: usize = 4;
+const SYNCED: usize = 4;
 /// The entries begin on a cache line of their own.
 const ENTRIES: usize = 8;
 
@@ -78,7 +78,7 @@ pub struct Entry {
     pub content_seed: u64,
 }
 
-/// A view of the words of one seat's ledger.
+/// A view of the words of one worker file's ledger.
 #[derive(Clone, Copy)]
 pub struct Ledger<'words> {
     words: &'words [AtomicU64],
@@ -106,24 +106,24 @@ impl<'words> Ledger<'words> {
         self.apply(&[(TARGET, 0)]);
     }
 
-    /// Notes what a commit returned: everything up to this number is on disk.
-    pub fn acknowledge_commit(&self, number: u64) {
-        self.apply(&[(COMMITTED, number)]);
+    /// Notes what a sync returned: everything up to this number is on disk.
+    pub fn acknowledge_sync(&self, number: u64) {
+        self.apply(&[(SYNCED, number)]);
     }
 
-    /// The highest number that a commit returned to this seat.
-    pub fn committed(&self) -> u64 {
-        self.load(COMMITTED)
+    /// The highest number that a sync returned to this worker file.
+    pub fn synced(&self) -> u64 {
+        self.load(SYNCED)
     }
 
-    /// What this seat did to the key last, if anything.
+    /// What this worker file did to the key last, if anything.
     pub fn entry(&self, key_index: u32) -> Option<Entry> {
         let [version, content_seed] = entry_words(key_index);
         let entry = Entry { version: self.load(version), content_seed: self.load(content_seed) };
         (entry.version != 0).then_some(entry)
     }
 
-    /// Called when the worker of this seat is dead and reaped: finishes what it had been told, clears what was in
+    /// Called when the worker of this worker file is dead and reaped: finishes what it had been told, clears what was in
     /// flight, and returns the operation of which nobody knows whether it happened.
     pub fn settle(&self) -> Option<Operation> {
         let operation = self.in_flight()?;
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_the_commit_number_do_not_touch_each_other() {
+    fn keys_and_the_sync_number_do_not_touch_each_other() {
         let words = words();
         let ledger = Ledger::new(&words);
         for key_index in 0..KEY_COUNT as u32 {
@@ -300,11 +300,11 @@ mod tests {
             ledger.begin(&operation);
             ledger.acknowledge(&operation, u64::from(key_index) + 5);
         }
-        ledger.acknowledge_commit(8);
+        ledger.acknowledge_sync(8);
         for key_index in 0..KEY_COUNT as u32 {
             let number = u64::from(key_index);
             assert_eq!(ledger.entry(key_index), Some(Entry { version: number + 5, content_seed: number + 50 }));
         }
-        assert_eq!(ledger.committed(), 8);
+        assert_eq!(ledger.synced(), 8);
     }
 }

@@ -1,17 +1,17 @@
 //! `locule bench`: the main job, measured and checked. Many processes read and write one table as fast as they can,
 //! some of them are killed if that is wished, and in the end the table must show exactly what was acknowledged.
 
-mod chaos;
 mod check;
-mod crew;
 mod item;
+mod kill_schedule;
 mod latency;
 mod ledger;
 mod progress;
 mod report;
-mod seat;
+mod run_directory;
+mod supervisor;
 pub mod worker;
-mod workplace;
+mod worker_file;
 
 use std::process::Command;
 use std::str::FromStr;
@@ -24,16 +24,16 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use quanta::Clock;
 
-use self::chaos::{Chaos, Deaths};
 use self::check::{History, View, compare};
-use self::crew::Crew;
 use self::item::{Item, item};
+use self::kill_schedule::{Deaths, KillSchedule};
 use self::latency::{Kind, Merged};
 use self::ledger::Entry;
 use self::progress::Progress;
 use self::report::{Refusals, Report, grouped};
-use self::seat::{Control, Counter, Phase};
-use self::workplace::Workplace;
+use self::run_directory::RunDirectory;
+use self::supervisor::Supervisor;
+use self::worker_file::{Control, Counter, Phase};
 use crate::{Result, Verdict, output};
 
 /// How long workers may take to start, and to end once they are told to. Nothing in a good run comes near it.
@@ -68,7 +68,7 @@ pub struct Options {
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     capacity: u32,
 
-    /// Commit after each write
+    /// Sync after each write
     #[arg(long)]
     durable: bool,
 
@@ -80,9 +80,9 @@ pub struct Options {
     #[arg(long, value_name = "PATH")]
     file: Option<std::path::PathBuf>,
 
-    /// How old the last commit may get before a write makes another, in milliseconds, or "off"
+    /// How old the last sync may get before a write makes another, in milliseconds, or "off"
     #[arg(long, default_value = "1000", value_name = "MS|off")]
-    commit_every: CommitEvery,
+    sync_every: SyncEvery,
 
     /// What the random choices follow from [default: the time]
     #[arg(long, value_name = "N")]
@@ -91,21 +91,21 @@ pub struct Options {
 
 /// The table's option of the same name, as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CommitEvery(pub Option<Duration>);
+pub struct SyncEvery(pub Option<Duration>);
 
-impl FromStr for CommitEvery {
+impl FromStr for SyncEvery {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
-            _ if text == "off" => Ok(CommitEvery(None)),
-            Ok(milliseconds) if milliseconds > 0 => Ok(CommitEvery(Some(Duration::from_millis(milliseconds)))),
+            _ if text == "off" => Ok(SyncEvery(None)),
+            Ok(milliseconds) if milliseconds > 0 => Ok(SyncEvery(Some(Duration::from_millis(milliseconds)))),
             _ => Err("expected a number of milliseconds above 0, or \"off\"".into()),
         }
     }
 }
 
-impl fmt::Display for CommitEvery {
+impl fmt::Display for SyncEvery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(interval) => write!(f, "{}", interval.as_millis()),
@@ -126,12 +126,12 @@ pub fn run(options: &Options) -> Result<Verdict> {
         return Err(format!("{records} records do not fit a table with room for {capacity}").into());
     }
     let interruption = Interruption::block()?;
-    let mut workplace = Workplace::new(options)?;
+    let mut run_directory = RunDirectory::new(options)?;
     let table = Table::<Item>::options()
         .capacity(u64::from(options.capacity))
-        .commit_every(options.commit_every.0)
-        .create(workplace.table_path())?;
-    let outcome = measure(options, &workplace, table, &interruption);
+        .sync_every(options.sync_every.0)
+        .create(run_directory.table_path())?;
+    let outcome = measure(options, &run_directory, table, &interruption);
     match &outcome {
         Ok(report) if report.is_good() => {
             output::print(&report.text())?;
@@ -141,70 +141,75 @@ pub fn run(options: &Options) -> Result<Verdict> {
         Err(_) => {}
     }
     // What went wrong may be seen in the file.
-    output::complain(format_args!("locule: the table is kept as {}", workplace.keep().display()));
+    output::complain(format_args!("locule: the table is kept as {}", run_directory.keep().display()));
     outcome.map(|_| Verdict::Bad)
 }
 
 fn measure(
     options: &Options,
-    workplace: &Workplace,
+    run_directory: &RunDirectory,
     table: Table<Item>,
     interruption: &Interruption,
 ) -> Result<Report> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     // Half of the keys are live: so a random key is as good for an insert as it is for a delete.
     let key_count = options.records.saturating_mul(2);
-    let control = Control::create(&workplace.control_path(), key_count)?;
+    let control = Control::create(&run_directory.control_path(), key_count)?;
     let mut history = History::new(key_count);
     fill(&table, &control, &mut history, options.records, seed)?;
 
     let program = env::current_exe()?;
-    let seat_paths = workplace.seat_paths(options.processes);
+    let worker_file_paths = run_directory.worker_file_paths(options.processes);
     let command_line = |number: usize, start_number: u64| {
         let mut command = Command::new(&program);
         command.arg("bench-worker");
-        command.arg("--table").arg(workplace.table_path()).arg("--control").arg(workplace.control_path());
-        command.arg("--seat").args(seat_paths.get(number));
+        command.arg("--table").arg(run_directory.table_path()).arg("--control").arg(run_directory.control_path());
+        command.arg("--worker-file").args(worker_file_paths.get(number));
         command.args([format!("--key-count={key_count}"), format!("--parent={}", process::id())]);
         command.args([
             format!("--seed={}", seed.wrapping_add(start_number)),
-            format!("--commit-every={}", options.commit_every),
+            format!("--sync-every={}", options.sync_every),
         ]);
         command.args(options.durable.then_some("--durable"));
         command
     };
-    let mut crew = Crew::start(&seat_paths, key_count, command_line)?;
-    let mut chaos = Chaos::plan(options.kill, options.seconds, seed);
-    let elapsed = conduct(options, &mut crew, &mut chaos, &control, &table, interruption)?;
+    let mut supervisor = Supervisor::start(&worker_file_paths, key_count, command_line)?;
+    let mut kill_schedule = KillSchedule::plan(options.kill, options.seconds, seed);
+    let elapsed = conduct(options, &mut supervisor, &mut kill_schedule, &control, &table, interruption)?;
     // Before the table is opened anew: a recovery starts counting afresh.
     let deaths = Deaths::counted_by(&table);
     // The check is made by a process that opens the table when nobody has it open, as after the workers' last day.
     drop(table);
 
-    history.add_uncertain(crew.uncertain().iter().copied());
-    for seat in crew.seats() {
-        history.add_ledger(seat.ledger());
+    history.add_uncertain(supervisor.uncertain().iter().copied());
+    for worker_file in supervisor.worker_files() {
+        history.add_ledger(worker_file.ledger());
     }
-    let table = Table::<Item>::options().commit_every(None).open(workplace.table_path())?;
+    let table = Table::<Item>::options().sync_every(None).open(run_directory.table_path())?;
     let findings = compare(&history, &View::of(&table, key_count)?);
     let clock = Clock::new();
     let merge = |kinds: &[Kind]| {
-        Merged::new(kinds, crew.seats().map(|seat| seat.latencies()), |ticks| clock.delta_as_nanos(0, ticks))
+        Merged::new(kinds, supervisor.worker_files().map(|worker_file| worker_file.latencies()), |ticks| {
+            clock.delta_as_nanos(0, ticks)
+        })
     };
     Ok(Report {
-        title: title(options, workplace, seed),
+        title: title(options, run_directory, seed),
         elapsed,
         was_interrupted: elapsed < options.seconds,
         latencies: Kind::ALL.into_iter().map(|kind| Ok((kind.name(), merge(&[kind])?))).collect::<Result<_>>()?,
         all: merge(&Kind::ALL)?,
-        iterations: crew.seats().map(|seat| seat.counters().get(Counter::Iteration)).collect(),
+        iterations: supervisor
+            .worker_files()
+            .map(|worker_file| worker_file.counters().get(Counter::Iteration))
+            .collect(),
         refusals: Refusals {
-            conflict_count: crew.sum(Counter::Conflict),
-            duplicate_count: crew.sum(Counter::Duplicate),
-            full_count: crew.sum(Counter::Full),
-            absent_count: crew.sum(Counter::Absent),
+            conflict_count: supervisor.sum(Counter::Conflict),
+            duplicate_count: supervisor.sum(Counter::Duplicate),
+            full_count: supervisor.sum(Counter::Full),
+            absent_count: supervisor.sum(Counter::Absent),
         },
-        kills: chaos.counts(),
+        kills: kill_schedule.counts(),
         deaths,
         findings,
     })
@@ -218,22 +223,22 @@ fn fill(table: &Table<Item>, control: &Control, history: &mut History, record_co
         history.add(key_index, Entry { version, content_seed });
         control.set_live(key_index);
     }
-    table.commit()?;
+    table.sync()?;
     Ok(())
 }
 
 /// Releases the workers, lets them work, kills some, and tells them to stop. Returns for how long they worked.
 fn conduct(
     options: &Options,
-    crew: &mut Crew<'_>,
-    chaos: &mut Chaos,
+    supervisor: &mut Supervisor<'_>,
+    kill_schedule: &mut KillSchedule,
     control: &Control,
     table: &Table<Item>,
     interruption: &Interruption,
 ) -> Result<Duration> {
     let starting = Instant::now();
-    while !crew.is_ready() && !interruption.came()? {
-        crew.watch()?;
+    while !supervisor.is_ready() && !interruption.came()? {
+        supervisor.watch()?;
         if starting.elapsed() > PATIENCE {
             return Err(format!("the workers did not all start within {PATIENCE:?}").into());
         }
@@ -243,38 +248,38 @@ fn conduct(
     control.set_phase(Phase::Work);
     let released = Instant::now();
     while released.elapsed() < options.seconds && !interruption.came()? {
-        crew.watch()?;
-        chaos.act(released.elapsed(), crew, table)?;
+        supervisor.watch()?;
+        kill_schedule.act(released.elapsed(), supervisor, table)?;
         progress.show(released.elapsed(), || {
-            let kills = chaos.counts().total();
-            (crew.sum(Counter::Iteration), (options.kill > 0).then_some(kills))
+            let kills = kill_schedule.counts().total();
+            (supervisor.sum(Counter::Iteration), (options.kill > 0).then_some(kills))
         });
-        let next_event = chaos.next_due().map_or(options.seconds, |due| due.min(options.seconds));
+        let next_event = kill_schedule.next_due().map_or(options.seconds, |due| due.min(options.seconds));
         thread::sleep(next_event.saturating_sub(released.elapsed()).min(WATCH_INTERVAL));
     }
     if !interruption.came()? {
         // Those that the run had no time for, if starting processes is slow here.
-        chaos.act(options.seconds, crew, table)?;
+        kill_schedule.act(options.seconds, supervisor, table)?;
     }
     control.set_phase(Phase::Stop);
     let elapsed = released.elapsed();
     progress.finish();
-    crew.dismiss(PATIENCE)?;
+    supervisor.dismiss(PATIENCE)?;
     Ok(elapsed)
 }
 
-fn title(options: &Options, workplace: &Workplace, seed: u64) -> String {
-    let commits = match options.commit_every {
-        _ if options.durable => "a commit after each write".into(),
-        CommitEvery(Some(interval)) => format!("a commit every {interval:?}"),
-        CommitEvery(None) => "no commits".into(),
+fn title(options: &Options, run_directory: &RunDirectory, seed: u64) -> String {
+    let syncs = match options.sync_every {
+        _ if options.durable => "a sync after each write".into(),
+        SyncEvery(Some(interval)) => format!("a sync every {interval:?}"),
+        SyncEvery(None) => "no syncs".into(),
     };
     format!(
-        "locule bench: {} processes, about {} records of 16 + 112 bytes in {} slots, {commits}, seed {seed}\ntable: {}",
+        "locule bench: {} processes, about {} records of 16 + 112 bytes in {} slots, {syncs}, seed {seed}\ntable: {}",
         grouped(u64::from(options.processes)),
         grouped(u64::from(options.records)),
         grouped(u64::from(options.capacity)),
-        workplace.description(),
+        run_directory.description(),
     )
 }
 
@@ -311,13 +316,13 @@ mod tests {
 
     #[test]
     fn options_are_read_as_written_and_refused_when_senseless() {
-        assert_eq!("off".parse(), Ok(CommitEvery(None)));
-        assert_eq!("250".parse(), Ok(CommitEvery(Some(Duration::from_millis(250)))));
+        assert_eq!("off".parse(), Ok(SyncEvery(None)));
+        assert_eq!("250".parse(), Ok(SyncEvery(Some(Duration::from_millis(250)))));
         for wrong in ["0", "-1", "on", "", "1.5"] {
-            assert!(wrong.parse::<CommitEvery>().is_err(), "{wrong}");
+            assert!(wrong.parse::<SyncEvery>().is_err(), "{wrong}");
         }
         for text in ["off", "1000"] {
-            assert_eq!(text.parse::<CommitEvery>().map(|value| value.to_string()), Ok(text.to_owned()));
+            assert_eq!(text.parse::<SyncEvery>().map(|value| value.to_string()), Ok(text.to_owned()));
         }
         assert_eq!(parse_seconds("0.5"), Ok(Duration::from_millis(500)));
         for wrong in ["0", "-3", "NaN", "inf", "x"] {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::chaos::{Deaths, KillCounts};
 use super::check::Findings;
+use super::kill_schedule::{Deaths, KillCounts};
 use super::latency::Merged;
 
 /// Everything that the report is made of.
@@ -17,7 +17,7 @@ pub struct Report {
     pub latencies: Vec<(&'static str, Merged)>,
     /// The latencies of all operations together.
     pub all: Merged,
-    /// Iterations of each seat: one record read and one written.
+    /// Iterations of each worker file: one record read and one written.
     pub iterations: Vec<u64>,
     pub refusals: Refusals,
     pub kills: KillCounts,
@@ -158,8 +158,8 @@ impl Report {
                 grouped(findings.uncertain_shown_count),
             )?;
         }
-        if findings.committed > 0 {
-            writeln!(text, "         that version {} is durable, as a commit had said", grouped(findings.committed))?;
+        if findings.synced > 0 {
+            writeln!(text, "         that version {} is durable, as a sync had said", grouped(findings.synced))?;
         }
         if self.is_good() {
             return writeln!(text, "everything adds up");

@@ -11,11 +11,11 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 use quanta::Clock;
 
-use super::CommitEvery;
+use super::SyncEvery;
 use super::item::{Item, content_seed_of, item, key_of};
 use super::latency::{Kind, Latencies};
 use super::ledger::{DELETED, Ledger, Operation, WriteKind};
-use super::seat::{Control, Counter, Counters, Phase, Seat};
+use super::worker_file::{Control, Counter, Counters, Phase, WorkerFile};
 use crate::Result;
 
 /// How often a worker looks for a live record before it takes it that there is none.
@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(long)]
     pub control: PathBuf,
     #[arg(long)]
-    pub seat: PathBuf,
+    pub worker_file: PathBuf,
     #[arg(long)]
     pub key_count: u32,
     #[arg(long)]
@@ -37,7 +37,7 @@ pub struct Options {
     #[arg(long)]
     pub durable: bool,
     #[arg(long)]
-    pub commit_every: CommitEvery,
+    pub sync_every: SyncEvery,
     #[arg(long)]
     pub parent: i32,
 }
@@ -49,7 +49,7 @@ enum Fault {
     WrongRecord { key_index: u32, found: u128 },
     WentBack { key_index: u32, version: u64, own: u64 },
     VersionNotNewer { key_index: u32, version: u64, read_version: u64 },
-    CommittedTooLittle { version: u64, committed: u64 },
+    SyncedTooLittle { version: u64, synced: u64 },
 }
 
 impl fmt::Display for Fault {
@@ -67,8 +67,8 @@ impl fmt::Display for Fault {
             Fault::VersionNotNewer { key_index, version, read_version } => {
                 write!(f, "a write of key {key_index} over version {read_version} was given version {version}")
             }
-            Fault::CommittedTooLittle { version, committed } => {
-                write!(f, "committed after writing version {version}, and was told that {committed} is durable")
+            Fault::SyncedTooLittle { version, synced } => {
+                write!(f, "synced after writing version {version}, and was told that {synced} is durable")
             }
         }
     }
@@ -84,24 +84,24 @@ enum Outcome {
     Refused(Counter),
 }
 
-/// Works until the parent says stop. What it did is in its seat, also when it is killed.
+/// Works until the parent says stop. What it did is in its worker file, also when it is killed.
 pub fn run(options: &Options) -> Result<()> {
     die_with(options.parent)?;
-    let table = Table::<Item>::options().commit_every(options.commit_every.0).open(&options.table)?;
+    let table = Table::<Item>::options().sync_every(options.sync_every.0).open(&options.table)?;
     let control = Control::open(&options.control, options.key_count)?;
-    let seat = Seat::open(&options.seat)?;
+    let worker_file = WorkerFile::open(&options.worker_file)?;
     let worker = Worker {
         table: &table,
         control: &control,
-        ledger: seat.ledger(),
-        latencies: seat.latencies(),
-        counters: seat.counters(),
+        ledger: worker_file.ledger(),
+        latencies: worker_file.latencies(),
+        counters: worker_file.counters(),
         clock: Clock::new(),
         random: Rng::with_seed(options.seed),
         durable: options.durable,
         last_ticks: 0,
     };
-    seat.counters().set(Counter::Ready, 1);
+    worker_file.counters().set(Counter::Ready, 1);
     while control.phase() == Phase::Wait {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -230,7 +230,7 @@ impl Worker<'_> {
                     return Err(Fault::VersionNotNewer { key_index, version, read_version }.into());
                 }
                 if self.durable {
-                    self.commit(version)?;
+                    self.sync(version)?;
                 }
                 return Ok(Outcome::Done);
             }
@@ -244,12 +244,12 @@ impl Worker<'_> {
         Ok(Outcome::Refused(refused))
     }
 
-    fn commit(&mut self, version: u64) -> Result<()> {
-        let committed = self.table.commit()?;
-        self.ledger.acknowledge_commit(committed);
-        self.measure(Kind::Commit);
-        if committed < version {
-            return Err(Fault::CommittedTooLittle { version, committed }.into());
+    fn sync(&mut self, version: u64) -> Result<()> {
+        let synced = self.table.sync()?;
+        self.ledger.acknowledge_sync(synced);
+        self.measure(Kind::Sync);
+        if synced < version {
+            return Err(Fault::SyncedTooLittle { version, synced }.into());
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::model::{Model, Record, Step};
 use super::table::{Image, Operation, Shape};
 use crate::error::{Error, Result};
 use crate::format::control::{
-    FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INTENT, INTENT_COUNT, LAST, NEWEST, PREPARED, USED,
+    FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INTENDED_STATE, INTENT_COUNT, LAST, NEWEST_STATE, PREPARED, USED,
 };
 use crate::shm::words::Ordering;
 use crate::store::read::Meta;
@@ -151,7 +151,7 @@ pub fn which(store: &Store, shape: Shape, [old, new]: [&Model; 2]) -> (usize, Mo
     (usize::from(is_new), expected)
 }
 
-/// Whoever goes on with a table can do everything: also be killed again in the middle, fill it, empty it, and commit.
+/// Whoever goes on with a table can do everything: also be killed again in the middle, fill it, empty it, and sync.
 pub fn assert_is_usable(image: &Image, shape: Shape, model: &Model) {
     let go_on = |store: &Store, model: &mut Model, operation: Operation| {
         operation.perform(store, shape, model);
@@ -182,11 +182,11 @@ pub fn assert_is_usable(image: &Image, shape: Shape, model: &Model) {
         }
         go_on(&store, &mut now, Operation::One(Step::Insert { key, value: 1 }));
     }
-    go_on(&store, &mut now, Operation::Commit);
+    go_on(&store, &mut now, Operation::Sync);
     let steps = now.records().into_iter().map(|record| Step::Delete { key: record.key }).collect();
     go_on(&store, &mut now, Operation::Several(steps));
     go_on(&store, &mut now, Operation::One(Step::Insert { key: 1, value: 2 }));
-    go_on(&store, &mut now, Operation::Commit);
+    go_on(&store, &mut now, Operation::Sync);
 }
 
 /// Kills somebody just after the store that makes what he does happen.
@@ -204,16 +204,16 @@ pub fn highest_number_in_cells(store: &Store) -> u64 {
     cells.map(|(slot, cell)| store.words().load(geometry.cell(slot, cell), Ordering::Relaxed)).max().unwrap_or(0)
 }
 
-/// After a power cut that left the durable group as it is and took the rest, a recovery comes to a commit that was whole: no
+/// After a power cut that left the durable group as it is and took the rest, a recovery comes to a sync that was whole: no
 /// older than the last that was acknowledged, and with the records of that moment.
 pub fn assert_survives_the_power(image: &Image, shape: Shape, history: &BTreeMap<u64, Model>) {
     let store = image.store();
     let acknowledged = control_word(&store, crate::format::control::DURABLE);
-    for state in [NEWEST, INTENT] {
-        store.plant(store.geometry.control() + state, &[0; crate::format::commit_record::STATE_WORDS]);
+    for state in [NEWEST_STATE, INTENDED_STATE] {
+        store.plant(store.geometry.control() + state, &[0; crate::format::sync_record::STATE_WORDS]);
     }
     let number = store.choose().unwrap().state.number;
-    assert!(number >= acknowledged, "commit {acknowledged} was acknowledged, and {number} is what is left");
+    assert!(number >= acknowledged, "sync {acknowledged} was acknowledged, and {number} is what is left");
     let mut payload = vec![0; shape.record_words];
     let mut records = Vec::new();
     store.for_visible_cells(number, |slot, cell, header| {
@@ -223,5 +223,5 @@ pub fn assert_survives_the_power(image: &Image, shape: Shape, history: &BTreeMap
         }
     });
     let expected = history.get(&number).expect("a state that the table had");
-    assert_eq!(records, expected.records(), "commit {number} with other records");
+    assert_eq!(records, expected.records(), "sync {number} with other records");
 }

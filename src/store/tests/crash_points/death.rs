@@ -212,5 +212,5 @@ pub fn copies_at_every_place(image: &Image, body: impl Fn(&Store)) -> (Vec<Image
 
 /// The locks that somebody holds who is dead.
 pub fn left_locked(store: &Store) -> Vec<Lock> {
-    [Lock::Write, Lock::Commit].into_iter().filter(|lock| heap_of(store).is_left_by_dead_owner(*lock)).collect()
+    [Lock::Write, Lock::Sync].into_iter().filter(|lock| heap_of(store).is_left_by_dead_owner(*lock)).collect()
 }

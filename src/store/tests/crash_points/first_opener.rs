@@ -5,12 +5,12 @@ use super::check::{Context, assert_is, assert_is_usable, control_word};
 use super::death::{End, Place, Tally, base_of, kill_where, place_of};
 use super::model::{Model, Step};
 use super::table::{HOME, Image, Operation, SMALL, Shape, table_with_history};
-use crate::format::commit_record::STATE_WORDS;
-use crate::format::control::{FLUSHING, GENERATION_FLOOR, INTENT, LAST, NEWEST, PREPARED};
+use crate::format::control::{FLUSHING, GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED};
+use crate::format::sync_record::STATE_WORDS;
 use crate::shm::probe::{self, Event};
 use crate::store::attach::Incarnation;
-use crate::store::recover::{Found, Recovery};
-use Operation::{Commit, One, Several};
+use crate::store::recover::{Recovery, RecoveryOutcome};
+use Operation::{One, Several, Sync};
 use Step::{Delete, Insert, Update};
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -78,13 +78,13 @@ impl Opening {
 }
 
 /// Checks what a first opener made of a table.
-fn assert_recovered(opening: &Opening, shape: Shape, model: &Model, is_same_start: bool) -> Model {
+fn assert_recovered(opening: &Opening, shape: Shape, model: &Model, is_same_boot: bool) -> Model {
     let store = opening.finished.store();
     let recovery = opening.recovery;
     assert_eq!(recovery.live_count, model.live_count());
     // The one before him may have died when everything was done.
-    let is_in_order = recovery.found == Found::InOrder;
-    assert!(is_same_start || is_in_order || !recovery.nothing_lost, "that nothing was lost cannot be known");
+    let is_in_order = recovery.found == RecoveryOutcome::InOrder;
+    assert!(is_same_boot || is_in_order || !recovery.nothing_lost, "that nothing was lost cannot be known");
     let last = control_word(&store, LAST);
     let is_above = last > model.used && (is_in_order || last > recovery.highest_number_seen);
     assert!(is_above, "numbers go on above all that were taken");
@@ -104,17 +104,17 @@ fn difference(image: &Image, other: &Image) -> Vec<(usize, u64)> {
 /// Kills first openers of a table, two one after the other, at every pair of places.
 fn run(name: &str, start: &Image, own: &Incarnation, shape: Shape, model: &Model) {
     let _name = Context::new(name);
-    let is_same_start = own.is_same_start(&HOME);
+    let is_same_boot = own.is_same_boot(&HOME);
     let first = open_first(start, own);
-    let recovered = assert_recovered(&first, shape, model, is_same_start);
-    assert_eq!(first.recovery.nothing_lost, is_same_start);
+    let recovered = assert_recovered(&first, shape, model, is_same_boot);
+    assert_eq!(first.recovery.nothing_lost, is_same_boot);
     assert_is_usable(&first.finished, shape, &recovered);
     let mut seen = HashSet::new();
     let mut place_count = 0;
     for (number, image) in first.images().enumerate() {
         let _number = Context::new(format!("the first died after store {number}"));
         let second = open_first(&image, own);
-        let recovered = assert_recovered(&second, shape, model, is_same_start);
+        let recovered = assert_recovered(&second, shape, model, is_same_boot);
         if number % 8 == 0 {
             assert_is_usable(&second.finished, shape, &recovered);
         }
@@ -122,12 +122,12 @@ fn run(name: &str, start: &Image, own: &Incarnation, shape: Shape, model: &Model
         for (number, image) in second.images().enumerate() {
             if seen.insert(difference(&image, start)) {
                 let _number = Context::new(format!("the second died after store {number}"));
-                assert_recovered(&open_first(&image, own), shape, model, is_same_start);
+                assert_recovered(&open_first(&image, own), shape, model, is_same_boot);
             }
         }
         if number > 0 {
             // Those for whom the table was in order before must not take half a recovery for it.
-            assert_recovered(&open_first(&image, &HOME), shape, model, is_same_start);
+            assert_recovered(&open_first(&image, &HOME), shape, model, is_same_boot);
         }
     }
     println!("{name}: {}; {place_count} in a second opening; {} different tables", first.tally, seen.len());
@@ -138,7 +138,7 @@ fn used() -> [Operation; 5] {
     [
         One(Insert { key: 1, value: 10 }),
         Several(vec![Insert { key: 2, value: 20 }, Insert { key: 3, value: 30 }]),
-        Commit,
+        Sync,
         One(Update { key: 2, value: 21 }),
         One(Delete { key: 1 }),
     ]
@@ -160,12 +160,12 @@ fn a_recovery_finds_the_same_wherever_those_before_it_died() {
         let history = if shape.slot_count == 1 { vec![One(Insert { key: 1, value: 10 })] } else { used().to_vec() };
         let (image, model) = table_with_history(shape, &history);
         run("first opener for other programs", &image, &OTHER_PROGRAMS, shape, &model);
-        run("first opener on the next machine start", &image, &NEXT_START, shape, &model);
+        run("first opener on the next boot", &image, &NEXT_START, shape, &model);
     }
 }
 
 #[test]
-fn a_recovery_after_the_death_of_a_writer_or_a_committer_finds_the_same_wherever_it_dies() {
+fn a_recovery_after_the_death_of_a_writer_or_a_syncer_finds_the_same_wherever_it_dies() {
     let (image, model) = table_with_history(SMALL, &used());
     let operation = One(Update { key: 3, value: 31 });
     let staging = die_after(&image, SMALL, &model, &operation, crate::format::control::INTENT_COUNT);
@@ -179,24 +179,24 @@ fn a_recovery_after_the_death_of_a_writer_or_a_committer_finds_the_same_wherever
     let prepared = die_after(&image, SMALL, &model, &operation, PREPARED);
     let (new, _) = operation.apply(&model);
     run("first opener after a death while publishing", &prepared, &OTHER_PROGRAMS, SMALL, &new);
-    let committing = die_after(&image, SMALL, &model, &Commit, FLUSHING);
-    run("first opener after a death while committing", &committing, &NEXT_START, SMALL, &model);
+    let syncing = die_after(&image, SMALL, &model, &Sync, FLUSHING);
+    run("first opener after a death while syncing", &syncing, &NEXT_START, SMALL, &model);
 }
 
 #[test]
-fn a_recovery_that_goes_back_to_a_commit_goes_back_to_the_same_wherever_it_dies() {
+fn a_recovery_that_goes_back_to_a_sync_goes_back_to_the_same_wherever_it_dies() {
     let (mut image, model) = table_with_history(SMALL, &used());
-    let (_, committed) = table_with_history(SMALL, &used()[..3]);
+    let (_, synced) = table_with_history(SMALL, &used()[..3]);
     // The power cut took the sealed states.
-    for state in [NEWEST, INTENT] {
+    for state in [NEWEST_STATE, INTENDED_STATE] {
         let start = image.header.geometry.control() + state;
         image.words[start..start + STATE_WORDS].fill(0);
     }
     run(
-        "first opener that goes back to a commit",
+        "first opener that goes back to a sync",
         &image,
         &NEXT_START,
         SMALL,
-        &committed.with_used(model.used, committed.generation_floor),
+        &synced.with_used(model.used, synced.generation_floor),
     );
 }

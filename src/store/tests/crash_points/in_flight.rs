@@ -1,5 +1,5 @@
-//! Deaths while a commit of another process is in flight: the committer stands still at each of its places, and somebody dies
-//! at each place of an operation. Then the committer goes on, or others repair and write first, or the committer dies too.
+//! Deaths while a sync of another process is in flight: the syncer stands still at each of its places, and somebody dies
+//! at each place of an operation. Then the syncer goes on, or others repair and write first, or the syncer dies too.
 
 use super::super::actor::heap_of;
 use super::check::{Context, assert_is, assert_survives_the_power, control_word, which};
@@ -10,7 +10,7 @@ use crate::format::control::{DURABLE, LAST};
 use crate::shm::medium::Lock;
 use crate::shm::probe::{self, Event};
 use crate::store::Store;
-use Operation::{Commit, Nothing, One, RolledBack, Several};
+use Operation::{Nothing, One, RolledBack, Several, Sync};
 use Step::{Delete, Insert, Update, Upsert};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -20,15 +20,15 @@ use std::sync::Arc;
 /// What happens after the death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
-    /// The committer goes on at once: if he needs the write lock, he repairs.
-    CommitterGoesOn,
-    /// Others repair, and write to every record twice, before the committer goes on.
+    /// The syncer goes on at once: if he needs the write lock, he repairs.
+    SyncerGoesOn,
+    /// Others repair, and write to every record twice, before the syncer goes on.
     OthersGoOn,
-    /// The committer dies where he stands.
-    CommitterDies,
+    /// The syncer dies where he stands.
+    SyncerDies,
 }
 
-/// A table, what the committer and the others do with it, and what must be true of it.
+/// A table, what the syncer and the others do with it, and what must be true of it.
 struct Scene {
     shape: Shape,
     store: Arc<Store>,
@@ -40,13 +40,13 @@ struct Scene {
     now: RefCell<Option<Model>>,
     /// Every state that the table had, by its number.
     history: RefCell<BTreeMap<u64, Model>>,
-    /// The locks that the committer holds.
+    /// The locks that the syncer holds.
     held: RefCell<Vec<Lock>>,
     end: Cell<Option<End>>,
 }
 
 impl Scene {
-    /// The committer stands still: somebody begins the operation, and dies in it.
+    /// The syncer stands still: somebody begins the operation, and dies in it.
     fn interrupt(&self, operation_place: usize) {
         let operate = || self.operation.perform(&self.store, self.shape, &self.old);
         self.end.set(Some(kill_at(&self.store, operation_place, operate)));
@@ -55,7 +55,7 @@ impl Scene {
             self.go_on();
             self.lose_power();
         }
-        if self.then == Then::CommitterDies {
+        if self.then == Then::SyncerDies {
             probe::die();
         }
     }
@@ -100,7 +100,7 @@ impl Scene {
     }
 }
 
-/// A table that was written to since its last commit, and every state of it that a power cut may leave.
+/// A table that was written to since its last sync, and every state of it that a power cut may leave.
 struct Start {
     shape: Shape,
     image: Image,
@@ -110,16 +110,16 @@ struct Start {
 
 impl Start {
     fn new(shape: Shape) -> Self {
-        let committed = [One(Insert { key: 1, value: 10 }), One(Insert { key: 2, value: 20 }), Commit];
+        let synced = [One(Insert { key: 1, value: 10 }), One(Insert { key: 2, value: 20 }), Sync];
         let after = [One(Update { key: 1, value: 11 }), One(Update { key: 2, value: 21 })];
-        let (_, committed_model) = table_with_history(shape, &committed);
-        let (image, model) = table_with_history(shape, &[&committed[..], &after].concat());
-        let history = [committed_model, model.clone()].map(|model| (model.last, model));
+        let (_, synced_model) = table_with_history(shape, &synced);
+        let (image, model) = table_with_history(shape, &[&synced[..], &after].concat());
+        let history = [synced_model, model.clone()].map(|model| (model.last, model));
         Start { shape, image, model, history: history.into() }
     }
 
-    /// Whether the committer has this place, and whether the operation did not end before its place.
-    fn run(&self, operation: &Operation, commit_place: usize, operation_place: usize, then: Then) -> (bool, bool) {
+    /// Whether the syncer has this place, and whether the operation did not end before its place.
+    fn run(&self, operation: &Operation, sync_place: usize, operation_place: usize, then: Then) -> (bool, bool) {
         let store = self.image.store();
         let (new, _) = operation.apply(&self.model);
         let mut history = self.history.clone();
@@ -142,25 +142,25 @@ impl Start {
             move |event: &Event<'_>| {
                 let is_there = || {
                     place += 1;
-                    place - 1 == commit_place
+                    place - 1 == sync_place
                 };
                 scene.see(event, is_there, operation_place);
             }
         };
-        let committed = probe::with_hook(hook, || store.commit().unwrap());
+        let synced = probe::with_hook(hook, || store.sync().unwrap());
         let Some(end) = scene.end.take() else { return (false, false) };
-        if committed.is_none() {
+        if synced.is_none() {
             scene.held.borrow().iter().for_each(|lock| heap_of(&store).owner_died(*lock));
         }
-        if let Some(number) = committed {
-            assert!(number >= self.model.last, "a commit covers what was published before");
+        if let Some(number) = synced {
+            assert!(number >= self.model.last, "a sync covers what was published before");
         }
         scene.lose_power();
         let now = scene.repair();
         if end == End::Finished && scene.now.borrow().is_none() {
             assert_eq!(now.last, scene.new.last, "what was acknowledged has happened");
         }
-        assert_eq!(store.commit().unwrap(), now.last, "the next commit");
+        assert_eq!(store.sync().unwrap(), now.last, "the next sync");
         assert_eq!(control_word(&store, DURABLE), control_word(&store, LAST));
         assert_is(&store, self.shape, &now);
         scene.history.replace(BTreeMap::from([(now.last, now)]));
@@ -168,19 +168,19 @@ impl Start {
         (true, matches!(end, End::Died { .. }))
     }
 
-    /// Kills somebody at each place of an operation while the committer stands at each of those that are chosen.
+    /// Kills somebody at each place of an operation while the syncer stands at each of those that are chosen.
     fn run_all(&self, name: &str, operation: &Operation, is_chosen: impl Fn(usize) -> bool) {
         let _name = Context::new(name);
-        let (mut commit_place_count, mut operation_place_count, mut run_count) = (0, 0, 0);
-        for commit_place in (0..).filter(|place| is_chosen(*place)) {
-            let _commit_place = Context::new(format!("the committer at place {commit_place}"));
+        let (mut sync_place_count, mut operation_place_count, mut run_count) = (0, 0, 0);
+        for sync_place in (0..).filter(|place| is_chosen(*place)) {
+            let _sync_place = Context::new(format!("the syncer at place {sync_place}"));
             let mut is_there = true;
             for operation_place in 0.. {
                 let _operation_place = Context::new(format!("death at place {operation_place}"));
                 let mut goes_on = false;
-                for then in [Then::CommitterGoesOn, Then::OthersGoOn, Then::CommitterDies] {
+                for then in [Then::SyncerGoesOn, Then::OthersGoOn, Then::SyncerDies] {
                     let _then = Context::new(format!("{then:?}"));
-                    (is_there, goes_on) = self.run(operation, commit_place, operation_place, then);
+                    (is_there, goes_on) = self.run(operation, sync_place, operation_place, then);
                     run_count += usize::from(is_there);
                 }
                 operation_place_count = operation_place_count.max(operation_place);
@@ -191,38 +191,38 @@ impl Start {
             if !is_there {
                 break;
             }
-            commit_place_count += 1;
+            sync_place_count += 1;
         }
         println!(
-            "{name}: a committer at {commit_place_count} places, deaths at up to {operation_place_count}, {run_count} runs"
+            "{name}: a syncer at {sync_place_count} places, deaths at up to {operation_place_count}, {run_count} runs"
         );
-        assert!(commit_place_count > 0 && operation_place_count > 0);
+        assert!(sync_place_count > 0 && operation_place_count > 0);
     }
 }
 
 #[test]
-fn one_record_is_written_or_not_while_a_commit_is_in_flight() {
+fn one_record_is_written_or_not_while_a_sync_is_in_flight() {
     let start = Start::new(SMALL);
-    start.run_all("insert during a commit", &One(Insert { key: 5, value: 50 }), |_| true);
-    start.run_all("update during a commit", &One(Update { key: 2, value: 22 }), |_| true);
-    start.run_all("delete during a commit", &One(Delete { key: 2 }), |_| true);
+    start.run_all("insert during a sync", &One(Insert { key: 5, value: 50 }), |_| true);
+    start.run_all("update during a sync", &One(Update { key: 2, value: 22 }), |_| true);
+    start.run_all("delete during a sync", &One(Delete { key: 2 }), |_| true);
 }
 
 #[test]
-fn an_upsert_or_another_commit_happens_or_not_while_a_commit_is_in_flight() {
+fn an_upsert_or_another_sync_happens_or_not_while_a_sync_is_in_flight() {
     let start = Start::new(SMALL);
-    start.run_all("upsert during a commit", &One(Upsert { key: 2, value: 22 }), |_| true);
-    start.run_all("commit during a commit", &Commit, |_| true);
-    start.run_all("taking the lock during a commit", &Nothing, |_| true);
+    start.run_all("upsert during a sync", &One(Upsert { key: 2, value: 22 }), |_| true);
+    start.run_all("sync during a sync", &Sync, |_| true);
+    start.run_all("taking the lock during a sync", &Nothing, |_| true);
 }
 
 #[test]
-fn a_transaction_happens_or_not_while_a_commit_is_in_flight() {
+fn a_transaction_happens_or_not_while_a_sync_is_in_flight() {
     let start = Start::new(SMALL);
     let steps = vec![Update { key: 2, value: 22 }, Insert { key: 5, value: 50 }, Delete { key: 1 }];
-    // Some places of the whole of a commit: between two of them it does nothing that writers look at.
-    start.run_all("transaction during a commit", &Several(steps.clone()), |place| place % 4 == 3);
-    start.run_all("rollback during a commit", &RolledBack(steps), |place| place % 4 == 3);
+    // Some places of the whole of a sync: between two of them it does nothing that writers look at.
+    start.run_all("transaction during a sync", &Several(steps.clone()), |place| place % 4 == 3);
+    start.run_all("rollback during a sync", &RolledBack(steps), |place| place % 4 == 3);
     let keyless = Start::new(Shape { is_keyed: false, ..SMALL });
-    keyless.run_all("update without a key during a commit", &One(Update { key: 2, value: 22 }), |place| place % 4 == 3);
+    keyless.run_all("update without a key during a sync", &One(Update { key: 2, value: 22 }), |place| place % 4 == 3);
 }

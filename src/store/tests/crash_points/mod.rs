@@ -13,7 +13,7 @@
 //! | `check` | what has to be true of a table |
 //! | `settle` | repairing what a death left, and dying at that |
 //! | `operations` | each operation alone, killed at each place |
-//! | `in_flight` | with a commit of another process in flight |
+//! | `in_flight` | with a sync of another process in flight |
 //! | `first_opener` | recoveries, killed at each place |
 //! | `readers` | readers who stand still meanwhile |
 

@@ -5,7 +5,7 @@ use super::model::Step;
 use super::settle::Deaths;
 use super::table::{Image, Operation, SMALL, Shape, table_with_history};
 use crate::format::control::INDEX_OCCUPIED;
-use Operation::{Commit, Nothing, One, OneAndCommit, RolledBack, Several};
+use Operation::{Nothing, One, OneAndSync, RolledBack, Several, Sync};
 use Step::{Delete, Insert, Update, Upsert};
 
 /// An operation on a table with a history.
@@ -33,7 +33,7 @@ impl Scenario {
         let (new, _) = self.operation.apply(&old);
         let mut deaths = Deaths::new(self.shape, &start, &old, &new);
         let open = match self.operation {
-            OneAndCommit(_) => Image::committing_store,
+            OneAndSync(_) => Image::syncing_store,
             _ => Image::store,
         };
         let body = |store: &crate::store::Store| self.operation.perform(store, self.shape, &old);
@@ -61,12 +61,12 @@ const ONE_SLOT: Shape = Shape { slot_count: 1, ..SMALL };
 /// 112 bytes behind a key and a value of 8 each.
 const WIDE: Shape = Shape { record_words: 16, ..SMALL };
 
-/// Two records, of which the second is committed and updated after; one slot was used and is free again, and one never was.
+/// Two records, of which the second is synced and updated after; one slot was used and is free again, and one never was.
 fn used() -> [Operation; 5] {
     [
         One(Insert { key: 1, value: 10 }),
         One(Insert { key: 2, value: 20 }),
-        Commit,
+        Sync,
         One(Update { key: 2, value: 21 }),
         One(Delete { key: 1 }),
     ]
@@ -74,7 +74,7 @@ fn used() -> [Operation; 5] {
 
 fn full() -> [Operation; 4] {
     let insert = |key| Insert { key, value: key * 10 };
-    [Several([1, 2, 3].map(insert).to_vec()), Commit, One(Update { key: 3, value: 31 }), Nothing]
+    [Several([1, 2, 3].map(insert).to_vec()), Sync, One(Update { key: 3, value: 31 }), Nothing]
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn an_insert_happens_or_does_not() {
     scenario("insert", SMALL, &[&used()], insert()).run();
     scenario("insert without a key", KEYLESS, &[&used()], insert()).run();
     scenario("insert into a table of one slot", ONE_SLOT, &[], insert()).run();
-    let again = [One(Insert { key: 5, value: 1 }), Commit, One(Delete { key: 5 }), Commit];
+    let again = [One(Insert { key: 5, value: 1 }), Sync, One(Delete { key: 5 }), Sync];
     scenario("insert into the slot that a deletion freed", ONE_SLOT, &[&again], insert()).run();
 }
 
@@ -96,7 +96,7 @@ fn an_update_happens_or_does_not_and_has_a_point_for_every_word() {
     scenario("update in a full table", SMALL, &[&full()], update()).run();
     let tally = scenario("update of 112 bytes", WIDE, &[&used()], update()).run();
     assert!(tally.payload_store_count >= 14, "112 bytes are 14 words, and each of them is stored");
-    let one = [One(Insert { key: 2, value: 20 }), Commit];
+    let one = [One(Insert { key: 2, value: 20 }), Sync];
     scenario("update in a table of one slot", ONE_SLOT, &[&one], update()).run();
 }
 
@@ -106,7 +106,7 @@ fn a_delete_happens_or_does_not() {
     scenario("delete", SMALL, &[&used()], delete()).run();
     scenario("delete without a key", KEYLESS, &[&used()], delete()).run();
     scenario("delete in a full table", SMALL, &[&full()], delete()).run();
-    let one = [One(Insert { key: 2, value: 20 }), Commit];
+    let one = [One(Insert { key: 2, value: 20 }), Sync];
     scenario("delete in a table of one slot", ONE_SLOT, &[&one], delete()).run();
 }
 
@@ -151,7 +151,7 @@ fn a_transaction_that_uses_slots_again_happens_or_does_not() {
         Insert { key: 9, value: 90 },
     ];
     scenario("transaction that empties a full table and begins anew", SMALL, &[&full()], Several(all)).run();
-    let one = [One(Insert { key: 2, value: 20 }), Commit];
+    let one = [One(Insert { key: 2, value: 20 }), Sync];
     let swap = vec![Delete { key: 2 }, Insert { key: 3, value: 30 }];
     scenario("transaction that swaps the record of one slot", ONE_SLOT, &[&one], Several(swap)).run();
     let six = Shape { slot_count: 6, ..SMALL };
@@ -181,12 +181,12 @@ fn an_insert_that_rebuilds_the_index_happens_or_does_not() {
 }
 
 #[test]
-fn a_commit_changes_nothing_wherever_it_dies() {
-    let commit = scenario("commit", SMALL, &[&used()], Commit).run();
-    assert!(commit.flush_count > 0 && commit.lock_count >= 2);
-    scenario("commit of nothing new", SMALL, &[&used(), &[Commit]], Commit).run();
+fn a_sync_changes_nothing_wherever_it_dies() {
+    let sync = scenario("sync", SMALL, &[&used()], Sync).run();
+    assert!(sync.flush_count > 0 && sync.lock_count >= 2);
+    scenario("sync of nothing new", SMALL, &[&used(), &[Sync]], Sync).run();
     let update = Update { key: 2, value: 22 };
-    scenario("update that finds a commit due", SMALL, &[&used()], OneAndCommit(update)).run();
+    scenario("update that finds a sync due", SMALL, &[&used()], OneAndSync(update)).run();
     let nothing = scenario("taking and letting go the lock", SMALL, &[&used()], Nothing).run();
     assert_eq!(nothing.store_count, 0);
 }

@@ -8,7 +8,7 @@ use super::table::{Image, Operation, SMALL, Shape, table_with_history};
 use crate::format::control::INDEX_OCCUPIED;
 use crate::shm::probe::{self, Event};
 use crate::store::Store;
-use Operation::{Commit, Nothing, One, Several};
+use Operation::{Nothing, One, Several, Sync};
 use Step::{Delete, Insert, Update};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -49,7 +49,7 @@ fn ask_while(
     shape: Shape,
     question: Question,
     access: usize,
-    meanwhile: impl Fn() + Send + Sync + 'static,
+    meanwhile: impl Fn() + Send + std::marker::Sync + 'static,
 ) -> Option<String> {
     let was_there = Rc::new(Cell::new(false));
     let hook = {
@@ -187,7 +187,7 @@ impl Scene {
 }
 
 fn used() -> [Operation; 4] {
-    [One(Insert { key: 1, value: 10 }), One(Insert { key: 2, value: 20 }), Commit, One(Update { key: 2, value: 21 })]
+    [One(Insert { key: 1, value: 10 }), One(Insert { key: 2, value: 20 }), Sync, One(Update { key: 2, value: 21 })]
 }
 
 #[test]

@@ -8,12 +8,12 @@ use super::death::copies_at_every_place;
 use super::model::Model;
 use super::table::{HOME, Image, Operation, Shape};
 use crate::format::control::{
-    COMMIT_COUNT, COMMIT_END_COUNT, DEAD_COMMITTER_COUNT, GENERATION_FLOOR, INDEX_OCCUPIED, LAST,
-    LAST_COMMIT_MILLISECONDS, LAST_COMMIT_WALL_MILLISECONDS, RECOVERY_NUMBER, REPAIRED_HOLDING_COUNT,
-    REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, USED,
+    DEAD_SYNCER_COUNT, GENERATION_FLOOR, INDEX_OCCUPIED, LAST, LAST_SYNC_MILLISECONDS, LAST_SYNC_WALL_MILLISECONDS,
+    RECOVERY_NUMBER, REPAIRED_HOLDING_COUNT, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT,
+    REPAIRED_STAGING_COUNT, SYNC_COUNT, SYNC_END_COUNT, USED,
 };
 use crate::shm::medium::Lock;
-use crate::store::recover::Found;
+use crate::store::recover::RecoveryOutcome;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ use std::sync::Arc;
 /// entries of the index are among them, since each who dies between counting and inserting leaves one too many.
 const COUNTERS: [usize; 11] = [
     INDEX_OCCUPIED,
-    LAST_COMMIT_MILLISECONDS,
-    LAST_COMMIT_WALL_MILLISECONDS,
-    COMMIT_END_COUNT,
-    COMMIT_COUNT,
+    LAST_SYNC_MILLISECONDS,
+    LAST_SYNC_WALL_MILLISECONDS,
+    SYNC_END_COUNT,
+    SYNC_COUNT,
     RECOVERY_NUMBER,
     REPAIRED_HOLDING_COUNT,
     REPAIRED_STAGING_COUNT,
     REPAIRED_PREPARED_COUNT,
     REPAIRED_PUBLISHING_COUNT,
-    DEAD_COMMITTER_COUNT,
+    DEAD_SYNCER_COUNT,
 ];
 
 /// What tells one image of a table from another: the words that are not as at the beginning, and who left which lock.
@@ -45,7 +45,7 @@ pub struct Deaths<'a> {
     /// Images that were looked at, and whether the operation has happened there.
     outcomes: HashMap<Difference, bool>,
     usable: HashSet<Difference>,
-    /// Places in repairs, in commits that repair and in recoveries, and how many of these were gone through.
+    /// Places in repairs, in syncs that repair and in recoveries, and how many of these were gone through.
     pub repair_place_count: usize,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Deaths<'a> {
         if is_known {
             return has_happened;
         }
-        let mut left = self.deaths_in(&image, Operation::Commit);
+        let mut left = self.deaths_in(&image, Operation::Sync);
         left.push(image);
         while let Some(image) = left.pop() {
             for image in self.deaths_in(&image, Operation::Nothing) {
@@ -112,17 +112,17 @@ impl<'a> Deaths<'a> {
 
     /// Everybody has died or gone: whoever opens the table first finds the same as a repair.
     fn open_first(&self, image: &Image, model: &Model) {
-        // On the same machine start, in place, there is nothing to recover: the first writer repairs.
+        // In the same boot, in place, there is nothing to recover: the first writer repairs.
         let mut store = Arc::into_inner(image.store()).unwrap();
         store.attach_as_the_first(&HOME).unwrap();
-        assert_eq!(store.recovery().found, Found::InOrder);
+        assert_eq!(store.recovery().found, RecoveryOutcome::InOrder);
         Operation::Nothing.perform(&store, self.shape, model);
         assert_is(&store, self.shape, model);
-        for is_same_start in [true, false] {
+        for is_same_boot in [true, false] {
             let store = image.store();
-            let recovery = store.recover(is_same_start).unwrap();
+            let recovery = store.recover(is_same_boot).unwrap();
             assert_eq!((recovery.number, recovery.live_count), (model.last, model.live_count()));
-            assert_eq!(recovery.nothing_lost, is_same_start);
+            assert_eq!(recovery.nothing_lost, is_same_boot);
             let last = control_word(&store, LAST);
             assert!(
                 last > image.words[image.header.geometry.control() + USED],
@@ -138,7 +138,7 @@ impl<'a> Deaths<'a> {
         let is_counter = |index: usize| COUNTERS.iter().any(|counter| control + counter == index);
         let words = (0..).zip(image.words.iter().zip(&self.start.words));
         let changed = words.filter(|(_, (word, start))| word != start).map(|(index, (word, _))| (index, *word));
-        let locks = [Lock::Write, Lock::Commit].map(|lock| image.left_locked.contains(&lock));
+        let locks = [Lock::Write, Lock::Sync].map(|lock| image.left_locked.contains(&lock));
         (changed.filter(|(index, _)| !is_counter(*index)).collect(), locks.to_vec())
     }
 }

@@ -57,9 +57,9 @@ pub enum Operation {
     Several(Vec<Step>),
     /// A transaction that is given up at its end.
     RolledBack(Vec<Step>),
-    /// One call for one record, after which a commit is due.
-    OneAndCommit(Step),
-    Commit,
+    /// One call for one record, after which a sync is due.
+    OneAndSync(Step),
+    Sync,
     /// A transaction that does nothing: it takes the lock, and so repairs, and lets it go.
     Nothing,
 }
@@ -68,10 +68,10 @@ impl Operation {
     /// The model after the operation, and what each of its steps returns.
     pub fn apply(&self, model: &Model) -> (Model, Vec<Record>) {
         match self {
-            Operation::One(step) | Operation::OneAndCommit(step) => model.after(&[*step]),
+            Operation::One(step) | Operation::OneAndSync(step) => model.after(&[*step]),
             Operation::Several(steps) => model.after(steps),
             Operation::RolledBack(steps) => (model.rolled_back(steps), model.after(steps).1),
-            Operation::Commit | Operation::Nothing => (model.clone(), Vec::new()),
+            Operation::Sync | Operation::Nothing => (model.clone(), Vec::new()),
         }
     }
 
@@ -79,7 +79,7 @@ impl Operation {
     pub fn perform(&self, store: &Store, shape: Shape, before: &Model) {
         let (after, expected) = self.apply(before);
         match self {
-            Operation::One(step) | Operation::OneAndCommit(step) => {
+            Operation::One(step) | Operation::OneAndSync(step) => {
                 let record = expected[0];
                 let payload = step.payload(shape);
                 let encoded = Encoded::new(&payload);
@@ -108,7 +108,7 @@ impl Operation {
                     assert_eq!(transaction.publish().unwrap(), after.last);
                 }
             }
-            Operation::Commit => assert!(store.commit().unwrap() >= before.last),
+            Operation::Sync => assert!(store.sync().unwrap() >= before.last),
             Operation::Nothing => drop(store.begin().unwrap()),
         }
     }
@@ -154,9 +154,9 @@ impl Image {
         self.store_with(settings(), Access::ReadOnly)
     }
 
-    /// One that commits with every write.
-    pub fn committing_store(&self) -> Arc<Store> {
-        self.store_with(Settings { commit_every: Some(Duration::ZERO), ..settings() }, Access::ReadWrite)
+    /// One that syncs with every write.
+    pub fn syncing_store(&self) -> Arc<Store> {
+        self.store_with(Settings { sync_every: Some(Duration::ZERO), ..settings() }, Access::ReadWrite)
     }
 
     fn store_with(&self, settings: Settings, access: Access) -> Arc<Store> {

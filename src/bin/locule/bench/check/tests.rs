@@ -12,7 +12,7 @@ fn shown(version: u64, content_seed: u64) -> Option<Shown> {
     Some(Shown { version, content_seed: Some(content_seed) })
 }
 
-/// Keys 0 and 1 are live, key 2 was deleted, keys 3 to 5 were never there. Older writes of other seats lie below.
+/// Keys 0 and 1 are live, key 2 was deleted, keys 3 to 5 were never there. Older writes of other worker files lie below.
 fn history() -> History {
     let mut history = History::new(KEY_COUNT);
     for (key_index, version, content_seed) in
@@ -20,7 +20,7 @@ fn history() -> History {
     {
         history.add(key_index, entry(version, content_seed));
     }
-    history.committed = 5;
+    history.synced = 5;
     history
 }
 
@@ -70,7 +70,7 @@ fn a_table_that_shows_each_newest_write_is_good() {
     let findings = compare(&history(), &view(&good()));
     assert_eq!(findings.faults.first, []);
     assert_eq!((findings.live_count, findings.deleted_count, findings.untouched_count), (2, 1, 3));
-    assert_eq!((findings.uncertain_count, findings.acknowledged_count, findings.committed), (0, 7, 5));
+    assert_eq!((findings.uncertain_count, findings.acknowledged_count, findings.synced), (0, 7, 5));
 }
 
 #[test]
@@ -159,9 +159,9 @@ fn a_length_that_is_not_the_number_of_records_is_found() {
 }
 
 #[test]
-fn a_commit_that_was_lost_is_found() {
+fn a_sync_that_was_lost_is_found() {
     let early = View { durable: 4, ..view(&good()) };
-    assert_eq!(fault_in(&history(), &early), Some(Fault::CommitLost { committed: 5, durable: 4 }));
+    assert_eq!(fault_in(&history(), &early), Some(Fault::SyncLost { synced: 5, durable: 4 }));
 }
 
 #[test]
@@ -241,13 +241,13 @@ fn the_ledger_of_a_killed_worker_adds_its_entries_and_what_was_in_flight() {
     let ledger = Ledger::new(&words);
     ledger.begin(&update(0, 9, 200));
     ledger.acknowledge(&update(0, 9, 200), 12);
-    ledger.acknowledge_commit(7);
+    ledger.acknowledge_sync(7);
     ledger.begin(&delete(1, 2));
     let mut history = history();
     history.add_ledger(ledger);
     let findings = compare(&history, &view(&[shown(12, 200), None, None, None, None, None]));
     assert_eq!(findings.faults.first, []);
-    assert_eq!((findings.uncertain_count, findings.uncertain_shown_count, findings.committed), (1, 1, 7));
+    assert_eq!((findings.uncertain_count, findings.uncertain_shown_count, findings.synced), (1, 1, 7));
 }
 
 #[test]

@@ -12,47 +12,51 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::ledger::Operation;
-use super::seat::{Counter, Seat};
+use super::worker_file::{Counter, WorkerFile};
 use crate::Result;
 
 /// How long a process that was told to stop is given to do so. A process that runs needs microseconds; one that was
 /// preempted is stopped as good as already, since it takes the signal before its next instruction.
 const STOP_WAIT: Duration = Duration::from_micros(200);
 
-/// Makes the command line of the worker of a seat, its random numbers seeded by the second number.
+/// Makes the command line of the worker of a worker file, its random numbers seeded by the second number.
 type CommandLine<'run> = Box<dyn Fn(usize, u64) -> Command + 'run>;
 
 struct Member {
-    seat: Seat,
+    worker_file: WorkerFile,
     /// `None` once the process has been reaped.
     worker: Option<Child>,
 }
 
-/// All seats, and the process in each.
-pub struct Crew<'run> {
+/// All worker files, and the process in each.
+pub struct Supervisor<'run> {
     command_line: CommandLine<'run>,
     members: Vec<Member>,
     uncertain: Vec<Operation>,
     start_count: u64,
 }
 
-impl<'run> Crew<'run> {
-    /// Starts a worker in each seat. They wait to be released.
+impl<'run> Supervisor<'run> {
+    /// Starts a worker in each worker file. They wait to be released.
     ///
     /// The kernel kills a worker when the *thread* that started it ends, so this is for the main thread.
     pub fn start(
-        seat_paths: &[PathBuf],
+        worker_file_paths: &[PathBuf],
         key_count: u32,
         command_line: impl Fn(usize, u64) -> Command + 'run,
     ) -> Result<Self> {
-        let mut crew =
-            Crew { command_line: Box::new(command_line), members: Vec::new(), uncertain: Vec::new(), start_count: 0 };
-        for (number, path) in seat_paths.iter().enumerate() {
-            let seat = Seat::create(path, key_count as usize)?;
-            let worker = Some(crew.start_worker(number)?);
-            crew.members.push(Member { seat, worker });
+        let mut supervisor = Supervisor {
+            command_line: Box::new(command_line),
+            members: Vec::new(),
+            uncertain: Vec::new(),
+            start_count: 0,
+        };
+        for (number, path) in worker_file_paths.iter().enumerate() {
+            let worker_file = WorkerFile::create(path, key_count as usize)?;
+            let worker = Some(supervisor.start_worker(number)?);
+            supervisor.members.push(Member { worker_file, worker });
         }
-        Ok(crew)
+        Ok(supervisor)
     }
 
     fn start_worker(&mut self, number: usize) -> Result<Child> {
@@ -62,8 +66,8 @@ impl<'run> Crew<'run> {
         command.spawn().map_err(|error| format!("cannot start worker {number}: {error}").into())
     }
 
-    pub fn seats(&self) -> impl Iterator<Item = &Seat> {
-        self.members.iter().map(|member| &member.seat)
+    pub fn worker_files(&self) -> impl Iterator<Item = &WorkerFile> {
+        self.members.iter().map(|member| &member.worker_file)
     }
 
     pub fn size(&self) -> usize {
@@ -71,7 +75,7 @@ impl<'run> Crew<'run> {
     }
 
     pub fn sum(&self, counter: Counter) -> u64 {
-        self.seats().map(|seat| seat.counters().get(counter)).sum()
+        self.worker_files().map(|worker_file| worker_file.counters().get(counter)).sum()
     }
 
     /// What was in flight in workers that were killed, and may or may not have happened.
@@ -80,10 +84,10 @@ impl<'run> Crew<'run> {
     }
 
     pub fn is_ready(&self) -> bool {
-        self.seats().all(|seat| seat.counters().get(Counter::Ready) == 1)
+        self.worker_files().all(|worker_file| worker_file.counters().get(Counter::Ready) == 1)
     }
 
-    /// The seat that the process with this number works in.
+    /// The worker file that the process with this number works in.
     pub fn number_of(&self, pid: u32) -> Option<usize> {
         self.members.iter().position(|member| member.worker.as_ref().is_some_and(|worker| worker.id() == pid))
     }
@@ -101,7 +105,7 @@ impl<'run> Crew<'run> {
         Ok(())
     }
 
-    /// Kills the worker of a seat, keeps what it had in flight, and starts another in its place.
+    /// Kills the worker of a worker file, keeps what it had in flight, and starts another in its place.
     pub fn kill_and_replace(&mut self, number: usize) -> Result<()> {
         let Some(member) = self.members.get_mut(number) else { return Ok(()) };
         if let Some(mut worker) = member.worker.take() {
@@ -111,8 +115,8 @@ impl<'run> Crew<'run> {
                 return Err(Ended::of(number, &mut worker, status).into());
             }
         }
-        // Only now is nobody writing to the seat.
-        self.uncertain.extend(member.seat.ledger().settle());
+        // Only now is nobody writing to the worker file.
+        self.uncertain.extend(member.worker_file.ledger().settle());
         let worker = self.start_worker(number)?;
         if let Some(member) = self.members.get_mut(number) {
             member.worker = Some(worker);
@@ -120,7 +124,7 @@ impl<'run> Crew<'run> {
         Ok(())
     }
 
-    /// Stops the worker of a seat for as long as the returned value lives, and waits until it has stopped.
+    /// Stops the worker of a worker file for as long as the returned value lives, and waits until it has stopped.
     pub fn stop(&self, number: usize) -> Result<Option<Stopped>> {
         let Some(worker) = self.members.get(number).and_then(|member| member.worker.as_ref()) else { return Ok(None) };
         let pid = Pid::from_raw(i32::try_from(worker.id())?);
@@ -159,7 +163,7 @@ impl<'run> Crew<'run> {
     }
 }
 
-impl Drop for Crew<'_> {
+impl Drop for Supervisor<'_> {
     fn drop(&mut self) {
         for worker in self.members.iter_mut().filter_map(|member| member.worker.as_mut()) {
             // It may have ended already, and there is nothing more to be done about one that cannot be killed.
@@ -175,7 +179,7 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    /// Kills it where it stands. It is for the crew to reap and replace it.
+    /// Kills it where it stands. It is for the supervisor to reap and replace it.
     pub fn kill(&self) -> Result<()> {
         Ok(signal::kill(self.pid, Signal::SIGKILL)?)
     }

@@ -1,10 +1,10 @@
-//! Committing: what was published until now survives a power cut from here on.
+//! Syncing: what was published until now survives a power cut from here on.
 //!
 //! Invariants:
 //!
-//! 1. The committer reads the newest state and pins its number in one go, under the write mutex. Until the pin is gone,
+//! 1. The syncer reads the newest state and pins its number in one go, under the write mutex. Until the pin is gone,
 //!    writers leave every cell alone that is visible at that number.
-//! 2. A commit overwrites the record that does *not* carry the number `DURABLE`. Which one that is follows from that
+//! 2. A sync overwrites the record that does *not* carry the number `DURABLE`. Which one that is follows from that
 //!    number alone.
 //! 3. One flush, of the durable group, without the write mutex. It is enough, since a recovery believes a record only if
 //!    the digest of the cells that it finds matches.
@@ -12,44 +12,44 @@
 //! 5. `FLUSHING` is set before a flush and cleared after it. Who finds it set has a predecessor that died inside its
 //!    flush: that may have failed, and the kernel takes the pages for clean. So every page is written to and flushed
 //!    again before anything else.
-//! 6. After a failed flush (`FAILED`) no commit succeeds until a recovery.
-//! 7. A commit is acknowledged only if the table has not been recovered since this handle attached, and the file still has the
+//! 6. After a failed flush (`FAILED`) no sync succeeds until a recovery.
+//! 7. A sync is acknowledged only if the table has not been recovered since this handle attached, and the file still has the
 //!    name that it was opened by.
-//! 8. Whether a commit is due hangs on no single clock: see [`Store::is_commit_due`].
+//! 8. Whether a sync is due hangs on no single clock: see [`Store::is_sync_due`].
 //!
-//! Memory ordering: what only committers write is ordered by the commit mutex, and `PIN` between them and writers by the write
+//! Memory ordering: what only syncers write is ordered by the sync mutex, and `PIN` between them and writers by the write
 //! mutex, but for its end: `PIN` is taken away with release, and a writer that loads it with acquire sees the new `DURABLE`. The
-//! other release stores keep their order for those who go on after the death of a committer; the model checker lets nobody die
-//! there, and does not see that. Nor does it see a load that is delayed, which the acquire of `COMMIT_END_COUNT` forbids: it comes
+//! other release stores keep their order for those who go on after the death of a syncer; the model checker lets nobody die
+//! there, and does not see that. Nor does it see a load that is delayed, which the acquire of `SYNC_END_COUNT` forbids: it comes
 //! before the try of the mutex, and its release after the mutex was let go.
 
-use super::guard::{CommitGuard, WriteGuard};
+use super::guard::{SyncGuard, WriteGuard};
 use super::private::Remembered;
 use super::{Access, Store};
 use crate::error::{Error, Internal, Result};
-use crate::format::commit_record::{COMMIT_RECORD_WORDS, CommitRecord, State};
 use crate::format::control::{
-    COMMIT_COUNT, COMMIT_END_COUNT, DEAD_COMMITTER_COUNT, DURABLE, FAILED, FLUSHING, GENERATION_FLOOR, LAST,
-    LAST_COMMIT_MILLISECONDS, LAST_COMMIT_WALL_MILLISECONDS, NO_PIN, PIN,
+    DEAD_SYNCER_COUNT, DURABLE, FAILED, FLUSHING, GENERATION_FLOOR, LAST, LAST_SYNC_MILLISECONDS,
+    LAST_SYNC_WALL_MILLISECONDS, NO_PIN, PIN, SYNC_COUNT, SYNC_END_COUNT,
 };
-use crate::format::geometry::{COMMIT_RECORD_COUNT, PAGE_WORDS};
+use crate::format::geometry::{PAGE_WORDS, SYNC_RECORD_COUNT};
+use crate::format::sync_record::{SYNC_RECORD_WORDS, State, SyncRecord};
 use crate::shm::medium::Acquired;
 use crate::shm::words::Ordering;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How long a wait for another's commit is at most before the lock is tried again.
+/// How long a wait for another's sync is at most before the lock is tried again.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// Which commit a handle saw last, and when it saw it first, by its own clock.
+/// Which sync a handle saw last, and when it saw it first, by its own clock.
 #[derive(Default)]
-pub struct SeenCommit {
+pub struct SeenSync {
     number: Remembered,
     milliseconds: Remembered,
 }
 
-impl SeenCommit {
-    /// Whether the commit with a number has been the newest for so long. Threads of a handle may mix their times: any was true.
+impl SeenSync {
+    /// Whether the sync with a number has been the newest for so long. Threads of a handle may mix their times: any was true.
     #[inline(always)]
     fn is_older(&self, number: u64, now_milliseconds: u64, interval_milliseconds: u64) -> bool {
         if self.number.get() != number {
@@ -69,16 +69,16 @@ impl Store {
     /// Makes everything that was published before the call durable; returns the number of the newest transaction that
     /// is. While another process is at it, waits for the end of that, and then mostly finds the work done: one flush
     /// serves all who wait.
-    pub fn commit(&self) -> Result<u64> {
-        self.check_may_lock("commit")?;
+    pub fn sync(&self) -> Result<u64> {
+        self.check_may_lock("sync")?;
         let control = self.control();
         let wanted = control.load(LAST, Ordering::Relaxed);
         let start = Instant::now();
         let mut waited_in_vain = false;
         loop {
-            let end_count = control.load(COMMIT_END_COUNT, Ordering::Acquire);
-            if let Some((guard, acquired)) = CommitGuard::try_lock(self, waited_in_vain)? {
-                return self.commit_under(guard, acquired, wanted);
+            let end_count = control.load(SYNC_END_COUNT, Ordering::Acquire);
+            if let Some((guard, acquired)) = SyncGuard::try_lock(self, waited_in_vain)? {
+                return self.sync_under(guard, acquired, wanted);
             }
             let durable = control.load(DURABLE, Ordering::Acquire);
             self.check_usable()?;
@@ -87,51 +87,51 @@ impl Store {
             }
             let left = self.settings.lock_timeout.saturating_sub(start.elapsed());
             if left.is_zero() && waited_in_vain {
-                return Err(self.commit_timeout());
+                return Err(self.sync_timeout());
             }
-            // Nobody is woken by the death of a committer: then the lock is tried again after a slice.
-            let index = self.geometry.control() + COMMIT_END_COUNT;
+            // Nobody is woken by the death of a syncer: then the lock is tried again after a slice.
+            let index = self.geometry.control() + SYNC_END_COUNT;
             self.medium.sleep_on(index, end_count, left.min(SLICE));
-            waited_in_vain = control.load(COMMIT_END_COUNT, Ordering::Relaxed) == end_count;
+            waited_in_vain = control.load(SYNC_END_COUNT, Ordering::Relaxed) == end_count;
         }
     }
 
-    /// Commits if the handle's interval has passed since the last commit by anybody, and nobody is at it.
+    /// Syncs if the handle's interval has passed since the last sync by anybody, and nobody is at it.
     #[inline(always)]
-    pub fn commit_if_due(&self) -> Internal<()> {
-        match self.settings.commit_every {
-            Some(interval) => self.commit_if_older(interval),
+    pub fn sync_if_due(&self) -> Internal<()> {
+        match self.settings.sync_every {
+            Some(interval) => self.sync_if_older(interval),
             None => Ok(()),
         }
     }
 
-    fn commit_if_older(&self, interval: Duration) -> Internal<()> {
-        if !self.is_commit_due(interval) {
+    fn sync_if_older(&self, interval: Duration) -> Internal<()> {
+        if !self.is_sync_due(interval) {
             return Ok(());
         }
-        self.commit_now_due(interval).map_err(|source| Error::CommitAfterWrite { source: Box::new(source) }.into())
+        self.sync_now_due(interval).map_err(|source| Error::SyncAfterWrite { source: Box::new(source) }.into())
     }
 
-    /// Whether the last commit is older than an interval.
+    /// Whether the last sync is older than an interval.
     ///
     /// When it ended is written down by two clocks. A process in another time namespace has another monotonic clock, and the
     /// clock of the wall can be set: so both must say that it is time, and a time that is still to come says so too. And
-    /// whatever they say, it is time when this handle has seen no commit for so long by its own clock.
+    /// whatever they say, it is time when this handle has seen no sync for so long by its own clock.
     #[inline(always)]
-    pub(super) fn is_commit_due(&self, interval: Duration) -> bool {
+    pub(super) fn is_sync_due(&self, interval: Duration) -> bool {
         let now = super::status::monotonic_milliseconds();
         let interval_milliseconds = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
         let durable = self.control().load(DURABLE, Ordering::Relaxed);
-        if self.seen_commit.is_older(durable, now, interval_milliseconds) {
+        if self.seen_sync.is_older(durable, now, interval_milliseconds) {
             return true;
         }
-        let last = self.control().load(LAST_COMMIT_MILLISECONDS, Ordering::Relaxed);
+        let last = self.control().load(LAST_SYNC_MILLISECONDS, Ordering::Relaxed);
         now.wrapping_sub(last) >= interval_milliseconds && self.is_old_by_the_wall_clock(interval_milliseconds)
     }
 
     #[cold]
     fn is_old_by_the_wall_clock(&self, interval_milliseconds: u64) -> bool {
-        let last = self.control().load(LAST_COMMIT_WALL_MILLISECONDS, Ordering::Relaxed);
+        let last = self.control().load(LAST_SYNC_WALL_MILLISECONDS, Ordering::Relaxed);
         self.wall_milliseconds().wrapping_sub(last) >= interval_milliseconds
     }
 
@@ -140,32 +140,32 @@ impl Store {
     }
 
     #[cold]
-    fn commit_now_due(&self, interval: Duration) -> Result<()> {
+    fn sync_now_due(&self, interval: Duration) -> Result<()> {
         let wanted = self.control().load(LAST, Ordering::Relaxed);
         // Mostly another process is just at it. If that takes as long again, perhaps nobody is.
-        let is_overdue = self.is_commit_due(interval.saturating_mul(2));
-        if let Some((guard, acquired)) = CommitGuard::try_lock(self, is_overdue)? {
-            self.commit_under(guard, acquired, wanted)?;
+        let is_overdue = self.is_sync_due(interval.saturating_mul(2));
+        if let Some((guard, acquired)) = SyncGuard::try_lock(self, is_overdue)? {
+            self.sync_under(guard, acquired, wanted)?;
         }
         Ok(())
     }
 
-    /// Commits, lets the mutex go, and tells those who wait.
-    fn commit_under(&self, guard: CommitGuard<'_>, acquired: Acquired, wanted: u64) -> Result<u64> {
-        let result = self.commit_alone(acquired, wanted);
+    /// Syncs, lets the mutex go, and tells those who wait.
+    fn sync_under(&self, guard: SyncGuard<'_>, acquired: Acquired, wanted: u64) -> Result<u64> {
+        let result = self.sync_alone(acquired, wanted);
         drop(guard);
         // Counted after the mutex is free: who finds it held has seen the count as it was before, and sleeps on that. Now that
         // others may count too, it takes one step.
-        self.words().increment(self.geometry.control() + COMMIT_END_COUNT, Ordering::Release);
-        self.medium.wake_all(self.geometry.control() + COMMIT_END_COUNT);
+        self.words().increment(self.geometry.control() + SYNC_END_COUNT, Ordering::Release);
+        self.medium.wake_all(self.geometry.control() + SYNC_END_COUNT);
         result
     }
 
-    fn commit_alone(&self, acquired: Acquired, wanted: u64) -> Result<u64> {
+    fn sync_alone(&self, acquired: Acquired, wanted: u64) -> Result<u64> {
         self.check_usable()?;
         let control = self.control();
         if acquired == Acquired::OwnerDied {
-            self.count(DEAD_COMMITTER_COUNT);
+            self.count(DEAD_SYNCER_COUNT);
         }
         if control.load(FAILED, Ordering::Relaxed) != 0 {
             return Err(Error::FlushFailed { source: None });
@@ -181,9 +181,9 @@ impl Store {
             return Ok(durable);
         }
         let state = self.pin_newest()?;
-        self.put_commit_record(
+        self.put_sync_record(
             self.record_not_carrying(durable),
-            CommitRecord {
+            SyncRecord {
                 state,
                 predecessor: durable,
                 generation_floor: control.load(GENERATION_FLOOR, Ordering::Relaxed),
@@ -196,10 +196,10 @@ impl Store {
         self.check_marks()?;
         control.store(DURABLE, state.number, Ordering::Release);
         control.store(PIN, NO_PIN, Ordering::Release);
-        control.store(LAST_COMMIT_MILLISECONDS, super::status::monotonic_milliseconds(), Ordering::Relaxed);
-        control.store(LAST_COMMIT_WALL_MILLISECONDS, self.wall_milliseconds(), Ordering::Relaxed);
+        control.store(LAST_SYNC_MILLISECONDS, super::status::monotonic_milliseconds(), Ordering::Relaxed);
+        control.store(LAST_SYNC_WALL_MILLISECONDS, self.wall_milliseconds(), Ordering::Relaxed);
         control.store(FLUSHING, 0, Ordering::Release);
-        self.count(COMMIT_COUNT);
+        self.count(SYNC_COUNT);
         self.check_name()?;
         Ok(state.number)
     }
@@ -212,10 +212,10 @@ impl Store {
         Ok(state)
     }
 
-    /// Which commit record may be overwritten: not the durable one.
+    /// Which sync record may be overwritten: not the durable one.
     fn record_not_carrying(&self, durable: u64) -> usize {
-        let carries = |record: &usize| self.commit_record(*record).is_some_and(|found| found.state.number == durable);
-        (0..COMMIT_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)
+        let carries = |record: &usize| self.sync_record(*record).is_some_and(|found| found.state.number == durable);
+        (0..SYNC_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)
     }
 
     fn flush_or_fail(&self) -> Result<()> {
@@ -241,18 +241,18 @@ impl Store {
     }
 
     /// Touches the pages of a slot before the lock is taken: after a flush the first write to a page faults, and can
-    /// wait for the disk. Not while nobody commits, nor by a handle that is about to be told that it may not write: its pages
+    /// wait for the disk. Not while nobody syncs, nor by a handle that is about to be told that it may not write: its pages
     /// cannot be written to.
     #[inline(always)]
     pub(super) fn touch_slot(&self, slot: u32) {
-        if self.commits_are_made() && slot < self.geometry.capacity() && self.access == Access::ReadWrite {
+        if self.syncs_are_made() && slot < self.geometry.capacity() && self.access == Access::ReadWrite {
             self.touch_pages(slot);
         }
     }
 
     #[inline(always)]
-    pub(super) fn commits_are_made(&self) -> bool {
-        self.settings.commit_every.is_some() || self.control().load(COMMIT_COUNT, Ordering::Relaxed) != 0
+    pub(super) fn syncs_are_made(&self) -> bool {
+        self.settings.sync_every.is_some() || self.control().load(SYNC_COUNT, Ordering::Relaxed) != 0
     }
 
     fn touch_pages(&self, slot: u32) {
@@ -264,14 +264,14 @@ impl Store {
         self.words().touch(cells.end - 1);
     }
 
-    /// A commit record, if it verifies.
-    pub(super) fn commit_record(&self, record: usize) -> Option<CommitRecord> {
-        let words = self.words().fixed::<COMMIT_RECORD_WORDS>(self.geometry.commit_record(record));
-        CommitRecord::from_words(words.to_array(0), self.digest_seed)
+    /// A sync record, if it verifies.
+    pub(super) fn sync_record(&self, record: usize) -> Option<SyncRecord> {
+        let words = self.words().fixed::<SYNC_RECORD_WORDS>(self.geometry.sync_record(record));
+        SyncRecord::from_words(words.to_array(0), self.digest_seed)
     }
 
-    pub(super) fn put_commit_record(&self, record: usize, content: CommitRecord) {
-        let start = self.geometry.commit_record(record);
+    pub(super) fn put_sync_record(&self, record: usize, content: SyncRecord) {
+        let start = self.geometry.sync_record(record);
         for (offset, word) in content.to_words(self.digest_seed).into_iter().enumerate() {
             self.words().store(start + offset, word, Ordering::Relaxed);
         }

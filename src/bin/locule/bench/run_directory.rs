@@ -8,20 +8,20 @@ use nix::sys::statvfs::statvfs;
 use tempfile::TempDir;
 
 use super::Options;
-use super::seat::Seat;
+use super::worker_file::WorkerFile;
 use crate::Result;
 
 /// The directories of a run. Those that are temporary are removed when this is dropped.
-pub struct Workplace {
+pub struct RunDirectory {
     table_path: PathBuf,
     table_directory: Option<TempDir>,
     ledger_directory: TempDir,
 }
 
-impl Workplace {
-    pub fn new(options: &Options) -> Result<Workplace> {
+impl RunDirectory {
+    pub fn new(options: &Options) -> Result<RunDirectory> {
         let key_count = options.records as usize * 2;
-        let ledger_bytes = Seat::word_count(key_count) as u64 * 8 * u64::from(options.processes);
+        let ledger_bytes = WorkerFile::word_count(key_count) as u64 * 8 * u64::from(options.processes);
         let ledger_directory = temporary_directory_in(&ledger_parent(ledger_bytes)?)?;
         let table_directory = match options.file {
             Some(_) => None,
@@ -31,7 +31,7 @@ impl Workplace {
             (Some(path), _) => path.clone(),
             (None, directory) => directory.as_ref().map_or_else(env::temp_dir, |it| it.path().into()).join("bench.loc"),
         };
-        Ok(Workplace { table_path, table_directory, ledger_directory })
+        Ok(RunDirectory { table_path, table_directory, ledger_directory })
     }
 
     pub fn table_path(&self) -> &Path {
@@ -42,8 +42,8 @@ impl Workplace {
         self.ledger_directory.path().join("control")
     }
 
-    pub fn seat_paths(&self, count: u32) -> Vec<PathBuf> {
-        (0..count).map(|number| self.ledger_directory.path().join(format!("seat-{number}"))).collect()
+    pub fn worker_file_paths(&self, count: u32) -> Vec<PathBuf> {
+        (0..count).map(|number| self.ledger_directory.path().join(format!("worker_file-{number}"))).collect()
     }
 
     /// Leaves the table where it is, and says where that is.
@@ -54,12 +54,12 @@ impl Workplace {
         &self.table_path
     }
 
-    /// Where the table is, and what that means for commits.
+    /// Where the table is, and what that means for syncs.
     pub fn description(&self) -> String {
         let path = self.table_path.display();
         match statfs(&self.table_path) {
             Ok(found) if found.filesystem_type() == TMPFS_MAGIC => {
-                format!("{path}, in memory (tmpfs): commits make nothing durable here, and cost nothing")
+                format!("{path}, in memory (tmpfs): syncs make nothing durable here, and cost nothing")
             }
             _ => path.to_string(),
         }

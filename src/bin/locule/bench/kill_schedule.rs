@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use locule::{RepairCounts, Table, WriterState};
 
-use super::crew::Crew;
 use super::item::Item;
+use super::supervisor::Supervisor;
 use crate::Result;
 
 /// How long one hunt may take at most. While a holder is stopped nobody else can write.
@@ -36,7 +36,7 @@ impl KillCounts {
     }
 }
 
-pub struct Chaos {
+pub struct KillSchedule {
     /// When the kills are due, counted from the start of the run, soonest first.
     due: VecDeque<Duration>,
     run_time: Duration,
@@ -44,13 +44,13 @@ pub struct Chaos {
     counts: KillCounts,
 }
 
-impl Chaos {
+impl KillSchedule {
     /// Spreads the kills at random over the run, but for a little time at its start and its end.
-    pub fn plan(kill_count: u64, run_time: Duration, seed: u64) -> Chaos {
+    pub fn plan(kill_count: u64, run_time: Duration, seed: u64) -> KillSchedule {
         let mut random = Rng::with_seed(seed);
         let mut due: Vec<Duration> = (0..kill_count).map(|_| run_time.mul_f64(0.02 + 0.93 * random.f64())).collect();
         due.sort_unstable();
-        Chaos { due: due.into(), run_time, random, counts: KillCounts::default() }
+        KillSchedule { due: due.into(), run_time, random, counts: KillCounts::default() }
     }
 
     pub fn counts(&self) -> KillCounts {
@@ -63,17 +63,17 @@ impl Chaos {
     }
 
     /// Does the kills that are due by now.
-    pub fn act(&mut self, now: Duration, crew: &mut Crew<'_>, table: &Table<Item>) -> Result<()> {
+    pub fn act(&mut self, now: Duration, supervisor: &mut Supervisor<'_>, table: &Table<Item>) -> Result<()> {
         let began = Instant::now();
         while self.due.front().is_some_and(|&due| due <= now + began.elapsed()) {
             let limit = self.hunt_limit(now + began.elapsed());
             self.due.pop_front();
-            let is_aimed = self.counts.total() % 2 == 1 && hunt(crew, table, limit)?;
+            let is_aimed = self.counts.total() % 2 == 1 && hunt(supervisor, table, limit)?;
             if is_aimed {
                 self.counts.aimed += 1;
             } else {
-                let number = self.random.usize(0..crew.size().max(1));
-                crew.kill_and_replace(number)?;
+                let number = self.random.usize(0..supervisor.size().max(1));
+                supervisor.kill_and_replace(number)?;
                 self.counts.random += 1;
             }
         }
@@ -88,11 +88,11 @@ impl Chaos {
 }
 
 /// Kills a worker that holds the write lock. `false` if none could be caught in time.
-fn hunt(crew: &mut Crew<'_>, table: &Table<Item>, limit: Duration) -> Result<bool> {
+fn hunt(supervisor: &mut Supervisor<'_>, table: &Table<Item>, limit: Duration) -> Result<bool> {
     let began = Instant::now();
     while began.elapsed() < limit {
-        if let Some(number) = table.status().writer.and_then(|writer| crew.number_of(writer.pid)) {
-            if kill_if_wanted(crew, table, number, began.elapsed() > limit / 2)? {
+        if let Some(number) = table.status().writer.and_then(|writer| supervisor.number_of(writer.pid)) {
+            if kill_if_wanted(supervisor, table, number, began.elapsed() > limit / 2)? {
                 return Ok(true);
             }
         }
@@ -101,15 +101,20 @@ fn hunt(crew: &mut Crew<'_>, table: &Table<Item>, limit: Duration) -> Result<boo
     Ok(false)
 }
 
-fn kill_if_wanted(crew: &mut Crew<'_>, table: &Table<Item>, number: usize, any_state: bool) -> Result<bool> {
-    let Some(stopped) = crew.stop(number)? else { return Ok(false) };
-    let writer = table.status().writer.filter(|writer| crew.number_of(writer.pid) == Some(number));
+fn kill_if_wanted(
+    supervisor: &mut Supervisor<'_>,
+    table: &Table<Item>,
+    number: usize,
+    any_state: bool,
+) -> Result<bool> {
+    let Some(stopped) = supervisor.stop(number)? else { return Ok(false) };
+    let writer = table.status().writer.filter(|writer| supervisor.number_of(writer.pid) == Some(number));
     let deaths = Deaths::counted_by(table);
     let is_wanted = writer.is_some_and(|writer| any_state || deaths.are_fewest_in(writer.state));
     if is_wanted {
         stopped.kill()?;
         drop(stopped);
-        crew.kill_and_replace(number)?;
+        supervisor.kill_and_replace(number)?;
     }
     Ok(is_wanted)
 }
@@ -155,23 +160,23 @@ mod tests {
     #[test]
     fn kills_are_spread_over_the_run_and_none_is_lost() {
         let run_time = Duration::from_secs(10);
-        let chaos = Chaos::plan(1000, run_time, 7);
-        assert_eq!(chaos.due.len(), 1000);
-        assert!(chaos.due.iter().zip(chaos.due.iter().skip(1)).all(|(one, next)| one <= next));
-        assert!(chaos.due.iter().all(|&due| due < run_time));
+        let kill_schedule = KillSchedule::plan(1000, run_time, 7);
+        assert_eq!(kill_schedule.due.len(), 1000);
+        assert!(kill_schedule.due.iter().zip(kill_schedule.due.iter().skip(1)).all(|(one, next)| one <= next));
+        assert!(kill_schedule.due.iter().all(|&due| due < run_time));
         for tenth in 0..9 {
-            let share = chaos.due.iter().filter(|due| due.as_secs() == tenth).count();
+            let share = kill_schedule.due.iter().filter(|due| due.as_secs() == tenth).count();
             assert!((50..200).contains(&share), "{share} kills in second {tenth}");
         }
-        assert_eq!(Chaos::plan(0, run_time, 7).next_due(), None);
+        assert_eq!(KillSchedule::plan(0, run_time, 7).next_due(), None);
     }
 
     #[test]
     fn hunts_leave_time_for_the_kills_that_follow() {
-        let chaos = Chaos::plan(100, Duration::from_secs(1), 7);
-        assert_eq!(chaos.hunt_limit(Duration::ZERO), Duration::from_millis(5));
-        assert_eq!(chaos.hunt_limit(Duration::from_secs(2)), Duration::ZERO);
-        assert_eq!(Chaos::plan(1, Duration::from_secs(9), 7).hunt_limit(Duration::ZERO), HUNT_LIMIT);
+        let kill_schedule = KillSchedule::plan(100, Duration::from_secs(1), 7);
+        assert_eq!(kill_schedule.hunt_limit(Duration::ZERO), Duration::from_millis(5));
+        assert_eq!(kill_schedule.hunt_limit(Duration::from_secs(2)), Duration::ZERO);
+        assert_eq!(KillSchedule::plan(1, Duration::from_secs(9), 7).hunt_limit(Duration::ZERO), HUNT_LIMIT);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The files of words that workers and their parent share, beside the table: one for each seat, and one for all.
+//! The files of words that workers and their parent share, beside the table: one for each worker file, and one for all.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use super::latency::{self, Latencies};
 use super::ledger::{self, Ledger};
 use crate::Result;
 
-/// Counted by a seat's worker.
+/// Counted by a worker file's worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counter {
     /// Not a count: 1 when the worker has opened everything and waits to be released.
@@ -30,22 +30,22 @@ const COUNTER_WORD_COUNT: usize = 8;
 const LEDGER_OFFSET: usize = (COUNTER_WORD_COUNT + latency::WORD_COUNT).next_multiple_of(8);
 
 /// What a worker leaves behind, in a file of its own.
-pub struct Seat {
+pub struct WorkerFile {
     shared: SharedWords,
 }
 
-impl Seat {
-    /// How many words the file of a seat has.
+impl WorkerFile {
+    /// How many words the file of a worker file has.
     pub const fn word_count(key_count: usize) -> usize {
         LEDGER_OFFSET + ledger::word_count(key_count)
     }
 
-    pub fn create(path: &Path, key_count: usize) -> Result<Seat> {
-        Ok(Seat { shared: SharedWords::create(path, Seat::word_count(key_count))? })
+    pub fn create(path: &Path, key_count: usize) -> Result<WorkerFile> {
+        Ok(WorkerFile { shared: SharedWords::create(path, WorkerFile::word_count(key_count))? })
     }
 
-    pub fn open(path: &Path) -> Result<Seat> {
-        Ok(Seat { shared: SharedWords::open(path)? })
+    pub fn open(path: &Path) -> Result<WorkerFile> {
+        Ok(WorkerFile { shared: SharedWords::open(path)? })
     }
 
     pub fn ledger(&self) -> Ledger<'_> {
@@ -61,14 +61,14 @@ impl Seat {
     }
 }
 
-/// A view of the counters of one seat.
+/// A view of the counters of one worker file.
 #[derive(Clone, Copy)]
 pub struct Counters<'words> {
     words: &'words [AtomicU64],
 }
 
 impl Counters<'_> {
-    /// Adds one. Only the seat's worker counts, so load and store do.
+    /// Adds one. Only the worker file's worker counts, so load and store do.
     #[inline]
     pub fn add(&self, counter: Counter) {
         self.set(counter, self.get(counter) + 1);
@@ -167,24 +167,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_of_a_seat_do_not_overlap_and_outlive_its_handle() -> Result<()> {
+    fn the_parts_of_a_worker_file_do_not_overlap_and_outlive_its_handle() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let path = directory.path().join("seat");
+        let path = directory.path().join("worker_file");
         let operation =
             ledger::Operation { kind: ledger::WriteKind::Insert, key_index: 0, content_seed: 9, read_version: 0 };
         {
-            let seat = Seat::create(&path, 3)?;
-            seat.counters().add(Counter::Absent);
-            seat.latencies().record(latency::Kind::Read, 0);
-            seat.latencies().record(latency::Kind::Commit, u64::MAX);
-            seat.ledger().begin(&operation);
-            seat.ledger().acknowledge(&ledger::Operation { key_index: 2, ..operation }, 7);
+            let worker_file = WorkerFile::create(&path, 3)?;
+            worker_file.counters().add(Counter::Absent);
+            worker_file.latencies().record(latency::Kind::Read, 0);
+            worker_file.latencies().record(latency::Kind::Sync, u64::MAX);
+            worker_file.ledger().begin(&operation);
+            worker_file.ledger().acknowledge(&ledger::Operation { key_index: 2, ..operation }, 7);
         }
-        let seat = Seat::open(&path)?;
-        assert_eq!((seat.counters().get(Counter::Absent), seat.counters().get(Counter::Full)), (1, 0));
-        assert_eq!(seat.ledger().entry(2), Some(ledger::Entry { version: 7, content_seed: 9 }));
-        assert_eq!((seat.ledger().entry(0), seat.ledger().committed()), (None, 0));
-        let merged = latency::Merged::new(&latency::Kind::ALL, [seat.latencies()].into_iter(), |ticks| ticks >> 20)?;
+        let worker_file = WorkerFile::open(&path)?;
+        assert_eq!((worker_file.counters().get(Counter::Absent), worker_file.counters().get(Counter::Full)), (1, 0));
+        assert_eq!(worker_file.ledger().entry(2), Some(ledger::Entry { version: 7, content_seed: 9 }));
+        assert_eq!((worker_file.ledger().entry(0), worker_file.ledger().synced()), (None, 0));
+        let merged =
+            latency::Merged::new(&latency::Kind::ALL, [worker_file.latencies()].into_iter(), |ticks| ticks >> 20)?;
         assert_eq!(merged.count(), 2);
         Ok(())
     }

@@ -4,8 +4,8 @@ use super::check::check;
 use super::common::{self, Visits, assert_consistent, say};
 use super::event::{Event, Seen, Step, now};
 use super::ledger::Ledger;
-use super::lookout::Lookout;
-use super::worker::{CAPACITY, KEY_COUNT, Seat, ledger_path, options, work};
+use super::watcher::Watcher;
+use super::worker::{CAPACITY, KEY_COUNT, WorkerFile, ledger_path, options, work};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -26,7 +26,7 @@ const TRACE_COUNT: u32 = 50;
 /// How many instructions a worker is led until its transaction is prepared, and from there on.
 const STEP_COUNT: u32 = 30_000;
 const STEP_COUNT_THERE: u32 = 2_000;
-/// How often the foreman looks for a holder of the lock.
+/// How often the supervisor looks for a holder of the lock.
 const LOOK_COUNT: u32 = 300_000;
 /// The role must live as long as it takes to kill, at worst, so many in a second.
 const KILLS_PER_SECOND: u64 = 3;
@@ -41,7 +41,7 @@ struct Tally {
     led_count: u64,
     event_count: usize,
     in_flight_count: usize,
-    /// Owners that died holding a lock: with nothing half done, staging, prepared, publishing, committing.
+    /// Owners that died holding a lock: with nothing half done, staging, prepared, publishing, syncing.
     repair_counts: [u64; 5],
 }
 
@@ -50,41 +50,42 @@ pub fn lead(path: &Path, argument: &str) {
     let numbers: Vec<u64> = argument.split(' ').map(|number| number.parse().unwrap()).collect();
     nix::unistd::alarm::set(u32::try_from(60 + numbers[0] / KILLS_PER_SECOND).unwrap());
     drop(options().create(path).unwrap());
-    let mut foreman = Foreman {
+    let mut supervisor = Supervisor {
         path,
-        lookout: Lookout::new(path),
+        watcher: Watcher::new(path),
         random: fastrand::Rng::with_seed(numbers[1]),
-        crew: Vec::new(),
+        supervisor: Vec::new(),
         table: None,
         tally: Tally::default(),
     };
     let mut before = BTreeMap::new();
-    while foreman.tally.kill_count < numbers[0] {
-        before = foreman.work_an_epoch(&before);
+    while supervisor.tally.kill_count < numbers[0] {
+        before = supervisor.work_an_epoch(&before);
     }
-    say(foreman.summary());
+    say(supervisor.summary());
 }
 
-struct Foreman<'a> {
+struct Supervisor<'a> {
     path: &'a Path,
-    lookout: Lookout,
+    watcher: Watcher,
     random: fastrand::Rng,
-    /// The process of each seat.
-    crew: Vec<Pid>,
+    /// The process of each worker file.
+    supervisor: Vec<Pid>,
     /// A handle that some workers use as well, in the epochs of many.
     table: Option<Visits>,
     tally: Tally,
 }
 
-impl Foreman<'_> {
+impl Supervisor<'_> {
     /// Lets workers work and die on the table that holds `before`; returns what it holds afterwards.
     fn work_an_epoch(&mut self, before: &BTreeMap<u64, Seen>) -> BTreeMap<u64, Seen> {
         self.tally.epoch_count += 1;
         let is_of_openers = self.tally.epoch_count % 3 == 0;
         let worker_count = if is_of_openers { OPENER_COUNT } else { WORKER_COUNT };
-        let ledgers: Vec<_> = (0..worker_count).map(|seat| Ledger::create(&ledger_path(self.path, seat))).collect();
+        let ledgers: Vec<_> =
+            (0..worker_count).map(|worker_file| Ledger::create(&ledger_path(self.path, worker_file))).collect();
         self.table = (!is_of_openers).then(|| open(self.path));
-        self.crew = (0..worker_count).map(|seat| self.employ(seat)).collect();
+        self.supervisor = (0..worker_count).map(|worker_file| self.employ(worker_file)).collect();
         for _ in 0..KILLS_IN_EPOCH {
             std::thread::sleep(Duration::from_micros(self.random.u64(0..PAUSE_MICROSECONDS)));
             self.kill_one();
@@ -96,39 +97,41 @@ impl Foreman<'_> {
         // Nobody has the table any more, and somebody may have died holding its locks.
         self.table = None;
         let table = open(self.path);
-        let mut events: Vec<Event> = (0..).zip(&ledgers).flat_map(|(seat, ledger)| ledger.events(seat)).collect();
+        let mut events: Vec<Event> =
+            (0..).zip(&ledgers).flat_map(|(worker_file, ledger)| ledger.events(worker_file)).collect();
         let after = self.look_at_everything(&table, &mut events);
         self.count_repairs(&table);
         self.judge(before, &events);
-        for seat in 0..worker_count {
-            std::fs::remove_file(ledger_path(self.path, seat)).unwrap();
+        for worker_file in 0..worker_count {
+            std::fs::remove_file(ledger_path(self.path, worker_file)).unwrap();
         }
         after
     }
 
-    // -- the crew ----------------------------------------------------------------------------------
+    // -- the supervisor ----------------------------------------------------------------------------------
 
-    fn employ(&mut self, seat: u64) -> Pid {
+    fn employ(&mut self, worker_file: u64) -> Pid {
         // Every tenth of many opens and closes all the time, and every tenth uses the handle of this process.
-        let steps_per_opening = match (&self.table, seat % 10) {
+        let steps_per_opening = match (&self.table, worker_file % 10) {
             (None, _) => 3,
             (Some(_), 0) => 30,
             (Some(_), _) => u64::MAX,
         };
-        let inherited = self.table.as_ref().filter(|_| seat % 10 == 1);
-        let seat = Seat { epoch: self.tally.epoch_count, seat, seed: self.random.u64(..), steps_per_opening };
-        common::fork(|| work(self.path, seat, inherited))
+        let inherited = self.table.as_ref().filter(|_| worker_file % 10 == 1);
+        let worker_file =
+            WorkerFile { epoch: self.tally.epoch_count, worker_file, seed: self.random.u64(..), steps_per_opening };
+        common::fork(|| work(self.path, worker_file, inherited))
     }
 
     /// Kills one worker, and employs another in its place.
     fn kill_one(&mut self) {
-        self.lookout.assert_not_left_behind();
+        self.watcher.assert_not_left_behind();
         if self.random.u32(0..4) == 0 && self.kill_past_the_point_of_no_return() {
             return;
         }
-        let any = self.random.usize(0..self.crew.len());
+        let any = self.random.usize(0..self.supervisor.len());
         let is_prepared = self.random.bool();
-        let holder = self.lookout.find_holder(&self.crew, is_prepared, LOOK_COUNT);
+        let holder = self.watcher.find_holder(&self.supervisor, is_prepared, LOOK_COUNT);
         match (self.random.u32(0..10), holder) {
             // Whoever holds the lock at this moment, or did a moment ago.
             (0..4, Some(holder)) => self.kill(holder),
@@ -140,12 +143,12 @@ impl Foreman<'_> {
             // A holder that was only slow.
             (6, Some(holder)) => {
                 self.stop_for_a_while(holder);
-                let _ = kill(self.crew[holder], Signal::SIGCONT);
+                let _ = kill(self.supervisor[holder], Signal::SIGCONT);
                 self.kill(any);
             }
             // A holder, and somebody who is probably waiting for it.
             (7, Some(holder)) if any != holder => {
-                let _ = kill(self.crew[any], Signal::SIGKILL);
+                let _ = kill(self.supervisor[any], Signal::SIGKILL);
                 self.kill(holder);
                 self.kill(any);
             }
@@ -158,8 +161,8 @@ impl Foreman<'_> {
     /// he held it, or processes cannot be traced here.
     fn kill_past_the_point_of_no_return(&mut self) -> bool {
         for _ in 0..TRACE_COUNT {
-            let Some(at) = self.lookout.find_holder(&self.crew, false, LOOK_COUNT) else { return false };
-            let pid = self.crew[at];
+            let Some(at) = self.watcher.find_holder(&self.supervisor, false, LOOK_COUNT) else { return false };
+            let pid = self.supervisor[at];
             if ptrace::seize(pid, ptrace::Options::empty()).and_then(|()| ptrace::interrupt(pid)).is_err() {
                 return false;
             }
@@ -168,7 +171,7 @@ impl Foreman<'_> {
                 self.replace(at, status);
                 return true;
             }
-            if self.lookout.is_holder(pid) {
+            if self.watcher.is_holder(pid) {
                 match self.lead_on(pid) {
                     Some(status) => self.replace(at, status),
                     None => self.kill(at),
@@ -186,7 +189,7 @@ impl Foreman<'_> {
         let mut left = STEP_COUNT;
         let mut is_there = false;
         while left > 0 {
-            let was_there = std::mem::replace(&mut is_there, self.lookout.is_prepared_by(pid));
+            let was_there = std::mem::replace(&mut is_there, self.watcher.is_prepared_by(pid));
             match (was_there, is_there) {
                 (false, true) => {
                     self.tally.led_count += 1;
@@ -208,13 +211,13 @@ impl Foreman<'_> {
 
     fn stop_for_a_while(&mut self, at: usize) {
         self.tally.stop_count += 1;
-        let _ = kill(self.crew[at], Signal::SIGSTOP);
+        let _ = kill(self.supervisor[at], Signal::SIGSTOP);
         std::thread::sleep(Duration::from_micros(self.random.u64(0..3 * PAUSE_MICROSECONDS)));
     }
 
     fn kill(&mut self, at: usize) {
         // It may have killed itself already.
-        let _ = kill(self.crew[at], Signal::SIGKILL);
+        let _ = kill(self.supervisor[at], Signal::SIGKILL);
         let status = self.wait_for(at);
         self.replace(at, status);
     }
@@ -222,15 +225,15 @@ impl Foreman<'_> {
     /// Employs another in the place of a worker that is gone.
     fn replace(&mut self, at: usize, status: WaitStatus) {
         self.count_death(at, status);
-        self.crew[at] = self.employ(at as u64);
+        self.supervisor[at] = self.employ(at as u64);
     }
 
     fn kill_all(&mut self) {
         // All at once, so that nobody repairs what another left.
-        for pid in &self.crew {
+        for pid in &self.supervisor {
             let _ = kill(*pid, Signal::SIGKILL);
         }
-        for at in 0..self.crew.len() {
+        for at in 0..self.supervisor.len() {
             let status = self.wait_for(at);
             self.count_death(at, status);
         }
@@ -238,7 +241,7 @@ impl Foreman<'_> {
 
     fn wait_for(&self, at: usize) -> WaitStatus {
         loop {
-            let status = waitpid(self.crew[at], Some(WaitPidFlag::__WALL)).unwrap();
+            let status = waitpid(self.supervisor[at], Some(WaitPidFlag::__WALL)).unwrap();
             // The last stop of one that was traced may still be told.
             if is_end(status) {
                 return status;
@@ -249,7 +252,7 @@ impl Foreman<'_> {
     /// A worker was killed: nothing else may end it.
     fn count_death(&mut self, at: usize, status: WaitStatus) {
         self.tally.kill_count += 1;
-        assert_eq!(status, WaitStatus::Signaled(self.crew[at], Signal::SIGKILL, false), "the worker failed");
+        assert_eq!(status, WaitStatus::Signaled(self.supervisor[at], Signal::SIGKILL, false), "the worker failed");
     }
 
     // -- the comparison ----------------------------------------------------------------------------
@@ -271,7 +274,7 @@ impl Foreman<'_> {
                 }
                 None => Step::SawNone,
             };
-            events.push(Event { seat: WORKER_COUNT, key, start, end: Some(now()), step, is_snapshot: false });
+            events.push(Event { worker_file: WORKER_COUNT, key, start, end: Some(now()), step, is_snapshot: false });
         }
         assert_consistent(table);
         common::assert_recovers_the_same(table, self.path);
@@ -301,17 +304,17 @@ impl Foreman<'_> {
         let repairs = status.repair_counts;
         // The counters begin anew with a recovery, and none is made here.
         self.tally.repair_counts =
-            [repairs.holding, repairs.staging, repairs.prepared, repairs.publishing, status.dead_committer_count];
+            [repairs.holding, repairs.staging, repairs.prepared, repairs.publishing, status.dead_syncer_count];
     }
 
     fn summary(&self) -> String {
         let Tally { epoch_count, kill_count, stop_count, led_count, event_count, in_flight_count, repair_counts } =
             &self.tally;
-        let [holding, staging, prepared, publishing, committing] = repair_counts;
+        let [holding, staging, prepared, publishing, syncing] = repair_counts;
         format!(
             "{kill_count} kills and {stop_count} stops in {epoch_count} rounds, {led_count} led to where a transaction is \
              prepared; {event_count} operations, {in_flight_count} of them in flight at a death; died holding: {holding}, \
-             staging: {staging}, prepared: {prepared}, publishing: {publishing}, committing: {committing}"
+             staging: {staging}, prepared: {prepared}, publishing: {publishing}, syncing: {syncing}"
         )
     }
 }

@@ -15,16 +15,16 @@ const LAST: usize = 26;
 /// The bits of the kernel's word for a robust mutex that are the owner's thread id.
 const THREAD_ID_MASK: u64 = 0x3fff_ffff;
 
-pub struct Lookout {
+pub struct Watcher {
     words: SharedWords,
     control: usize,
 }
 
-impl Lookout {
+impl Watcher {
     pub fn new(path: &Path) -> Self {
         let words = SharedWords::open(path).unwrap();
         let control = usize::try_from(words.words()[CONTROL_OFFSET].load(Ordering::Relaxed) / 8).unwrap();
-        Lookout { words, control }
+        Watcher { words, control }
     }
 
     fn load(&self, index: usize) -> u64 {
@@ -60,14 +60,14 @@ impl Lookout {
 
     /// Which of these processes holds the lock, looking so many times; with `is_prepared` only one whose transaction can no
     /// longer be undone, and is not over.
-    pub fn find_holder(&self, crew: &[Pid], is_prepared: bool, look_count: u32) -> Option<usize> {
+    pub fn find_holder(&self, supervisor: &[Pid], is_prepared: bool, look_count: u32) -> Option<usize> {
         (0..look_count).find_map(|_| {
             if is_prepared && self.load(PREPARED) == self.load(LAST) {
                 return None;
             }
             // The main thread of a process has the process's id.
             let holder = self.holder();
-            if holder == 0 { None } else { crew.iter().position(|pid| u64::try_from(pid.as_raw()) == Ok(holder)) }
+            if holder == 0 { None } else { supervisor.iter().position(|pid| u64::try_from(pid.as_raw()) == Ok(holder)) }
         })
     }
 }

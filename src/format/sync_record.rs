@@ -1,4 +1,4 @@
-//! The two sealed descriptions of a whole table: the state after one transaction, and the record of one commit.
+//! The two sealed descriptions of a whole table: the state after one transaction, and the record of one sync.
 //!
 //! Either is a few words with a check over all of them, so that one that is torn, or mixed of two, never verifies;
 //! nor does a blank one, since the checks start from the table's own digest seed, which is not zero.
@@ -7,8 +7,8 @@ use super::checksum::{crc32, mix};
 
 /// The words of a sealed state.
 pub const STATE_WORDS: usize = 4;
-/// The words of a commit record.
-pub const COMMIT_RECORD_WORDS: usize = 7;
+/// The words of a sync record.
+pub const SYNC_RECORD_WORDS: usize = 7;
 
 /// The table after one transaction: what the control region says of the newest one, and of one that is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,20 +38,20 @@ impl State {
     }
 }
 
-/// One commit: the state that became durable with it, and what a recovery must know besides.
+/// One sync: the state that became durable with it, and what a recovery must know besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CommitRecord {
+pub struct SyncRecord {
     pub state: State,
     /// The number that was durable before: whoever reads this record knows that it had been acknowledged.
     pub predecessor: u64,
     /// New records get generations above this one.
     pub generation_floor: u64,
-    /// When the commit began, in microseconds since 1970.
+    /// When the sync began, in microseconds since 1970.
     pub wall_time_microseconds: i64,
 }
 
-impl CommitRecord {
-    pub fn to_words(self, digest_seed: u64) -> [u64; COMMIT_RECORD_WORDS] {
+impl SyncRecord {
+    pub fn to_words(self, digest_seed: u64) -> [u64; SYNC_RECORD_WORDS] {
         let mut words = [
             self.state.number,
             self.predecessor,
@@ -68,9 +68,9 @@ impl CommitRecord {
         words
     }
 
-    pub fn from_words(words: [u64; COMMIT_RECORD_WORDS], digest_seed: u64) -> Option<Self> {
+    pub fn from_words(words: [u64; SYNC_RECORD_WORDS], digest_seed: u64) -> Option<Self> {
         let [number, predecessor, live_count, digest, generation_floor, wall_time, _] = words;
-        let record = CommitRecord {
+        let record = SyncRecord {
             state: State { number, live_count, digest },
             predecessor,
             generation_floor,
@@ -102,26 +102,26 @@ mod tests {
     }
 
     #[test]
-    fn blank_words_are_no_state_and_no_commit() {
+    fn blank_words_are_no_state_and_no_sync() {
         assert_eq!(State::from_words([0; STATE_WORDS], SEED), None);
-        assert_eq!(CommitRecord::from_words([0; COMMIT_RECORD_WORDS], SEED), None);
+        assert_eq!(SyncRecord::from_words([0; SYNC_RECORD_WORDS], SEED), None);
     }
 
     #[test]
-    fn a_commit_record_comes_back_and_any_flipped_bit_shows() {
-        let record = CommitRecord {
+    fn a_sync_record_comes_back_and_any_flipped_bit_shows() {
+        let record = SyncRecord {
             state: State { number: 9, live_count: 4, digest: 5 },
             predecessor: 3,
             generation_floor: 1,
             wall_time_microseconds: -1,
         };
         let words = record.to_words(SEED);
-        assert_eq!(CommitRecord::from_words(words, SEED), Some(record));
-        for bit in 0..COMMIT_RECORD_WORDS * 64 {
+        assert_eq!(SyncRecord::from_words(words, SEED), Some(record));
+        for bit in 0..SYNC_RECORD_WORDS * 64 {
             let mut flipped = words;
             flipped[bit / 64] ^= 1 << (bit % 64);
-            assert_eq!(CommitRecord::from_words(flipped, SEED), None, "bit {bit}");
+            assert_eq!(SyncRecord::from_words(flipped, SEED), None, "bit {bit}");
         }
-        assert_eq!(CommitRecord::from_words(words, SEED + 1), None);
+        assert_eq!(SyncRecord::from_words(words, SEED + 1), None);
     }
 }
