@@ -4,11 +4,11 @@ use crate::error::Result;
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, Intent, NUMBER_LIMIT, SLOT_LIMIT};
 use crate::format::checksum::{cell_check, crc32, digest_of_cell, mix};
 use crate::format::control::{CONTROL_WORDS, INCARNATION_WORDS, MUTEX_WORDS};
-use crate::format::field_type::FieldType;
 use crate::format::geometry::{Geometry, KeyPosition};
 use crate::format::header::{BYTE_ORDER_MARK, FIELDS, FORMAT_VERSION, Header, MAGIC};
 use crate::format::sync_record::{STATE_WORDS, SYNC_RECORD_WORDS, State, SyncRecord};
-use crate::store::attach::Incarnation;
+use crate::sys::attachment::Incarnation;
+use crate::value::field_type::FieldType;
 use crate::{FieldSchema, Schema};
 use std::collections::BTreeMap;
 
@@ -386,7 +386,7 @@ fn the_incarnation_and_the_file_locks_are_as_the_document_says() {
             ("mutex_fingerprint", &Incarnation { mutex_fingerprint: u64::MAX, ..nothing }.to_words()),
         ],
     );
-    let in_code = constants(include_str!("store/attach.rs"));
+    let in_code = constants(include_str!("sys/attachment.rs"));
     let locks = byte_rows(&table("File locks"));
     assert_eq!(locks, ["gate", "attachment", "departure"].map(|name| (name, in_code[name], 1)));
 }

@@ -46,26 +46,24 @@ compile_error!("locule runs on Linux only: it needs robust process-shared mutexe
 pub mod admin;
 #[cfg(all(test, not(loom)))]
 mod documentation_tests;
+mod engine;
 mod error;
+mod file;
 mod format;
-mod shm;
-mod store;
+mod layout;
+mod schema;
 mod sys;
 mod table;
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod testing;
+mod value;
 
+pub use engine::recover::{Recovery, RecoveryOutcome};
+pub use engine::status::{RepairCounts, Status, Writer, WriterState};
 pub use error::{Error, Result};
 pub use format::cell::RecordId;
-pub use format::field_type::FieldType;
-pub use format::inline::{Bytes, Text};
-pub use format::schema::{FieldSchema, Schema};
-pub use format::time::{Date, Timestamp};
-pub use format::untyped::{Value, decode_value};
-pub use format::values::{Field, Key, KeyField};
-pub use store::recover::{Recovery, RecoveryOutcome};
-pub use store::status::{RepairCounts, Status, Writer, WriterState};
+pub use schema::{FieldSchema, Schema};
 pub use table::options::OpenOptions;
 pub use table::record::{Keyed, Record, WordArray};
 pub use table::row::Row;
@@ -73,6 +71,11 @@ pub use table::rows::Rows;
 pub use table::snapshot::Snapshot;
 pub use table::table::Table;
 pub use table::write::WriteTransaction;
+pub use value::field::{Field, Key, KeyField};
+pub use value::field_type::FieldType;
+pub use value::inline::{Bytes, Text};
+pub use value::time::{Date, Timestamp};
+pub use value::untyped::{Value, decode_value};
 
 #[doc(hidden)]
 pub use table::record::macro_support;
@@ -97,7 +100,7 @@ pub use table::record::macro_support;
 /// the directory, the table is gone for all processes, but may be back after a power cut.
 #[cfg(not(loom))]
 pub fn destroy(path: impl AsRef<std::path::Path>) -> Result<()> {
-    store::create::destroy(path.as_ref(), &store::Settings::default())
+    file::create::destroy(path.as_ref(), &engine::Settings::default())
 }
 
 /// The README's program compiles.

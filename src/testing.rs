@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::format::control::CONTROL_WORDS;
-use crate::shm::map::{Map, MappedWords};
-use crate::shm::medium::{Lock, Medium};
+use crate::sys::lock::Lock;
+use crate::sys::mapping::{Map, MappedWords};
+use crate::sys::medium::Medium;
 use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -90,7 +91,7 @@ impl SharedMutex {
 /// again, so that the kernel gives the locks on that it held.
 #[cfg(fuzzing)]
 pub fn die_at_access<R>(number: u32, body: impl FnOnce() -> R) -> Option<R> {
-    use crate::shm::probe::{self, Event};
+    use crate::sys::probe::{self, Event};
     let mut left = number;
     let hook = move |event: &Event<'_>| match event {
         Event::Load => {}

@@ -15,40 +15,58 @@ const RULES: [Rule; 6] = [
     Rule {
         why: "an atomic of a table is only seen by the facade, the mutex, and the two media; a handle's own are in two files",
         patterns: &["AtomicU64"],
-        files: &["shm/words.rs", "shm/lock.rs", "shm/map.rs", "shm/heap.rs", "store/occupancy.rs", "store/private.rs"],
+        files: &[
+            "sys/atomic.rs",
+            "sys/words.rs",
+            "sys/copy_words.rs",
+            "sys/robust_mutex.rs",
+            "sys/mapping.rs",
+            "sys/heap.rs",
+            "engine/occupancy.rs",
+            "sys/private.rs",
+        ],
     },
     Rule {
         why: "words are only made from a medium",
         patterns: &["Words::new(", "map.words()", "heap.words()", "&[Atomic"],
-        files: &["shm/medium.rs", "shm/words.rs", "shm/lock.rs", "shm/map.rs", "shm/heap.rs"],
+        files: &[
+            "sys/medium.rs",
+            "sys/words.rs",
+            "sys/copy_words.rs",
+            "sys/robust_mutex.rs",
+            "sys/mapping.rs",
+            "sys/heap.rs",
+        ],
     },
     Rule {
         why: "other writes than stores are the facade's, or of locks, or of what a process has for itself",
         patterns: &["compare_exchange", "fetch_", ".swap(Ordering", "atomic::"],
         files: &[
-            "shm/words.rs",
-            "shm/lock.rs",
-            "shm/map.rs",
-            "shm/heap.rs",
-            "store/occupancy.rs",
-            "store/private.rs",
+            "sys/atomic.rs",
+            "sys/words.rs",
+            "sys/copy_words.rs",
+            "sys/robust_mutex.rs",
+            "sys/mapping.rs",
+            "sys/heap.rs",
+            "engine/occupancy.rs",
+            "sys/private.rs",
             "sys/process.rs",
         ],
     },
     Rule {
         why: "only the facade copies into what is shared",
         patterns: &["copy_words_in"],
-        files: &["shm/words.rs", "shm/map.rs"],
+        files: &["sys/words.rs", "sys/copy_words.rs"],
     },
     Rule {
         why: "raw pointers are the mutex's and the mapping's, and the kernel's",
         patterns: &["unsafe {", "unsafe fn", "*mut ", "as_mut_ptr", ".as_ptr()", "ptr::write", "transmute"],
-        files: &["shm/lock.rs", "shm/map.rs", "sys/process.rs"],
+        files: &["sys/robust_mutex.rs", "sys/mapping.rs", "sys/copy_words.rs", "sys/process.rs"],
     },
     Rule {
         why: "a file is only written before it has its name",
         patterns: &["write_all", "write_at", ".set_len(", "pwrite"],
-        files: &["store/create.rs"],
+        files: &["file/create.rs"],
     },
 ];
 
@@ -64,7 +82,7 @@ fn sources() -> Vec<(String, String)> {
             let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
             // `modelled` takes the place of the facade's atomics and of the heap while the model checker runs, and only then.
             let is_for_tests = name.ends_with("tests.rs")
-                || ["store/tests", "store/loom_tests", "shm/modelled", "shm/probe.rs"].contains(&name.as_str());
+                || ["engine/tests", "engine/loom_tests", "sys/modelled", "sys/probe.rs"].contains(&name.as_str());
             if is_for_tests || name == "bin" || name == "testing.rs" {
                 continue;
             }
@@ -107,11 +125,11 @@ fn nothing_but_the_facade_writes_to_what_is_shared() {
 #[test]
 fn the_facade_itself_writes_in_four_places_each_of_which_tests_see() {
     let sources = sources();
-    let (_, code) = sources.iter().find(|(name, _)| name == "shm/words.rs").unwrap();
+    let (_, code) = sources.iter().find(|(name, _)| name == "sys/words.rs").unwrap();
     let count = |pattern: &str| code.matches(pattern).count();
     // One store; a copy that only builds without tests have, in whose place tests have that store; one touch; one count.
     assert_eq!((count("word.store("), count(".compare_exchange("), count(".fetch_")), (1, 1, 1));
-    let only_without_tests = "#[cfg(all(target_arch = \"x86_64\", not(any(test, fuzzing, loom, miri))))]\n        super::map::copy_words_in(";
+    let only_without_tests = "#[cfg(all(target_arch = \"x86_64\", not(any(test, fuzzing, loom, miri))))]\n        super::copy_words::copy_words_in(";
     assert_eq!((count(only_without_tests), count("copy_words_in")), (1, 1));
     assert_eq!(
         (count("probe::Event::Store)"), count("probe::Event::Stored {"), count("probe::Event::Touch {")),
@@ -128,8 +146,8 @@ fn a_write_past_the_facade_would_be_found() {
         "file.write_all_at(bytes, 0)?;",
         "let words = map.words();",
     ] {
-        assert!(!trespasses("store/txn.rs", &code_of(line)).is_empty(), "{line}");
-        assert!(trespasses("store/txn.rs", &code_of(&format!("// {line}"))).is_empty());
+        assert!(!trespasses("engine/txn.rs", &code_of(line)).is_empty(), "{line}");
+        assert!(trespasses("engine/txn.rs", &code_of(&format!("// {line}"))).is_empty());
     }
     // A rule whose patterns nobody has any more would say nothing.
     let sources = sources();

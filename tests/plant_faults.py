@@ -17,42 +17,44 @@ import subprocess
 import sys
 import tempfile
 
-R = "src/store/recover.rs"
-C = "src/store/sync.rs"
-G = "src/store/stage.rs"
-SI = "src/store/single.rs"
-P = "src/store/publish.rs"
-S = "src/shm/slot.rs"
-I = "src/shm/index.rs"
-O = "src/store/open.rs"
+R = "src/engine/recover.rs"
+C = "src/engine/sync.rs"
+G = "src/engine/stage.rs"
+SI = "src/engine/single.rs"
+P = "src/engine/publish.rs"
+S = "src/layout/slot.rs"
+I = "src/layout/index.rs"
+O = "src/file/open.rs"
 H = "src/format/header.rs"
 CR = "src/format/sync_record.rs"
-RD = "src/store/read.rs"
-CP = "src/store/copy.rs"
-GU = "src/store/guard.rs"
-N = "src/store/create.rs"
-L = "src/shm/lock.rs"
-T = "src/shm/thread.rs"
-A = "src/store/attach.rs"
-LE = "src/store/leave.rs"
-OR = "src/store/open_read_only.rs"
-M = "src/store/mod.rs"
-TX = "src/store/txn.rs"
-FK = "src/store/fork.rs"
-PR = "src/store/prove.rs"
-CL = "src/store/clean.rs"
+RD = "src/engine/read.rs"
+CP = "src/engine/copy.rs"
+GU = "src/engine/guard.rs"
+N = "src/file/create.rs"
+L = "src/sys/robust_mutex.rs"
+T = "src/sys/thread.rs"
+A = "src/sys/attachment.rs"
+LE = "src/engine/leave.rs"
+OR = "src/file/open_read_only.rs"
+M = "src/engine/mod.rs"
+TX = "src/engine/txn.rs"
+FK = "src/engine/fork.rs"
+PR = "src/engine/prove.rs"
+CL = "src/engine/clean.rs"
 SP = "src/sys/process.rs"
-OC = "src/store/occupancy.rs"
+OC = "src/engine/occupancy.rs"
+AT = "src/engine/attach.rs"
+PC = "src/engine/private_copy.rs"
 TA = "src/table/table.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
  'digest': [(R,'if (digest, live_count) != (state.digest, state.live_count) {','let _ = (digest, live_count);\n            if false {')],
  'seal': [(CR,'(state.seal(digest_seed) == seal).then_some(state)','let _ = (seal, digest_seed);\n        Some(state)')],
- 'prepared': [(R,'self.shared().state(INTENDED_STATE).filter(|state| state.number == prepared)','self.shared().state(INTENDED_STATE).filter(|_| prepared < u64::MAX)')],
+ 'prepared': [(R,'self.view().state(INTENDED_STATE).filter(|state| state.number == prepared)','self.view().state(INTENDED_STATE).filter(|_| prepared < u64::MAX)')],
  'burn': [(P,"        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Sees to it","        control.store(USED, control.load(LAST, Ordering::Relaxed), Ordering::Release);\n        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Sees to it")],
  'wipe': [(P,'                self.slot(intent.slot).wipe(intent.cell);','                let _ = intent;')],
- 'pin-locked': [(C,"        let _guard = WriteGuard::lock(self)?;\n        let state = self.shared().newest_state()?;","        let state = { let _guard = WriteGuard::lock(self)?; self.shared().newest_state()? };")],
+ 'pin-locked': [(C,"        let _guard = WriteGuard::lock(self)?;\n        let state = self.view().newest_state()?;","        let state = { let _guard = WriteGuard::lock(self)?; self.view().newest_state()? };")],
  'pin-order': [(G,"        let pin = match self","        let durable = self.control.load(DURABLE, Ordering::Acquire);\n        let pin = match self"),(G,"        };\n        let durable = self.control.load(DURABLE, Ordering::Acquire);","        };")],
  'unpin-last': [(C,"        control.store(DURABLE, state.number, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);","        control.store(PIN, NO_PIN, Ordering::Release);\n        control.store(DURABLE, state.number, Ordering::Release);")],
  'not-the-durable-record': [(C,"(0..SYNC_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; (0..SYNC_RECORD_COUNT).min_by_key(|record| self.sync_record(*record).map(|found| found.state.number)).unwrap_or(0) }")],
@@ -68,7 +70,7 @@ FAULTS = {
  'recovery-wipe': [(R,"        self.wipe_all_but(choice.state.number);\n","")],
  'flush': [(R,"        self.flush_durable_group().map_err(|source| Error::FlushFailed { source: Some(source) })","        Ok(())")],
  'control-last': [(R,"        self.dirty_durable_group();\n        self.flush_recovery()?;","        self.rebuild_control(State { number, ..choice.state }, generation_floor);\n        self.dirty_durable_group();\n        self.flush_recovery()?;")],
- 'incarnation-last': [(R,"        self.control().store(INCARNATION_SEAL, 0, Ordering::Release);\n",""),(O,"            self.recovery = self.recover(is_same_boot)?;","            self.put_incarnation(own);\n            self.recovery = self.recover(is_same_boot)?;")],
+ 'incarnation-last': [(R,"        self.control().store(INCARNATION_SEAL, 0, Ordering::Release);\n",""),(AT,"            self.recovery = self.recover(is_same_boot)?;","            self.put_incarnation(own);\n            self.recovery = self.recover(is_same_boot)?;")],
  'jump': [(R,"choice.highest_number_seen.saturating_add(jump.number)","choice.state.number.saturating_add(1)")],
  'same-boot': [(R,"is_new || is_same_boot && choice.is_newest","is_new || (is_same_boot || true) && choice.is_newest")],
  'refuse': [(R,"if acknowledged > state.number {","if false {")],
@@ -134,13 +136,13 @@ FAULTS = {
  'around: the last to go syncs': [(LE,"if (is_last || !is_alone_in_going) && self","if !is_alone_in_going && self")],
  'around: who goes when a sync is due makes it': [(LE,"        if self.is_sync_owed(true) {","        if false && self.is_sync_owed(true) {")],
  'around: nobody syncs who was told not to': [(LE,"let Some(interval) = self.settings.sync_every else { return false };","let interval = self.settings.sync_every.unwrap_or_default();")],
- 'around: nobody syncs who is not attached': [(O,"        store.occupancy = Occupancy::of_nobody();","        let _ = (&mut store, Occupancy::of_nobody());")],
+ 'around: nobody syncs who is not attached': [(AT,"        store.occupancy = Occupancy::of_nobody();","        let _ = (&mut store, Occupancy::of_nobody());")],
  'around: a sparse file gets its blocks': [(O,"            reserve_blocks(&entry.attachment, &entry.header)?;\n","")],
  'around: a path is that of where it was opened': [(A,"std::path::absolute(path).map_err(Error::io(\"find\", path))","Ok(path.to_owned())")],
  'around: readers need no gate': [(OR,"        if store.recovery_reason(&own).is_some() {\n            // Perhaps","        if true {\n            // Perhaps")],
  'around: readers are not attached': [(OR,"        let Some(reason) = store.recovery_reason(&own) else {","        let Some(reason) = store.recovery_reason(&own) else {\n            store.attachment.as_ref().map(|attachment| attachment.try_attach(Hold::TableView));")],
  'around: a handle compares the number of the recovery': [(M,"        marks | is_stale != 0","        let _ = is_stale;\n        marks != 0")],
- 'around: a private copy watches what it is a copy of': [(OR,"Some(origin) if origin.store.marks() != origin.marks =>","Some(origin) if origin.store.marks() != origin.marks && false =>")],
+ 'around: a private copy watches what it is a copy of': [(PC,"Some(origin) if origin.store.marks() != origin.marks =>","Some(origin) if origin.store.marks() != origin.marks && false =>")],
  'alone: a recovery has a number': [(M,"control.load(RECOVERY_NUMBER, Ordering::Relaxed) ^ self.recovery_number.get();","0;"),(M,"self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()","false")],
  'alone: a transaction of before a recovery is not published': [(TX,"        self.store.check_not_recovered()","        Ok(())")],
  'alone: a transaction of before a recovery is not undone': [(TX,"        if self.check_mine().is_ok() {","        if self.guard.is_mine() {")],
@@ -164,7 +166,7 @@ FAULTS = {
  'alone: which file it is, not which header': [(M,"table_id: attachment.as_ref().map_or(digest_seed, |attachment| attachment.id().number()),","table_id: digest_seed,")],
  'alone: the closures around count too': [(GU,"AROUND.with_borrow(|tables| tables.contains(&table))","false")],
  'alone: a handle that lets go is dead': [(M,"        if self.occupancy.die(death) {\n            self.let_go();\n        }\n        // Another may have found another reason first.\n        self.dead()","        self.let_go();\n        death.error().into()")],
- 'proof: whoever is alone asks for it': [(O,'(self.is_clean()? || self.is_proved()?)','(self.is_clean()? || self.is_proved()? || true)')],
+ 'proof: whoever is alone asks for it': [(AT,'(self.is_clean()? || self.is_proved()?)','(self.is_clean()? || self.is_proved()? || true)')],
  'proof: every number that was given out is taken': [(PR,' && prepared <= used && ',' && ')],
  'proof: numbers are not used up': [(PR,' && used < NUMBER_LIMIT)',')')],
  'proof: the state is that of the last prepared transaction': [(PR,'.filter(|state| state.number == prepared)?','?')],
@@ -197,7 +199,7 @@ FAULTS = {
  'proof: ids of what nobody has undone are not given out again': [(R,'.max(self.generation_given_up(choice.state.number))','')],
  'facade: a write past it': [(I,"    fn finish_rebuild(self, epoch: u64, occupied: u64) {","    fn finish_rebuild(self, epoch: u64, occupied: u64) {\n        let _: Option<&std::sync::atomic::AtomicU64> = None;")],
  'index: a miss counts if the epoch is the same': [(RD,"if index.is_still(epoch) {","if true {"),(RD,"None if index.is_still(epoch) => Ok(None),","None => Ok(None),")],
- 'touch: an or with 0': [("src/shm/words.rs","        let value = word.load(Ordering::Relaxed);\n        let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);","        word.fetch_or(0, Ordering::Relaxed);")],
+ 'touch: an or with 0': [("src/sys/words.rs","        let value = word.load(Ordering::Relaxed);\n        let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);","        word.fetch_or(0, Ordering::Relaxed);")],
  'restored: a file that was written to was not shut down cleanly': [(CL,"is_marked && self.change_time()? == control.load(CLEAN_CHANGE_TIME, Ordering::Relaxed);","is_marked;")],
  'restored: a clean shutdown is one of this control group': [(CL,"Ok(is_unchanged && seal == self.clean_seal())","Ok(is_unchanged)")],
  'restored: a clean shutdown is believed once': [(CL,"        if self.control().load(CLEAN_SEAL, Ordering::Relaxed) != 0 {","        if false {")],

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Weakens each memory ordering and leaves out each fence of `src/shm` and `src/store`, one by one, and shows which models go red.
+"""Weakens each memory ordering and leaves out each fence of `src/sys`, `src/layout`, `src/engine` and `src/file`, one by one, and shows which models go red.
 
     python3 tests/weaken_orderings.py                  all of them, some minutes
     python3 tests/weaken_orderings.py slot.rs sync   only those whose place has one of these in it
 
 The tests are built once, with the model checker. They weaken a place themselves when `LOCULE_WEAKEN` names it: see
-`src/shm/modelled/words.rs`. What is printed for each place:
+`src/sys/modelled/words.rs`. What is printed for each place:
 
     red      these models fail
     excused  none does; EXCUSES says why
@@ -26,8 +26,8 @@ ORDERING = re.compile(r"Ordering::(Acquire|Release|AcqRel|SeqCst)")
 # What the checker does not run, since it has a medium of its own: mapped files, pthread mutexes, a heap with locks for tests. Nor
 # does it watch what a handle has for itself, which is one word in which everything has one order, and locks.
 STUBBED = {
-    "src/shm/lock.rs", "src/shm/map.rs", "src/shm/heap.rs", "src/shm/probe.rs",
-    "src/store/occupancy.rs", "src/store/private.rs",
+    "src/sys/robust_mutex.rs", "src/sys/mapping.rs", "src/sys/heap.rs", "src/sys/probe.rs",
+    "src/engine/occupancy.rs", "src/sys/private.rs", "src/sys/atomic.rs", "src/sys/copy_words.rs",
 }
 
 # Why no model can see a place, by file, function and text. The same is said in the files themselves.
@@ -39,10 +39,10 @@ ALONE = "a first opener is alone, and file locks order it against others"
 ONCE = "a word that only ever becomes 1, and tells nothing about others"
 RECOVERED = "only a first opener changes it, who is alone; whoever meets it with a handle is told, and no model has one"
 AGAIN = "what a pass misses for want of it, the next one finds before anything is called damaged"
-C, I, G, O = "src/store/sync.rs", "src/shm/index.rs", "src/store/guard.rs", "src/store/open.rs"
-M, N, P, R = "src/store/mod.rs", "src/store/inspect.rs", "src/store/publish.rs", "src/store/recover.rs"
-K, S, T = "src/store/copy.rs", "src/store/status.rs", "src/store/stage.rs"
-CL, LE, OR = "src/store/clean.rs", "src/store/leave.rs", "src/store/open_read_only.rs"
+C, I, G, O = "src/engine/sync.rs", "src/layout/index.rs", "src/engine/guard.rs", "src/engine/attach.rs"
+M, N, P, R = "src/engine/mod.rs", "src/engine/inspect.rs", "src/engine/publish.rs", "src/engine/recover.rs"
+K, S, T = "src/engine/copy.rs", "src/engine/status.rs", "src/engine/stage.rs"
+CL, LE, OR = "src/engine/clean.rs", "src/engine/leave.rs", "src/engine/private_copy.rs"
 EXCUSES = {
     (I, "insert", "table.store(position, new, Ordering::Release);"): DEATH,
     (I, "clear_tombstones_before_gap",
@@ -68,7 +68,7 @@ EXCUSES = {
     (M, "is_stale", "self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()"): RECOVERED,
     (M, "note_recovery_number",
      "self.recovery_number.set(self.control().load(RECOVERY_NUMBER, Ordering::Acquire));"): RECOVERED,
-    ("src/store/pending.rs", "pending", "fence(Ordering::Acquire);"): LOOKING,
+    ("src/engine/pending.rs", "pending", "fence(Ordering::Acquire);"): LOOKING,
     (LE, "reason_to_reopen", "if self.control().load(FAILED, Ordering::Acquire) != 0 {"): ONCE,
     (LE, "has_something_to_sync",
      "self.control().load(LAST, Ordering::Acquire) > self.control().load(DURABLE, Ordering::Acquire)"): LOOKING,
@@ -82,17 +82,17 @@ EXCUSES = {
     (O, "trouble", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ALONE,
     (O, "recovery_in_order", "let number = self.control().load(LAST, Ordering::Acquire);"): ALONE,
     (O, "recovery_in_order",
-     "let live_count = self.control().load(crate::format::control::NEWEST_STATE + 1, Ordering::Acquire);"): ALONE,
+     "let live_count = self.control().load(NEWEST_STATE + 1, Ordering::Acquire);"): ALONE,
     (O, "incarnation", "let seal = self.control().load(INCARNATION_SEAL, Ordering::Acquire);"): ALONE,
     (O, "put_incarnation",
      "self.control().store(INCARNATION_SEAL, incarnation_seal(words), Ordering::Release);"): ALONE,
-    ("src/store/read.rs", "lasts", "fence(Ordering::Acquire);"):
+    ("src/engine/read.rs", "lasts", "fence(Ordering::Acquire);"):
         "each read in a snapshot ends with an acquire of its own; a snapshot is not to hang on that",
     (R, "recover", "self.control().store(INCARNATION_SEAL, 0, Ordering::Release);"): ALONE,
     (P, "finish", "self.control.store(INTENT_COUNT, 0, Ordering::Release);"): DEATH,
     (P, "undo", "control.store(INTENT_COUNT, 0, Ordering::Release);"): DEATH,
     (P, "repair", "control.store(INTENT_COUNT, 0, Ordering::Release);"): DEATH,
-    ("src/store/shared.rs", "put_intent",
+    ("src/layout/view.rs", "put_intent",
      "self.words.store(self.geometry.intents() + position, intent.to_word(), Ordering::Release);"): DEATH,
     (S, "writer_state", "let prepared = control.load(PREPARED, Ordering::Acquire);"): LOOKING,
     (S, "writer_state", "if prepared != control.load(LAST, Ordering::Acquire) {"): LOOKING,
@@ -129,7 +129,7 @@ def run_models(program, **variables):
 def places_in_text():
     """Each line with an ordering that is not relaxed, before the tests of its file, by file and number."""
     places = {}
-    for folder in ("src/shm", "src/store"):
+    for folder in ("src/sys", "src/layout", "src/engine", "src/file"):
         for path in sorted((ROOT / folder).glob("*.rs")):
             name = str(path.relative_to(ROOT))
             if name in STUBBED or name.endswith("_tests.rs"):

@@ -1,11 +1,11 @@
 //! What one cell holds, judged by itself.
 
-use super::dump::decode_values;
-use super::verify::reason_of;
+use crate::admin::dump::decode_values;
+use crate::admin::verify::reason_of;
 use crate::format::cell::{CellHeader, NUMBER_LIMIT};
 use crate::format::checksum::crc32;
-use crate::format::schema::Schema;
-use crate::format::untyped::Value;
+use crate::schema::Schema;
+use crate::value::untyped::Value;
 
 /// What is in a cell that is as it should be.
 pub enum CellContent {

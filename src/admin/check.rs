@@ -8,9 +8,10 @@
 //! 5. Every live record decodes, and its key leads to it alone; no entry of the index leads anywhere else.
 //! 6. Every slot that is not live is in the free ring exactly once, unless its generations are used up.
 
-use super::cell::content_of;
-use super::dump::decode_values;
-use super::verify::{Location, Problem, Verification, reason_of};
+use crate::admin::cell::content_of;
+use crate::admin::dump::decode_values;
+use crate::admin::verify::{Location, Problem, Verification, reason_of};
+use crate::engine::Store;
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::control::{
     CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INDEX_OCCUPIED, LAST,
@@ -18,8 +19,7 @@ use crate::format::control::{
 };
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
 use crate::format::sync_record::SyncRecord;
-use crate::shm::index::{IndexEntry, KeyHash};
-use crate::store::Store;
+use crate::layout::index::{IndexEntry, KeyHash};
 use std::collections::HashMap;
 
 /// Checks each record by itself, while others write.

@@ -1,11 +1,11 @@
 //! Every record of a table as named values.
 
+use crate::engine::Store;
+use crate::engine::recover::Recovery;
 use crate::error::{Error, Result};
 use crate::format::cell::RecordId;
-use crate::format::schema::{FieldSchema, Schema};
-use crate::format::untyped::{Value, decode_value};
-use crate::store::Store;
-use crate::store::recover::Recovery;
+use crate::schema::{FieldSchema, Schema};
+use crate::value::untyped::{Value, decode_value};
 use std::path::Path;
 
 /// Reads every record of a table by the schema in its file.

@@ -1,15 +1,15 @@
 //! What a table is, and how it is doing.
 
+use crate::engine::Store;
+use crate::engine::pending::Pending;
+use crate::engine::recover::Recovery;
+use crate::engine::status::Status;
 use crate::error::{Error, Result};
+use crate::file::open_read_only::FileForReading;
 use crate::format::header::FORMAT_VERSION;
-use crate::format::schema::Schema;
 use crate::format::sync_record::SyncRecord;
-use crate::format::time::Timestamp;
-use crate::store::Store;
-use crate::store::open_read_only::FileForReading;
-use crate::store::pending::Pending;
-use crate::store::recover::Recovery;
-use crate::store::status::Status;
+use crate::schema::Schema;
+use crate::value::time::Timestamp;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use std::path::Path;
 

@@ -34,13 +34,13 @@ mod salvage;
 mod tests;
 mod verify;
 
-pub use crate::store::pending::Pending;
+pub use crate::engine::pending::Pending;
 pub use dump::{Dump, DumpedRow, dump};
 pub use info::{Condition, Info, SyncInfo, info};
 pub use salvage::{Salvage, salvage};
 pub use verify::{Extent, Location, Problem, Verification, verify};
 
-use crate::store::Settings;
+use crate::engine::Settings;
 
 /// Looking does no harm on any file system.
 fn settings() -> Settings {
@@ -49,7 +49,7 @@ fn settings() -> Settings {
 
 /// What is wrong with a table at rest that nobody else uses.
 #[cfg(test)]
-pub(crate) fn problems_of(store: &crate::store::Store) -> Vec<Problem> {
+pub(crate) fn problems_of(store: &crate::engine::Store) -> Vec<Problem> {
     let mut verification = Verification::new();
     check::everything(store, &mut verification);
     verification.problems

@@ -1,20 +1,20 @@
 //! Whatever store a writer or syncer dies at, `verify` finds nothing: what is half done is no damage. And `dump` shows what
 //! the next writer would find.
 
-use super::dump::{Dump, DumpedRow};
-use super::verify::{Extent, Verification, usable};
+use crate::admin::dump::{Dump, DumpedRow};
+use crate::admin::verify::{Extent, Verification, usable};
+use crate::engine::{Encoded, Settings, Store};
 use crate::error::{Error, Result};
+use crate::file::create::{self, Plan};
 use crate::format::cell::{CellHeader, RecordId};
 use crate::format::checksum::crc32;
 use crate::format::control::{DURABLE, INDEX_EPOCH, INDEX_OCCUPIED, INTENT_COUNT, LAST, NEWEST_STATE, PREPARED, USED};
-use crate::format::field_type::FieldType;
 use crate::format::geometry::Geometry;
-use crate::format::schema::{FieldSchema, Schema};
 use crate::format::sync_record::SyncRecord;
-use crate::shm::index::IndexEntry;
-use crate::shm::probe::{self, Event, die_after_store};
-use crate::store::create::{self, Plan};
-use crate::store::{Encoded, Settings, Store};
+use crate::layout::index::IndexEntry;
+use crate::schema::{FieldSchema, Schema};
+use crate::sys::probe::{self, Event, die_after_store};
+use crate::value::field_type::FieldType;
 use std::time::Duration;
 
 const CAPACITY: u64 = 7;

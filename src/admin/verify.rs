@@ -1,13 +1,13 @@
 //! Looking for contradictions in a whole table.
 
-use super::check;
-use super::salvage::salvage;
+use crate::admin::check;
+use crate::admin::salvage::salvage;
+use crate::engine::Store;
+use crate::engine::inspect::COPY_ATTEMPT_COUNT;
+use crate::engine::recover::Recovery;
 use crate::error::{Error, Result};
+use crate::file::open_read_only::FileForReading;
 use crate::format::geometry::word;
-use crate::store::Store;
-use crate::store::inspect::COPY_ATTEMPT_COUNT;
-use crate::store::open_read_only::FileForReading;
-use crate::store::recover::Recovery;
 use std::fmt;
 use std::path::Path;
 

@@ -8,10 +8,10 @@
 //! | 1 | 0–39 | generation of the record |
 //! | 1 | 40 | 1: a live record, 0: a tombstone |
 //! | 2 | 0–31 | how often the record was updated since its insertion |
-//! | 2 | 32–63 | check (see [`checksum::cell_check`](super::checksum::cell_check)) |
+//! | 2 | 32–63 | check (see [`checksum::cell_check`](crate::format::checksum::cell_check)) |
 
-use super::checksum::{cell_check, low_half};
 use crate::error::{Error, Fault, Internal};
+use crate::format::checksum::{cell_check, low_half};
 use std::fmt;
 
 /// How many cells a slot has: the current one, the one of the durable sync, the one of the sync in flight, and

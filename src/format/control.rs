@@ -102,7 +102,7 @@ pub const NO_PIN: u64 = u64::MAX;
 
 const _: () = {
     assert!(SYNC_MUTEX >= WRITE_MUTEX + MUTEX_WORDS && SUPERSEDED >= SYNC_MUTEX + MUTEX_WORDS);
-    assert!(INTENDED_STATE == NEWEST_STATE + super::sync_record::STATE_WORDS);
+    assert!(INTENDED_STATE == NEWEST_STATE + crate::format::sync_record::STATE_WORDS);
     assert!(INCARNATION_SEAL == INCARNATION + INCARNATION_WORDS);
     assert!(USED / 8 != SUPERSEDED / 8 && DEAD_SYNCER_COUNT < ARBITER_MUTEX);
     assert!(ARBITER_MUTEX + MUTEX_WORDS <= CLEAN_CHANGE_TIME && CLEAN_SEAL < CONTROL_WORDS);

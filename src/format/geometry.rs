@@ -2,9 +2,9 @@
 //! checked arithmetic, so whoever holds one knows that every word it names is inside a file of
 //! [`word_count`](Geometry::word_count) words, for any slot below [`capacity`](Geometry::capacity).
 
-use super::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, SLOT_LIMIT};
-use super::control::CONTROL_WORDS;
 use crate::error::{Error, Result};
+use crate::format::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, SLOT_LIMIT};
+use crate::format::control::CONTROL_WORDS;
 use std::ops::Range;
 
 /// The largest payload of a record.

@@ -1,9 +1,9 @@
 //! The header: what never changes after a file was created. All offsets in bytes; numbers in native byte order.
 
-use super::checksum::crc32;
-use super::geometry::{Geometry, KeyPosition};
-use super::schema::Schema;
 use crate::error::{Error, Result};
+use crate::format::checksum::crc32;
+use crate::format::geometry::{Geometry, KeyPosition};
+use crate::schema::Schema;
 use std::path::Path;
 
 /// The first eight bytes of every table. The line ending shows a transfer as text, the zero stops a terminal.
@@ -232,7 +232,7 @@ fn array<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
 }
 
 fn widen_u32(bytes: &[u8], offset: usize) -> usize {
-    super::geometry::widen(u32::from_ne_bytes(array(bytes, offset)))
+    crate::format::geometry::widen(u32::from_ne_bytes(array(bytes, offset)))
 }
 
 fn put(bytes: &mut [u8], offset: usize, source: &[u8]) {
@@ -249,8 +249,8 @@ fn narrow(size: usize) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::field_type::FieldType;
-    use crate::format::schema::FieldSchema;
+    use crate::schema::FieldSchema;
+    use crate::value::field_type::FieldType;
 
     fn header() -> Header {
         let schema = Schema::new(vec![FieldSchema::new("id", FieldType::U64).key()]).unwrap();

@@ -3,7 +3,7 @@
 //! Either is a few words with a check over all of them, so that one that is torn, or mixed of two, never verifies;
 //! nor does a blank one, since the checks start from the table's own digest seed, which is not zero.
 
-use super::checksum::{crc32, mix};
+use crate::format::checksum::{crc32, mix};
 
 /// The words of a sealed state.
 pub const STATE_WORDS: usize = 4;

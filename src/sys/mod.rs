@@ -1,7 +1,32 @@
-//! What is asked of the kernel for this process: which one it is, and its file descriptors.
+//! What is asked of the kernel and of the C library: mappings, mutexes, futexes, file locks, and which process and boot this is.
+//! Knows nothing of schemas and records. All `unsafe` of the crate is here.
 
+pub mod atomic;
+pub mod attachment;
+#[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+mod copy_words;
+#[cfg(all(any(test, fuzzing), not(loom)))]
+pub mod heap;
+pub mod lock;
+mod lock_holder;
+#[cfg(not(loom))]
+pub mod mapping;
+pub mod medium;
+#[cfg(loom)]
+pub mod modelled;
+pub mod private;
+#[cfg(any(test, fuzzing))]
+pub mod probe;
 #[cfg(not(loom))]
 pub mod process;
+#[cfg(not(loom))]
+pub mod robust_mutex;
+#[cfg(not(loom))]
+pub mod thread;
+pub mod words;
+
+#[cfg(loom)]
+pub use modelled::heap;
 
 /// Which process this is, counted by forks: see [`process::fork_generation`].
 #[inline(always)]

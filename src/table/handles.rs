@@ -3,7 +3,7 @@
 //! Readers take no lock and are not counted, so nobody knows when the last of them has left a handle: each is kept, dead, until the
 //! table is dropped.
 
-use crate::store::Store;
+use crate::engine::Store;
 use std::sync::OnceLock;
 
 /// A handle, and the one that came after it, if it was reopened.

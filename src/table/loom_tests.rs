@@ -1,10 +1,10 @@
 //! What the model checker shows of updates whose closure runs without the lock. See `store::loom_tests`.
 
-use super::record::Record;
-use super::table::Table;
 use crate::Error;
-use crate::store::loom_tests::{Start, body, first};
-use crate::store::{Encoded, Store};
+use crate::engine::loom_tests::{Start, body, first};
+use crate::engine::{Encoded, Store};
+use crate::table::record::Record;
+use crate::table::table::Table;
 
 crate::record! {
     struct Visit {

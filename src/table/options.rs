@@ -1,14 +1,13 @@
 //! How a table is made or opened.
 
-use super::record::Record;
-use super::table::Table;
-use crate::error::Result;
-use crate::store::Settings;
+use crate::engine::Settings;
 #[cfg(not(loom))]
-use crate::store::{
-    Store,
-    create::{self, Plan},
-};
+use crate::engine::Store;
+use crate::error::Result;
+#[cfg(not(loom))]
+use crate::file::create::{self, Plan};
+use crate::table::record::Record;
+use crate::table::table::Table;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::time::Duration;

@@ -354,7 +354,7 @@ macro_rules! record_rules {
 /// What the code that `record!` writes calls. It is public since that code is in other crates, and not for anybody else.
 #[doc(hidden)]
 pub mod macro_support {
-    use crate::format::schema;
+    use crate::schema;
     use crate::{Error, Field, FieldSchema, Result, Schema};
 
     /// A raw identifier without its prefix.

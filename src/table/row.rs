@@ -1,7 +1,7 @@
 //! A record as it was read.
 
+use crate::engine::read::Meta;
 use crate::format::cell::RecordId;
-use crate::store::read::Meta;
 use std::ops::Deref;
 
 /// A record and what the table knows of it, as of one moment. It is a copy: nothing that others do later changes it, and

@@ -1,11 +1,11 @@
 //! Iterating over a table.
 
-use super::record::Record;
-use super::row::Row;
-use super::table::row_of;
+use crate::engine::Store;
+use crate::engine::read::Moment;
 use crate::error::Result;
-use crate::store::Store;
-use crate::store::read::Moment;
+use crate::table::record::Record;
+use crate::table::row::Row;
+use crate::table::table::row_of;
 use std::marker::PhantomData;
 
 /// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter). When the table is replaced
@@ -74,7 +74,7 @@ impl<T: Record> Iterator for Rows<'_, T> {
 
 impl<T: Record> std::iter::FusedIterator for Rows<'_, T> {}
 
-impl<'a, T: Record> IntoIterator for &'a super::table::Table<T> {
+impl<'a, T: Record> IntoIterator for &'a crate::table::table::Table<T> {
     type Item = Result<Row<T>>;
     type IntoIter = Rows<'a, T>;
 

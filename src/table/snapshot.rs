@@ -1,13 +1,13 @@
 //! What the closure of a snapshot reads from.
 
-use super::record::{Keyed, Record};
-use super::row::Row;
-use super::rows::Rows;
-use super::table::row_of;
+use crate::engine::read::Moment;
 use crate::error::Result;
 use crate::format::cell::RecordId;
-use crate::format::values::Key;
-use crate::store::read::Moment;
+use crate::table::record::{Keyed, Record};
+use crate::table::row::Row;
+use crate::table::rows::Rows;
+use crate::table::table::row_of;
+use crate::value::field::Key;
 use std::marker::PhantomData;
 
 /// A table as of one moment. See [`Table::snapshot`](crate::Table::snapshot).

@@ -1,21 +1,21 @@
 //! A typed table: what users type.
 
-use super::handles::Handles;
-use super::options::OpenOptions;
-use super::record::{Keyed, Record};
-use super::row::Row;
-use super::rows::Rows;
-use super::snapshot::Snapshot;
-use super::write::WriteTransaction;
+use crate::engine::guard::inside_closure;
+use crate::engine::read::Meta;
+use crate::engine::recover::Recovery;
+use crate::engine::status::Status;
+use crate::engine::{Access, Encoded, Store};
 use crate::error::{Error, Internal, Result};
 use crate::format::cell::RecordId;
-use crate::format::values::Key;
-use crate::store::guard::inside_closure;
-use crate::store::private::ThreadLock;
-use crate::store::read::Meta;
-use crate::store::recover::Recovery;
-use crate::store::status::Status;
-use crate::store::{Access, Encoded, Store};
+use crate::sys::private::ThreadLock;
+use crate::table::handles::Handles;
+use crate::table::options::OpenOptions;
+use crate::table::record::{Keyed, Record};
+use crate::table::row::Row;
+use crate::table::rows::Rows;
+use crate::table::snapshot::Snapshot;
+use crate::table::write::WriteTransaction;
+use crate::value::field::Key;
 use std::marker::PhantomData;
 use std::path::Path;
 

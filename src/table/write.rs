@@ -1,13 +1,13 @@
 //! What the closure of a `write` works on.
 
-use super::record::{Keyed, Record};
-use super::row::Row;
-use super::table::{Table, key_words, row_of, words_of};
+use crate::engine::Encoded;
+use crate::engine::txn::Transaction;
 use crate::error::{Error, Result};
 use crate::format::cell::RecordId;
-use crate::format::values::Key;
-use crate::store::Encoded;
-use crate::store::txn::Transaction;
+use crate::table::record::{Keyed, Record};
+use crate::table::row::Row;
+use crate::table::table::{Table, key_words, row_of, words_of};
+use crate::value::field::Key;
 use std::marker::PhantomData;
 
 /// A transaction in progress. See [`Table::write`].

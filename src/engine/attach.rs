@@ -1,0 +1,196 @@
+//! Attaching to a mapped file: as the first, who is alone and makes it true, or as one of many.
+
+use super::occupancy::Occupancy;
+use super::recover::Recovery;
+use super::{Access, Settings, Store};
+use crate::error::{Error, Result};
+use crate::format::checksum::mix;
+use crate::format::control::{
+    CONDEMNED, FAILED, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, LAST, NEWEST_STATE, SUPERSEDED,
+};
+use crate::format::header::Header;
+use crate::sys::attachment::{Attachment, Hold, Incarnation};
+use crate::sys::mapping::{Map, MappedWords};
+use crate::sys::medium::Medium;
+use crate::sys::words::Ordering;
+
+impl Store {
+    /// A handle on a mapped file, not attached yet.
+    pub fn map(attachment: Attachment, header: Header, access: Access, settings: &Settings) -> Result<Self> {
+        let geometry = header.geometry;
+        let is_writable = access == Access::ReadWrite;
+        let map = MappedWords::of_file(attachment.file(), geometry.word_count(), is_writable, settings.prefault)
+            .and_then(|words| Map::new(words, geometry.control()))
+            .map_err(Error::io("map", attachment.path()))?;
+        let mut store = Store::new(Medium::Mapped(map), header, settings.clone(), access, Some(attachment));
+        if is_writable {
+            // Until it is attached, nobody may lock through it: not even to sync when it is dropped.
+            store.occupancy = Occupancy::of_nobody();
+        }
+        Ok(store)
+    }
+
+    /// Nobody else is attached, and nobody can be: recovers unless everything is proved to be in order, and makes room for others.
+    pub fn attach_as_the_first(&mut self, own: &Incarnation) -> Result<()> {
+        let attached = self.incarnation();
+        let is_same_boot = attached.is_some_and(|attached| attached.is_same_boot(own));
+        if self.is_left_in_order(own)? {
+            self.clear_clean_mark();
+            self.note_recovery_number();
+            self.note_in_order();
+        } else {
+            self.recovery = self.recover(is_same_boot)?;
+            self.medium.initialise_locks().map_err(Error::io("make the locks of", self.path()))?;
+            self.put_incarnation(own);
+        }
+        // From here on others may come: the exclusive hold becomes a shared one in one step.
+        self.attachment.as_ref().map_or(Ok(true), |attachment| attachment.try_attach(Hold::Shared))?;
+        self.occupancy.adopt();
+        Ok(())
+    }
+
+    /// Whether whoever used the table last has left it in order. Nobody is attached.
+    pub(super) fn is_left_in_order(&self, own: &Incarnation) -> Result<bool> {
+        // The file can have been restored in place, with a mutex that somebody held.
+        let seems_in_order =
+            self.incarnation() == Some(*own) && self.trouble().is_none() && self.medium.locks_are_free();
+        Ok(seems_in_order && (self.is_clean()? || self.is_proved()?))
+    }
+
+    /// Others are attached; the gate is held, so they stay what they are.
+    pub fn attach_as_one_of_many(&mut self) -> Result<()> {
+        if let Some(attachment) = &self.attachment {
+            self.share_through(attachment)?;
+        }
+        if let Some(trouble) = self.trouble() {
+            return Err(trouble);
+        }
+        self.note_recovery_number();
+        self.note_in_order();
+        self.occupancy.adopt();
+        Ok(())
+    }
+
+    /// Attaches through an open file, if this process can share the table with those who are attached. The gate is held.
+    pub(super) fn share_through(&self, attachment: &Attachment) -> Result<()> {
+        let attached = self.incarnation();
+        // They are on this kernel, unless other machines can lock the file too.
+        let is_local = !self.settings.any_file_system;
+        let known = attached.filter(|_| is_local).map(|attached| attached.boot_id);
+        let own = Incarnation::current(attachment.id(), attachment.path(), known)?;
+        if attached != Some(own) {
+            return Err(Error::Incompatible { reason: own.difference(attached.as_ref()) });
+        }
+        if !attachment.try_attach(Hold::Shared)? {
+            let reason = "somebody has the file to himself: another program locks it".to_owned();
+            return Err(Error::Incompatible { reason });
+        }
+        // There is none, unless a child of a fork attaches that its parent did not know of when it was the last to go.
+        self.clear_clean_mark();
+        Ok(())
+    }
+
+    /// Why nobody can attach before a recovery.
+    fn trouble(&self) -> Option<Error> {
+        let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
+        if is_set(CONDEMNED) {
+            Some(Error::Condemned)
+        } else if is_set(FAILED) {
+            Some(Error::FlushFailed { source: None })
+        } else if is_set(SUPERSEDED) {
+            Some(Error::Superseded)
+        } else {
+            None
+        }
+    }
+
+    /// Remembers that opening found the table in order.
+    pub fn note_in_order(&mut self) {
+        self.recovery = self.recovery_in_order();
+    }
+
+    fn recovery_in_order(&self) -> Recovery {
+        let number = self.control().load(LAST, Ordering::Acquire);
+        let live_count = self.control().load(NEWEST_STATE + 1, Ordering::Acquire);
+        Recovery { number, highest_number_seen: number, live_count, ..self.recovery }
+    }
+
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        let words = self.control().to_array::<INCARNATION_WORDS>(INCARNATION);
+        let seal = self.control().load(INCARNATION_SEAL, Ordering::Acquire);
+        (seal == incarnation_seal(words)).then(|| Incarnation::from_words(words))
+    }
+
+    fn put_incarnation(&self, incarnation: &Incarnation) {
+        let words = incarnation.to_words();
+        for (offset, content) in words.into_iter().enumerate() {
+            self.control().store(INCARNATION + offset, content, Ordering::Relaxed);
+        }
+        self.control().store(INCARNATION_SEAL, incarnation_seal(words), Ordering::Release);
+    }
+
+    /// Waits until no process is recovering the file, and keeps others from beginning to.
+    pub fn wait_at_gate(&self) -> Result<()> {
+        if let Some(attachment) = &self.attachment {
+            attachment.enter_gate(Hold::Shared, self.settings.lock_timeout)?;
+        }
+        self.note_recovery_number();
+        Ok(())
+    }
+
+    pub fn leave_gate(&self) -> Result<()> {
+        self.attachment.as_ref().map_or(Ok(()), Attachment::leave_gate)
+    }
+}
+
+/// Never 0, which is what is written while there is no incarnation.
+fn incarnation_seal([a, b, c, d, e, f]: [u64; INCARNATION_WORDS]) -> u64 {
+    mix(mix(a, b, c), mix(d, e, f), 1) | 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::heap_store;
+    use super::super::tests::world::{header, incarnation, settings};
+    use super::*;
+
+    #[test]
+    fn an_incarnation_is_there_only_if_its_seal_fits() {
+        let store = heap_store(header(1), settings());
+        // Zeros, as in a new file, are none.
+        assert_eq!(store.incarnation(), None);
+        let own = incarnation(1);
+        store.put_incarnation(&own);
+        assert_eq!(store.incarnation(), Some(own));
+        for index in INCARNATION..=INCARNATION_SEAL {
+            let place = store.geometry.control() + index;
+            let content = store.word_at(place);
+            store.plant(place, &[content ^ 1 << 7]);
+            assert_eq!(store.incarnation(), None, "word {index}");
+            store.plant(place, &[content]);
+        }
+        assert_eq!(store.incarnation(), Some(own));
+    }
+
+    #[test]
+    fn a_reader_is_told_why_a_file_needs_a_recovery() {
+        let store = heap_store(header(1), settings());
+        let own = incarnation(1);
+        let reason = || store.recovery_reason(&own).unwrap_or("in order");
+        assert_eq!(reason(), "whoever opened or repaired it last did not finish");
+        store.put_incarnation(&own);
+        assert_eq!(reason(), "in order");
+        // Readers use no mutex.
+        store.put_incarnation(&Incarnation { pid_namespace: !own.pid_namespace, ..own });
+        assert_eq!(reason(), "in order");
+        store.put_incarnation(&Incarnation { inode: !own.inode, ..own });
+        assert_eq!(reason(), "it was copied, moved or restored");
+        store.put_incarnation(&incarnation(2));
+        assert_eq!(reason(), "it was last used in another boot");
+        let mark = |index: usize| store.plant(store.geometry.control() + index, &[1]);
+        mark(SUPERSEDED);
+        assert_eq!(reason(), "it is marked as replaced");
+        mark(CONDEMNED);
+        assert_eq!(reason(), "one of its locks can no longer be used");
+    }
+}

@@ -1,0 +1,104 @@
+//! The mark of a clean shutdown, which spares the next first opener the proof of what it believes.
+//!
+//! Invariants:
+//!
+//! 1. It is set by a handle that is the last to go, holds the gate and is alone, when everything is durable and nothing is in
+//!    progress: so the cells are on the disk, whatever becomes of the file system.
+//! 2. It is bound to the control group by a checksum over all of it that a proof would look at; and to the file by the time of its
+//!    last change, which nobody can set, and which whatever is written to the file moves on: a restored copy, or a part of one.
+//! 3. Whoever opens the file next as the first looks at it, and takes it away before others can come. So a file whose users
+//!    were killed has none, nor has a copy that was made while it was in use.
+//!
+//! A mark that does not fit costs a proof, and nothing else.
+
+use crate::engine::Store;
+use crate::error::{Error, Result};
+use crate::format::checksum::mix;
+use crate::format::control::{
+    ARBITER_MUTEX, CLEAN_CHANGE_TIME, CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, INDEX_EPOCH, INTENT_COUNT,
+    LAST, NO_PIN, PIN, PREPARED, SUPERSEDED, USED,
+};
+use crate::sys::words::Ordering;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use xxhash_rust::xxh3::Xxh3;
+
+/// How many words are summed up at a time.
+const CHUNK_WORDS: usize = 512;
+
+impl Store {
+    /// Whether the file is as a clean shutdown left it. The caller is alone.
+    pub(super) fn is_clean(&self) -> Result<bool> {
+        let control = self.control();
+        let seal = control.load(CLEAN_SEAL, Ordering::Relaxed);
+        let is_marked = seal != 0 && self.is_at_rest();
+        let is_unchanged = is_marked && self.change_time()? == control.load(CLEAN_CHANGE_TIME, Ordering::Relaxed);
+        Ok(is_unchanged && seal == self.clean_seal())
+    }
+
+    /// Takes the mark away, before anybody can change what it says.
+    pub(super) fn clear_clean_mark(&self) {
+        if self.control().load(CLEAN_SEAL, Ordering::Relaxed) != 0 {
+            self.control().store(CLEAN_SEAL, 0, Ordering::Release);
+        }
+    }
+
+    /// Marks the file as left by a clean shutdown, if it is. The caller is alone, holds the gate, and changes nothing afterwards.
+    pub(super) fn put_clean_mark(&self) -> Result<()> {
+        if !self.is_at_rest() {
+            return Ok(());
+        }
+        let control = self.control();
+        // This store moves the time on, if the page was clean; what follows does so no more.
+        control.store(CLEAN_SEAL, 0, Ordering::Relaxed);
+        control.store(CLEAN_CHANGE_TIME, self.change_time()?, Ordering::Relaxed);
+        control.store(CLEAN_SEAL, self.clean_seal(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Nothing is in progress, everything is durable, and nothing has failed. Nor was anything given up since the last transaction: that
+    /// its cells were wiped is on the disk only with a later sync.
+    fn is_at_rest(&self) -> bool {
+        let word = |index| self.control().load(index, Ordering::Relaxed);
+        let marks = [INTENT_COUNT, FLUSHING, FAILED, SUPERSEDED, CONDEMNED].map(word);
+        let numbers = [USED, PREPARED, DURABLE].map(word);
+        marks == [0; 5] && numbers == [word(LAST); 3] && word(PIN) == NO_PIN
+    }
+
+    /// When the file was last changed, as one number.
+    fn change_time(&self) -> Result<u64> {
+        let Some(attachment) = &self.attachment else { return Ok(0) };
+        let metadata = attachment.file().metadata().map_err(Error::io("look at", attachment.path()))?;
+        let [seconds, nanoseconds] =
+            [metadata.ctime(), metadata.ctime_nsec()].map(|part| u64::from_ne_bytes(part.to_ne_bytes()));
+        Ok(mix(seconds, nanoseconds, 0))
+    }
+
+    /// A checksum over what the control group says, with the time of the mark. Never 0, which is written while there is no mark.
+    fn clean_seal(&self) -> u64 {
+        let mut hash = Xxh3::with_seed(self.digest_seed);
+        let mut chunk = [0; CHUNK_WORDS];
+        for range in self.summed_words() {
+            for start in range.clone().step_by(CHUNK_WORDS) {
+                let words = self.words().part(start..range.end.min(start + CHUNK_WORDS));
+                let Some(chunk) = chunk.get_mut(..words.len()) else { continue };
+                words.copy_to(chunk);
+                hash.update(bytemuck::cast_slice(chunk));
+            }
+        }
+        mix(hash.digest(), self.control().load(CLEAN_CHANGE_TIME, Ordering::Relaxed), 0) | 1
+    }
+
+    /// The control region between the mutexes, the heads, the free ring, and the hash table that is in use.
+    fn summed_words(&self) -> [Range<usize>; 3] {
+        let control = self.geometry.control();
+        let entry_count = self.geometry.index_entry_count();
+        let is_second = self.control().load(INDEX_EPOCH, Ordering::Relaxed) & 1 == 1;
+        let index = self.geometry.index() + if is_second { entry_count } else { 0 };
+        [
+            control + SUPERSEDED..control + ARBITER_MUTEX,
+            self.geometry.heads()..self.geometry.index(),
+            index..index + entry_count,
+        ]
+    }
+}

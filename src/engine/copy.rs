@@ -1,0 +1,200 @@
+//! A private copy of the newest state, made while others write.
+//!
+//! A table that is written without a pause never stands still for as long as it takes to copy it. So it is copied slot by slot,
+//! and the copy then catches up: each pass looks at all heads, which takes microseconds, and copies again only what changed.
+//!
+//! Invariants:
+//!
+//! 1. A pass is about the transaction whose number it finds in `PREPARED`: that has happened, published or not, and whoever
+//!    dies. Every cell with a number up to this one was prepared too: what was undone was wiped before anything later was
+//!    prepared.
+//! 2. Of each slot the copy holds one cell, whole: it had its number before and after it was copied. It is the newest, up to that
+//!    number, that any pass came upon. `PREPARED` only grows, and so does what is held.
+//! 3. The copy is the table as that transaction left it if the digest over what it holds is the sealed one: what a recovery
+//!    believes a state by. Nothing has to stand still for that. Of a slot that was written once meanwhile the cell that is wanted is
+//!    still there, as the one before the current one; if it was written twice, the next pass is about a later number.
+//! 4. The cells that are wanted are named by heads, and by the intent list of the transaction itself until it is published.
+//!    Until another one is prepared they stay where they are. So a pass during which none was has come upon all of them: if the
+//!    digest does not fit then, the table is damaged.
+//!
+//! Memory ordering: `PREPARED` is loaded with acquire, and was stored with release after every cell that has a number up to it was
+//! filled, and after the heads of every transaction before it; `LAST` likewise, after the heads of its own. Who finds a cell
+//! overwritten has an acquire fence before it loads `PREPARED` again: then that is a later one. Two passes have to find the same
+//! number before anything is called damaged, so the model checker does not see what only makes a first one come upon everything.
+
+use super::{Access, Store};
+use crate::error::{Error, Result};
+use crate::format::cell::{CellHeader, Head};
+use crate::format::checksum::digest_of_cell;
+use crate::format::control::{GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED};
+use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
+use crate::format::sync_record::{State, SyncRecord};
+use crate::sys::medium::Medium;
+use crate::sys::words::{Ordering, fence};
+use std::time::Instant;
+
+impl Store {
+    /// A copy of the table as its newest transaction left it, in this process's memory. Tries for as long as the handle waits for
+    /// a lock, beside writers that write so much that a pass never succeeds.
+    pub fn copy_of_newest_state(&self) -> Result<Store> {
+        let mut copy = CopyOfNewest::begin(self);
+        let state = copy.catch_up()?;
+        copy.into_store(state)
+    }
+}
+
+/// A copy that is being made.
+pub(super) struct CopyOfNewest<'a> {
+    store: &'a Store,
+    /// The words of a table, of which only first cells are filled in.
+    pub(super) words: Vec<u64>,
+    /// The number of the cell that is held of each slot; 0 for none.
+    numbers: Vec<u64>,
+    /// Over what is held.
+    digest: u64,
+    live_count: u64,
+    /// Which transaction the last pass was about.
+    pub(super) number: u64,
+    /// The slots that changed before the last pass or during it.
+    changed: Vec<u32>,
+    payload: Vec<u64>,
+}
+
+impl<'a> CopyOfNewest<'a> {
+    pub(super) fn begin(store: &'a Store) -> Self {
+        let geometry = store.geometry();
+        CopyOfNewest {
+            store,
+            words: vec![0; geometry.word_count()],
+            numbers: vec![0; widen(geometry.capacity())],
+            digest: store.digest_seed,
+            live_count: 0,
+            // No transaction has this number.
+            number: 0,
+            changed: Vec::new(),
+            payload: vec![0; geometry.record_words()],
+        }
+    }
+
+    /// Passes until the copy is in a state of the table, which it returns.
+    pub(super) fn catch_up(&mut self) -> Result<State> {
+        let start = Instant::now();
+        let mut pass_count: u32 = 0;
+        loop {
+            self.store.check_usable()?;
+            let number_before = self.number;
+            self.number = self.store.control().load(PREPARED, Ordering::Acquire);
+            if let Some(state) = self.pass() {
+                return Ok(state);
+            }
+            if self.number == number_before {
+                // Nothing was prepared during the pass before this one.
+                let reason = format!("its records are not those of the newest state, transaction {number_before}");
+                return Err(Error::damaged(reason));
+            }
+            pass_count = pass_count.saturating_add(1);
+            if start.elapsed() >= self.store.settings.lock_timeout {
+                return Err(Error::SnapshotBusy { attempt_count: pass_count });
+            }
+        }
+    }
+
+    /// One pass; the state that the copy is in, if it is in one.
+    fn pass(&mut self) -> Option<State> {
+        let state = self.sealed_state()?;
+        self.take_unpublished();
+        // What changes often is looked at first, before it has changed twice.
+        for slot in std::mem::take(&mut self.changed) {
+            if self.take(slot) {
+                self.changed.push(slot);
+            }
+        }
+        let heads = self.store.words().part_of(self.store.geometry.heads(), self.numbers.len());
+        for slot in 0..self.store.geometry.capacity() {
+            let head = Head::from_word(heads.load(widen(slot), Ordering::Relaxed));
+            if self.numbers.get(widen(slot)) != Some(&head.number()) {
+                self.take(slot);
+                self.changed.push(slot);
+            }
+        }
+        // Where something was overwritten before it was taken, something newer is prepared: the next pass sees that.
+        fence(Ordering::Acquire);
+        ((self.digest, self.live_count) == (state.digest, state.live_count)).then_some(state)
+    }
+
+    /// What the transaction left: the intent until it is published, and the newest state from then on until another transaction
+    /// is published.
+    pub(super) fn sealed_state(&self) -> Option<State> {
+        let sealed = |at| {
+            let state = self.store.view().state(at);
+            // Who came upon the next intent finds this transaction published; who came upon the next newest state finds another
+            // one prepared.
+            fence(Ordering::Acquire);
+            state.filter(|state| state.number == self.number)
+        };
+        sealed(INTENDED_STATE).or_else(|| sealed(NEWEST_STATE))
+    }
+
+    /// Takes what is prepared and not published: no head names it yet.
+    fn take_unpublished(&mut self) {
+        let shared = self.store.view();
+        if shared.control.load(LAST, Ordering::Acquire) == self.number {
+            return;
+        }
+        for position in 0..shared.intent_count().unwrap_or(0) {
+            if let Ok(intent) = shared.intent(position) {
+                self.take(intent.slot);
+            }
+        }
+        // If it was a later list, this one was published, and then its heads are seen.
+        fence(Ordering::Acquire);
+    }
+
+    /// Takes the newest cell of a slot up to the number, if it is newer than the one that is held; whether it did.
+    fn take(&mut self, index: u32) -> bool {
+        let slot = self.store.slot(index);
+        let held = self.numbers.get(widen(index)).copied().unwrap_or(0);
+        let wanted = held.saturating_add(1)..=self.number;
+        let newer = (0..).zip(slot.cell_numbers()).filter(|(_, number)| wanted.contains(number));
+        let Some((cell, number)) = newer.max_by_key(|(_, number)| *number) else { return false };
+        match slot.copy(Head::new(number, true, cell), &mut self.payload) {
+            Some(header) => self.hold(index, header),
+            None => return false,
+        }
+        true
+    }
+
+    /// Holds the cell that was copied instead of the one before.
+    fn hold(&mut self, slot: u32, new: CellHeader) {
+        let first_cell = self.store.geometry.cell(slot, 0);
+        let cell = self.words.get_mut(first_cell..first_cell + self.store.geometry.cell_words());
+        let (Some([first, second, third, payload @ ..]), Some(number)) = (cell, self.numbers.get_mut(widen(slot)))
+        else {
+            return;
+        };
+        let old = CellHeader::from_words([*first, *second, *third]);
+        if old.number != 0 {
+            self.digest = self.digest.wrapping_sub(digest_of_cell(slot, old.number, old.check));
+            self.live_count = self.live_count.wrapping_sub(u64::from(old.is_live));
+        }
+        self.digest = self.digest.wrapping_add(digest_of_cell(slot, new.number, new.check));
+        self.live_count = self.live_count.wrapping_add(u64::from(new.is_live));
+        [*first, *second, *third] = new.to_words();
+        payload.copy_from_slice(&self.payload);
+        *number = new.number;
+    }
+
+    /// The copy as a table in order, with heads, index and free ring made from what is held.
+    fn into_store(self, state: State) -> Result<Store> {
+        let Store { header, settings, geometry, .. } = self.store;
+        let medium = Medium::private(self.words, geometry.control()).map_err(Error::io("copy", self.store.path()))?;
+        let copy = Store::new(medium, header.clone(), settings.clone(), Access::PrivateCopy, None);
+        let generation_floor = self.store.control().load(GENERATION_FLOOR, Ordering::Relaxed);
+        let wall_time_microseconds = (settings.wall_clock)();
+        let predecessor = state.number;
+        let record = SyncRecord { state, predecessor, generation_floor, wall_time_microseconds };
+        (0..SYNC_RECORD_COUNT).for_each(|number| copy.put_sync_record(number, record));
+        copy.rebuild_control(state, generation_floor);
+        Ok(copy)
+    }
+}

@@ -1,0 +1,195 @@
+//! Looking at a table without changing it: what checks and reports need to know beside the records.
+
+use super::{Access, Store};
+use crate::error::{Error, Result};
+use crate::format::cell::{CellHeader, Head};
+use crate::format::control::{
+    CONTROL_WORDS, DEAD_SYNCER_COUNT, FLUSHING, FREE_RETURNED, FREE_TAKEN, LAST_SYNC_MILLISECONDS, SUPERSEDED,
+    SYNC_COUNT,
+};
+use crate::format::sync_record::{State, SyncRecord};
+use crate::layout::index::{Index, KeyHash};
+use crate::sys::medium::Medium;
+use crate::sys::words::{Ordering, fence};
+use std::ops::Range;
+
+/// How often a copy is tried while others write.
+pub const COPY_ATTEMPT_COUNT: u32 = 16;
+
+impl Store {
+    /// A copy of the table as it was at one moment, in this process's memory; `None` if others kept writing.
+    ///
+    /// Whatever a writer does, it first takes a number and then changes words of the control group, and it does not
+    /// change them back. So if none of them changed while the cells were copied, the copy is what a repairer would have
+    /// found had everybody died at that moment: the cells that are being staged are on the intent list. The fences are those of
+    /// the read of a slot; here it is thousands of words, which is more than the model checker can explore.
+    pub fn copy_of_one_moment(&self) -> Result<Option<Store>> {
+        let control_group = 0..self.geometry.sync_records();
+        let mut words = vec![0; self.geometry.word_count()];
+        let mut control_group_after = vec![0; control_group.len()];
+        for _ in 0..COPY_ATTEMPT_COUNT {
+            let (before, cells) = words.split_at_mut(control_group.end);
+            self.words().part(control_group.clone()).copy_to(before);
+            fence(Ordering::Acquire);
+            self.words().part(self.geometry.durable_group()).copy_to(cells);
+            fence(Ordering::Acquire);
+            self.words().part(control_group.clone()).copy_to(&mut control_group_after);
+            let is_same = |range: Range<usize>| before.get(range.clone()) == control_group_after.get(range);
+            if self.compared_words().into_iter().all(is_same) {
+                let medium = Medium::private(words, self.geometry.control()).map_err(Error::io("copy", self.path()))?;
+                let (header, settings) = (self.header.clone(), self.settings.clone());
+                return Ok(Some(Store::new(medium, header, settings, Access::PrivateCopy, None)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A copy that can be written to.
+    #[cfg(test)]
+    pub fn writable_copy(&self) -> Store {
+        let mut copy = self.copy_of_one_moment().unwrap().expect("nobody else writes");
+        copy.access = Access::ReadWrite;
+        copy
+    }
+
+    /// Writes words from an index on, as a scribbler would.
+    #[cfg(test)]
+    pub fn plant(&self, index: usize, words: &[u64]) {
+        self.words().part(index..index + words.len()).copy_from(words);
+    }
+
+    /// Any word of the file.
+    #[cfg(test)]
+    pub fn word_at(&self, index: usize) -> u64 {
+        self.words().load(index, Ordering::Relaxed)
+    }
+
+    /// The control group without the mutexes, and without words that are changed at other times than when something is
+    /// written or synced.
+    fn compared_words(&self) -> [Range<usize>; 4] {
+        let control = self.geometry.control();
+        [
+            control + SUPERSEDED..control + FLUSHING,
+            control + LAST_SYNC_MILLISECONDS + 1..control + SYNC_COUNT,
+            control + DEAD_SYNCER_COUNT + 1..control + CONTROL_WORDS,
+            control + CONTROL_WORDS..self.geometry.sync_records(),
+        ]
+    }
+
+    /// Finishes or undoes, in a copy, what a writer was doing when it was made.
+    pub fn settle(&self) -> Result<()> {
+        self.check_is_copy()?;
+        // Where nothing is half done, this changes nothing that anybody reads.
+        Ok(self.repair(false)?)
+    }
+
+    /// Recovers a copy, and says what was found.
+    pub fn recover_copy(&self, is_same_boot: bool) -> Result<crate::engine::recover::Recovery> {
+        self.check_is_copy()?;
+        Ok(crate::engine::recover::Recovery { is_private_copy: true, ..self.recover(is_same_boot)? })
+    }
+
+    /// A handle that could write to the file would be an error in this crate; the file must not pay for it.
+    fn check_is_copy(&self) -> Result<()> {
+        match self.access {
+            Access::PrivateCopy => Ok(()),
+            Access::ReadWrite | Access::ReadOnly => Err(Error::ReadOnly { operation: "repairing" }),
+        }
+    }
+
+    /// A word of the control region.
+    pub fn control_word(&self, index: usize) -> u64 {
+        self.control().load(index, Ordering::Acquire)
+    }
+
+    /// A sealed state, if it verifies.
+    pub fn sealed_state(&self, at: usize) -> Option<State> {
+        self.view().state(at)
+    }
+
+    /// Both sync records, each if it verifies.
+    pub fn sync_records(&self) -> [Option<SyncRecord>; 2] {
+        [0, 1].map(|record| self.sync_record(record))
+    }
+
+    /// Digest and live count of the table as it was at a transaction number.
+    pub fn digest_and_live_count_at(&self, number: u64) -> (u64, u64) {
+        self.digest_at(number)
+    }
+
+    /// The head of a slot, which must be below the capacity.
+    pub fn head_of(&self, slot: u32) -> Head {
+        self.slot(slot).head()
+    }
+
+    /// Copies a cell, whatever is in it. The slot must be below the capacity, and nobody else be writing.
+    pub fn read_cell(&self, slot: u32, cell: u32, payload: &mut [u64]) -> CellHeader {
+        self.slot(slot).read_cell(cell, payload)
+    }
+
+    /// The index; `None` if records have no key.
+    pub fn key_index(&self) -> Option<Index<'_>> {
+        self.geometry.key().map(|_| self.view().index())
+    }
+
+    /// The hash of a record's key.
+    pub fn key_hash_of(&self, payload: &[u64]) -> Option<KeyHash> {
+        self.geometry.key().map(|_| KeyHash::of_record(payload, &self.geometry, self.header.hash_seed))
+    }
+
+    /// The bytes of a record's key.
+    pub fn key_bytes_of<'a>(&self, payload: &'a [u64]) -> Option<&'a [u8]> {
+        let key = self.geometry.key()?;
+        bytemuck::cast_slice(payload).get(key.offset_bytes..key.offset_bytes.saturating_add(key.key_bytes))
+    }
+
+    /// How many slots the free ring holds.
+    pub fn free_count(&self) -> u64 {
+        self.control_word(FREE_RETURNED).wrapping_sub(self.control_word(FREE_TAKEN))
+    }
+
+    /// The slot at a position of the free ring: 0 is the one that is taken next.
+    pub fn free_slot(&self, position: u64) -> Result<u32> {
+        Ok(self.view().free_ring_entry(self.control_word(FREE_TAKEN).wrapping_add(position))?)
+    }
+}
+
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::heap_store;
+    use crate::engine::tests::world::{header, settings};
+    use crate::format::control::{MUTEX_WORDS, SYNC_MUTEX, WRITE_MUTEX};
+
+    #[test]
+    fn a_copy_compares_all_but_the_mutexes_and_what_changes_without_a_write() {
+        let store = heap_store(header(3), settings());
+        let control = store.geometry.control();
+        let mutexes = (WRITE_MUTEX..WRITE_MUTEX + MUTEX_WORDS).chain(SYNC_MUTEX..SYNC_MUTEX + MUTEX_WORDS);
+        let counters = SYNC_COUNT..DEAD_SYNCER_COUNT + 1;
+        let left_out: Vec<_> = mutexes.chain([FLUSHING, LAST_SYNC_MILLISECONDS]).chain(counters).collect();
+        for index in 0..store.geometry.word_count() {
+            let is_compared = store.compared_words().iter().any(|range| range.contains(&index));
+            let is_in_group = (control..store.geometry.sync_records()).contains(&index);
+            let is_left_out = left_out.iter().any(|word| control + word == index);
+            assert_eq!(is_compared, is_in_group && !is_left_out, "word {index}");
+        }
+    }
+
+    #[test]
+    fn a_copy_can_be_settled_and_the_table_itself_cannot() {
+        let store = heap_store(header(3), settings());
+        let mut transaction = store.begin().unwrap();
+        transaction.insert(crate::engine::Encoded::new(&[1, 2])).unwrap();
+        let copy = store.copy_of_one_moment().unwrap().expect("nobody else writes");
+        assert!(matches!(store.settle(), Err(Error::ReadOnly { .. })));
+        assert!(matches!(store.recover_copy(true), Err(Error::ReadOnly { .. })));
+        let intent_counts = || [&store, &copy].map(|table| table.view().intent_count().unwrap());
+        assert_eq!(intent_counts(), [1, 1]);
+        copy.settle().unwrap();
+        assert_eq!(intent_counts(), [1, 0]);
+        copy.settle().unwrap();
+        assert!(copy.recover_copy(true).unwrap().is_private_copy);
+    }
+}

@@ -1,0 +1,90 @@
+//! Giving a handle up: by dropping it, or before the file is opened anew in its place.
+
+use super::{Access, Store};
+use crate::engine::occupancy::Death;
+use crate::error::{Error, Result};
+use crate::format::control::{DURABLE, FAILED, LAST};
+use crate::sys::attachment::Hold;
+use crate::sys::private::wait_until;
+use crate::sys::words::Ordering;
+use std::time::Duration;
+
+/// How long a handle waits for others that are about to go, to find out who is the last. Then it syncs to be sure.
+const DEPARTURE_TIMEOUT: Duration = Duration::from_millis(20);
+
+impl Store {
+    /// Whether this handle is good for as long as nothing else happens: alive, on the file that has the path, with syncs
+    /// that can succeed.
+    pub fn is_in_order(&self) -> bool {
+        self.access != Access::PrivateCopy && self.check_usable().is_ok() && self.reason_to_reopen().is_none()
+    }
+
+    fn reason_to_reopen(&self) -> Option<Death> {
+        if self.control().load(FAILED, Ordering::Acquire) != 0 {
+            return Some(Death::FlushFailed);
+        }
+        // Where the path cannot be looked at, nothing speaks against the file.
+        let is_named = self.attachment.as_ref().is_none_or(|attachment| attachment.is_named_by_path().unwrap_or(true));
+        if is_named { None } else { Some(Death::Superseded) }
+    }
+
+    /// Ends the use of this handle in all threads, waits until none of them is inside, and gives the attachment up. After an
+    /// error it is dead all the same, and this can be done again.
+    pub fn retire(&self) -> Result<()> {
+        self.check_not_nested()?;
+        if !self.occupancy.is_of_this_process() {
+            // Inherited, and never used here: no thread of this process is inside.
+            self.occupancy.adopt();
+        }
+        if self.occupancy.death().is_none() {
+            let _ = self.die(self.cause_of_death().or_else(|| self.reason_to_reopen()).unwrap_or(Death::Recovered));
+        }
+        let timeout = self.settings.lock_timeout;
+        if !wait_until(timeout, || self.occupancy.is_empty()) {
+            return Err(Error::Timeout { lock: "handle", holder_pid: Some(std::process::id()), waited: timeout });
+        }
+        self.let_go();
+        Ok(())
+    }
+
+    /// Whoever goes last syncs, and whoever goes when a sync is due: nobody may come by later to do it. Whoever is alone and
+    /// leaves nothing unsynced says so.
+    fn leave(&self) -> Result<()> {
+        let (Some(attachment), Access::ReadWrite) = (&self.attachment, self.access) else { return Ok(()) };
+        // A child of a fork that has not used the handle leaves its parent's business alone.
+        if !self.occupancy.is_usable() {
+            return Ok(());
+        }
+        if self.is_sync_owed(true) {
+            self.sync()?;
+        }
+        // Of two that go at once, the second must see that the first is gone.
+        let is_alone_in_going = attachment.begin_departure(DEPARTURE_TIMEOUT)?;
+        let is_last = !attachment.is_attached_by_others()?;
+        if (is_last || !is_alone_in_going) && self.is_sync_owed(false) {
+            self.sync()?;
+        }
+        if is_last && attachment.try_enter_gate()? && attachment.try_attach(Hold::Exclusive)? {
+            self.put_clean_mark()?;
+        }
+        attachment.let_go();
+        Ok(())
+    }
+
+    /// Whether something is unsynced that this handle is to sync at all; at once only if the last sync is old.
+    fn is_sync_owed(&self, only_if_due: bool) -> bool {
+        let Some(interval) = self.settings.sync_every else { return false };
+        self.has_something_to_sync() && (!only_if_due || self.is_sync_due(interval))
+    }
+
+    fn has_something_to_sync(&self) -> bool {
+        self.control().load(LAST, Ordering::Acquire) > self.control().load(DURABLE, Ordering::Acquire)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Nobody is there to be told of an error; who wants to know closes the table.
+        let _ = self.leave();
+    }
+}

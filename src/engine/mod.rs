@@ -1,0 +1,367 @@
+//! The engine: lock-free reads, transactions, syncs, recovery, and opening. Knows records as words and keys as
+//! bytes; what they mean is the business of the layer above.
+//!
+//! | file | what is there |
+//! |---|---|
+//! | `read` | `get`, `find`, snapshots: no lock, no system call |
+//! | `guard` | taking the write mutex, what is checked then, and who may let it go |
+//! | `stage` | staging: the choice of a cell, the intent list, the commit point |
+//! | `txn` | transactions of any number of records |
+//! | `single` | transactions of one record |
+//! | `publish` | publishing, and repairing what a dead owner left |
+//! | `sync` | making everything durable with one flush |
+//! | `recover` | which state a first opener believes, and how the file gets there |
+//! | `shared` | a table's words, for the length of one operation |
+//! | `copy` | a private copy of the newest state, made while others write, for snapshots of read-only handles |
+//! | `inspect` | looking at what the others keep, for checks and reports |
+//! | `occupancy`, `private` | which process and how many of its threads use a handle, and when it is dead |
+//! | `open`, `open_read_only`, `create`, `attach` | files, their locks, and who may share one |
+//! | `fork` | attaching anew in the child of a fork |
+//! | `prove`, `clean` | whether a first opener finds the table in order |
+//! | `leave` | giving a handle up |
+//! | `temporary` | new files before they have their names, and what is left of them where their maker died |
+//! | `pending` | what a dead writer has left half done, seen from outside |
+//! | `remains` | the cells of a file of which nothing but the header is believed |
+
+#[cfg(not(loom))]
+pub mod attach;
+#[cfg(not(loom))]
+pub mod clean;
+pub mod copy;
+#[cfg(not(loom))]
+pub mod fork;
+pub mod guard;
+pub mod inspect;
+#[cfg(not(loom))]
+pub mod leave;
+pub mod occupancy;
+#[cfg(not(loom))]
+pub mod pending;
+#[cfg(not(loom))]
+pub mod private_copy;
+#[cfg(not(loom))]
+pub mod prove;
+pub mod publish;
+pub mod read;
+pub mod recover;
+pub mod single;
+pub mod stage;
+pub mod status;
+pub mod sync;
+pub mod txn;
+
+use crate::error::{Fault, Internal};
+use crate::format::control::{CONDEMNED, DURABLE, RECOVERY_NUMBER, SUPERSEDED};
+use crate::format::geometry::Geometry;
+use crate::format::header::Header;
+use crate::layout::index::KeyHash;
+use crate::layout::slot::Slot;
+use crate::layout::view::{Control, TableView};
+use crate::sys::attachment::Attachment;
+use crate::sys::medium::Medium;
+use crate::sys::private::{Remembered, ThreadLock};
+use crate::sys::words::{Ordering, Words};
+use occupancy::{Death, Occupancy};
+use std::path::Path;
+use std::time::Duration;
+
+/// What a handle was opened with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub lock_timeout: Duration,
+    pub sync_every: Option<Duration>,
+    pub verify_reads: bool,
+    pub prefault: bool,
+    pub any_file_system: bool,
+    /// Microseconds since 1970, for sync records.
+    pub wall_clock: fn() -> i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            lock_timeout: Duration::from_secs(5),
+            sync_every: Some(Duration::from_secs(1)),
+            verify_reads: true,
+            prefault: false,
+            any_file_system: false,
+            wall_clock: status::wall_time_microseconds,
+        }
+    }
+}
+
+/// What a handle may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    ReadWrite,
+    /// Reads what others write.
+    ReadOnly,
+    /// Reads a recovered copy of its own, since the file needs a recovery that this handle may not make.
+    PrivateCopy,
+}
+
+/// One handle on a table.
+pub struct Store {
+    medium: Medium,
+    header: Header,
+    geometry: Geometry,
+    digest_seed: u64,
+    settings: Settings,
+    access: Access,
+    recovery: recover::Recovery,
+    occupancy: Occupancy,
+    /// Held by the thread that attaches in the child of a fork, or gives the attachment up.
+    attaching: ThreadLock,
+    /// Under which recovery of the table this handle was attached.
+    recovery_number: Remembered,
+    seen_sync: sync::SeenSync,
+    /// What tells this table from others in this process, and is not 0.
+    table_id: u64,
+    /// What a private copy was made of, to notice when that is recovered.
+    #[cfg(not(loom))]
+    origin: Option<private_copy::Origin>,
+    /// The file, unless this is a private copy of it. Dropped after the mapping.
+    attachment: Option<Attachment>,
+}
+
+/// A record that is to be written: its words, and their checksum.
+#[derive(Clone, Copy)]
+pub struct Encoded<'a> {
+    payload: &'a [u64],
+    payload_crc: u32,
+}
+
+impl<'a> Encoded<'a> {
+    /// Computes the checksum, so that it is not done under the lock.
+    #[inline(always)]
+    pub fn new(payload: &'a [u64]) -> Self {
+        Encoded { payload, payload_crc: crate::format::checksum::crc32(bytemuck::cast_slice(payload)) }
+    }
+}
+
+impl Store {
+    /// A handle that is not attached yet.
+    fn new(medium: Medium, header: Header, settings: Settings, access: Access, attachment: Option<Attachment>) -> Self {
+        let (geometry, digest_seed) = (header.geometry, header.digest_seed());
+        let occupancy = match access {
+            Access::PrivateCopy => Occupancy::of_nobody(),
+            Access::ReadWrite | Access::ReadOnly => Occupancy::of_this_process(),
+        };
+        let store = Store {
+            medium,
+            header,
+            geometry,
+            digest_seed,
+            settings,
+            access,
+            recovery: recover::Recovery::IN_ORDER,
+            occupancy,
+            attaching: ThreadLock::default(),
+            recovery_number: Remembered::default(),
+            seen_sync: sync::SeenSync::default(),
+            table_id: attachment.as_ref().map_or(digest_seed, |attachment| attachment.id().number()),
+            #[cfg(not(loom))]
+            origin: None,
+            attachment,
+        };
+        store.note_recovery_number();
+        store
+    }
+
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The absolute path that the file was opened by; for a private copy, that of what was copied.
+    pub fn path(&self) -> &Path {
+        #[cfg(not(loom))]
+        if let Some(origin) = &self.origin {
+            return origin.path();
+        }
+        self.attachment.as_ref().map_or(Path::new("(memory)"), Attachment::path)
+    }
+
+    /// What opening found and repaired.
+    pub fn recovery(&self) -> &recover::Recovery {
+        &self.recovery
+    }
+
+    /// The table's words, for the length of one operation.
+    #[inline(always)]
+    fn view(&self) -> TableView<'_> {
+        TableView {
+            words: self.medium.words(),
+            control: self.medium.control(),
+            geometry: &self.geometry,
+            digest_seed: self.digest_seed,
+            hash_seed: self.header.hash_seed,
+        }
+    }
+
+    /// A slot, which must be below the capacity.
+    #[inline(always)]
+    fn slot(&self, index: u32) -> Slot<'_> {
+        Slot::new(self.words(), &self.geometry, index)
+    }
+
+    #[inline(always)]
+    fn words(&self) -> Words<'_> {
+        self.medium.words()
+    }
+
+    #[inline(always)]
+    fn control(&self) -> Control<'_> {
+        self.medium.control()
+    }
+
+    #[inline(always)]
+    fn hash_of_key(&self, record: &[u64]) -> KeyHash {
+        KeyHash::of_record(record, &self.geometry, self.header.hash_seed)
+    }
+
+    /// Whether this handle can be used. Every operation begins with this.
+    #[inline(always)]
+    pub fn check_usable(&self) -> Internal<()> {
+        if self.is_marked() || !self.occupancy.is_usable() { self.look_closer() } else { Ok(()) }
+    }
+
+    /// The same, for a thread that is counted as inside, or will be.
+    #[inline(always)]
+    fn check_marks(&self) -> Internal<()> {
+        if self.is_marked() { self.look_closer() } else { Ok(()) }
+    }
+
+    #[inline(always)]
+    fn is_marked(&self) -> bool {
+        let control = self.control();
+        let marks = control.load(SUPERSEDED, Ordering::Relaxed) | control.load(CONDEMNED, Ordering::Relaxed);
+        let is_stale = control.load(RECOVERY_NUMBER, Ordering::Relaxed) ^ self.recovery_number.get();
+        marks | is_stale != 0
+    }
+
+    /// What [`check_usable`](Self::check_usable) says when something is not as it mostly is.
+    #[cold]
+    fn look_closer(&self) -> Internal<()> {
+        if self.access == Access::PrivateCopy {
+            return self.check_origin();
+        }
+        if !self.occupancy.is_of_this_process() {
+            self.attach_after_fork()?;
+        }
+        if self.occupancy.death().is_some() {
+            return Err(self.dead());
+        }
+        match self.cause_of_death() {
+            Some(death) => Err(self.die(death)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the table was recovered since this handle was attached.
+    fn is_stale(&self) -> bool {
+        self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()
+    }
+
+    /// The same, of whoever has the write mutex.
+    #[inline(always)]
+    fn check_not_recovered(&self) -> Internal<()> {
+        if self.is_stale() { Err(self.die(Death::Recovered)) } else { Ok(()) }
+    }
+
+    /// Why this handle must not be used any more.
+    fn cause_of_death(&self) -> Option<Death> {
+        let control = self.control();
+        // A table that was recovered has had other marks, which say nothing of this handle.
+        if self.is_stale() {
+            Some(Death::Recovered)
+        } else if control.load(CONDEMNED, Ordering::Acquire) != 0 {
+            Some(Death::Condemned)
+        } else if control.load(SUPERSEDED, Ordering::Acquire) != 0 {
+            Some(Death::Superseded)
+        } else {
+            None
+        }
+    }
+
+    /// Ends the use of this handle, for every thread and for good; the last one inside gives the attachment up, so that a
+    /// first opener can be alone.
+    #[cold]
+    fn die(&self, death: Death) -> Fault {
+        if self.occupancy.die(death) {
+            self.let_go();
+        }
+        // Another may have found another reason first.
+        self.dead()
+    }
+
+    /// What every operation of a dead handle returns.
+    #[cold]
+    fn dead(&self) -> Fault {
+        self.occupancy.death().unwrap_or(Death::Recovered).error().into()
+    }
+
+    fn let_go(&self) {
+        if let Some(attachment) = &self.attachment {
+            attachment.let_go();
+        }
+    }
+
+    /// The table is as the recovery has left it that this handle has found or made.
+    fn note_recovery_number(&self) {
+        self.recovery_number.set(self.control().load(RECOVERY_NUMBER, Ordering::Acquire));
+        self.note_sync();
+    }
+
+    /// Begins to watch how long no sync is made.
+    fn note_sync(&self) {
+        self.seen_sync.see(self.control().load(DURABLE, Ordering::Relaxed), status::monotonic_milliseconds());
+    }
+
+    /// That the file has the name that it was opened by. If it has lost it, every user is told.
+    fn check_name(&self) -> Internal<()> {
+        if self.has_lost_its_name() {
+            self.supersede();
+            return Err(self.die(Death::Superseded));
+        }
+        Ok(())
+    }
+
+    /// Whether the path names another file now, or none.
+    pub fn has_lost_its_name(&self) -> bool {
+        self.attachment.as_ref().is_some_and(Attachment::has_lost_its_name)
+    }
+
+    /// Tells every user of the file that it has lost its name.
+    pub fn supersede(&self) {
+        self.control().store(SUPERSEDED, 1, Ordering::Release);
+    }
+
+    #[cfg(loom)]
+    fn attach_after_fork(&self) -> Internal<()> {
+        Ok(())
+    }
+
+    #[cfg(loom)]
+    fn check_origin(&self) -> Internal<()> {
+        Ok(())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod golden_tests;
+#[cfg(all(test, loom))]
+pub(crate) mod loom_tests;
+#[cfg(all(test, not(loom)))]
+pub(crate) mod tests;

@@ -1,0 +1,77 @@
+//! What a read-only handle reads where the file needs a recovery that it may not make: a recovered copy in its own memory.
+
+use super::recover::Recovery;
+use super::{Access, Store};
+use crate::error::{Error, Internal, Result};
+use crate::format::control::{CONDEMNED, RECOVERY_NUMBER, SUPERSEDED};
+use crate::sys::attachment::Incarnation;
+use crate::sys::medium::Medium;
+use crate::sys::words::Ordering;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// The file that a private copy was made of, and what marked it then.
+pub struct Origin {
+    store: Box<Store>,
+    marks: [u64; 3],
+}
+
+impl Origin {
+    pub fn path(&self) -> &Path {
+        self.store.path()
+    }
+}
+
+impl Store {
+    /// Why the file cannot be read as it is.
+    pub fn recovery_reason(&self, own: &Incarnation) -> Option<&'static str> {
+        let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
+        if is_set(CONDEMNED) {
+            return Some("one of its locks can no longer be used");
+        }
+        if is_set(SUPERSEDED) {
+            return Some("it is marked as replaced");
+        }
+        match self.incarnation() {
+            None => Some("whoever opened or repaired it last did not finish"),
+            Some(attached) if attached.boot_id != own.boot_id => Some("it was last used in another boot"),
+            Some(attached) if !attached.is_same_boot(own) => Some("it was copied, moved or restored"),
+            Some(_) => None,
+        }
+    }
+
+    /// Recovers a copy that [`into_private_copy`](Self::into_private_copy) made.
+    pub fn recover_private_copy(&mut self, is_same_boot: bool) -> Result<()> {
+        self.recovery = Recovery { is_private_copy: true, ..self.recover(is_same_boot)? };
+        Ok(())
+    }
+
+    /// Copies the file into this process's memory, and lets its gate go.
+    pub fn into_private_copy(self) -> Result<Store> {
+        let mut words = vec![0_u64; self.geometry.word_count()];
+        let attachment = self.attachment.as_ref().ok_or(Error::Superseded)?;
+        attachment
+            .file()
+            .read_exact_at(bytemuck::cast_slice_mut(&mut words), 0)
+            .map_err(Error::io("read", self.path()))?;
+        let medium = Medium::private(words, self.geometry.control()).map_err(Error::io("copy", self.path()))?;
+        let mut copy = Store::new(medium, self.header.clone(), self.settings.clone(), Access::PrivateCopy, None);
+        let marks = self.marks();
+        self.leave_gate()?;
+        copy.origin = Some(Origin { store: Box::new(self), marks });
+        Ok(copy)
+    }
+
+    /// What a recovery changes in the file, or whoever replaces it.
+    fn marks(&self) -> [u64; 3] {
+        [RECOVERY_NUMBER, SUPERSEDED, CONDEMNED].map(|index| self.control().load(index, Ordering::Acquire))
+    }
+
+    /// Whether a private copy still is what there is to see: as long as nobody has recovered or replaced the file.
+    pub(super) fn check_origin(&self) -> Internal<()> {
+        match &self.origin {
+            Some(origin) if origin.store.marks() != origin.marks => Err(Error::Recovered.into()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Reading without a lock.
+//!
+//! Nothing here writes to shared memory, makes a system call, or waits for a writer: not for one that is stopped in
+//! the middle of a transaction, and not for one that died there.
+
+use super::{Access, Store};
+use crate::engine::guard::{WriteGuard, inside_closure};
+use crate::error::{Error, Fault, Internal, Result};
+use crate::format::cell::{CellHeader, RecordId};
+use crate::format::checksum::crc32;
+use crate::format::control::{LAST, NEWEST_STATE, PREPARED};
+use crate::layout::index::KeyHash;
+use crate::sys::words::{Ordering, fence};
+
+/// How often a snapshot is tried without the lock.
+pub(super) const SNAPSHOT_ATTEMPT_COUNT: u32 = if cfg!(loom) { 2 } else { 16 };
+
+/// Where and what a record is, beside its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    pub id: RecordId,
+    pub version: u64,
+    pub update_count: u32,
+}
+
+impl Meta {
+    #[inline(always)]
+    pub(super) fn new(slot: u32, header: CellHeader) -> Self {
+        Meta { id: RecordId::new(slot, header.generation), version: header.number, update_count: header.update_count }
+    }
+}
+
+impl Store {
+    /// Copies the record with an id into `payload`, which has the table's record length. `None` if it was deleted.
+    #[inline(always)]
+    pub fn get(&self, id: RecordId, payload: &mut [u64]) -> Internal<Option<Meta>> {
+        self.check_usable()?;
+        if id.slot() >= self.geometry.capacity() {
+            return Ok(None);
+        }
+        Ok(self.read_slot(id.slot(), payload)?.filter(|meta| meta.id == id))
+    }
+
+    /// Copies the record with a key into `payload`. `None` if there was none at some moment of the call.
+    #[inline(always)]
+    pub fn find(&self, key: &[u8], payload: &mut [u64]) -> Internal<Option<Meta>> {
+        self.check_usable()?;
+        let Some(position) = self.geometry.key() else { return Ok(None) };
+        let index = self.view().index();
+        let hash = KeyHash::new(key, self.header.hash_seed);
+        let epoch = index.epoch();
+        // Nearly always the first candidate is the record, and where there is none, the key is not there.
+        match index.candidates(epoch, hash).next() {
+            Some(slot) if slot < self.geometry.capacity() => match self.read_slot(slot, payload)? {
+                Some(meta) if position.is_at(payload, key) => Ok(Some(meta)),
+                _ => self.find_among_all(key, hash, payload),
+            },
+            None if index.is_still(epoch) => Ok(None),
+            _ => self.find_among_all(key, hash, payload),
+        }
+    }
+
+    #[cold]
+    fn find_among_all(&self, key: &[u8], hash: KeyHash, payload: &mut [u64]) -> Internal<Option<Meta>> {
+        let Some(position) = self.geometry.key() else { return Ok(None) };
+        let index = self.view().index();
+        let mut epoch = index.epoch();
+        loop {
+            for slot in index.candidates(epoch, hash) {
+                if slot >= self.geometry.capacity() {
+                    return Err(self.view().stray_entry(slot));
+                }
+                match self.read_slot(slot, payload)? {
+                    Some(meta) if position.is_at(payload, key) => return Ok(Some(meta)),
+                    _ => {}
+                }
+            }
+            if index.is_still(epoch) {
+                return Ok(None);
+            }
+            epoch = index.epoch();
+        }
+    }
+
+    /// Copies the live record of a slot, which must be below the capacity.
+    #[inline(always)]
+    pub fn read_slot(&self, slot: u32, payload: &mut [u64]) -> Internal<Option<Meta>> {
+        let Some(header) = self.slot(slot).read(payload)? else {
+            return Ok(None);
+        };
+        if self.settings.verify_reads && !header.verifies(crc32(bytemuck::cast_slice(payload))) {
+            return Err(rotten(slot, header));
+        }
+        Ok(Some(Meta::new(slot, header)))
+    }
+
+    /// How many records there are.
+    pub fn live_count(&self) -> Internal<u64> {
+        self.check_usable()?;
+        Ok(self.control().load(NEWEST_STATE + 1, Ordering::Acquire))
+    }
+
+    /// Runs `body` until nothing was prepared while it ran, so that its result is of one moment. After a bounded number of
+    /// tries it runs under the write mutex; a read-only handle cannot take that, and lets it run on a copy of its own.
+    ///
+    /// What `body` returns from a run in which the moment passed, an error or not, nobody sees.
+    pub fn snapshot<R>(&self, mut body: impl FnMut(Moment<'_>) -> Result<R>) -> Result<R> {
+        self.check_usable()?;
+        for _ in 0..SNAPSHOT_ATTEMPT_COUNT {
+            if let Some(moment) = self.moment() {
+                let result = inside_closure(self, || body(moment));
+                if moment.lasts() {
+                    return result;
+                }
+            }
+            std::hint::spin_loop();
+        }
+        if self.access != Access::ReadWrite {
+            let copy = self.copy_of_newest_state()?;
+            return inside_closure(self, || body(copy.lasting_moment()));
+        }
+        let _guard = WriteGuard::lock(self)?;
+        inside_closure(self, || body(self.lasting_moment()))
+    }
+
+    /// This moment, while nobody can prepare anything.
+    fn lasting_moment(&self) -> Moment<'_> {
+        Moment { store: self, prepared: self.control().load(PREPARED, Ordering::Relaxed) }
+    }
+
+    /// This moment, if nothing is being published.
+    fn moment(&self) -> Option<Moment<'_>> {
+        let control = self.control();
+        let prepared = control.load(PREPARED, Ordering::Relaxed);
+        (control.load(LAST, Ordering::Acquire) == prepared).then_some(Moment { store: self, prepared })
+    }
+}
+
+/// A table at a moment at which everything that was prepared was published too; it lasts until something else is prepared.
+///
+/// Each read looks afterwards whether the moment lasts, and is an error if not: so whatever was read is of this moment, at any
+/// time, and not only once the snapshot is over.
+#[derive(Clone, Copy)]
+pub struct Moment<'a> {
+    store: &'a Store,
+    prepared: u64,
+}
+
+impl<'a> Moment<'a> {
+    /// The table; what is read of it directly is of this moment only if [`check`](Self::check) says so afterwards.
+    #[inline]
+    pub fn store(self) -> &'a Store {
+        self.store
+    }
+
+    /// As [`Store::get`].
+    pub fn get(self, id: RecordId, payload: &mut [u64]) -> Internal<Option<Meta>> {
+        let found = self.store.get(id, payload);
+        self.check()?;
+        found
+    }
+
+    /// As [`Store::find`].
+    pub fn find(self, key: &[u8], payload: &mut [u64]) -> Internal<Option<Meta>> {
+        let found = self.store.find(key, payload);
+        self.check()?;
+        found
+    }
+
+    /// As [`Store::live_count`].
+    pub fn live_count(self) -> Internal<u64> {
+        let count = self.store.live_count();
+        self.check()?;
+        count
+    }
+
+    /// That the moment lasts: then everything that was read before is of this moment.
+    #[inline]
+    pub fn check(self) -> Internal<()> {
+        if self.lasts() { Ok(()) } else { Err(stale()) }
+    }
+
+    fn lasts(self) -> bool {
+        // What is published is stored after `PREPARED`: so who saw any of it sees here that the moment has passed. Each read ends
+        // with an acquire of its own, and the model checker finds none that needs this one; it stays, so that a snapshot does
+        // not hang on how each of them is made.
+        fence(Ordering::Acquire);
+        self.store.control().load(PREPARED, Ordering::Relaxed) == self.prepared
+    }
+}
+
+#[cold]
+fn stale() -> Fault {
+    Error::StaleSnapshot.into()
+}
+
+#[cold]
+fn rotten(slot: u32, header: CellHeader) -> Fault {
+    Error::damaged(format!(
+        "the record in slot {slot}, written by transaction {}, does not have its checksum {:08x}",
+        header.number, header.check
+    ))
+    .into()
+}

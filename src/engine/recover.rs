@@ -1,0 +1,469 @@
+//! Recovery by a first opener, who is alone: which state the file holds, and how it is brought to that state.
+//!
+//! Invariants:
+//!
+//! 1. Heads, index, ring and all that is not sealed are not believed. A sealed state or sync record is believed only if
+//!    the digest, computed anew from the cells visible at its number, matches.
+//! 2. Nothing is changed before a state is chosen, nor if a sealed record shows that something newer had been acknowledged:
+//!    that is damage and not power loss, and is never served as something older.
+//! 3. Each step is flushed before the next, since the power can fail again; at every moment the choice can be made again
+//!    from what is on the disk:
+//!    1. every page is written again and flushed, so that later flushes cover what an earlier, failed one left clean;
+//!    2. a sync record carries the choice: if none does, it is put over one that does not verify, else the older;
+//!    3. every cell that the choice does not show is wiped;
+//!    4. the other sync record carries the same state under a number far above everything seen, and a raised generation
+//!       floor: so numbers and ids that were given out in the time that was lost do not come again, even if the power
+//!       fails before the next sync;
+//!    5. the control group is rebuilt, and the incarnation is written last, by the caller.
+
+use crate::engine::Store;
+use crate::error::{Error, Result};
+use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
+use crate::format::checksum::{crc32, digest_of_cell};
+use crate::format::control::{
+    CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT,
+    GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST,
+    LAST_SYNC_MILLISECONDS, LAST_SYNC_WALL_MILLISECONDS, NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER,
+    SUPERSEDED, USED,
+};
+use crate::format::geometry::{SYNC_RECORD_COUNT, widen, word};
+use crate::format::sync_record::{State, SyncRecord};
+use crate::layout::slot;
+use crate::sys::attachment::{FileId, random_uuid, uuid_words};
+use crate::sys::words::Ordering;
+use std::fmt;
+
+/// How far numbers go on after a recovery, above everything seen: more than were given out in the time that was lost.
+const NUMBER_JUMP: u64 = 1 << 32;
+/// How far generations go on after a recovery that may have lost something: further than one slot got in the time that was lost.
+/// There is room for a million of these.
+const GENERATION_JUMP: u64 = 1 << 20;
+/// The same for a file that is a copy of another, or was restored from one: that other may have gone on for long since, and been
+/// recovered itself. Up to as much again is added by chance, so that two copies of one file do not meet either.
+const COPY_NUMBER_JUMP: u64 = 1 << 40;
+const COPY_GENERATION_JUMP: u64 = 1 << 26;
+
+/// Which state a table was found in when it was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecoveryOutcome {
+    /// The table was new.
+    New,
+    /// The table was in order: other processes use it, or it was left in order in this boot.
+    InOrder,
+    /// The newest state that is whole, though no sync record has it. In the same boot it is mostly the newest
+    /// published transaction, or one that was prepared and is published now; see [`Recovery::nothing_lost`].
+    Newest,
+    /// Exactly the last sync that is whole.
+    Checkpoint {
+        /// When that sync was made, in microseconds since 1970.
+        wall_time_microseconds: i64,
+    },
+}
+
+/// What opening a table found and repaired.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// assert_eq!(table.recovery().found, locule::RecoveryOutcome::New);
+/// drop(table);
+/// // In the same boot nothing has to be recovered, however the last process ended.
+/// let table = locule::Table::<Visit>::open(&path)?;
+/// assert_eq!(table.recovery().found, locule::RecoveryOutcome::InOrder);
+/// assert!(table.recovery().nothing_lost);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Which state it was.
+    pub found: RecoveryOutcome,
+    /// Whether it is certain that every published transaction is there. After a power cut it never is: the newest state
+    /// on the disk verifies, but a newer one may never have got there.
+    pub nothing_lost: bool,
+    /// The number of the transaction whose state was found.
+    pub number: u64,
+    /// The highest transaction number of which there was any trace. What lies between is lost.
+    pub highest_number_seen: u64,
+    /// Records in the table.
+    pub live_count: u64,
+    /// Whether the handle works on a recovered copy in its own memory, since it may not change the file.
+    pub is_private_copy: bool,
+}
+
+impl Recovery {
+    /// Nothing had to be done.
+    pub(super) const IN_ORDER: Recovery = Recovery {
+        found: RecoveryOutcome::InOrder,
+        nothing_lost: true,
+        number: 0,
+        highest_number_seen: 0,
+        live_count: 0,
+        is_private_copy: false,
+    };
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.found {
+            RecoveryOutcome::New => f.write_str("new table")?,
+            RecoveryOutcome::InOrder => f.write_str("in order")?,
+            RecoveryOutcome::Newest => write!(f, "recovered the newest whole state, transaction {}", self.number)?,
+            RecoveryOutcome::Checkpoint { wall_time_microseconds } => {
+                let time = crate::value::time::Timestamp::from_microseconds(wall_time_microseconds);
+                write!(f, "went back to the sync of {time}, transaction {}", self.number)?;
+            }
+        }
+        if !self.nothing_lost && self.highest_number_seen > self.number {
+            write!(f, ", losing transactions up to {}", self.highest_number_seen)?;
+        }
+        write!(f, ", {} records", self.live_count)?;
+        f.write_str(if self.nothing_lost { "; nothing lost" } else { "; what was not synced may be lost" })?;
+        if self.is_private_copy {
+            f.write_str(" (in a private copy: the file itself still needs a recovery)")?;
+        }
+        Ok(())
+    }
+}
+
+/// How far a recovery goes on with what must not be given out again.
+struct Jump {
+    number: u64,
+    generation: u64,
+}
+
+/// A state that the cells bear out.
+pub(super) struct Choice {
+    pub(super) state: State,
+    /// Whether no candidate has a higher number.
+    pub(super) is_newest: bool,
+    /// The sync record that carries it, if one does.
+    record: Option<(usize, SyncRecord)>,
+    /// The highest number that some sealed word says was acknowledged.
+    pub(super) acknowledged: u64,
+    highest_number_seen: u64,
+    generation_floor: u64,
+}
+
+impl Store {
+    /// Brings the table to the newest state that can be found in it. The caller is alone, has checked the header, and
+    /// writes the incarnation afterwards. `is_same_boot`: the file was last used in this boot, in place.
+    pub(super) fn recover(&self, is_same_boot: bool) -> Result<Recovery> {
+        let choice = self.choose()?;
+        // Not even the state that was chosen has a number, nor does anything newer.
+        let is_new = choice.highest_number_seen == 0;
+        let nothing_lost = is_new || is_same_boot && choice.is_newest;
+        let jump = if is_new { Jump { number: 1, generation: 0 } } else { self.jump(nothing_lost)? };
+        let number = choice.highest_number_seen.saturating_add(jump.number);
+        let generation_floor =
+            self.generation_floor(&choice, is_same_boot).saturating_add(jump.generation).min(GENERATION_LIMIT);
+        if number >= NUMBER_LIMIT {
+            return Err(Error::damaged("a transaction number is close to the highest possible"));
+        }
+        self.control().store(INCARNATION_SEAL, 0, Ordering::Release);
+        self.count(RECOVERY_NUMBER);
+        self.dirty_durable_group();
+        self.flush_recovery()?;
+        let carrying = self.see_that_a_record_carries(&choice)?;
+        self.wipe_all_but(choice.state.number);
+        self.flush_recovery()?;
+        let state = State { number, ..choice.state };
+        self.put_sync_record(
+            1 - carrying,
+            SyncRecord {
+                state,
+                predecessor: choice.state.number,
+                generation_floor,
+                wall_time_microseconds: (self.settings.wall_clock)(),
+            },
+        );
+        self.flush_recovery()?;
+        self.rebuild_control(state, generation_floor);
+        self.note_recovery_number();
+        Ok(Recovery {
+            found: match choice.record {
+                _ if is_new => RecoveryOutcome::New,
+                Some((_, record)) if !nothing_lost => {
+                    RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds }
+                }
+                _ => RecoveryOutcome::Newest,
+            },
+            nothing_lost,
+            number: choice.state.number,
+            highest_number_seen: choice.highest_number_seen,
+            live_count: choice.state.live_count,
+            is_private_copy: false,
+        })
+    }
+
+    /// How far numbers and generations go on.
+    fn jump(&self, nothing_lost: bool) -> Result<Jump> {
+        let is_copy = self.attachment.as_ref().is_some_and(|attachment| {
+            // Whether or not a recovery that did not finish has taken the seal away.
+            let [_, _, device, inode, ..] = self.control().to_array::<INCARNATION_WORDS>(INCARNATION);
+            attachment.id() != FileId { device, inode }
+        });
+        if is_copy {
+            let [first, second] = uuid_words(random_uuid());
+            return Ok(Jump {
+                number: COPY_NUMBER_JUMP + first % COPY_NUMBER_JUMP,
+                generation: COPY_GENERATION_JUMP + second % COPY_GENERATION_JUMP,
+            });
+        }
+        Ok(Jump { number: NUMBER_JUMP, generation: if nothing_lost { 0 } else { GENERATION_JUMP } })
+    }
+
+    /// Above which the next generations are to be. That of the sync records; where nothing can be lost, ids that were given out
+    /// in transactions that were given up since are in the control region alone, or in cells that nobody has undone.
+    fn generation_floor(&self, choice: &Choice, is_same_boot: bool) -> u64 {
+        let latest = self.control().load(GENERATION_FLOOR, Ordering::Relaxed);
+        let is_credible = is_same_boot && latest < GENERATION_LIMIT;
+        choice
+            .generation_floor
+            .max(if is_credible { latest } else { 0 })
+            .max(self.generation_given_up(choice.state.number))
+    }
+
+    /// The highest generation of a record that was inserted after the choice: whoever died while he staged it may have told its id.
+    fn generation_given_up(&self, number: u64) -> u64 {
+        let mut before = vec![0; widen(self.geometry.capacity())];
+        self.for_visible_cells(number, |slot, _, header| {
+            if let Some(generation) = before.get_mut(widen(slot)) {
+                *generation = header.generation;
+            }
+        });
+        let mut highest = 0;
+        self.for_verified_cells(|slot, header| {
+            let before = before.get(widen(slot)).copied().unwrap_or(0);
+            // Whoever inserts next gets a generation above, so none that cannot be counted further.
+            if header.number > number && (before + 1..GENERATION_LIMIT - 1).contains(&header.generation) {
+                highest = highest.max(header.generation);
+            }
+        });
+        highest
+    }
+
+    fn flush_recovery(&self) -> Result<()> {
+        self.flush_durable_group().map_err(|source| Error::FlushFailed { source: Some(source) })
+    }
+
+    // -- choosing ----------------------------------------------------------------------------------
+
+    /// The candidate with the highest number that the cells bear out.
+    pub(super) fn choose(&self) -> Result<Choice> {
+        let control = self.control();
+        let records = [0, 1].map(|record| self.sync_record(record).map(|found| (record, found)));
+        let prepared = control.load(PREPARED, Ordering::Relaxed);
+        let intent = self.view().state(INTENDED_STATE).filter(|state| state.number == prepared);
+        let mut candidates: Vec<State> = records.iter().flatten().map(|(_, record)| record.state).collect();
+        candidates.extend(self.view().state(NEWEST_STATE));
+        candidates.extend(intent);
+        candidates.sort_by_key(|state| std::cmp::Reverse(state.number));
+        let highest = candidates.first().map_or(0, |state| state.number);
+        let durable = Some(control.load(DURABLE, Ordering::Relaxed)).filter(|number| *number < NUMBER_LIMIT);
+        let predecessors = records.iter().flatten().map(|(_, record)| record.predecessor);
+        let acknowledged = predecessors.chain(durable).max().unwrap_or(0);
+        let generation_floor = records.iter().flatten().map(|(_, record)| record.generation_floor).max().unwrap_or(0);
+
+        for state in &candidates {
+            let (digest, live_count) = self.digest_at(state.number);
+            if (digest, live_count) != (state.digest, state.live_count) {
+                continue;
+            }
+            if acknowledged > state.number {
+                return Err(Error::damaged(format!(
+                    "the newest state that is whole is transaction {}, and transaction {acknowledged} had been \
+                     synced: part of it is missing; the file was left as it was",
+                    state.number
+                )));
+            }
+            return Ok(Choice {
+                state: *state,
+                is_newest: state.number == highest,
+                record: records.into_iter().flatten().find(|(_, record)| record.state == *state),
+                acknowledged,
+                highest_number_seen: self.highest_number_seen(highest),
+                generation_floor,
+            });
+        }
+        Err(Error::damaged(format!(
+            "none of its {} sealed states fits the cells; the file was left as it was",
+            candidates.len()
+        )))
+    }
+
+    /// Digest and live count of the table as it was at a transaction number.
+    pub(super) fn digest_at(&self, number: u64) -> (u64, u64) {
+        let mut digest = self.digest_seed;
+        let mut live_count = 0;
+        self.for_visible_cells(number, |slot, _, header| {
+            digest = digest.wrapping_add(digest_of_cell(slot, header.number, header.check));
+            live_count += u64::from(header.is_live);
+        });
+        (digest, live_count)
+    }
+
+    /// Calls `visit` with each slot's visible cell: the one with the highest number up to `number` that verifies.
+    pub(super) fn for_visible_cells(&self, number: u64, mut visit: impl FnMut(u32, u32, CellHeader)) {
+        let mut payload = vec![0; self.geometry.record_words()];
+        for slot in 0..self.geometry.capacity() {
+            let mut numbers = self.slot(slot).cell_numbers();
+            while let Some(cell) = slot::visible_cell(numbers, number) {
+                if let Some(header) = self.verified_cell(slot, cell, &mut payload) {
+                    visit(slot, cell, header);
+                    break;
+                }
+                if let Some(found) = numbers.get_mut(widen(cell)) {
+                    *found = 0;
+                }
+            }
+        }
+    }
+
+    /// The header of a cell that holds something and verifies.
+    pub(super) fn verified_cell(&self, slot: u32, cell: u32, payload: &mut [u64]) -> Option<CellHeader> {
+        let header = self.slot(slot).cell_header(cell);
+        if header.number == 0 || header.number >= NUMBER_LIMIT {
+            return None;
+        }
+        if header.is_live {
+            self.slot(slot).payload(cell, 0, payload.len()).copy_to(payload);
+        }
+        header.verifies(crc32(bytemuck::cast_slice(payload))).then_some(header)
+    }
+
+    /// The highest number in any cell that verifies, any sealed state, or a word that may be of a state that is gone.
+    fn highest_number_seen(&self, highest_sealed: u64) -> u64 {
+        let control = self.control();
+        let words = [PREPARED, USED, DURABLE, LAST].map(|index| control.load(index, Ordering::Relaxed));
+        // Not sealed, so not believed beyond what could be.
+        let plausible = words.into_iter().filter(|number| *number < NUMBER_LIMIT / 2).max().unwrap_or(0);
+        let mut highest = highest_sealed.max(plausible);
+        self.for_verified_cells(|_, header| highest = highest.max(header.number));
+        highest
+    }
+
+    fn for_verified_cells(&self, mut visit: impl FnMut(u32, CellHeader)) {
+        let mut payload = vec![0; self.geometry.record_words()];
+        for slot in 0..self.geometry.capacity() {
+            for cell in 0..crate::format::cell::CELLS_PER_SLOT {
+                if let Some(header) = self.verified_cell(slot, cell, &mut payload) {
+                    visit(slot, header);
+                }
+            }
+        }
+    }
+
+    // -- bringing the file there -------------------------------------------------------------------
+
+    /// Makes sure that a sync record on the disk carries the choice; returns which.
+    fn see_that_a_record_carries(&self, choice: &Choice) -> Result<usize> {
+        if let Some((record, _)) = choice.record {
+            return Ok(record);
+        }
+        let worth = |record: &usize| match self.sync_record(*record) {
+            None => (false, 0),
+            Some(SyncRecord { state, .. }) => {
+                (self.digest_at(state.number) == (state.digest, state.live_count), state.number)
+            }
+        };
+        let target = (0..SYNC_RECORD_COUNT).min_by_key(worth).unwrap_or(0);
+        self.put_sync_record(
+            target,
+            SyncRecord {
+                state: choice.state,
+                predecessor: choice.acknowledged,
+                generation_floor: choice.generation_floor,
+                wall_time_microseconds: (self.settings.wall_clock)(),
+            },
+        );
+        self.flush_recovery()?;
+        Ok(target)
+    }
+
+    fn wipe_all_but(&self, number: u64) {
+        let mut shown = Vec::new();
+        self.for_visible_cells(number, |slot, cell, _| shown.push((slot, cell)));
+        let mut shown = shown.into_iter().peekable();
+        for slot in 0..self.geometry.capacity() {
+            let kept = shown.next_if(|(visible_slot, _)| *visible_slot == slot).map(|(_, cell)| cell);
+            let numbers = self.slot(slot).cell_numbers();
+            for (cell, found) in (0..).zip(numbers) {
+                if Some(cell) != kept && found != 0 {
+                    self.slot(slot).wipe(cell);
+                }
+            }
+        }
+    }
+
+    /// Writes every word of the control group but the mutexes and the incarnation.
+    pub(super) fn rebuild_control(&self, state: State, generation_floor: u64) {
+        let control = self.control();
+        let mut free_slots = self.rebuild_heads();
+        // Oldest first: those that were never used, then by when they became free.
+        free_slots.sort_unstable();
+        for (position, (_, slot)) in (0..).zip(&free_slots) {
+            self.view().put_free_ring_entry(position, *slot);
+        }
+        let free_count = word(free_slots.len());
+        if self.geometry.key().is_some() {
+            let live = (0..self.geometry.capacity()).map(|slot| self.slot(slot)).filter(|slot| slot.head().is_live());
+            let keys =
+                live.filter_map(|slot| Some((self.view().hash_of_key_in(slot, slot.head().cell())?, slot.index())));
+            self.view().index().rebuild_from(keys);
+        }
+        if control.load(CLEAN_SEAL, Ordering::Relaxed) != 0 {
+            control.store(CLEAN_SEAL, 0, Ordering::Relaxed);
+        }
+        let sealed = state.to_words(self.digest_seed);
+        self.view().put_state(NEWEST_STATE, sealed);
+        self.view().put_state(INTENDED_STATE, sealed);
+        for (index, content) in [
+            (INTENT_COUNT, 0),
+            (USED, state.number),
+            (PREPARED, state.number),
+            (LAST, state.number),
+            (FREE_TAKEN, 0),
+            (FREE_TAKEN_NEXT, 0),
+            (FREE_RETURNED, free_count),
+            (FREE_RETURNED_NEXT, free_count),
+            (PIN, NO_PIN),
+            (DURABLE, state.number),
+            (GENERATION_FLOOR, generation_floor),
+            (LAST_SYNC_MILLISECONDS, crate::engine::status::monotonic_milliseconds()),
+            (LAST_SYNC_WALL_MILLISECONDS, self.wall_milliseconds()),
+            (FLUSHING, 0),
+            (FAILED, 0),
+            (SUPERSEDED, 0),
+            (CONDEMNED, 0),
+        ] {
+            control.store(index, content, Ordering::Relaxed);
+        }
+    }
+
+    /// Points every head at the one cell that its slot has left. Returns the free slots, each with its number.
+    fn rebuild_heads(&self) -> Vec<(u64, u32)> {
+        let mut free_slots = Vec::new();
+        for slot in 0..self.geometry.capacity() {
+            let numbers = self.slot(slot).cell_numbers();
+            let head = match slot::visible_cell(numbers, NUMBER_LIMIT) {
+                None => {
+                    free_slots.push((0, slot));
+                    Head::EMPTY
+                }
+                Some(cell) => {
+                    let header = self.slot(slot).cell_header(cell);
+                    if !header.is_live && header.generation < GENERATION_LIMIT - 1 {
+                        free_slots.push((header.number, slot));
+                    }
+                    Head::new(header.number, header.is_live, cell)
+                }
+            };
+            self.slot(slot).publish(head);
+        }
+        free_slots
+    }
+}

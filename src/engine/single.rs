@@ -1,0 +1,155 @@
+//! Operations on one record: transactions with a list of one.
+//!
+//! They take the steps of [`stage`](super::stage) and [`publish`](super::publish) in the same order as a
+//! [`Transaction`](crate::engine::txn::Transaction), but have at hand what that has to look up again, since nothing happens in between.
+//!
+//! What can be done before the lock is taken is done before: the checksum, the hash, and touching the pages of the slot.
+
+use super::{Encoded, Store};
+use crate::engine::guard::WriteGuard;
+use crate::engine::read::Meta;
+use crate::engine::stage::{Change, NewContent, VisibleCell};
+use crate::error::{Error, Internal};
+use crate::format::cell::{Head, RecordId};
+use crate::format::control::FREE_TAKEN;
+use crate::layout::index::KeyHash;
+use crate::layout::view::TableView;
+use crate::sys::words::Ordering;
+
+impl Store {
+    /// Inserts a record.
+    #[inline(always)]
+    pub fn insert(&self, record: Encoded<'_>) -> Internal<Meta> {
+        self.touch_next_free_slot();
+        let hash = self.hash_of_key(record.payload);
+        self.under_lock(|shared| match shared.locate(record.payload, hash)? {
+            Some(slot) => Err(Error::DuplicateKey { slot }.into()),
+            None => insert(shared, record, hash),
+        })
+    }
+
+    /// Writes another content of a record, if it is the version that is expected.
+    #[inline(always)]
+    pub fn update(&self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Internal<Meta> {
+        self.touch_slot(id.slot());
+        self.under_lock(|shared| {
+            let (head, seen) = shared.current(shared.slot_of(id)?)?;
+            seen.expect(id, expected_version)?;
+            if !seen.slot.has_key_of(seen.cell, shared.geometry, record.payload) {
+                return Err(Error::KeyChanged.into());
+            }
+            publish(shared, head, seen, NewContent::update(seen.header, record), 0, None)
+        })
+    }
+
+    /// Deletes a record, if it is the version that is expected.
+    #[inline(always)]
+    pub fn delete(&self, id: RecordId, expected_version: Option<u64>) -> Internal<Meta> {
+        self.touch_slot(id.slot());
+        self.under_lock(|shared| {
+            let (head, seen) = shared.current(shared.slot_of(id)?)?;
+            seen.expect(id, expected_version)?;
+            let hash = shared.hash_of_key_in(seen.slot, seen.cell);
+            publish(shared, head, seen, NewContent::delete(seen.header), 0, hash)
+        })
+    }
+
+    /// Inserts a record or writes it over the one with its key.
+    pub fn upsert(&self, record: Encoded<'_>) -> Internal<Meta> {
+        let hash = self.hash_of_key(record.payload);
+        let guess = self.touch_slot_with_key(record, hash);
+        self.under_lock(|shared| {
+            let located = match guess {
+                Some(slot) if shared.is_live_with_key_of(slot, record.payload) => guess,
+                _ => shared.locate(record.payload, hash)?,
+            };
+            match located {
+                Some(slot) => {
+                    let (head, seen) = shared.current(shared.slot(slot))?;
+                    publish(shared, head, seen, NewContent::update(seen.header, record), 0, None)
+                }
+                None => insert(shared, record, hash),
+            }
+        })
+    }
+
+    /// Touches the slot that has the key of a record, or that which the next insert will probably get. Returns which slot has the
+    /// key, as far as that can be told without the lock.
+    #[inline(always)]
+    fn touch_slot_with_key(&self, record: Encoded<'_>, hash: KeyHash) -> Option<u32> {
+        if !self.syncs_are_made() {
+            return None;
+        }
+        let located = self.view().locate(record.payload, hash).ok().flatten();
+        match located {
+            Some(slot) => self.touch_slot(slot),
+            None => self.touch_next_free_slot(),
+        }
+        located
+    }
+
+    /// Touches the slot that the next insert will probably get; that it may be another by then does no harm.
+    #[inline(always)]
+    pub(super) fn touch_next_free_slot(&self) {
+        if self.syncs_are_made() {
+            let shared = self.view();
+            if let Ok(slot) = shared.free_ring_entry(shared.control.load(FREE_TAKEN, Ordering::Relaxed)) {
+                self.touch_slot(slot);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn under_lock<'a>(&'a self, operation: impl FnOnce(TableView<'a>) -> Internal<Meta>) -> Internal<Meta> {
+        let guard = WriteGuard::lock(self)?;
+        let meta = operation(self.view())?;
+        // A sync takes the write mutex itself.
+        drop(guard);
+        self.sync_if_due()?;
+        Ok(meta)
+    }
+}
+
+/// Inserts a record whose key is not there.
+#[inline(always)]
+fn insert(shared: TableView<'_>, record: Encoded<'_>, hash: KeyHash) -> Internal<Meta> {
+    let Some(slot) = shared.free_slot(0)? else { return Err(shared.full()) };
+    let (head, seen) = shared.current(shared.slot(slot))?;
+    let next = shared.insertion(seen.header, record)?;
+    publish(shared, head, seen, next, 1, Some(hash))
+}
+
+/// Makes the next content of a slot its current one. `hash` is that of the key, if it comes or goes.
+#[inline(always)]
+fn publish(
+    shared: TableView<'_>,
+    old_head: Head,
+    VisibleCell { slot, header: old, .. }: VisibleCell<'_>,
+    next: NewContent<'_>,
+    taken_count: u64,
+    hash: Option<KeyHash>,
+) -> Internal<Meta> {
+    let mut state = shared.newest_state()?;
+    state.number = shared.take_number()?;
+    let cell = shared.choose_cell(slot, old_head);
+    let change = Change { slot, old_head, old, new: next.header(state.number) };
+    let intent = change.intent(cell, hash.is_some() && shared.geometry.key().is_some(), true);
+    shared.list(0, intent);
+    slot.stage(cell, change.new, next.payload());
+    change.apply_to(&mut state);
+    shared.make_room_for_keys(u64::from(intent.inserts_key), state.live_count);
+    let sealed = shared.prepare(state, taken_count, u64::from(intent.frees_slot));
+    // From here on the transaction has happened: whatever comes, it is finished and not undone.
+    if let (true, Some(hash)) = (intent.inserts_key, hash) {
+        shared.insert_key(slot, hash)?;
+    }
+    slot.publish(Head::new(state.number, change.new.is_live, cell));
+    if let (true, Some(hash)) = (intent.removes_key, hash) {
+        shared.index().remove(hash, slot.index());
+    }
+    if taken_count > 0 || intent.frees_slot {
+        shared.move_free_slots([intent].into_iter());
+    }
+    shared.finish(sealed);
+    Ok(Meta::new(slot.index(), change.new))
+}

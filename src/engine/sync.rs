@@ -1,0 +1,279 @@
+//! Syncing: what was published until now survives a power cut from here on.
+//!
+//! Invariants:
+//!
+//! 1. The syncer reads the newest state and pins its number in one go, under the write mutex. Until the pin is gone,
+//!    writers leave every cell alone that is visible at that number.
+//! 2. A sync overwrites the record that does *not* carry the number `DURABLE`. Which one that is follows from that
+//!    number alone.
+//! 3. One flush, of the durable group, without the write mutex. It is enough, since a recovery believes a record only if
+//!    the digest of the cells that it finds matches.
+//! 4. `DURABLE` is stored before `PIN` is taken away; writers read them in the other order.
+//! 5. `FLUSHING` is set before a flush and cleared after it. Who finds it set has a predecessor that died inside its
+//!    flush: that may have failed, and the kernel takes the pages for clean. So every page is written to and flushed
+//!    again before anything else.
+//! 6. After a failed flush (`FAILED`) no sync succeeds until a recovery.
+//! 7. A sync is acknowledged only if the table has not been recovered since this handle attached, and the file still has the
+//!    name that it was opened by.
+//! 8. Whether a sync is due hangs on no single clock: see [`Store::is_sync_due`].
+//!
+//! Memory ordering: what only syncers write is ordered by the sync mutex, and `PIN` between them and writers by the write
+//! mutex, but for its end: `PIN` is taken away with release, and a writer that loads it with acquire sees the new `DURABLE`. The
+//! other release stores keep their order for those who go on after the death of a syncer; the model checker lets nobody die
+//! there, and does not see that. Nor does it see a load that is delayed, which the acquire of `SYNC_END_COUNT` forbids: it comes
+//! before the try of the mutex, and its release after the mutex was let go.
+
+use super::{Access, Store};
+use crate::engine::guard::{SyncGuard, WriteGuard};
+use crate::error::{Error, Internal, Result};
+use crate::format::control::{
+    DEAD_SYNCER_COUNT, DURABLE, FAILED, FLUSHING, GENERATION_FLOOR, LAST, LAST_SYNC_MILLISECONDS,
+    LAST_SYNC_WALL_MILLISECONDS, NO_PIN, PIN, SYNC_COUNT, SYNC_END_COUNT,
+};
+use crate::format::geometry::{PAGE_WORDS, SYNC_RECORD_COUNT};
+use crate::format::sync_record::{SYNC_RECORD_WORDS, State, SyncRecord};
+use crate::sys::lock::Acquired;
+use crate::sys::private::Remembered;
+use crate::sys::words::Ordering;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How long a wait for another's sync is at most before the lock is tried again.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// Which sync a handle saw last, and when it saw it first, by its own clock.
+#[derive(Default)]
+pub struct SeenSync {
+    number: Remembered,
+    milliseconds: Remembered,
+}
+
+impl SeenSync {
+    /// Whether the sync with a number has been the newest for so long. Threads of a handle may mix their times: any was true.
+    #[inline(always)]
+    fn is_older(&self, number: u64, now_milliseconds: u64, interval_milliseconds: u64) -> bool {
+        if self.number.get() != number {
+            self.see(number, now_milliseconds);
+        }
+        now_milliseconds.saturating_sub(self.milliseconds.get()) >= interval_milliseconds
+    }
+
+    #[cold]
+    pub fn see(&self, number: u64, now_milliseconds: u64) {
+        self.milliseconds.set(now_milliseconds);
+        self.number.set(number);
+    }
+}
+
+impl Store {
+    /// Makes everything that was published before the call durable; returns the number of the newest transaction that
+    /// is. While another process is at it, waits for the end of that, and then mostly finds the work done: one flush
+    /// serves all who wait.
+    pub fn sync(&self) -> Result<u64> {
+        self.check_may_lock("sync")?;
+        let control = self.control();
+        let wanted = control.load(LAST, Ordering::Relaxed);
+        let start = Instant::now();
+        let mut waited_in_vain = false;
+        loop {
+            let end_count = control.load(SYNC_END_COUNT, Ordering::Acquire);
+            if let Some((guard, acquired)) = SyncGuard::try_lock(self, waited_in_vain)? {
+                return self.sync_under(guard, acquired, wanted);
+            }
+            let durable = control.load(DURABLE, Ordering::Acquire);
+            self.check_usable()?;
+            if durable >= wanted && control.load(FAILED, Ordering::Relaxed) == 0 {
+                return Ok(durable);
+            }
+            let left = self.settings.lock_timeout.saturating_sub(start.elapsed());
+            if left.is_zero() && waited_in_vain {
+                return Err(self.sync_timeout());
+            }
+            // Nobody is woken by the death of a syncer: then the lock is tried again after a slice.
+            let index = self.geometry.control() + SYNC_END_COUNT;
+            self.medium.sleep_on(index, end_count, left.min(SLICE));
+            waited_in_vain = control.load(SYNC_END_COUNT, Ordering::Relaxed) == end_count;
+        }
+    }
+
+    /// Syncs if the handle's interval has passed since the last sync by anybody, and nobody is at it.
+    #[inline(always)]
+    pub fn sync_if_due(&self) -> Internal<()> {
+        match self.settings.sync_every {
+            Some(interval) => self.sync_if_older(interval),
+            None => Ok(()),
+        }
+    }
+
+    fn sync_if_older(&self, interval: Duration) -> Internal<()> {
+        if !self.is_sync_due(interval) {
+            return Ok(());
+        }
+        self.sync_now_due(interval).map_err(|source| Error::SyncAfterWrite { source: Box::new(source) }.into())
+    }
+
+    /// Whether the last sync is older than an interval.
+    ///
+    /// When it ended is written down by two clocks. A process in another time namespace has another monotonic clock, and the
+    /// clock of the wall can be set: so both must say that it is time, and a time that is still to come says so too. And
+    /// whatever they say, it is time when this handle has seen no sync for so long by its own clock.
+    #[inline(always)]
+    pub(super) fn is_sync_due(&self, interval: Duration) -> bool {
+        let now = crate::engine::status::monotonic_milliseconds();
+        let interval_milliseconds = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        let durable = self.control().load(DURABLE, Ordering::Relaxed);
+        if self.seen_sync.is_older(durable, now, interval_milliseconds) {
+            return true;
+        }
+        let last = self.control().load(LAST_SYNC_MILLISECONDS, Ordering::Relaxed);
+        now.wrapping_sub(last) >= interval_milliseconds && self.is_old_by_the_wall_clock(interval_milliseconds)
+    }
+
+    #[cold]
+    fn is_old_by_the_wall_clock(&self, interval_milliseconds: u64) -> bool {
+        let last = self.control().load(LAST_SYNC_WALL_MILLISECONDS, Ordering::Relaxed);
+        self.wall_milliseconds().wrapping_sub(last) >= interval_milliseconds
+    }
+
+    pub(super) fn wall_milliseconds(&self) -> u64 {
+        u64::try_from((self.settings.wall_clock)() / 1000).unwrap_or(0)
+    }
+
+    #[cold]
+    fn sync_now_due(&self, interval: Duration) -> Result<()> {
+        let wanted = self.control().load(LAST, Ordering::Relaxed);
+        // Mostly another process is just at it. If that takes as long again, perhaps nobody is.
+        let is_overdue = self.is_sync_due(interval.saturating_mul(2));
+        if let Some((guard, acquired)) = SyncGuard::try_lock(self, is_overdue)? {
+            self.sync_under(guard, acquired, wanted)?;
+        }
+        Ok(())
+    }
+
+    /// Syncs, lets the mutex go, and tells those who wait.
+    fn sync_under(&self, guard: SyncGuard<'_>, acquired: Acquired, wanted: u64) -> Result<u64> {
+        let result = self.sync_alone(acquired, wanted);
+        drop(guard);
+        // Counted after the mutex is free: who finds it held has seen the count as it was before, and sleeps on that. Now that
+        // others may count too, it takes one step.
+        self.words().increment(self.geometry.control() + SYNC_END_COUNT, Ordering::Release);
+        self.medium.wake_all(self.geometry.control() + SYNC_END_COUNT);
+        result
+    }
+
+    fn sync_alone(&self, acquired: Acquired, wanted: u64) -> Result<u64> {
+        self.check_usable()?;
+        let control = self.control();
+        if acquired == Acquired::OwnerDied {
+            self.count(DEAD_SYNCER_COUNT);
+        }
+        if control.load(FAILED, Ordering::Relaxed) != 0 {
+            return Err(Error::FlushFailed { source: None });
+        }
+        if control.load(FLUSHING, Ordering::Relaxed) != 0 {
+            self.dirty_durable_group();
+            self.flush_or_fail()?;
+            control.store(FLUSHING, 0, Ordering::Release);
+        }
+        let durable = control.load(DURABLE, Ordering::Relaxed);
+        if durable >= wanted {
+            self.check_name()?;
+            return Ok(durable);
+        }
+        let state = self.pin_newest()?;
+        self.put_sync_record(
+            self.record_not_carrying(durable),
+            SyncRecord {
+                state,
+                predecessor: durable,
+                generation_floor: control.load(GENERATION_FLOOR, Ordering::Relaxed),
+                wall_time_microseconds: (self.settings.wall_clock)(),
+            },
+        );
+        control.store(FLUSHING, 1, Ordering::Release);
+        self.flush_or_fail()?;
+        // What belongs to another recovery is left alone.
+        self.check_marks()?;
+        control.store(DURABLE, state.number, Ordering::Release);
+        control.store(PIN, NO_PIN, Ordering::Release);
+        control.store(LAST_SYNC_MILLISECONDS, crate::engine::status::monotonic_milliseconds(), Ordering::Relaxed);
+        control.store(LAST_SYNC_WALL_MILLISECONDS, self.wall_milliseconds(), Ordering::Relaxed);
+        control.store(FLUSHING, 0, Ordering::Release);
+        self.count(SYNC_COUNT);
+        self.check_name()?;
+        Ok(state.number)
+    }
+
+    /// Pins the newest state, so that writers keep its cells.
+    fn pin_newest(&self) -> Result<State> {
+        let _guard = WriteGuard::lock(self)?;
+        let state = self.view().newest_state()?;
+        self.control().store(PIN, state.number, Ordering::Relaxed);
+        Ok(state)
+    }
+
+    /// Which sync record may be overwritten: not the durable one.
+    fn record_not_carrying(&self, durable: u64) -> usize {
+        let carries = |record: &usize| self.sync_record(*record).is_some_and(|found| found.state.number == durable);
+        (0..SYNC_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)
+    }
+
+    fn flush_or_fail(&self) -> Result<()> {
+        let result = self.flush_durable_group();
+        if let Err(source) = result {
+            let control = self.control();
+            control.store(FAILED, 1, Ordering::Release);
+            control.store(FLUSHING, 0, Ordering::Release);
+            return Err(Error::FlushFailed { source: Some(source) });
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush_durable_group(&self) -> io::Result<()> {
+        self.medium.flush(self.geometry.durable_group())
+    }
+
+    /// Makes every page of the durable group dirty.
+    pub(super) fn dirty_durable_group(&self) {
+        for index in self.geometry.durable_group().step_by(PAGE_WORDS) {
+            self.words().touch(index);
+        }
+    }
+
+    /// Touches the pages of a slot before the lock is taken: after a flush the first write to a page faults, and can
+    /// wait for the disk. Not while nobody syncs, nor by a handle that is about to be told that it may not write: its pages
+    /// cannot be written to.
+    #[inline(always)]
+    pub(super) fn touch_slot(&self, slot: u32) {
+        if self.syncs_are_made() && slot < self.geometry.capacity() && self.access == Access::ReadWrite {
+            self.touch_pages(slot);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn syncs_are_made(&self) -> bool {
+        self.settings.sync_every.is_some() || self.control().load(SYNC_COUNT, Ordering::Relaxed) != 0
+    }
+
+    fn touch_pages(&self, slot: u32) {
+        let cells = self.geometry.slot(slot);
+        for index in cells.clone().step_by(PAGE_WORDS) {
+            self.words().touch(index);
+        }
+        // The last cell may reach into one more page.
+        self.words().touch(cells.end - 1);
+    }
+
+    /// A sync record, if it verifies.
+    pub(super) fn sync_record(&self, record: usize) -> Option<SyncRecord> {
+        let words = self.words().fixed::<SYNC_RECORD_WORDS>(self.geometry.sync_record(record));
+        SyncRecord::from_words(words.to_array(0), self.digest_seed)
+    }
+
+    pub(super) fn put_sync_record(&self, record: usize, content: SyncRecord) {
+        let start = self.geometry.sync_record(record);
+        for (offset, word) in content.to_words(self.digest_seed).into_iter().enumerate() {
+            self.words().store(start + offset, word, Ordering::Relaxed);
+        }
+    }
+}

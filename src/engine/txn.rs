@@ -1,0 +1,368 @@
+//! A transaction of any number of records: what it sees, and which slot a record gets.
+//!
+//! Invariant: no slot holds another record than its own until the transaction is published; a key that was there before
+//! the transaction can only come back to its own slot, so readers never miss it.
+
+use super::{Encoded, Store};
+use crate::engine::guard::WriteGuard;
+use crate::engine::publish::Steps;
+use crate::engine::read::Meta;
+use crate::engine::stage::{Change, NewContent, VisibleCell, not_free};
+use crate::error::{Error, Fault, Internal};
+use crate::format::cell::{Intent, RecordId};
+use crate::format::geometry::widen;
+use crate::format::sync_record::STATE_WORDS;
+use crate::layout::index::KeyHash;
+use crate::layout::view::TableView;
+use std::collections::HashMap;
+
+/// Up to this many touched slots are looked for one by one on the intent list.
+const SHORT_LIST: usize = 8;
+
+/// A transaction in progress. Dropped before it is published, it never happened.
+pub struct Transaction<'a> {
+    store: &'a Store,
+    shared: TableView<'a>,
+    guard: WriteGuard<'a>,
+    /// The number; 0 before anything is staged.
+    number: u64,
+    intent_count: usize,
+    /// How many slots were taken from the free ring.
+    taken_count: u64,
+    /// What only a transaction of several steps needs.
+    several: Option<Box<Several>>,
+}
+
+#[derive(Default)]
+struct Several {
+    /// Before this position of the intent list there is no slot that the transaction made free.
+    freed_search_start: usize,
+    /// Whether a slot may have another key now than before.
+    reuses_slots: bool,
+    /// How much of the intent list is in the two maps.
+    seen_count: usize,
+    positions: HashMap<u32, usize>,
+    /// The slots with live staged records by the hash of their key; each is verified.
+    keys: HashMap<KeyHash, Vec<u32>>,
+}
+
+/// Where a key is, as a transaction sees it.
+enum Located {
+    Live(u32),
+    /// It was there before the transaction, which deleted it.
+    Deleted(u32),
+    Absent,
+}
+
+impl Store {
+    /// Takes the write mutex and begins a transaction. What that will write is not known yet, but for the slot that an insert gets.
+    #[inline(always)]
+    pub fn begin(&self) -> Internal<Transaction<'_>> {
+        self.touch_next_free_slot();
+        let guard = WriteGuard::lock(self)?;
+        Ok(Transaction {
+            store: self,
+            shared: self.view(),
+            guard,
+            number: 0,
+            intent_count: 0,
+            taken_count: 0,
+            several: None,
+        })
+    }
+}
+
+impl<'a> Transaction<'a> {
+    /// Inserts a record; its key must not be there.
+    pub fn insert(&mut self, record: Encoded<'_>) -> Internal<Meta> {
+        let located = self.locate(record.payload)?;
+        self.insert_located(located, record)
+    }
+
+    /// Inserts a record whose key was looked for.
+    fn insert_located(&mut self, located: Located, record: Encoded<'_>) -> Internal<Meta> {
+        let slot = match located {
+            Located::Live(slot) => return Err(Error::DuplicateKey { slot }.into()),
+            Located::Deleted(slot) if self.seen(slot)?.header.is_live => return Err(Error::SlotTaken { slot }.into()),
+            Located::Deleted(slot) => slot,
+            Located::Absent => self.take_free_slot()?,
+        };
+        let next = self.shared.insertion(self.seen(slot)?.header, record)?;
+        self.stage(slot, next)
+    }
+
+    /// Writes another content of the record with an id, if it is the version that is expected.
+    pub fn update(&mut self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Internal<Meta> {
+        let seen = self.expect(id, expected_version)?;
+        if !self.has_key_of(seen, record.payload) {
+            return Err(Error::KeyChanged.into());
+        }
+        self.stage(id.slot(), NewContent::update(seen.header, record))
+    }
+
+    /// Deletes the record with an id, if it is the version that is expected.
+    pub fn delete(&mut self, id: RecordId, expected_version: Option<u64>) -> Internal<Meta> {
+        let seen = self.expect(id, expected_version)?;
+        let meta = self.stage(id.slot(), NewContent::delete(seen.header))?;
+        if let Some(several) = &mut self.several {
+            several.freed_search_start = 0;
+        }
+        Ok(meta)
+    }
+
+    /// Inserts a record, or writes it over the one that has its key.
+    pub fn upsert(&mut self, record: Encoded<'_>) -> Internal<Meta> {
+        match self.locate(record.payload)? {
+            Located::Live(slot) => {
+                let seen = self.seen(slot)?;
+                self.stage(slot, NewContent::update(seen.header, record))
+            }
+            absent => self.insert_located(absent, record),
+        }
+    }
+
+    /// Copies the record with an id, as this transaction sees it.
+    pub fn get(&mut self, id: RecordId, payload: &mut [u64]) -> Internal<Option<Meta>> {
+        if id.slot() >= self.shared.geometry.capacity() {
+            return Ok(None);
+        }
+        Ok(self.read_slot(id.slot(), payload)?.filter(|meta| meta.id == id))
+    }
+
+    /// Copies the record with a key, as this transaction sees it.
+    pub fn find(&mut self, key: &[u64], payload: &mut [u64]) -> Internal<Option<Meta>> {
+        match self.locate(key)? {
+            Located::Live(slot) => self.read_slot(slot, payload),
+            Located::Deleted(_) | Located::Absent => Ok(None),
+        }
+    }
+
+    /// Copies the record in a slot, as this transaction sees it. The slot must be below the capacity.
+    pub fn read_slot(&mut self, slot: u32, payload: &mut [u64]) -> Internal<Option<Meta>> {
+        let seen = self.seen(slot)?;
+        if !seen.header.is_live {
+            return Ok(None);
+        }
+        seen.slot.read_cell(seen.cell, payload);
+        if !seen.header.verifies(crate::format::checksum::crc32(bytemuck::cast_slice(payload))) {
+            return Err(Error::damaged(format!("the record in slot {slot} does not have its checksum")).into());
+        }
+        Ok(Some(seen.meta()))
+    }
+
+    /// The live record with this id and version.
+    fn expect(&mut self, id: RecordId, expected_version: Option<u64>) -> Internal<VisibleCell<'a>> {
+        self.shared.slot_of(id)?;
+        let seen = self.seen(id.slot())?;
+        seen.expect(id, expected_version)?;
+        Ok(seen)
+    }
+
+    /// What this transaction sees in a slot: what it staged itself, or what is current.
+    fn seen(&mut self, slot: u32) -> Internal<VisibleCell<'a>> {
+        if let Some((_, intent)) = self.intent_of(slot)? {
+            let slot = self.shared.slot(slot);
+            return Ok(VisibleCell { slot, cell: intent.cell, header: slot.cell_header(intent.cell) });
+        }
+        let (_, seen) = self.shared.current(self.shared.slot(slot))?;
+        Ok(seen)
+    }
+
+    fn has_key_of(&self, seen: VisibleCell<'_>, record: &[u64]) -> bool {
+        seen.slot.has_key_of(seen.cell, self.shared.geometry, record)
+    }
+
+    // -- looking for keys --------------------------------------------------------------------------
+
+    /// Looks for a key, given as a record of which nothing else is looked at.
+    fn locate(&mut self, record: &[u64]) -> Internal<Located> {
+        let hash = self.store.hash_of_key(record);
+        if self.intent_count > 0 && self.shared.geometry.key().is_some() {
+            let staged = self.up_to_date()?.keys.get(&hash).cloned().unwrap_or_default();
+            for slot in staged {
+                let seen = self.seen(slot)?;
+                if seen.header.is_live && self.has_key_of(seen, record) {
+                    return Ok(Located::Live(slot));
+                }
+            }
+        }
+        let Some(slot) = self.shared.locate(record, hash)? else { return Ok(Located::Absent) };
+        // A slot that the transaction touched and that still has the key was found above.
+        let is_touched = self.intent_of(slot)?.is_some();
+        Ok(if is_touched { Located::Deleted(slot) } else { Located::Live(slot) })
+    }
+
+    /// The entry of the intent list for a slot, and its position.
+    #[inline(always)]
+    fn intent_of(&mut self, slot: u32) -> Internal<Option<(usize, Intent)>> {
+        if self.intent_count <= SHORT_LIST {
+            for position in 0..self.intent_count {
+                let intent = self.shared.intent(position)?;
+                if intent.slot == slot {
+                    return Ok(Some((position, intent)));
+                }
+            }
+            return Ok(None);
+        }
+        match self.up_to_date()?.positions.get(&slot).copied() {
+            Some(position) => Ok(Some((position, self.shared.intent(position)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// The maps of a transaction of several steps, with everything that is on the intent list.
+    fn up_to_date(&mut self) -> Internal<&mut Several> {
+        let shared = self.shared;
+        let several = self.several.get_or_insert_default();
+        for position in several.seen_count..self.intent_count {
+            let intent = shared.intent(position)?;
+            several.positions.insert(intent.slot, position);
+            several.seen_count = position + 1;
+            if let Some(hash) = shared.hash_of_live_cell(shared.slot(intent.slot), intent.cell) {
+                several.keys.entry(hash).or_default().push(intent.slot);
+            }
+        }
+        Ok(several)
+    }
+
+    // -- staging -----------------------------------------------------------------------------------
+
+    /// The slot that has been free for longest; when the ring is empty, one that this transaction made free.
+    fn take_free_slot(&mut self) -> Internal<u32> {
+        if let Some(slot) = self.shared.free_slot(self.taken_count)? {
+            if self.intent_of(slot)?.is_some() {
+                return Err(not_free(slot));
+            }
+            self.taken_count += 1;
+            return Ok(slot);
+        }
+        for position in self.several.get_or_insert_default().freed_search_start..self.intent_count {
+            let slot = self.shared.intent(position)?.slot;
+            if !self.seen(slot)?.header.is_live {
+                let several = self.several.get_or_insert_default();
+                several.freed_search_start = position + 1;
+                several.reuses_slots = true;
+                return Ok(slot);
+            }
+        }
+        Err(self.shared.full())
+    }
+
+    /// Writes the next content of a slot into a cell that nobody needs.
+    fn stage(&mut self, slot: u32, next: NewContent<'_>) -> Internal<Meta> {
+        self.check_mine()?;
+        if self.number == 0 {
+            self.number = self.shared.take_number()?;
+        }
+        let cell = match self.intent_of(slot)? {
+            Some((_, intent)) => intent.cell,
+            None => self.list(slot)?,
+        };
+        let header = next.header(self.number);
+        self.shared.slot(slot).stage(cell, header, next.payload());
+        if let (Some(several), Some(Encoded { payload, .. })) = (&mut self.several, next.record) {
+            // A slot that is in the maps already may have got another key.
+            let key_hash = self.store.hash_of_key(payload);
+            several.keys.entry(key_hash).or_default().push(slot);
+        }
+        Ok(Meta::new(slot, header))
+    }
+
+    /// Chooses a cell of a slot and puts both on the intent list.
+    fn list(&mut self, slot: u32) -> Internal<u32> {
+        if self.intent_count >= widen(self.shared.geometry.capacity()) {
+            return Err(list_too_long());
+        }
+        let found = self.shared.slot(slot);
+        let head = found.head();
+        let cell = self.shared.choose_cell(found, head);
+        let intent = Intent {
+            slot,
+            cell,
+            old_cell: head.cell(),
+            was_live: head.is_live(),
+            inserts_key: false,
+            removes_key: false,
+            frees_slot: false,
+        };
+        self.shared.list(self.intent_count, intent);
+        self.intent_count += 1;
+        Ok(cell)
+    }
+
+    // -- the end -----------------------------------------------------------------------------------
+
+    /// Makes everything that was staged happen at once. Returns the transaction's number: the version of every record
+    /// that it wrote. A transaction that staged nothing has the number of the one before it.
+    pub fn publish(&mut self) -> Internal<u64> {
+        if self.intent_count == 0 {
+            return Ok(self.shared.newest_state()?.number);
+        }
+        self.check_mine()?;
+        let (state, steps) = self.prepare()?;
+        // From here on the transaction has happened: whatever comes, it is finished and not undone.
+        let intent_count = std::mem::take(&mut self.intent_count);
+        self.shared.publish(state, intent_count, steps)?;
+        Ok(self.number)
+    }
+
+    /// That this transaction is this process's, and that nobody has recovered the table since it began: a caller's closure may
+    /// have taken long, and whoever recovers has undone it.
+    fn check_mine(&self) -> Internal<()> {
+        if !self.guard.is_mine() {
+            return Err(Error::Forked.into());
+        }
+        self.store.check_not_recovered()
+    }
+
+    fn undo(&mut self) {
+        if self.check_mine().is_ok() {
+            self.shared.undo(self.intent_count);
+        }
+    }
+
+    /// Completes the intent list and seals the intent: the commit point.
+    fn prepare(&mut self) -> Internal<([u64; STATE_WORDS], Steps)> {
+        let shared = self.shared;
+        let mut state = shared.newest_state()?;
+        state.number = self.number;
+        let reuses_slots = self.several.as_ref().is_some_and(|several| several.reuses_slots);
+        let (mut insert_count, mut remove_count, mut freed_count) = (0, 0, 0);
+        for position in 0..self.intent_count {
+            let intent = shared.intent(position)?;
+            let slot = shared.slot(intent.slot);
+            let (old_head, seen) = shared.current(slot)?;
+            let change = Change { slot, old_head, old: seen.header, new: slot.cell_header(intent.cell) };
+            change.apply_to(&mut state);
+            let hash_in = |cell| shared.hash_of_live_cell(slot, cell);
+            let keeps_hash = !reuses_slots || hash_in(old_head.cell()) == hash_in(intent.cell);
+            let finished = change.intent(intent.cell, shared.geometry.key().is_some(), keeps_hash);
+            insert_count += u64::from(finished.inserts_key);
+            remove_count += u64::from(finished.removes_key);
+            freed_count += u64::from(finished.frees_slot);
+            if finished != intent {
+                shared.put_intent(position, finished);
+            }
+        }
+        shared.make_room_for_keys(insert_count, state.live_count);
+        let steps = Steps {
+            inserts_keys: insert_count > 0,
+            removes_keys: remove_count > 0,
+            moves_free_slots: self.taken_count + freed_count > 0,
+        };
+        Ok((shared.prepare(state, self.taken_count, freed_count), steps))
+    }
+}
+
+#[cold]
+fn list_too_long() -> Fault {
+    Error::damaged("the intent list is longer than the table").into()
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.intent_count > 0 {
+            self.undo();
+        }
+    }
+}

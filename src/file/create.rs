@@ -1,0 +1,441 @@
+//! Making a new file, which nobody sees before it is whole; replacing and destroying one that others may be using.
+
+use crate::engine::guard::WriteGuard;
+use crate::engine::{Settings, Store};
+use crate::error::{Error, Result};
+use crate::file::open::{GatedFile, check_file_system};
+use crate::file::temporary::{NewFile, TemporaryName, directory_of, remove_leftovers};
+use crate::format::geometry::word;
+use crate::format::header::Header;
+use crate::format::sync_record::{State, SyncRecord};
+use crate::schema::Schema;
+use crate::sys::attachment::{Hold, absolute, random_uuid, random_word};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, RenameFlags};
+use nix::libc;
+use nix::sys::resource::{Resource, getrlimit};
+use std::fs::{File, Metadata, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What a new table is to be.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub capacity: u64,
+    pub mode: u32,
+    pub schema: Schema,
+}
+
+/// A file is written page by page. After larger writes the kernel keeps it in larger units (folios), and a flush of one page
+/// that was changed through the mapping writes the whole unit: 2 MiB on Linux 6.18, 420 µs instead of 118.
+const PAGE_BYTES: usize = 4096;
+
+/// Makes a new table; there must be no file of that name.
+pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+    let path = &absolute(path)?;
+    remove_leftovers(path);
+    if path.symlink_metadata().is_ok() {
+        // Asked first so that nothing large is written in vain; what decides is the link at the end.
+        return Err(Error::AlreadyExists { path: path.to_owned() });
+    }
+    let NewTable { store, name, temporary } = NewTable::build(path, plan, None, settings)?;
+    name.give(temporary.as_ref())?;
+    let outcome = name.make_last().and_then(|()| store.leave_gate());
+    outcome.inspect_err(|_| {
+        name.take_away();
+        store.supersede();
+    })?;
+    Ok(store)
+}
+
+/// Opens a table, or makes it if there is none. Any number of processes may do this at once: they get one table.
+pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+    let path = &absolute(path)?;
+    // A bound only in case somebody makes and destroys the file all the time.
+    for _ in 0..1000 {
+        match Store::open(path, &plan.schema, settings) {
+            Err(Error::DoesNotExist { .. }) => {}
+            opened => return opened,
+        }
+        // One process builds while the others wait; without this lock they would all build, and one would win.
+        let _turn = DirectoryTurn::take(path, settings);
+        if path.symlink_metadata().is_err() {
+            match create(path, plan, settings) {
+                Err(Error::AlreadyExists { .. }) => {}
+                created => return created,
+            }
+        }
+    }
+    Err(Error::DoesNotExist { path: path.to_owned() })
+}
+
+/// Makes a new table in the place of one that may be in use. Its users get `Superseded`.
+pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+    let path = &absolute(path)?;
+    remove_leftovers(path);
+    if let Some(entry) = GatedFile::enter_if_exists(path, settings)? {
+        let old = Some(entry.attachment().file());
+        let NewTable { store, name, temporary } = NewTable::build(path, plan, old, settings)?;
+        // From when the names are exchanged it is the old file that this names.
+        let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
+        retire(entry, settings, || name.exchange(&temporary, || store.leave_gate()))?;
+        return Ok(store);
+    }
+    create(path, plan, settings)
+}
+
+/// Deletes a table that may be in use. Its users get `Superseded`.
+pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
+    let path = &absolute(path)?;
+    remove_leftovers(path);
+    let entry = GatedFile::enter(path, settings)?;
+    let name = Name::of(path, entry.attachment().file())?;
+    retire(entry, settings, || std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
+    name.make_last()
+}
+
+/// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
+fn retire(entry: GatedFile, settings: &Settings, action: impl FnOnce() -> Result<()>) -> Result<()> {
+    // Who gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at again.
+    let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;
+    let store = if is_alone { entry.map(settings)? } else { entry.attach_to_users(settings)? };
+    let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };
+    let outcome = action();
+    // What has lost its name is no table any more, also if that could not be made to last. Its users are told even if there
+    // seem to be none: who only reads holds nothing.
+    if outcome.is_ok() || store.has_lost_its_name() {
+        store.supersede();
+    }
+    outcome
+}
+
+/// A whole table that has not got its name yet. Its gate is held, and this process is attached: nothing that can fail is left
+/// to do once it has its name, but to make that last.
+struct NewTable<'a> {
+    store: Store,
+    name: Name<'a>,
+    /// The name it has for now, where the file system knows no files without one.
+    temporary: Option<TemporaryName>,
+}
+
+impl<'a> NewTable<'a> {
+    /// Makes what is to have this path: with the permissions of the plan, or those of the file that is replaced.
+    fn build(path: &'a Path, plan: &Plan, replaced: Option<&File>, settings: &Settings) -> Result<Self> {
+        let now = (settings.wall_clock)();
+        let header = Header::new(plan.capacity, plan.schema.clone(), random_uuid(), random_word(), now)?;
+        check_size_limit(header.geometry.file_bytes(), path)?;
+        let new = NewFile::open(path, if replaced.is_some() { 0o600 } else { plan.mode })?;
+        let file = new.attachment.file();
+        check_file_system(file, path, settings)?;
+        #[cfg(not(loom))]
+        crate::sys::mapping::avoid_copy_on_write(file);
+        fill(file, &header).map_err(Error::io("write", path))?;
+        if let Some(replaced) = replaced {
+            keep_permissions(file, replaced).map_err(Error::io("set the permissions of what replaces", path))?;
+        }
+        let name = Name::of(path, file)?;
+        let store = GatedFile::of_new_file(new.attachment)?.attach_as_the_first(settings)?;
+        Ok(NewTable { store, name, temporary: new.temporary })
+    }
+}
+
+/// The name that a file is to get or to lose. Its directory is open before that is begun which has to be made to last.
+struct Name<'a> {
+    path: &'a Path,
+    file: File,
+    /// `None` where it may be changed but not read: then it cannot be opened.
+    directory: Option<File>,
+}
+
+impl<'a> Name<'a> {
+    fn of(path: &'a Path, file: &File) -> Result<Self> {
+        let directory = match File::open(directory_of(path)) {
+            Ok(directory) => Some(directory),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            Err(error) => return Err(Error::io("open", directory_of(path))(error)),
+        };
+        let file = file.try_clone().map_err(Error::io("create", path))?;
+        Ok(Name { path, file, directory })
+    }
+
+    /// Waits until what the directory says of the name is on the disk: with everything else on that disk if need be.
+    fn make_last(&self) -> Result<()> {
+        let flushed = match &self.directory {
+            Some(directory) => directory.sync_all(),
+            None => nix::unistd::syncfs(&self.file).map_err(io::Error::from),
+        };
+        flushed.map_err(Error::io("flush", directory_of(self.path)))
+    }
+
+    /// Gives the file its name, which nothing else may have.
+    fn give(&self, temporary: Option<&TemporaryName>) -> Result<()> {
+        let given = match temporary {
+            None => self.link_nameless(self.path),
+            Some(temporary) => self.rename(temporary, RenameFlags::RENAME_NOREPLACE),
+        };
+        given.map_err(|error| match error {
+            Errno::EEXIST => Error::AlreadyExists { path: self.path.to_owned() },
+            error => Error::io("create", self.path)(error.into()),
+        })
+    }
+
+    fn give_temporary(&self) -> Result<TemporaryName> {
+        let named = TemporaryName::give(self.path, |temporary| self.link_nameless(temporary));
+        named.map_err(|error| Error::io("create", self.path)(error.into()))
+    }
+
+    /// Gives the file its name, and another one that has it the temporary one; if that cannot be made to last, or what comes
+    /// `last` fails, each has its own again.
+    fn exchange(&self, temporary: &TemporaryName, last: impl FnOnce() -> Result<()>) -> Result<()> {
+        let exchange = || self.rename(temporary, RenameFlags::RENAME_EXCHANGE);
+        let can_be_undone = match exchange() {
+            Ok(()) => true,
+            // Not every file system can do that.
+            Err(Errno::EINVAL) => {
+                std::fs::rename(temporary.path(), self.path).map_err(Error::io("replace", self.path))?;
+                false
+            }
+            Err(error) => return Err(Error::io("replace", self.path)(error.into())),
+        };
+        self.make_last().and_then(|()| last()).inspect_err(|_| {
+            if can_be_undone {
+                let _ = exchange();
+            }
+        })
+    }
+
+    fn rename(&self, temporary: &TemporaryName, flags: RenameFlags) -> Result<(), Errno> {
+        nix::fcntl::renameat2(AT_FDCWD, temporary.path(), AT_FDCWD, self.path, flags)
+    }
+
+    fn link_nameless(&self, path: &Path) -> Result<(), Errno> {
+        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        nix::unistd::linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
+    }
+
+    /// Takes the name away, if it still is this file's.
+    fn take_away(&self) {
+        let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let named = self.path.symlink_metadata().map(id);
+        if named.is_ok_and(|named| self.file.metadata().map(id).is_ok_and(|own| own == named)) {
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
+}
+
+/// Writes everything, zeros too: space that is only reserved would make the first flushes pay for its first use, and a sparse
+/// file would turn a full disk into SIGBUS.
+fn fill(file: &File, header: &Header) -> io::Result<()> {
+    let file_bytes = header.geometry.file_bytes();
+    let length = libc_length(file_bytes)?;
+    match nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), 0, length) {
+        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // A table is whole pages.
+    for offset_bytes in (0..file_bytes).step_by(PAGE_BYTES) {
+        file.write_all_at(&[0; PAGE_BYTES], word(offset_bytes))?;
+    }
+    file.write_all_at(&header.encode(), 0)?;
+    let record = first_sync_record(header);
+    let record_offset = word(header.geometry.sync_record(0) * 8);
+    file.write_all_at(bytemuck::cast_slice(&record), record_offset)?;
+    file.sync_all()
+}
+
+/// Gives a new file the owner, the group and the permissions of the one that it replaces. Who may not give files away stays its
+/// owner; if he may not give it the group either, the group that it has then gets no permissions.
+fn keep_permissions(new: &File, replaced: &File) -> io::Result<()> {
+    let replaced = replaced.metadata()?;
+    let may = |outcome: io::Result<()>| match outcome {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) => Ok(false),
+        Err(error) => Err(error),
+    };
+    let group = Some(replaced.gid());
+    let has_group = may(fchown(new, Some(replaced.uid()), group))? || may(fchown(new, None, group))?;
+    let mode = replaced.mode() & if has_group { 0o777 } else { 0o707 };
+    new.set_permissions(Permissions::from_mode(mode))
+}
+
+/// The record of an empty table: transaction 0.
+pub fn first_sync_record(header: &Header) -> [u64; crate::format::sync_record::SYNC_RECORD_WORDS] {
+    let record = SyncRecord {
+        state: State { number: 0, live_count: 0, digest: header.digest_seed() },
+        predecessor: 0,
+        generation_floor: 0,
+        wall_time_microseconds: header.created_microseconds,
+    };
+    record.to_words(header.digest_seed())
+}
+
+fn libc_length(file_bytes: usize) -> io::Result<i64> {
+    i64::try_from(file_bytes).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))
+}
+
+/// Refuses to write a file that is longer than this process may write: instead of an error it would get a signal that ends it.
+fn check_size_limit(file_bytes: usize, path: &Path) -> Result<()> {
+    let limit = getrlimit(Resource::RLIMIT_FSIZE);
+    let (limit_bytes, _) = limit.map_err(|error| Error::io("ask for the limits to", path)(error.into()))?;
+    #[allow(clippy::useless_conversion, reason = "the type of the number is not the same for every C library")]
+    let (file_bytes, limit_bytes) = (word(file_bytes), u64::from(limit_bytes));
+    if file_bytes <= limit_bytes {
+        return Ok(());
+    }
+    let reason = format!(
+        "the table needs {file_bytes} bytes, and this process may write files of at most {limit_bytes} (`ulimit -f`, \
+         RLIMIT_FSIZE): raise that limit, or choose a smaller capacity"
+    );
+    Err(Error::io("create", path)(io::Error::new(io::ErrorKind::FileTooLarge, reason)))
+}
+
+/// An advisory lock on a directory, so that of many processes that make one table, one builds it.
+struct DirectoryTurn {
+    _lock: Option<nix::fcntl::Flock<File>>,
+}
+
+impl DirectoryTurn {
+    /// Waits for the lock as long as for any other; goes on without it then, or where there are no such locks: it only
+    /// saves work.
+    fn take(path: &Path, settings: &Settings) -> Self {
+        let start = Instant::now();
+        let Ok(mut file) = File::open(directory_of(path)) else { return DirectoryTurn { _lock: None } };
+        loop {
+            match nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return DirectoryTurn { _lock: Some(lock) },
+                Err((back, Errno::EAGAIN)) if start.elapsed() < settings.lock_timeout => file = back,
+                Err(_) => return DirectoryTurn { _lock: None },
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::world::{header, settings};
+    use crate::sys::attachment::Attachment;
+    use std::fs::OpenOptions;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_length_that_no_file_can_have_is_refused_and_any_other_is_asked_for() {
+        for file_bytes in [0, 1, 4096, 1 << 20] {
+            assert_eq!(libc_length(file_bytes).unwrap(), i64::try_from(file_bytes).unwrap());
+        }
+        if i64::try_from(usize::MAX).is_err() {
+            assert_eq!(libc_length(usize::MAX).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        }
+    }
+
+    /// The names in a directory.
+    fn names_in(directory: &Path) -> Vec<PathBuf> {
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// A new file as it is where the file system knows none without a name.
+    fn new_with_name(path: &Path) -> NewFile {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let new = NewFile::open_with_name(path, options).unwrap();
+        fill(new.attachment.file(), &header(3)).unwrap();
+        new
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
+    fn a_file_that_needs_a_name_before_it_is_whole_gets_its_own_or_leaves_none_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let given_up = new_with_name(&path);
+        assert_eq!(names_in(directory.path()).len(), 1);
+        assert!(!path.exists());
+        drop(given_up);
+        assert!(names_in(directory.path()).is_empty());
+
+        let give = |new: NewFile| Name::of(&path, new.attachment.file()).unwrap().give(new.temporary.as_ref());
+        give(new_with_name(&path)).unwrap();
+        assert_eq!(names_in(directory.path()), [path.as_path()]);
+        Store::open(&path, &header(3).schema, &settings()).unwrap();
+
+        // Another has the name by now.
+        assert!(matches!(give(new_with_name(&path)), Err(Error::AlreadyExists { .. })));
+        assert_eq!(names_in(directory.path()), [path.as_path()]);
+
+        let replaced = Attachment::new(File::open(&path).unwrap(), &path).unwrap();
+        let new = new_with_name(&path);
+        let name = Name::of(&path, new.attachment.file()).unwrap();
+        // It is undone if what comes last fails.
+        let failed = name.exchange(new.temporary.as_ref().unwrap(), || Err(Error::Forked));
+        assert!(matches!(failed, Err(Error::Forked)) && replaced.is_named_by_path().unwrap());
+        name.exchange(new.temporary.as_ref().unwrap(), || Ok(())).unwrap();
+        assert!(!replaced.is_named_by_path().unwrap() && new.attachment.is_named_by_path().unwrap());
+        drop(new);
+        assert_eq!(names_in(directory.path()), [path.as_path()]);
+
+        // It is taken away again from this file only.
+        name.take_away();
+        assert!(names_in(directory.path()).is_empty());
+        std::fs::write(&path, "another file").unwrap();
+        name.take_away();
+        assert_eq!(names_in(directory.path()), [path.as_path()]);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
+    fn every_byte_of_a_new_file_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let new = new_with_name(&path);
+        let file = new.attachment.file();
+        // As if it had been garbage: what `fill` does not write stays.
+        let file_bytes = header(3).geometry.file_bytes();
+        file.write_all_at(&vec![0xAA; file_bytes], 0).unwrap();
+        fill(file, &header(3)).unwrap();
+        let mut found = vec![1; file_bytes];
+        file.read_exact_at(&mut found, 0).unwrap();
+        let expected = crate::engine::tests::new_words(&header(3));
+        assert!(found == bytemuck::cast_slice::<u64, u8>(&expected));
+        assert_eq!(file.metadata().unwrap().len(), word(file_bytes));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
+    fn a_name_that_cannot_be_made_to_last_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        let path = directory.path().join("table.loc");
+        Name::of(&path, &file).unwrap().make_last().unwrap();
+        let nowhere = directory.path().join("missing").join("table.loc");
+        assert!(matches!(Name::of(&nowhere, &file), Err(Error::Io { .. })));
+        // What cannot be flushed by its directory is flushed with all of its disk.
+        let of_disk = Name { directory: None, ..Name::of(&path, &file).unwrap() };
+        of_disk.make_last().unwrap();
+        let unflushable = File::open("/proc/self/status").unwrap();
+        let failing = Name { directory: Some(unflushable), ..Name::of(&path, &file).unwrap() };
+        assert!(matches!(failing.make_last(), Err(Error::Io { action: "flush", .. })));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
+    fn a_turn_is_waited_for_as_long_as_a_lock_and_a_table_is_made_without_it_then() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let first = DirectoryTurn::take(&path, &settings());
+        assert!(first._lock.is_some());
+        let patience = Duration::from_millis(20);
+        let impatient = Settings { lock_timeout: patience, ..settings() };
+        let start = Instant::now();
+        assert!(DirectoryTurn::take(&path, &impatient)._lock.is_none());
+        assert!(start.elapsed() >= patience);
+        let plan = Plan { capacity: 3, mode: 0o600, schema: header(3).schema };
+        open_or_create(&path, &plan, &impatient).unwrap();
+        drop(first);
+        assert!(DirectoryTurn::take(&path, &settings())._lock.is_some());
+    }
+}

@@ -1,0 +1,12 @@
+//! Tables as files: made, opened, replaced and deleted.
+
+#[cfg(not(loom))]
+pub mod create;
+#[cfg(not(loom))]
+pub mod open;
+#[cfg(not(loom))]
+pub mod open_read_only;
+#[cfg(not(loom))]
+pub mod remains;
+#[cfg(not(loom))]
+pub mod temporary;

@@ -1,0 +1,60 @@
+//! Opening a file for reading: without a lock where it is in order, and on a copy where it is not.
+//!
+//! Invariants:
+//!
+//! 1. A read-only handle changes no byte of the file, and holds no lock of it while it is open: so it keeps nobody out, and
+//!    whoever may only read can use a table of processes of any PID namespace.
+//! 2. It is not attached, so the table can be recovered under it. A recovery changes `RECOVERY_NUMBER` before anything else, and
+//!    every operation compares that: then the handle is dead. What it had read by then was whole.
+//! 3. A file that needs a recovery is copied behind its gate, so that nobody is in the middle of one.
+
+use super::open::{open_file, read_header};
+use crate::engine::{Access, Settings, Store};
+use crate::error::{Error, Result};
+use crate::sys::attachment::Incarnation;
+use std::path::Path;
+
+/// A table that was opened for reading and not recovered.
+pub struct FileForReading {
+    /// A handle on the file; on a copy of it if it needs a recovery.
+    pub store: Store,
+    pub is_same_boot: bool,
+    /// Why the file needs a recovery before it can be read.
+    pub recovery_reason: Option<&'static str>,
+    /// Whether others had the file open to write.
+    pub is_in_use: bool,
+}
+
+impl Store {
+    /// Opens a table for reading. Never changes a byte of the file: if that needs a recovery, the handle recovers a copy.
+    pub fn open_read_only(path: &Path, settings: &Settings) -> Result<Self> {
+        let FileForReading { mut store, is_same_boot, recovery_reason, .. } = Self::open_for_reading(path, settings)?;
+        if recovery_reason.is_some() {
+            store.recover_private_copy(is_same_boot)?;
+        }
+        Ok(store)
+    }
+
+    /// Opens a table for reading; if it needs a recovery, makes a copy of it, which is not recovered yet.
+    pub fn open_for_reading(path: &Path, settings: &Settings) -> Result<FileForReading> {
+        let attachment =
+            open_file(path, false, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })?;
+        let header = read_header(attachment.file(), path)?;
+        let is_in_use = attachment.is_attached_by_others()?;
+        let own = Incarnation::current(attachment.id(), path, None)?;
+        let mut store = Store::map(attachment, header, Access::ReadOnly, settings)?;
+        if store.recovery_reason(&own).is_some() {
+            // Perhaps another process is just at it.
+            store.wait_at_gate()?;
+        }
+        // Readers use no mutex, so it does not matter whose they are.
+        let Some(reason) = store.recovery_reason(&own) else {
+            store.note_in_order();
+            store.leave_gate()?;
+            return Ok(FileForReading { store, is_same_boot: true, recovery_reason: None, is_in_use });
+        };
+        let is_same_boot = store.incarnation().is_some_and(|attached| attached.is_same_boot(&own));
+        let store = store.into_private_copy()?;
+        Ok(FileForReading { store, is_same_boot, recovery_reason: Some(reason), is_in_use })
+    }
+}

@@ -1,0 +1,80 @@
+//! What is left of a file, cell by cell: nothing but its header is believed, and no lock is taken.
+//!
+//! The file is read and not mapped, so that what is missing of one that was cut short, or lies on bad sectors, costs the cells
+//! that were there, and not the process.
+
+use crate::engine::Settings;
+use crate::error::{Error, Result};
+use crate::file::open::{open_file, read_header_alone};
+use crate::format::cell::CellHeader;
+use crate::format::geometry::word;
+use crate::format::header::Header;
+use crate::sys::attachment::Attachment;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// A file with a header, and whatever behind it.
+pub struct Remains {
+    attachment: Attachment,
+    header: Header,
+    found_bytes: u64,
+    /// The words of one cell.
+    cell: Vec<u64>,
+}
+
+impl Remains {
+    /// Opens a file whose header is whole.
+    pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
+        let attachment =
+            open_file(path, false, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })?;
+        let (header, found_bytes) = read_header_alone(attachment.file(), path)?;
+        let cell = vec![0; header.geometry.cell_words()];
+        Ok(Remains { attachment, header, found_bytes, cell })
+    }
+
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// How long the file is.
+    pub fn found_bytes(&self) -> u64 {
+        self.found_bytes
+    }
+
+    /// Whether the file ends before a slot begins.
+    pub fn ends_before(&self, slot: u32) -> bool {
+        self.offset_bytes(slot, 0) >= self.found_bytes
+    }
+
+    /// Copies the payload of a cell, and returns its header. What is missing at the end of the file counts as zeros.
+    pub fn read_cell(&mut self, slot: u32, cell: u32, payload: &mut [u64]) -> io::Result<CellHeader> {
+        let offset_bytes = self.offset_bytes(slot, cell);
+        self.cell.fill(0);
+        read_up_to_the_end(&self.attachment, offset_bytes, bytemuck::cast_slice_mut(&mut self.cell))?;
+        let [first, second, third, record @ ..] = &self.cell[..] else { return Ok(CellHeader::from_words([0; 3])) };
+        for (target, source) in payload.iter_mut().zip(record) {
+            *target = *source;
+        }
+        Ok(CellHeader::from_words([*first, *second, *third]))
+    }
+
+    fn offset_bytes(&self, slot: u32, cell: u32) -> u64 {
+        word(self.header.geometry.cell(slot, cell)).saturating_mul(8)
+    }
+}
+
+fn read_up_to_the_end(attachment: &Attachment, mut offset_bytes: u64, mut target: &mut [u8]) -> io::Result<()> {
+    while !target.is_empty() {
+        match attachment.file().read_at(target, offset_bytes) {
+            Ok(0) => break,
+            Ok(read_bytes) => {
+                offset_bytes += word(read_bytes);
+                target = target.get_mut(read_bytes..).unwrap_or_default();
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,445 @@
+//! The index: a hash table from a key's hash to its slot, that readers search while a writer changes it.
+//!
+//! Open addressing, linear probing; an entry is one word. Two tables, one of them in use: the epoch's lowest bit says
+//! which. Invariants:
+//!
+//! 1. Entries never move inside a table.
+//! 2. From the home position of an entry to the entry itself no position is empty, at any moment.
+//! 3. A key is put in before its record is published, and taken out after its record is gone.
+//! 4. A rebuild fills the table that is *not* in use, and only then counts the epoch up.
+//!
+//! So a search that meets an empty position has not missed a key that was there all the time, if the epoch is still
+//! the same: by 2 in the table it searched, and by 4 because a table is refilled only after the epoch has moved on.
+//! A hit is verified by the caller in the record; an entry whose record is not there (yet, or any more) is passed over.
+//!
+//! A removed entry becomes a tombstone, or empty if the next position is empty: then no entry's way leads across it, so 2
+//! still holds. Tombstones before it become empty for the same reason. That keeps them so few that a rebuild is rare.
+//!
+//! Memory ordering: a rebuild has a release fence before it clears the old table, a search an acquire fence before it looks at
+//! the epoch again: who saw a cleared entry sees that the epoch moved on. The epoch is stored with release and loaded with
+//! acquire: who sees it sees the table that it names filled. An entry is taken out with release: who does not find a key any
+//! more, and has passed the same fence, finds its record gone. What is put in orders nothing: who saw a record's head sees the
+//! entry that was stored before. Where a release store follows in what a writer does, its order is kept for those who
+//! repair after its death, by the compiler too; the model checker lets nobody die, and does not see that.
+
+use crate::format::cell::SLOT_LIMIT;
+use crate::format::checksum::low_half;
+use crate::format::control::{CONTROL_WORDS, INDEX_EPOCH, INDEX_OCCUPIED};
+use crate::format::geometry::Geometry;
+use crate::sys::words::{FixedWords, Ordering, Words, fence};
+
+const EMPTY: u64 = 0;
+const TOMBSTONE: u64 = 1;
+const USED_BIT: u64 = 1 << 63;
+const SLOT_BITS: u32 = 24;
+/// Bits of the hash that an entry has no room for.
+const HASH_SHIFT: u32 = 25;
+
+/// The hash of a key, as much of it as an entry holds: 39 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyHash(u64);
+
+impl KeyHash {
+    /// Hashes the bytes of a key by XXH3-64, with the table's own seed.
+    #[inline(always)]
+    pub fn new(key: &[u8], hash_seed: u64) -> Self {
+        KeyHash(xxhash_rust::xxh3::xxh3_64_with_seed(key, hash_seed) >> HASH_SHIFT)
+    }
+
+    /// Hashes the key of a record; without a key, nothing.
+    #[inline(always)]
+    pub fn of_record(record: &[u64], geometry: &Geometry, hash_seed: u64) -> Self {
+        let bytes: &[u8] = bytemuck::cast_slice(record);
+        let key = geometry.key().and_then(|key| bytes.get(key.offset_bytes..key.offset_bytes + key.key_bytes));
+        Self::new(key.unwrap_or_default(), hash_seed)
+    }
+}
+
+/// The index of a table.
+#[derive(Clone, Copy)]
+pub struct Index<'a> {
+    control: FixedWords<'a, CONTROL_WORDS>,
+    words: Words<'a>,
+    /// Where the first of the two tables begins, in words.
+    start: usize,
+    /// Of each of the two.
+    entry_count: usize,
+}
+
+impl<'a> Index<'a> {
+    #[inline(always)]
+    pub fn new(words: Words<'a>, control: FixedWords<'a, CONTROL_WORDS>, geometry: &Geometry) -> Self {
+        let entry_count = geometry.index_entry_count();
+        Index { control, words, start: geometry.index(), entry_count }
+    }
+
+    #[inline(always)]
+    pub fn epoch(self) -> u64 {
+        self.control.load(INDEX_EPOCH, Ordering::Acquire)
+    }
+
+    /// Whether nothing that was found since `epoch` was read can be a miss because of a rebuild.
+    #[inline(always)]
+    pub fn is_still(self, epoch: u64) -> bool {
+        fence(Ordering::Acquire);
+        self.control.load(INDEX_EPOCH, Ordering::Relaxed) == epoch
+    }
+
+    /// The slots that may hold a key with this hash, in the table of an epoch.
+    #[inline(always)]
+    pub fn candidates(self, epoch: u64, hash: KeyHash) -> Candidates<'a> {
+        Candidates { table: self.table(epoch), wanted: entry(hash, 0), position: hash.0, left: self.entry_count }
+    }
+
+    #[inline(always)]
+    fn table(self, epoch: u64) -> Words<'a> {
+        let start = if epoch & 1 == 0 { self.start } else { self.start + self.entry_count };
+        self.words.part_of(start, self.entry_count)
+    }
+
+    #[inline(always)]
+    fn positions(self, hash: KeyHash) -> impl Iterator<Item = usize> {
+        (0..self.entry_count).map(move |step| position(hash.0, step, self.entry_count))
+    }
+
+    /// Puts a key in; again is the same as once. Under the write mutex. Whether there was room, as
+    /// [`needs_rebuild`](Self::needs_rebuild) has seen to.
+    pub fn insert(self, hash: KeyHash, slot: u32) -> bool {
+        let table = self.table(self.epoch());
+        let new = entry(hash, slot);
+        let mut target = None;
+        for position in self.positions(hash) {
+            let found = table.load(position, Ordering::Relaxed);
+            if found == new {
+                return true;
+            }
+            if found == TOMBSTONE && target.is_none() {
+                target = Some(position);
+            }
+            if found == EMPTY {
+                if target.is_none() {
+                    // Counted first: who dies in between leaves one too many, never one too few.
+                    let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed);
+                    self.control.store(INDEX_OCCUPIED, occupied.saturating_add(1), Ordering::Relaxed);
+                }
+                target = target.or(Some(position));
+                break;
+            }
+        }
+        match target {
+            Some(position) => {
+                table.store(position, new, Ordering::Release);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes a key out; one that is not there is no matter. Under the write mutex.
+    pub fn remove(self, hash: KeyHash, slot: u32) {
+        let table = self.table(self.epoch());
+        let old = entry(hash, slot);
+        for position in self.positions(hash) {
+            match table.load(position, Ordering::Relaxed) {
+                EMPTY => return,
+                found if found == old => {
+                    table.store(position, TOMBSTONE, Ordering::Release);
+                    self.clear_tombstones_before_gap(table, position);
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Makes the tombstone at a position empty if the next position is, and those before it.
+    fn clear_tombstones_before_gap(self, table: Words<'_>, mut at: usize) {
+        let mask = self.entry_count - 1;
+        if table.load((at + 1) & mask, Ordering::Relaxed) != EMPTY {
+            return;
+        }
+        let mut cleared = 0;
+        while table.load(at, Ordering::Relaxed) == TOMBSTONE {
+            table.store(at, EMPTY, Ordering::Release);
+            cleared += 1;
+            at = at.wrapping_sub(1) & mask;
+        }
+        let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed);
+        // Counted last: who dies in between leaves too many, never too few.
+        self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Release);
+    }
+
+    /// Whether the table is to be rebuilt before this many keys are put in, given how many live keys it has.
+    pub fn needs_rebuild(self, insert_count: u64, live_count: u64) -> bool {
+        let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed);
+        let limit = u64::try_from(self.entry_count / 4 * 3).unwrap_or(u64::MAX);
+        occupied.saturating_add(insert_count) > limit && occupied > live_count
+    }
+
+    /// Copies what is not a tombstone into the other table, and goes over to that. Under the write mutex.
+    pub fn rebuild(self) {
+        let epoch = self.epoch();
+        let (old, new) = (self.table(epoch), self.table(epoch ^ 1));
+        clear(new);
+        let mut count = 0;
+        for index in 0..old.len() {
+            let found = old.load(index, Ordering::Relaxed);
+            if found & USED_BIT != 0 {
+                count += u64::from(self.place(new, found));
+            }
+        }
+        self.finish_rebuild(epoch, count);
+    }
+
+    /// Fills the table that is not in use with these keys, and goes over to it. For a first opener, who believes nothing
+    /// that is in the index.
+    pub fn rebuild_from(self, keys: impl Iterator<Item = (KeyHash, u32)>) {
+        let epoch = self.epoch();
+        let new = self.table(epoch ^ 1);
+        clear(new);
+        let mut count = 0;
+        for (hash, slot) in keys {
+            count += u64::from(self.place(new, entry(hash, slot)));
+        }
+        self.finish_rebuild(epoch, count);
+    }
+
+    fn finish_rebuild(self, epoch: u64, occupied: u64) {
+        self.control.store(INDEX_EPOCH, epoch.wrapping_add(1), Ordering::Release);
+        // Counted last, since a rebuild leaves fewer: who dies in between leaves too many, never too few.
+        self.control.store(INDEX_OCCUPIED, occupied, Ordering::Release);
+    }
+
+    fn place(self, table: Words<'_>, new: u64) -> bool {
+        let hash = KeyHash((new & !USED_BIT) >> SLOT_BITS);
+        match self.positions(hash).find(|position| table.load(*position, Ordering::Relaxed) == EMPTY) {
+            Some(position) => {
+                table.store(position, new, Ordering::Relaxed);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Every entry of the table in use. For checks.
+    pub fn entries(self) -> impl Iterator<Item = IndexEntry> + use<'a> {
+        let table = self.table(self.epoch());
+        (0..table.len()).map(move |position| match table.load(position, Ordering::Relaxed) {
+            EMPTY => IndexEntry::Empty,
+            TOMBSTONE => IndexEntry::Tombstone,
+            found if found & USED_BIT != 0 => {
+                IndexEntry::Key { hash: KeyHash((found & !USED_BIT) >> SLOT_BITS), slot: slot_of(found) }
+            }
+            other => IndexEntry::Meaningless(other),
+        })
+    }
+}
+
+/// What a position of a hash table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexEntry {
+    Empty,
+    Tombstone,
+    Key { hash: KeyHash, slot: u32 },
+    Meaningless(u64),
+}
+
+/// The slots that a search meets, until an empty position ends it.
+pub struct Candidates<'a> {
+    table: Words<'a>,
+    wanted: u64,
+    position: u64,
+    left: usize,
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = u32;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u32> {
+        let count = self.table.len();
+        while self.left > 0 {
+            self.left -= 1;
+            let found = self.table.load(position(self.position, 0, count), Ordering::Relaxed);
+            self.position = self.position.wrapping_add(1);
+            if found == EMPTY {
+                return None;
+            }
+            if (found ^ self.wanted) >> SLOT_BITS == 0 {
+                return Some(slot_of(found));
+            }
+        }
+        None
+    }
+}
+
+fn clear(table: Words<'_>) {
+    fence(Ordering::Release);
+    for index in 0..table.len() {
+        table.store(index, EMPTY, Ordering::Relaxed);
+    }
+}
+
+/// The position some steps after home; a table's length is a power of two.
+#[inline]
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "masked by the table's length")]
+fn position(home: u64, step: usize, entry_count: usize) -> usize {
+    (home as usize).wrapping_add(step) & entry_count.wrapping_sub(1)
+}
+
+fn entry(hash: KeyHash, slot: u32) -> u64 {
+    USED_BIT | hash.0 << SLOT_BITS | u64::from(slot & (SLOT_LIMIT - 1))
+}
+
+fn slot_of(entry: u64) -> u32 {
+    low_half(entry) & (SLOT_LIMIT - 1)
+}
+
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::geometry::KeyPosition;
+    use crate::sys::atomic::AtomicU64;
+    use crate::value::field::tests::Random;
+    use std::collections::BTreeSet;
+
+    const CAPACITY: u32 = 12;
+    const ENTRY_COUNT: usize = 32;
+    /// How many entries may be occupied before a rebuild: three quarters.
+    const OCCUPIED_LIMIT: u64 = 24;
+
+    /// The words of a table with an empty index, and how they lie.
+    fn table() -> (Vec<AtomicU64>, Geometry) {
+        let key = Some(KeyPosition { offset_bytes: 0, key_bytes: 8 });
+        let geometry = Geometry::new(u64::from(CAPACITY), 8, key, 4096).unwrap();
+        assert_eq!(geometry.index_entry_count(), ENTRY_COUNT);
+        ((0..geometry.word_count()).map(|_| AtomicU64::new(0)).collect(), geometry)
+    }
+
+    fn index_of<'a>(words: &'a [AtomicU64], geometry: &Geometry) -> Index<'a> {
+        let words = Words::new(words);
+        Index::new(words, words.fixed(geometry.control()), geometry)
+    }
+
+    fn occupied(index: Index<'_>) -> u64 {
+        index.control.load(INDEX_OCCUPIED, Ordering::Relaxed)
+    }
+
+    fn found(index: Index<'_>, hash: KeyHash) -> Vec<u32> {
+        index.candidates(index.epoch(), hash).collect()
+    }
+
+    /// That an index holds these keys and no others, that each is found, and that it counts right.
+    fn check(index: Index<'_>, keys: &BTreeSet<(u64, u32)>) {
+        let entries: Vec<_> = index.entries().collect();
+        let mut held = BTreeSet::new();
+        for (position, entry) in entries.iter().enumerate() {
+            match entry {
+                IndexEntry::Key { hash, slot } => assert!(held.insert((hash.0, *slot)), "twice: {entry:?}"),
+                IndexEntry::Tombstone => {
+                    assert_ne!(entries[(position + 1) % ENTRY_COUNT], IndexEntry::Empty, "a useless tombstone")
+                }
+                IndexEntry::Empty => {}
+                IndexEntry::Meaningless(word) => panic!("{word:#x}"),
+            }
+        }
+        assert_eq!(&held, keys);
+        assert_eq!(occupied(index), entries.iter().filter(|entry| **entry != IndexEntry::Empty).count() as u64);
+        for (hash, _) in keys {
+            let expected: BTreeSet<u32> = keys.iter().filter(|key| key.0 == *hash).map(|key| key.1).collect();
+            assert_eq!(found(index, KeyHash(*hash)).into_iter().collect::<BTreeSet<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn an_index_finds_what_a_set_holds_whatever_was_put_in_taken_out_and_rebuilt() {
+        let (mut rebuild_count, mut tombstone_count, mut wrapped_count) = (0, 0, 0);
+        for seed in 0..if cfg!(miri) { 1 } else { 200 } {
+            let (words, geometry) = table();
+            let index = index_of(&words, &geometry);
+            let mut random = Random(seed);
+            let mut keys = BTreeSet::new();
+            for _ in 0..if cfg!(miri) { 25 } else { 200 } {
+                // Few homes, so that ways are long and cross each other, some of them the end of the table; some with bits that
+                // only the entry compares.
+                let key = (random.below(6) as u64 + 28 + ((random.below(2) as u64) << 38), random.below(12) as u32);
+                let hash = KeyHash(key.0);
+                if random.below(5) < 2 {
+                    index.remove(hash, key.1);
+                    keys.remove(&key);
+                } else if keys.len() < 24 {
+                    if index.needs_rebuild(1, keys.len() as u64) {
+                        index.rebuild();
+                        rebuild_count += 1;
+                        check(index, &keys);
+                    }
+                    assert!(index.insert(hash, key.1));
+                    keys.insert(key);
+                }
+                tombstone_count += index.entries().filter(|entry| *entry == IndexEntry::Tombstone).count();
+                wrapped_count += usize::from(index.entries().next() != Some(IndexEntry::Empty));
+                check(index, &keys);
+            }
+            let epoch = index.epoch();
+            index.rebuild_from(keys.iter().map(|(hash, slot)| (KeyHash(*hash), *slot)));
+            assert!(!index.is_still(epoch) && index.is_still(epoch + 1));
+            check(index, &keys);
+        }
+        assert!(
+            cfg!(miri) || (rebuild_count > 50 && tombstone_count > 1000 && wrapped_count > 1000),
+            "{rebuild_count} {tombstone_count} {wrapped_count}"
+        );
+    }
+
+    #[test]
+    fn a_rebuild_is_due_when_three_quarters_are_occupied_and_not_all_of_them_by_keys() {
+        let (words, geometry) = table();
+        let index = index_of(&words, &geometry);
+        for (occupied, insert_count, live_count, is_due) in [
+            (0, OCCUPIED_LIMIT, 0, false),
+            (0, OCCUPIED_LIMIT + 1, 0, false),
+            (1, OCCUPIED_LIMIT - 1, 0, false),
+            (1, OCCUPIED_LIMIT, 0, true),
+            (1, OCCUPIED_LIMIT, 1, false),
+            (OCCUPIED_LIMIT, 0, 0, false),
+            (OCCUPIED_LIMIT, 1, OCCUPIED_LIMIT - 1, true),
+            (OCCUPIED_LIMIT, 1, OCCUPIED_LIMIT, false),
+            (OCCUPIED_LIMIT, u64::MAX, 5, true),
+        ] {
+            index.control.store(INDEX_OCCUPIED, occupied, Ordering::Relaxed);
+            assert_eq!(index.needs_rebuild(insert_count, live_count), is_due, "{occupied} {insert_count} {live_count}");
+        }
+    }
+
+    #[test]
+    fn a_table_without_an_empty_entry_ends_every_search_and_takes_no_more() {
+        let (words, geometry) = table();
+        let index = index_of(&words, &geometry);
+        for number in 0..ENTRY_COUNT as u32 {
+            assert!(index.insert(KeyHash(7), number));
+        }
+        assert_eq!(found(index, KeyHash(7)).len(), ENTRY_COUNT);
+        assert_eq!(found(index, KeyHash(8)), [0_u32; 0]);
+        assert!(index.insert(KeyHash(7), 3), "it is there already");
+        assert!(!index.insert(KeyHash(7), 1000));
+        // The place of a removed key is used again.
+        index.remove(KeyHash(7), 3);
+        assert!(index.insert(KeyHash(7), 1000));
+        assert_eq!(occupied(index), ENTRY_COUNT as u64);
+    }
+
+    #[test]
+    fn an_entry_is_a_hash_and_a_slot_and_what_is_none_is_told() {
+        let (words, geometry) = table();
+        let index = index_of(&words, &geometry);
+        let hash = KeyHash((1 << 39) - 1);
+        assert!(index.insert(hash, SLOT_LIMIT - 1));
+        assert_eq!(found(index, hash), [SLOT_LIMIT - 1]);
+        assert!(index.entries().any(|entry| entry == IndexEntry::Key { hash, slot: SLOT_LIMIT - 1 }));
+        index.table(0).store(0, 5 << SLOT_BITS, Ordering::Relaxed);
+        assert_eq!(index.entries().next(), Some(IndexEntry::Meaningless(5 << SLOT_BITS)));
+        index.rebuild();
+        assert!(index.entries().all(|entry| !matches!(entry, IndexEntry::Meaningless(_))));
+    }
+}

@@ -1,0 +1,6 @@
+//! What lies where in a table's words, and in which order it is read and written: slots, the index of keys, the intent list,
+//! the free ring.
+
+pub mod index;
+pub mod slot;
+pub mod view;

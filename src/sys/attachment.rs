@@ -1,0 +1,499 @@
+//! The file of a handle: its locks, and what tells one surrounding of a table from another.
+//!
+//! Invariants:
+//!
+//! - Two bytes of the file carry open-file-description locks. The gate is held, exclusively by writers, while a handle is
+//!   being opened. The attachment is held shared by every handle that may write, as long as it is of use. Who holds
+//!   the gate and gets the attachment exclusively is alone: nobody else can write, or begin to.
+//! - Such locks belong to the open file, so they end with the last process that has it. Each process that uses a handle has
+//!   an open file of its own: the child of a fork opens the file again. What it has inherited it only closes; the process
+//!   that opened it lets it go itself, so that a child that was forked meanwhile holds nothing up.
+//! - Nothing here is used on the hot path.
+
+use crate::error::{Error, Result};
+use crate::format::checksum::mix;
+use crate::format::control::INCARNATION_WORDS;
+use crate::sys::fork_generation;
+use crate::sys::lock_holder::process_that_holds;
+use crate::sys::private::Remembered;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The byte that is locked while a handle is being opened.
+const GATE: i64 = 0;
+/// The byte that is locked as long as a handle may write.
+const ATTACHMENT: i64 = 1;
+/// The byte that is locked while a handle finds out whether it is the last to go.
+const DEPARTURE: i64 = 2;
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
+
+/// How a file is opened to be mapped: what is no regular file must not make anybody wait.
+pub const OPEN_FLAGS: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK);
+
+/// How a byte of the file is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    Shared,
+    Exclusive,
+    Nothing,
+}
+
+/// A path that names the same file wherever this process goes.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(Error::io("find", path))
+}
+
+/// Which file it is, as long as it exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+impl FileId {
+    pub fn of(metadata: &std::fs::Metadata) -> Self {
+        FileId { device: metadata.dev(), inode: metadata.ino() }
+    }
+
+    /// One number for both, never 0. Two files of one process have the same one with a probability of 2^-63.
+    pub fn number(self) -> u64 {
+        mix(self.device, self.inode, 0) | 1
+    }
+}
+
+/// An open file and its locks, which go when it is dropped.
+pub struct Attachment {
+    file: File,
+    path: PathBuf,
+    id: FileId,
+    /// The process that opened the file, by its fork generation: only that one lets its locks go.
+    process: Remembered,
+}
+
+impl Attachment {
+    pub fn new(file: File, path: &Path) -> Result<Self> {
+        let id = FileId::of(&file.metadata().map_err(Error::io("look at", path))?);
+        let attachment = Attachment { file, path: path.to_owned(), id, process: Remembered::default() };
+        attachment.process.set(fork_generation().into());
+        Ok(attachment)
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The absolute path that the file was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// Waits for the gate.
+    pub fn enter_gate(&self, hold: Hold, timeout: Duration) -> Result<()> {
+        if self.wait_for(GATE, hold, timeout)? {
+            return Ok(());
+        }
+        let holder_pid = process_that_holds(self.id.inode, GATE);
+        Err(Error::Timeout { lock: "gate", holder_pid, waited: timeout })
+    }
+
+    /// Enters the gate if nobody else is in it.
+    pub fn try_enter_gate(&self) -> Result<bool> {
+        self.try_lock(GATE, Hold::Exclusive)
+    }
+
+    pub fn leave_gate(&self) -> Result<()> {
+        self.try_lock(GATE, Hold::Nothing).map(drop)
+    }
+
+    /// Takes the attachment, or changes how it is held. False if somebody else's hold is in the way.
+    pub fn try_attach(&self, hold: Hold) -> Result<bool> {
+        self.try_lock(ATTACHMENT, hold)
+    }
+
+    /// Keeps others from going at the same time; false if that could not be had in time.
+    pub fn begin_departure(&self, timeout: Duration) -> Result<bool> {
+        self.wait_for(DEPARTURE, Hold::Exclusive, timeout)
+    }
+
+    /// Whether another handle, of this process or another, has the attachment.
+    pub fn is_attached_by_others(&self) -> Result<bool> {
+        // Asking whether it could be had exclusively changes nothing.
+        let mut range = byte_range(ATTACHMENT, libc::F_WRLCK);
+        fcntl(&self.file, FcntlArg::F_OFD_GETLK(&mut range))
+            .map_err(|error| Error::io("look at the locks of", &self.path)(error.into()))?;
+        Ok(libc::c_int::from(range.l_type) != libc::F_UNLCK)
+    }
+
+    /// Gives all locks up, if they are this process's.
+    pub fn let_go(&self) {
+        if self.process.get() == u64::from(fork_generation()) {
+            // Nothing can be done about a failure, and the locks go with the file at the latest.
+            for byte in [ATTACHMENT, GATE, DEPARTURE] {
+                let _ = self.try_lock(byte, Hold::Nothing);
+            }
+        }
+    }
+
+    /// The same file, opened once more to write by this process.
+    #[cfg(not(loom))]
+    pub fn open_again(&self) -> Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(OPEN_FLAGS.bits());
+        let error = || Error::io("open again, in the child of a fork,", &self.path);
+        // By its descriptor, since its path may name another file by now; where there is no /proc, by the path.
+        let mut by_descriptor = options.clone();
+        by_descriptor.custom_flags((OPEN_FLAGS - OFlag::O_NOFOLLOW).bits());
+        let opened = match by_descriptor.open(format!("/proc/self/fd/{}", self.file.as_raw_fd())) {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => options.open(&self.path),
+            opened => opened,
+        };
+        let file = match opened {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Err(Error::Superseded),
+            opened => opened.map_err(error())?,
+        };
+        let own = Attachment::new(file, &self.path)?;
+        if own.id == self.id { Ok(own) } else { Err(Error::Superseded) }
+    }
+
+    /// Puts an open file of this process in the place of the one that was inherited.
+    #[cfg(not(loom))]
+    pub fn take_over(&self, own: &Attachment) -> Result<()> {
+        let error = || Error::io("take over, in the child of a fork, the descriptor of", &self.path);
+        // Whoever closed all descriptors by number may have given this number to another file.
+        if FileId::of(&self.file.metadata().map_err(error())?) != self.id {
+            return Err(error()(io::Error::other("it was closed: open the table in this process")));
+        }
+        crate::sys::process::replace_descriptor(&self.file, &own.file).map_err(error())?;
+        self.process.set(fork_generation().into());
+        // The locks are those of the open file, which is this one's too by now.
+        own.process.set(0);
+        Ok(())
+    }
+
+    /// Whether the path still names this very file.
+    pub fn is_named_by_path(&self) -> Result<bool> {
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(named) => Ok(FileId::of(&named) == self.id),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("look at", &self.path)(error)),
+        }
+    }
+
+    /// Whether the path names another file by now, or none. If the directory cannot be seen, such as after `chroot`, nothing is
+    /// known.
+    pub fn has_lost_its_name(&self) -> bool {
+        let is_unlinked = || self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0);
+        let directory_is_there = || self.path.parent().is_some_and(|directory| directory.is_dir());
+        self.is_named_by_path().is_ok_and(|is_named| !is_named)
+            && (self.path.symlink_metadata().is_ok() || is_unlinked() || directory_is_there())
+    }
+
+    fn wait_for(&self, byte: i64, hold: Hold, timeout: Duration) -> Result<bool> {
+        let start = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        while !self.try_lock(byte, hold)? {
+            if start.elapsed() >= timeout {
+                return Ok(false);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        Ok(true)
+    }
+
+    fn try_lock(&self, byte: i64, hold: Hold) -> Result<bool> {
+        let kind = match hold {
+            Hold::Shared => libc::F_RDLCK,
+            Hold::Exclusive => libc::F_WRLCK,
+            Hold::Nothing => libc::F_UNLCK,
+        };
+        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&byte_range(byte, kind))) {
+            Ok(_) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(error) => Err(Error::io("lock", &self.path)(error.into())),
+        }
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        // Closing alone would leave the locks to a child that was forked meanwhile.
+        self.let_go();
+    }
+}
+
+fn byte_range(byte: i64, kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: i16::try_from(kind).unwrap_or(0),
+        l_whence: i16::try_from(libc::SEEK_SET).unwrap_or(0),
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// Everything that must be the same for two processes to share the mutexes in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incarnation {
+    pub boot_id: [u64; 2],
+    pub device: u64,
+    pub inode: u64,
+    pub pid_namespace: u64,
+    pub mutex_fingerprint: u64,
+}
+
+impl Incarnation {
+    /// That of this process and this file. Where the boot id cannot be read, but others have the file open on this kernel, it is
+    /// `known`: it is that of their incarnation.
+    pub fn current(file: FileId, path: &Path, known: Option<[u64; 2]>) -> Result<Self> {
+        Ok(Incarnation {
+            boot_id: boot_id()
+                .or_else(|error| known.ok_or(error))
+                .map_err(|error| of_table_if_too_many_are_open(error, path))?,
+            device: file.device,
+            inode: file.inode,
+            pid_namespace: pid_namespace()?,
+            mutex_fingerprint: mutex_fingerprint()?,
+        })
+    }
+
+    pub fn to_words(self) -> [u64; INCARNATION_WORDS] {
+        let [high, low] = self.boot_id;
+        [high, low, self.device, self.inode, self.pid_namespace, self.mutex_fingerprint]
+    }
+
+    pub fn from_words([high, low, device, inode, pid_namespace, mutex_fingerprint]: [u64; INCARNATION_WORDS]) -> Self {
+        Incarnation { boot_id: [high, low], device, inode, pid_namespace, mutex_fingerprint }
+    }
+
+    /// Whether the file was last used here, in place, in this boot, though perhaps by another kind of process.
+    pub fn is_same_boot(&self, other: &Self) -> bool {
+        (self.boot_id, self.device, self.inode) == (other.boot_id, other.device, other.inode)
+    }
+
+    /// How the processes that have the file attached differ from this one, and what to do.
+    pub fn difference(&self, attached: Option<&Self>) -> String {
+        let Some(attached) = attached else {
+            return "the file is attached by processes that have not finished opening or repairing it: end them, or \
+                    wait for them"
+                .to_owned();
+        };
+        if attached.boot_id != self.boot_id {
+            return "the file is attached under another boot id: by another machine, or one that was restored from a \
+                    snapshot; processes share a table within one running kernel only"
+                .to_owned();
+        }
+        if (attached.device, attached.inode) != (self.device, self.inode) {
+            return "the file is attached under another device or inode number: it was copied or moved under its \
+                    users; end them"
+                .to_owned();
+        }
+        if attached.pid_namespace != self.pid_namespace {
+            return format!(
+                "the file is attached by processes of another PID namespace ({}, this is {}): a mutex cannot tell \
+                 their thread ids from ours; run both in one (docker run --pid=container:NAME, shareProcessNamespace)",
+                attached.pid_namespace, self.pid_namespace
+            );
+        }
+        "the file is attached by processes whose C library makes other mutexes (another architecture, pointer size, \
+         or glibc against musl): build them alike"
+            .to_owned()
+    }
+}
+
+fn boot_id() -> Result<[u64; 2]> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    let [a, b] = uuid_words(read_uuid(path)?);
+    Ok([a, b])
+}
+
+/// That there are too many open files is no fault of one of the kernel's, which happened to be opened next: what could not be
+/// opened is the table.
+fn of_table_if_too_many_are_open(error: Error, table: &Path) -> Error {
+    match error {
+        Error::Io { source, .. } if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            Error::io("open", table)(source)
+        }
+        error => error,
+    }
+}
+
+/// A random word: another one each time, and in each process.
+///
+/// The randomness is the operating system's, with which the hashers of each thread begin, so no file is needed for it. The
+/// child of a fork begins where its parent was: what tells the two apart is hashed.
+pub fn random_word() -> u64 {
+    RandomState::new().hash_one((std::process::id(), SystemTime::now(), Instant::now()))
+}
+
+/// A new random UUID: of version 4, which says so.
+pub fn random_uuid() -> [u8; 16] {
+    let random = u128::from(random_word()) << 64 | u128::from(random_word());
+    let with_version = random & !(0xF << 76) | 0x4 << 76;
+    (with_version & !(0b11 << 62) | 0b10 << 62).to_be_bytes()
+}
+
+/// Without /proc nobody can tell whether a table was left on this start of the machine.
+fn needs_proc(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    Error::io(
+        "tell one start of the machine and one PID namespace from another without /proc, mounted whole (in systemd: ProcSubset=all):",
+        path,
+    )
+}
+
+/// Reads one of the kernel's files that hold a UUID as text.
+fn read_uuid(path: &Path) -> Result<[u8; 16]> {
+    let mut text = [0; 64];
+    let file = File::open(path).map_err(needs_proc(path))?;
+    let length = file.read_at(&mut text, 0).map_err(Error::io("read", path))?;
+    let digits = text.iter().take(length).filter_map(|byte| char::from(*byte).to_digit(16));
+    let value = digits.fold(0_u128, |value, digit| value << 4 | u128::from(digit));
+    Ok(value.to_be_bytes())
+}
+
+/// The two halves of a UUID as words.
+pub fn uuid_words(uuid: [u8; 16]) -> [u64; 2] {
+    bytemuck::cast(uuid)
+}
+
+#[cfg(not(loom))]
+fn pid_namespace() -> Result<u64> {
+    crate::sys::process::pid_namespace().map_err(needs_proc(Path::new("/proc/self/ns/pid")))
+}
+
+#[cfg(loom)]
+fn pid_namespace() -> Result<u64> {
+    Ok(0)
+}
+
+#[cfg(not(loom))]
+fn mutex_fingerprint() -> Result<u64> {
+    crate::sys::robust_mutex::mutex_fingerprint().map_err(Error::io("make a mutex for", Path::new("comparison")))
+}
+
+#[cfg(loom)]
+fn mutex_fingerprint() -> Result<u64> {
+    Ok(0)
+}
+
+#[cfg(not(any(loom, miri)))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incarnation_is_of_this_machine_start_this_file_and_this_c_library() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let file = File::create_new(&path).unwrap();
+        let own = Incarnation::current(FileId::of(&file.metadata().unwrap()), &path, None).unwrap();
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let bytes: [u8; 16] = bytemuck::cast(own.boot_id);
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digits, text.trim().replace('-', ""));
+        let metadata = std::fs::metadata(&path).unwrap();
+        assert_eq!((own.device, own.inode), (metadata.dev(), metadata.ino()));
+        assert_eq!(own.pid_namespace, std::fs::metadata("/proc/self/ns/pid").unwrap().ino());
+        assert_eq!(own.mutex_fingerprint, crate::sys::robust_mutex::mutex_fingerprint().unwrap());
+        assert_eq!(Incarnation::from_words(own.to_words()), own);
+
+        // What is the same boot, and how each other difference is described.
+        assert!(own.is_same_boot(&Incarnation { pid_namespace: 1, mutex_fingerprint: 2, ..own }));
+        for (other, phrase, is_same_boot) in [
+            (None, "not finished opening", true),
+            (Some(Incarnation { boot_id: [0, own.boot_id[1]], ..own }), "another boot id", false),
+            (Some(Incarnation { device: !own.device, ..own }), "another device or inode", false),
+            (Some(Incarnation { inode: !own.inode, ..own }), "another device or inode", false),
+            (Some(Incarnation { pid_namespace: 1, ..own }), "another PID namespace (1,", true),
+            (Some(Incarnation { mutex_fingerprint: 2, ..own }), "C library makes other mutexes", true),
+        ] {
+            let reason = own.difference(other.as_ref());
+            assert!(reason.contains(phrase), "{reason:?}: {phrase:?}");
+            assert_eq!(other.is_none_or(|other| own.is_same_boot(&other)), is_same_boot, "{phrase:?}");
+        }
+    }
+
+    #[test]
+    fn each_uuid_is_another_in_all_bits_but_those_that_say_that_it_is_random() {
+        let uuids: Vec<_> = (0..200).map(|_| u128::from_be_bytes(random_uuid())).collect();
+        let all_set = uuids.iter().fold(u128::MAX, |all, uuid| all & uuid);
+        let all_clear = uuids.iter().fold(u128::MAX, |all, uuid| all & !uuid);
+        assert_eq!((all_set, all_clear), (0x4 << 76 | 0b10 << 62, 0xB << 76 | 0b01 << 62));
+    }
+
+    #[test]
+    fn too_many_open_files_are_blamed_on_the_table_and_other_errors_on_what_they_are_of() {
+        let (table, other) = (Path::new("table.loc"), Path::new("/proc/other"));
+        for (errno, expected) in [(Errno::EMFILE, table), (Errno::ENFILE, table), (Errno::EACCES, other)] {
+            let error = of_table_if_too_many_are_open(Error::io("open", other)(errno.into()), table);
+            let Error::Io { action: "open", path, source } = error else { panic!("{error:?}") };
+            assert_eq!((path.as_path(), source.raw_os_error()), (expected, Some(errno as i32)));
+        }
+    }
+
+    #[test]
+    fn a_file_knows_whether_its_path_names_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let attachment = Attachment::new(File::create_new(&path).unwrap(), &path).unwrap();
+        let states = || (attachment.is_named_by_path().unwrap(), attachment.has_lost_its_name());
+        assert_eq!(states(), (true, false));
+        let other = directory.path().join("other");
+        std::fs::rename(&path, &other).unwrap();
+        assert_eq!(states(), (false, true));
+        std::fs::write(&path, "another file").unwrap();
+        assert_eq!(states(), (false, true));
+        std::fs::remove_file(&path).unwrap();
+        // Its directory cannot be seen any more: as for a process that has changed its root.
+        let [here, there] = ["directory", "moved"].map(|name| directory.path().join(name));
+        std::fs::create_dir(&here).unwrap();
+        std::fs::rename(&other, here.join("file")).unwrap();
+        let attachment = Attachment::new(File::open(here.join("file")).unwrap(), &here.join("file")).unwrap();
+        std::fs::rename(&here, &there).unwrap();
+        let states = || (attachment.is_named_by_path().unwrap(), attachment.has_lost_its_name());
+        assert_eq!(states(), (false, false));
+        std::fs::remove_file(there.join("file")).unwrap();
+        assert_eq!(states(), (false, true));
+        std::fs::write(&path, "another file").unwrap();
+        // A path that cannot be looked at is an error: not of a file that was replaced.
+        let behind_a_file = Attachment::new(File::open(&path).unwrap(), &path.join("file")).unwrap();
+        assert!(matches!(behind_a_file.is_named_by_path(), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn the_gate_and_the_attachment_are_two_locks_of_an_open_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let open = || {
+            let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            Attachment::new(file, &path).unwrap()
+        };
+        let [first, second] = [open(), open()];
+        let now = Duration::ZERO;
+        first.enter_gate(Hold::Exclusive, now).unwrap();
+        assert!(matches!(second.enter_gate(Hold::Shared, now), Err(Error::Timeout { lock: "gate", .. })));
+        first.leave_gate().unwrap();
+        second.enter_gate(Hold::Shared, now).unwrap();
+        first.enter_gate(Hold::Shared, now).unwrap();
+        assert!(!first.is_attached_by_others().unwrap());
+        assert!(second.try_attach(Hold::Shared).unwrap());
+        assert!(first.is_attached_by_others().unwrap() && !first.try_attach(Hold::Exclusive).unwrap());
+        assert!(first.try_attach(Hold::Shared).unwrap());
+        second.let_go();
+        assert!(first.try_attach(Hold::Exclusive).unwrap() && !first.is_attached_by_others().unwrap());
+    }
+}

@@ -1,0 +1,39 @@
+//! The two locks of a table, and what comes of taking one.
+
+/// One of a table's two mutexes. Who takes both takes `Sync` first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Held while records are written.
+    Write,
+    /// Held while a sync is made.
+    Sync,
+}
+
+impl Lock {
+    /// The name that errors use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lock::Write => "write",
+            Lock::Sync => "sync",
+        }
+    }
+}
+
+/// A lock was taken. That its last owner died is no error, and does not mean that anything is left half done.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acquired {
+    Clean,
+    OwnerDied,
+}
+
+/// A lock was not taken.
+#[derive(Debug)]
+pub enum LockFailure {
+    /// Somebody else held it all the time: the thread with this kernel thread id, where it could be read.
+    Timeout { holder: Option<u32> },
+    /// This thread holds it already.
+    Nested,
+    /// The lock can never be taken again.
+    Unusable,
+}

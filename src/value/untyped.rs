@@ -1,0 +1,180 @@
+//! Values whose type is known only when the program runs: what a dump prints and the untyped table hands out.
+
+use std::fmt;
+
+use crate::Result;
+use crate::schema::FieldSchema;
+use crate::value::field::{Field, split_presence, wrong_length};
+use crate::value::field_type::FieldType;
+use crate::value::inline::{content_of, utf8, write_hexadecimal};
+use crate::value::time::{Date, Timestamp};
+
+/// A value of any field type. `Display` writes it as a person reads it: text as it is, bytes in hexadecimal, times in
+/// ISO 8601, floats with as many digits as it takes to read them back, nothing as `null`.
+///
+/// ```
+/// use locule::Value;
+///
+/// assert_eq!(Value::Unsigned(42).to_string(), "42");
+/// assert_eq!(Value::Float64(-0.0).to_string(), "-0.0");
+/// assert_eq!(Value::Bytes(vec![0xca, 0xfe]).to_string(), "cafe");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A nullable field holds nothing.
+    Null,
+    /// A `bool`.
+    Bool(bool),
+    /// An `i8`, `i16`, `i32`, `i64` or `i128`.
+    Signed(i128),
+    /// A `u8`, `u16`, `u32`, `u64` or `u128`.
+    Unsigned(u128),
+    /// An `f32`. It has its own variant, since it takes fewer digits to write than the `f64` of the same value.
+    Float32(f32),
+    /// An `f64`.
+    Float64(f64),
+    /// A [`Text`](crate::Text).
+    Text(String),
+    /// A [`Bytes`](crate::Bytes).
+    Bytes(Vec<u8>),
+    /// A [`Timestamp`].
+    Timestamp(Timestamp),
+    /// A [`Date`].
+    Date(Date),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("null"),
+            Value::Bool(value) => fmt::Display::fmt(value, f),
+            Value::Signed(value) => fmt::Display::fmt(value, f),
+            Value::Unsigned(value) => fmt::Display::fmt(value, f),
+            // `Display` of floats writes no exponent, so 1e300 would be 301 digits.
+            Value::Float32(value) => write!(f, "{value:?}"),
+            Value::Float64(value) => write!(f, "{value:?}"),
+            Value::Text(value) => fmt::Display::fmt(value, f),
+            Value::Bytes(value) => write_hexadecimal(value, f),
+            Value::Timestamp(value) => fmt::Display::fmt(value, f),
+            Value::Date(value) => fmt::Display::fmt(value, f),
+        }
+    }
+}
+
+/// Reads the value of one field from its bytes: those of a record from `field.offset_bytes()` on, `field.field_bytes()`
+/// of them.
+///
+/// # Errors
+///
+/// [`Error::Damaged`](crate::Error::Damaged) for any bytes that the field's type does not write.
+///
+/// ```
+/// use locule::{FieldSchema, FieldType, Value, decode_value};
+///
+/// let field = FieldSchema::new("hits", FieldType::U32).nullable();
+/// assert_eq!(decode_value(&field, &[0; 5])?, Value::Null);
+/// # Ok::<(), locule::Error>(())
+/// ```
+pub fn decode_value(field: &FieldSchema, bytes: &[u8]) -> Result<Value> {
+    if bytes.len() != field.field_bytes() {
+        return Err(wrong_length(field.field_bytes(), bytes.len()));
+    }
+    let bytes = if field.is_nullable() {
+        match split_presence(bytes)? {
+            Some(value) => value,
+            None => return Ok(Value::Null),
+        }
+    } else {
+        bytes
+    };
+    Ok(match field.field_type() {
+        FieldType::Bool => Value::Bool(bool::decode(bytes)?),
+        FieldType::I8 => Value::Signed(i8::decode(bytes)?.into()),
+        FieldType::I16 => Value::Signed(i16::decode(bytes)?.into()),
+        FieldType::I32 => Value::Signed(i32::decode(bytes)?.into()),
+        FieldType::I64 => Value::Signed(i64::decode(bytes)?.into()),
+        FieldType::I128 => Value::Signed(i128::decode(bytes)?),
+        FieldType::U8 => Value::Unsigned(u8::decode(bytes)?.into()),
+        FieldType::U16 => Value::Unsigned(u16::decode(bytes)?.into()),
+        FieldType::U32 => Value::Unsigned(u32::decode(bytes)?.into()),
+        FieldType::U64 => Value::Unsigned(u64::decode(bytes)?.into()),
+        FieldType::U128 => Value::Unsigned(u128::decode(bytes)?),
+        FieldType::F32 => Value::Float32(f32::decode(bytes)?),
+        FieldType::F64 => Value::Float64(f64::decode(bytes)?),
+        FieldType::Text(_) => Value::Text(utf8(content_of(bytes)?)?.to_owned()),
+        FieldType::Bytes(_) => Value::Bytes(content_of(bytes)?.to_owned()),
+        FieldType::Timestamp => Value::Timestamp(Timestamp::decode(bytes)?),
+        FieldType::Date => Value::Date(Date::decode(bytes)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::field::tests::Random;
+    use crate::{Bytes, Error, Text};
+
+    /// The value that a field of type `T` holds, by way of its bytes, as a person reads it.
+    fn shown<T: Field>(value: T) -> String {
+        let mut bytes = vec![0; T::FIELD_BYTES];
+        value.encode(&mut bytes);
+        let field = FieldSchema::new("field", T::TYPE);
+        let field = if T::NULLABLE { field.nullable() } else { field };
+        decode_value(&field, &bytes).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_person_reads_what_the_field_holds() {
+        assert_eq!(shown(true), "true");
+        assert_eq!(shown(i8::MIN), "-128");
+        assert_eq!(shown(i16::MIN), "-32768");
+        assert_eq!(shown(i32::MIN), "-2147483648");
+        assert_eq!(shown(i64::MIN), "-9223372036854775808");
+        assert_eq!(shown(i128::MIN), "-170141183460469231731687303715884105728");
+        assert_eq!(shown(u8::MAX), "255");
+        assert_eq!(shown(u16::MAX), "65535");
+        assert_eq!(shown(u32::MAX), "4294967295");
+        assert_eq!(shown(u64::MAX), "18446744073709551615");
+        assert_eq!(shown(u128::MAX), "340282366920938463463374607431768211455");
+        assert_eq!((shown(0.1_f32), shown(0.1_f64)), ("0.1".to_owned(), "0.1".to_owned()));
+        assert_eq!((shown(1.0), shown(-0.0), shown(1e300)), ("1.0".into(), "-0.0".into(), "1e300".into()));
+        assert_eq!(shown(Text::<8>::literal("Łódź")), "Łódź");
+        assert_eq!(shown(Bytes::<8>::literal(&[0, 255])), "00ff");
+        assert_eq!(shown(Timestamp::from_microseconds(-1)), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(shown(Date::from_days(-1)), "1969-12-31");
+        assert_eq!((shown(Some(5_u8)), shown(None::<u8>)), ("5".into(), "null".into()));
+        assert_eq!(shown(Some(Text::<8>::default())), "");
+    }
+
+    #[test]
+    fn typed_and_untyped_decoding_accept_the_same_bytes() {
+        fn check<T: Field>(random: &mut Random) {
+            let field = FieldSchema::new("field", T::TYPE);
+            let field = if T::NULLABLE { field.nullable() } else { field };
+            assert_eq!(field.field_bytes(), T::FIELD_BYTES);
+            for _ in 0..if cfg!(miri) { 20 } else { 2_000 } {
+                let mut bytes: Vec<u8> = (0..T::FIELD_BYTES).map(|_| random.below(3) as u8).collect();
+                bytes.resize(T::FIELD_BYTES - usize::from(random.below(20) == 0), 0);
+                if random.below(2) == 0 {
+                    let kept = random.below(bytes.len() + 1);
+                    bytes[kept..].fill(0);
+                }
+                match (T::decode(&bytes), decode_value(&field, &bytes)) {
+                    (Ok(_), Ok(_)) | (Err(Error::Damaged { .. }), Err(Error::Damaged { .. })) => {}
+                    other => panic!("{bytes:?} are {other:?}"),
+                }
+            }
+        }
+        let mut random = Random(3);
+        check::<bool>(&mut random);
+        check::<u16>(&mut random);
+        check::<Option<i128>>(&mut random);
+        check::<Text<4>>(&mut random);
+        check::<Option<Text<4>>>(&mut random);
+        check::<Bytes<4>>(&mut random);
+        check::<Option<Bytes<4>>>(&mut random);
+        check::<Option<Timestamp>>(&mut random);
+        check::<Date>(&mut random);
+    }
+}
