@@ -7,7 +7,7 @@ use crate::format::control::{CONTROL_WORDS, INCARNATION_WORDS, MUTEX_WORDS};
 use crate::format::geometry::{Geometry, KeyPosition};
 use crate::format::header::{BYTE_ORDER_MARK, FIELDS, FORMAT_VERSION, Header, MAGIC};
 use crate::format::sync_record::{STATE_WORDS, SYNC_RECORD_WORDS, State, SyncRecord};
-use crate::sys::attachment::Incarnation;
+use crate::sys::attachment::{FileId, Incarnation};
 use crate::value::field_type::FieldType;
 use crate::{FieldSchema, Schema};
 use std::collections::BTreeMap;
@@ -375,13 +375,15 @@ fn sealed_states_and_sync_records_are_as_the_document_says() {
 #[test]
 fn the_incarnation_and_the_file_locks_are_as_the_document_says() {
     let nothing = Incarnation::from_words([0; INCARNATION_WORDS]);
+    let no_file = nothing.file;
     assert_packed(
         "Incarnation",
         &[
             ("boot_id_first", &Incarnation { boot_id: [u64::MAX, 0], ..nothing }.to_words()),
             ("boot_id_second", &Incarnation { boot_id: [0, u64::MAX], ..nothing }.to_words()),
-            ("device", &Incarnation { device: u64::MAX, ..nothing }.to_words()),
-            ("inode", &Incarnation { inode: u64::MAX, ..nothing }.to_words()),
+            ("device", &Incarnation { file: FileId { device: u64::MAX, ..no_file }, ..nothing }.to_words()),
+            ("inode", &Incarnation { file: FileId { inode: u64::MAX, ..no_file }, ..nothing }.to_words()),
+            ("birth_time", &Incarnation { file: FileId { birth_time: u64::MAX, ..no_file }, ..nothing }.to_words()),
             ("pid_namespace", &Incarnation { pid_namespace: u64::MAX, ..nothing }.to_words()),
             ("mutex_fingerprint", &Incarnation { mutex_fingerprint: u64::MAX, ..nothing }.to_words()),
         ],

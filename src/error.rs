@@ -247,7 +247,7 @@ impl fmt::Display for Error {
                 path.display()
             ),
             Error::DoesNotExist { path } => {
-                write!(f, "{} does not exist: create it, or use `open_or_create`", path.display())
+                write!(f, "{} does not exist: a table has to be created before it is opened", path.display())
             }
             Error::InvalidArgument { reason } | Error::InvalidValue { reason } => f.write_str(reason),
             Error::Foreign { path, reason } => write!(f, "{} cannot be read as a table: {reason}", path.display()),
@@ -311,7 +311,11 @@ impl fmt::Display for Error {
                 if *retired_count > 0 {
                     write!(f, " ({retired_count} worn out)")?;
                 }
-                f.write_str(": delete some, or make a table with a larger capacity")
+                f.write_str(if *live_count == 0 {
+                    ": make a new one, and insert the records there"
+                } else {
+                    ": delete some, or make a table with a larger capacity"
+                })
             }
             Error::DuplicateKey { slot } => {
                 write!(f, "a record with this key is in slot {slot} already: update it, or use `upsert`")
@@ -355,4 +359,11 @@ impl std::error::Error for Error {
             _ => None,
         }
     }
+}
+
+/// Ends the thread, since something is not as this crate has always left it: going on could only do harm. Names the invariant.
+#[cold]
+#[expect(clippy::panic, reason = "an error in this crate, after which nothing that is returned could be believed")]
+pub fn broken_invariant(invariant: &str) -> ! {
+    panic!("an error in locule: not so: {invariant}")
 }

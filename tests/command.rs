@@ -230,7 +230,7 @@ fn table_with_a_prepared_transaction(directory: &Path) -> (PathBuf, u64) {
     const INTENT_COUNT: usize = 27;
     const NEWEST_STATE: usize = 32;
     let path = new_table(directory, &odd_samples()[2..]);
-    let table = Table::<Sample>::open(&path).unwrap();
+    let table = Table::<Sample>::options().sync_every(None).open(&path).unwrap();
     let words = SharedWords::open(&path).unwrap();
     let get = |index: usize| words.words()[index].load(Ordering::Relaxed);
     let region = |header_offset_bytes: usize| usize::try_from(get(header_offset_bytes / 8)).unwrap() / 8;

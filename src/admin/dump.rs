@@ -3,6 +3,7 @@
 use crate::engine::Store;
 use crate::engine::recover::Recovery;
 use crate::error::{Error, Result};
+use crate::file::open_read_only::{Belief, FileForReading};
 use crate::format::cell::RecordId;
 use crate::schema::{FieldSchema, Schema};
 use crate::value::untyped::{Value, decode_value};
@@ -33,7 +34,15 @@ use std::path::Path;
 /// left), [`Timeout`](Error::Timeout) if another process was opening it all the time, [`Recovered`](Error::Recovered) or
 /// [`Superseded`](Error::Superseded) if it was recovered or replaced meanwhile, [`Io`](Error::Io).
 pub fn dump(path: impl AsRef<Path>) -> Result<Dump> {
-    Dump::of(Store::open_read_only(path.as_ref(), &super::settings())?)
+    let (path, settings) = (path.as_ref(), super::settings());
+    match Store::open_read_only(path, &settings) {
+        // What is damaged is no reason to hide the rest, if the marks of the file do not speak against it.
+        Err(damage @ Error::Damaged { .. }) => match Store::open_for_reading(path, &settings, Belief::Marks)? {
+            FileForReading { store, recovery_reason: None, .. } => Dump::of(store),
+            _ => Err(damage),
+        },
+        opened => Dump::of(opened?),
+    }
 }
 
 /// The records of a table, one slot after the other; made by [`dump`].

@@ -5,7 +5,7 @@ use crate::engine::pending::Pending;
 use crate::engine::recover::Recovery;
 use crate::engine::status::Status;
 use crate::error::{Error, Result};
-use crate::file::open_read_only::FileForReading;
+use crate::file::open_read_only::{Belief, FileForReading};
 use crate::format::header::FORMAT_VERSION;
 use crate::format::sync_record::SyncRecord;
 use crate::schema::Schema;
@@ -108,7 +108,7 @@ impl From<SyncRecord> for SyncInfo {
 pub fn info(path: impl AsRef<Path>) -> Result<Info> {
     let path = path.as_ref();
     let FileForReading { store, is_same_boot, recovery_reason, is_in_use } =
-        Store::open_for_reading(path, &super::settings())?;
+        Store::open_for_reading(path, &super::settings(), Belief::Proof)?;
     let mut status = store.status();
     let pending = if recovery_reason.is_none() { store.pending() } else { None };
     let syncs = store.sync_records().map(|record| record.map(SyncInfo::from));

@@ -59,7 +59,7 @@ fn full_table() -> Store {
     let schema = Schema::new(vec![FieldSchema::new("id", FieldType::U64).key()]).unwrap();
     let settings = Settings { sync_every: None, ..Settings::default() };
     let plan = Plan { capacity: CAPACITY, mode: 0o600, schema };
-    let table = create::create(&directory.path().join("small.loc"), &plan, &settings).unwrap().writable_copy();
+    let table = create::create(&directory.path().join("small.loc"), &plan, &settings).unwrap().writable_copy().unwrap();
     for key in 0..CAPACITY {
         table.insert(Encoded::new(&[key])).unwrap();
     }
@@ -77,7 +77,7 @@ fn nothing_is_found_whichever_store_is_the_last() {
         let mut store_count = 0;
         (table, first_key) = loop {
             store_count += 1;
-            let victim = table.writable_copy();
+            let victim = table.writable_copy().unwrap();
             let next_key = die_after_store(store_count, || operate(&victim, step, first_key).unwrap());
             let mut verification = Verification::new();
             usable(&victim, &mut verification).unwrap();
@@ -108,7 +108,7 @@ fn a_dump_is_what_the_next_writer_would_find_whichever_store_is_the_last() {
         let mut store_count = 0;
         (table, first_key) = loop {
             store_count += 1;
-            let victim = table.writable_copy();
+            let victim = table.writable_copy().unwrap();
             let next_key = die_after_store(store_count, || operate(&victim, step, first_key).unwrap());
             let repaired = victim.copy_of_one_moment().unwrap().unwrap();
             let has_happened = victim.control_word(PREPARED) != victim.control_word(LAST);
@@ -123,7 +123,7 @@ fn a_dump_is_what_the_next_writer_would_find_whichever_store_is_the_last() {
             let expected: Vec<_> = (0..repaired.geometry().capacity())
                 .filter_map(|slot| repaired.read_slot(slot, &mut payload).unwrap().map(|meta| (meta.id, meta.version)))
                 .collect();
-            let going_on = victim.writable_copy();
+            let going_on = victim.writable_copy().unwrap();
             let dump = Dump::of(victim).unwrap();
             assert!(dump.is_of_one_moment());
             let found: Vec<_> = rows_of(dump).into_iter().map(|row| (row.id, row.version)).collect();

@@ -6,7 +6,7 @@ use crate::engine::Store;
 use crate::engine::inspect::COPY_ATTEMPT_COUNT;
 use crate::engine::recover::Recovery;
 use crate::error::{Error, Result};
-use crate::file::open_read_only::FileForReading;
+use crate::file::open_read_only::{Belief, FileForReading};
 use crate::format::geometry::word;
 use std::fmt;
 use std::path::Path;
@@ -194,7 +194,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
     let path = path.as_ref();
     let mut verification = Verification::new();
     let FileForReading { store, is_same_boot, recovery_reason, .. } =
-        match Store::open_for_reading(path, &super::settings()) {
+        match Store::open_for_reading(path, &super::settings(), Belief::Marks) {
             Ok(found) => found,
             Err(Error::Foreign { reason, .. }) => {
                 verification.report(Location::File, reason);

@@ -79,7 +79,11 @@ impl Store {
         let known = attached.filter(|_| is_local).map(|attached| attached.boot_id);
         let own = Incarnation::current(attachment.id(), attachment.path(), known)?;
         if attached != Some(own) {
-            return Err(Error::Incompatible { reason: own.difference(attached.as_ref()) });
+            let holder = match (attached, attachment.attached_process()) {
+                (None, Some(process)) => format!(" (process {process} holds a lock of it)"),
+                _ => String::new(),
+            };
+            return Err(Error::Incompatible { reason: own.difference(attached.as_ref()) + &holder });
         }
         if !attachment.try_attach(Hold::Shared)? {
             let reason = "somebody has the file to himself: another program locks it".to_owned();
@@ -144,8 +148,8 @@ impl Store {
 }
 
 /// Never 0, which is what is written while there is no incarnation.
-fn incarnation_seal([a, b, c, d, e, f]: [u64; INCARNATION_WORDS]) -> u64 {
-    mix(mix(a, b, c), mix(d, e, f), 1) | 1
+fn incarnation_seal([a, b, c, d, e, f, g]: [u64; INCARNATION_WORDS]) -> u64 {
+    mix(mix(a, b, c), mix(d, e, f), g) | 1
 }
 
 #[cfg(test)]
@@ -153,6 +157,7 @@ mod tests {
     use super::super::tests::heap_store;
     use super::super::tests::world::{header, incarnation, settings};
     use super::*;
+    use crate::sys::attachment::FileId;
 
     #[test]
     fn an_incarnation_is_there_only_if_its_seal_fits() {
@@ -183,7 +188,7 @@ mod tests {
         // Readers use no mutex.
         store.put_incarnation(&Incarnation { pid_namespace: !own.pid_namespace, ..own });
         assert_eq!(reason(), "in order");
-        store.put_incarnation(&Incarnation { inode: !own.inode, ..own });
+        store.put_incarnation(&Incarnation { file: FileId { birth_time: !own.file.birth_time, ..own.file }, ..own });
         assert_eq!(reason(), "it was copied, moved or restored");
         store.put_incarnation(&incarnation(2));
         assert_eq!(reason(), "it was last used in another boot");

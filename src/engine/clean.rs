@@ -45,7 +45,7 @@ impl Store {
 
     /// Marks the file as left by a clean shutdown, if it is. The caller is alone, holds the gate, and changes nothing afterwards.
     pub(super) fn put_clean_mark(&self) -> Result<()> {
-        if !self.is_at_rest() {
+        if !self.is_at_rest() || !self.has_fine_times()? {
             return Ok(());
         }
         let control = self.control();
@@ -67,11 +67,21 @@ impl Store {
 
     /// When the file was last changed, as one number.
     fn change_time(&self) -> Result<u64> {
-        let Some(attachment) = &self.attachment else { return Ok(0) };
-        let metadata = attachment.file().metadata().map_err(Error::io("look at", attachment.path()))?;
-        let [seconds, nanoseconds] =
-            [metadata.ctime(), metadata.ctime_nsec()].map(|part| u64::from_ne_bytes(part.to_ne_bytes()));
+        let [seconds, nanoseconds] = self.change_time_parts()?;
         Ok(mix(seconds, nanoseconds, 0))
+    }
+
+    /// Whether times are finer than seconds: where they are not (ext4 with small inodes, FAT), a change in the same second as the
+    /// shutdown would not show.
+    fn has_fine_times(&self) -> Result<bool> {
+        let [_, nanoseconds] = self.change_time_parts()?;
+        Ok(nanoseconds != 0)
+    }
+
+    fn change_time_parts(&self) -> Result<[u64; 2]> {
+        let Some(attachment) = &self.attachment else { return Ok([0; 2]) };
+        let metadata = attachment.file().metadata().map_err(Error::io("look at", attachment.path()))?;
+        Ok([metadata.ctime(), metadata.ctime_nsec()].map(|part| u64::from_ne_bytes(part.to_ne_bytes())))
     }
 
     /// A checksum over what the control group says, with the time of the mark. Never 0, which is written while there is no mark.

@@ -31,13 +31,14 @@ use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
 use crate::format::sync_record::{State, SyncRecord};
 use crate::sys::medium::Medium;
 use crate::sys::words::{Ordering, fence};
+use crate::sys::zeroed_words;
 use std::time::Instant;
 
 impl Store {
     /// A copy of the table as its newest transaction left it, in this process's memory. Tries for as long as the handle waits for
     /// a lock, beside writers that write so much that a pass never succeeds.
     pub fn copy_of_newest_state(&self) -> Result<Store> {
-        let mut copy = CopyOfNewest::begin(self);
+        let mut copy = CopyOfNewest::begin(self)?;
         let state = copy.catch_up()?;
         copy.into_store(state)
     }
@@ -61,19 +62,19 @@ pub(super) struct CopyOfNewest<'a> {
 }
 
 impl<'a> CopyOfNewest<'a> {
-    pub(super) fn begin(store: &'a Store) -> Self {
+    pub(super) fn begin(store: &'a Store) -> Result<Self> {
         let geometry = store.geometry();
-        CopyOfNewest {
+        Ok(CopyOfNewest {
             store,
-            words: vec![0; geometry.word_count()],
-            numbers: vec![0; widen(geometry.capacity())],
+            words: zeroed_words(geometry.word_count()).map_err(Error::io("copy", store.path()))?,
+            numbers: zeroed_words(widen(geometry.capacity())).map_err(Error::io("copy", store.path()))?,
             digest: store.digest_seed,
             live_count: 0,
             // No transaction has this number.
             number: 0,
             changed: Vec::new(),
             payload: vec![0; geometry.record_words()],
-        }
+        })
     }
 
     /// Passes until the copy is in a state of the table, which it returns.

@@ -245,10 +245,14 @@ impl Store {
         }
     }
 
-    /// Somebody held the sync mutex for the whole timeout.
+    /// Another process held the sync mutex for the whole timeout. Mostly it waits for the write mutex itself, and then whoever has
+    /// that is to blame.
     #[cold]
     pub(super) fn sync_timeout(&self) -> Error {
-        self.lock_failed(Lock::Sync, LockFailure::Timeout { holder: self.medium.lock_holder(Lock::Sync) })
+        let holders = [Lock::Write, Lock::Sync].map(|lock| (lock, self.medium.lock_holder(lock)));
+        let blamed = holders.into_iter().find(|(_, holder)| holder.is_some());
+        let (lock, holder) = blamed.unwrap_or((Lock::Sync, None));
+        self.lock_failed(lock, LockFailure::Timeout { holder })
     }
 
     /// Counts one up; counters of different writers are each under a mutex of their own.

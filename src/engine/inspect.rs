@@ -11,6 +11,7 @@ use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::index::{Index, KeyHash};
 use crate::sys::medium::Medium;
 use crate::sys::words::{Ordering, fence};
+use crate::sys::zeroed_words;
 use std::ops::Range;
 
 /// How often a copy is tried while others write.
@@ -25,8 +26,9 @@ impl Store {
     /// the read of a slot; here it is thousands of words, which is more than the model checker can explore.
     pub fn copy_of_one_moment(&self) -> Result<Option<Store>> {
         let control_group = 0..self.geometry.sync_records();
-        let mut words = vec![0; self.geometry.word_count()];
-        let mut control_group_after = vec![0; control_group.len()];
+        let error = || Error::io("copy", self.path());
+        let mut words = zeroed_words(self.geometry.word_count()).map_err(error())?;
+        let mut control_group_after = zeroed_words(control_group.len()).map_err(error())?;
         for _ in 0..COPY_ATTEMPT_COUNT {
             let (before, cells) = words.split_at_mut(control_group.end);
             self.words().part(control_group.clone()).copy_to(before);
@@ -44,12 +46,11 @@ impl Store {
         Ok(None)
     }
 
-    /// A copy that can be written to.
-    #[cfg(test)]
-    pub fn writable_copy(&self) -> Store {
-        let mut copy = self.copy_of_one_moment().unwrap().expect("nobody else writes");
+    /// A copy that can be written to, of a table that nobody else writes to.
+    pub fn writable_copy(&self) -> Result<Store> {
+        let mut copy = self.copy_of_one_moment()?.ok_or(Error::SnapshotBusy { attempt_count: COPY_ATTEMPT_COUNT })?;
         copy.access = Access::ReadWrite;
-        copy
+        Ok(copy)
     }
 
     /// Writes words from an index on, as a scribbler would.

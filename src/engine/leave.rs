@@ -14,28 +14,24 @@ const DEPARTURE_TIMEOUT: Duration = Duration::from_millis(20);
 
 impl Store {
     /// Whether this handle is good for as long as nothing else happens: alive, on the file that has the path, with syncs
-    /// that can succeed.
+    /// that can succeed. A private copy is, as long as nobody has recovered the file that it was made of.
     pub fn is_in_order(&self) -> bool {
-        self.access != Access::PrivateCopy && self.check_usable().is_ok() && self.reason_to_reopen().is_none()
+        self.check_usable().is_ok() && self.reason_to_reopen().is_none()
     }
 
     fn reason_to_reopen(&self) -> Option<Death> {
         if self.control().load(FAILED, Ordering::Acquire) != 0 {
             return Some(Death::FlushFailed);
         }
-        // Where the path cannot be looked at, nothing speaks against the file.
-        let is_named = self.attachment.as_ref().is_none_or(|attachment| attachment.is_named_by_path().unwrap_or(true));
-        if is_named { None } else { Some(Death::Superseded) }
+        self.has_lost_its_name().then_some(Death::Superseded)
     }
 
     /// Ends the use of this handle in all threads, waits until none of them is inside, and gives the attachment up. After an
     /// error it is dead all the same, and this can be done again.
     pub fn retire(&self) -> Result<()> {
         self.check_not_nested()?;
-        if !self.occupancy.is_of_this_process() {
-            // Inherited, and never used here: no thread of this process is inside.
-            self.occupancy.adopt();
-        }
+        // Inherited, and never used here: no thread of this process is inside.
+        self.disown()?;
         if self.occupancy.death().is_none() {
             let _ = self.die(self.cause_of_death().or_else(|| self.reason_to_reopen()).unwrap_or(Death::Recovered));
         }
@@ -54,6 +50,10 @@ impl Store {
         // A child of a fork that has not used the handle leaves its parent's business alone.
         if !self.occupancy.is_usable() {
             return Ok(());
+        }
+        if !attachment.has_its_descriptor() {
+            // Its locks cannot be asked for any more, so it may be the last.
+            return if self.is_sync_owed(false) { self.sync().map(drop) } else { Ok(()) };
         }
         if self.is_sync_owed(true) {
             self.sync()?;

@@ -329,10 +329,12 @@ impl Store {
         self.seen_sync.see(self.control().load(DURABLE, Ordering::Relaxed), status::monotonic_milliseconds());
     }
 
-    /// That the file has the name that it was opened by. If it has lost it, every user is told.
+    /// That the file has the name that it was opened by. If it has none at all any more, every user is told.
     fn check_name(&self) -> Internal<()> {
         if self.has_lost_its_name() {
-            self.supersede();
+            if self.attachment.as_ref().is_some_and(Attachment::is_nameless) {
+                self.supersede();
+            }
             return Err(self.die(Death::Superseded));
         }
         Ok(())
@@ -340,6 +342,10 @@ impl Store {
 
     /// Whether the path names another file now, or none.
     pub fn has_lost_its_name(&self) -> bool {
+        #[cfg(not(loom))]
+        if let Some(origin) = &self.origin {
+            return origin.has_lost_its_name();
+        }
         self.attachment.as_ref().is_some_and(Attachment::has_lost_its_name)
     }
 

@@ -7,6 +7,7 @@ use crate::format::control::{CONDEMNED, RECOVERY_NUMBER, SUPERSEDED};
 use crate::sys::attachment::Incarnation;
 use crate::sys::medium::Medium;
 use crate::sys::words::Ordering;
+use crate::sys::zeroed_words;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -20,10 +21,26 @@ impl Origin {
     pub fn path(&self) -> &Path {
         self.store.path()
     }
+
+    pub fn has_lost_its_name(&self) -> bool {
+        self.store.has_lost_its_name()
+    }
 }
 
 impl Store {
-    /// Why the file cannot be read as it is.
+    /// Why the file cannot be read as it is. A control region that no writer keeps true is believed only if the cells bear it out.
+    pub fn reason_for_copy(&self, own: &Incarnation) -> Result<Option<&'static str>> {
+        let marked = self.recovery_reason(own);
+        let Some(attachment) = self.attachment.as_ref().filter(|_| marked.is_none()) else { return Ok(marked) };
+        if attachment.is_attached_by_others()? || self.is_clean()? {
+            return Ok(None);
+        }
+        // What a dead writer left half done is put right before it is looked at: by a reader only in memory of its own.
+        let is_proved = if self.is_anything_pending() { self.writable_copy()?.is_proved()? } else { self.is_proved()? };
+        Ok((!is_proved).then_some("its records are not what its control region says"))
+    }
+
+    /// Why the marks of the file say that it cannot be read as it is.
     pub fn recovery_reason(&self, own: &Incarnation) -> Option<&'static str> {
         let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
         if is_set(CONDEMNED) {
@@ -48,7 +65,7 @@ impl Store {
 
     /// Copies the file into this process's memory, and lets its gate go.
     pub fn into_private_copy(self) -> Result<Store> {
-        let mut words = vec![0_u64; self.geometry.word_count()];
+        let mut words = zeroed_words(self.geometry.word_count()).map_err(Error::io("copy", self.path()))?;
         let attachment = self.attachment.as_ref().ok_or(Error::Superseded)?;
         attachment
             .file()

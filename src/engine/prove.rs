@@ -47,7 +47,7 @@ impl Store {
         if !self.are_syncs_proved() || !self.are_intents_proved(cells.newer_count) {
             return Ok(false);
         }
-        if self.known(INTENT_COUNT) != 0 || self.known(PREPARED) != self.known(LAST) {
+        if self.is_anything_pending() {
             self.repair(true)?;
             cells.are_heads_right = self.are_heads_right();
             // Its death has been dealt with, and nobody else must count it.
@@ -56,6 +56,11 @@ impl Store {
         Ok(cells.are_heads_right
             && self.is_index_proved(cells.live_count)
             && self.is_free_ring_proved(cells.free_count))
+    }
+
+    /// Whether a writer has left a transaction half done.
+    pub(super) fn is_anything_pending(&self) -> bool {
+        self.known(INTENT_COUNT) != 0 || self.known(PREPARED) != self.known(LAST)
     }
 
     fn known(&self, index: usize) -> u64 {

@@ -29,7 +29,7 @@ use crate::format::control::{
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen, word};
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot;
-use crate::sys::attachment::{FileId, random_uuid, uuid_words};
+use crate::sys::attachment::{Incarnation, random_uuid, uuid_words};
 use crate::sys::words::Ordering;
 use std::fmt;
 
@@ -135,6 +135,15 @@ struct Jump {
     generation: u64,
 }
 
+/// What a recovery will come to.
+struct Plan {
+    choice: Choice,
+    is_new: bool,
+    nothing_lost: bool,
+    number: u64,
+    generation_floor: u64,
+}
+
 /// A state that the cells bear out.
 pub(super) struct Choice {
     pub(super) state: State,
@@ -152,21 +161,17 @@ impl Store {
     /// Brings the table to the newest state that can be found in it. The caller is alone, has checked the header, and
     /// writes the incarnation afterwards. `is_same_boot`: the file was last used in this boot, in place.
     pub(super) fn recover(&self, is_same_boot: bool) -> Result<Recovery> {
-        let choice = self.choose()?;
-        // Not even the state that was chosen has a number, nor does anything newer.
-        let is_new = choice.highest_number_seen == 0;
-        let nothing_lost = is_new || is_same_boot && choice.is_newest;
-        let jump = if is_new { Jump { number: 1, generation: 0 } } else { self.jump(nothing_lost)? };
-        let number = choice.highest_number_seen.saturating_add(jump.number);
-        let generation_floor =
-            self.generation_floor(&choice, is_same_boot).saturating_add(jump.generation).min(GENERATION_LIMIT);
-        if number >= NUMBER_LIMIT {
-            return Err(Error::damaged("a transaction number is close to the highest possible"));
-        }
+        let progress = self.write_progress();
+        let mut plan = self.plan_recovery(is_same_boot)?;
         self.control().store(INCARNATION_SEAL, 0, Ordering::Release);
         self.count(RECOVERY_NUMBER);
         self.dirty_durable_group();
         self.flush_recovery()?;
+        // A process that writes all the same, though it is not attached, was not refused before the count.
+        if self.write_progress() != progress {
+            plan = self.plan_recovery(is_same_boot)?;
+        }
+        let Plan { choice, is_new, nothing_lost, number, generation_floor } = plan;
         let carrying = self.see_that_a_record_carries(&choice)?;
         self.wipe_all_but(choice.state.number);
         self.flush_recovery()?;
@@ -199,12 +204,33 @@ impl Store {
         })
     }
 
+    /// What changes with each write that goes on.
+    fn write_progress(&self) -> [u64; 3] {
+        [USED, PREPARED, LAST].map(|index| self.control().load(index, Ordering::Acquire))
+    }
+
+    /// What a recovery will come to, before anything is changed.
+    fn plan_recovery(&self, is_same_boot: bool) -> Result<Plan> {
+        let choice = self.choose()?;
+        // Not even the state that was chosen has a number, nor does anything newer.
+        let is_new = choice.highest_number_seen == 0;
+        let nothing_lost = is_new || is_same_boot && choice.is_newest;
+        let jump = if is_new { Jump { number: 1, generation: 0 } } else { self.jump(nothing_lost)? };
+        let number = choice.highest_number_seen.saturating_add(jump.number);
+        let generation_floor =
+            self.generation_floor(&choice, is_same_boot).saturating_add(jump.generation).min(GENERATION_LIMIT);
+        if number >= NUMBER_LIMIT {
+            return Err(Error::damaged("a transaction number is close to the highest possible"));
+        }
+        Ok(Plan { choice, is_new, nothing_lost, number, generation_floor })
+    }
+
     /// How far numbers and generations go on.
     fn jump(&self, nothing_lost: bool) -> Result<Jump> {
         let is_copy = self.attachment.as_ref().is_some_and(|attachment| {
             // Whether or not a recovery that did not finish has taken the seal away.
-            let [_, _, device, inode, ..] = self.control().to_array::<INCARNATION_WORDS>(INCARNATION);
-            attachment.id() != FileId { device, inode }
+            let attached = Incarnation::from_words(self.control().to_array::<INCARNATION_WORDS>(INCARNATION));
+            attachment.id() != attached.file
         });
         if is_copy {
             let [first, second] = uuid_words(random_uuid());

@@ -83,6 +83,7 @@ impl Store {
             let durable = control.load(DURABLE, Ordering::Acquire);
             self.check_usable()?;
             if durable >= wanted && control.load(FAILED, Ordering::Relaxed) == 0 {
+                self.check_name()?;
                 return Ok(durable);
             }
             let left = self.settings.lock_timeout.saturating_sub(start.elapsed());
@@ -99,6 +100,8 @@ impl Store {
     /// Syncs if the handle's interval has passed since the last sync by anybody, and nobody is at it.
     #[inline(always)]
     pub fn sync_if_due(&self) -> Internal<()> {
+        // Of a write that a recovery may have met half way, nobody is told that it happened.
+        self.check_not_recovered()?;
         match self.settings.sync_every {
             Some(interval) => self.sync_if_older(interval),
             None => Ok(()),
@@ -109,7 +112,11 @@ impl Store {
         if !self.is_sync_due(interval) {
             return Ok(());
         }
-        self.sync_now_due(interval).map_err(|source| Error::SyncAfterWrite { source: Box::new(source) }.into())
+        self.sync_now_due(interval).map_err(|source| match source {
+            // What was written is in a file that nobody will find: as if it had not been written.
+            Error::Superseded => source.into(),
+            source => Error::SyncAfterWrite { source: Box::new(source) }.into(),
+        })
     }
 
     /// Whether the last sync is older than an interval.

@@ -101,6 +101,8 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
 fn retire(entry: GatedFile, settings: &Settings, action: impl FnOnce() -> Result<()>) -> Result<()> {
     // Who gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at again.
     let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;
+    // What loses its name need not be synced; and a wait for the lock that was in vain is not made again when the handle goes.
+    let settings = &Settings { sync_every: None, ..settings.clone() };
     let store = if is_alone { entry.map(settings)? } else { entry.attach_to_users(settings)? };
     let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };
     let outcome = action();
@@ -124,6 +126,11 @@ struct NewTable<'a> {
 impl<'a> NewTable<'a> {
     /// Makes what is to have this path: with the permissions of the plan, or those of the file that is replaced.
     fn build(path: &'a Path, plan: &Plan, replaced: Option<&File>, settings: &Settings) -> Result<Self> {
+        if plan.mode & !0o777 != 0 {
+            let reason =
+                format!("a mode is up to 0o777, read and write for whom it is to be, and not {:#o}", plan.mode);
+            return Err(Error::InvalidArgument { reason });
+        }
         let now = (settings.wall_clock)();
         let header = Header::new(plan.capacity, plan.schema.clone(), random_uuid(), random_word(), now)?;
         check_size_limit(header.geometry.file_bytes(), path)?;
@@ -157,7 +164,7 @@ impl<'a> Name<'a> {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
             Err(error) => return Err(Error::io("open", directory_of(path))(error)),
         };
-        let file = file.try_clone().map_err(Error::io("create", path))?;
+        let file = file.try_clone().map_err(Error::io("open once more", path))?;
         Ok(Name { path, file, directory })
     }
 

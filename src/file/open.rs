@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::statfs;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// File systems on which processes of several machines, or none at all, share pages coherently.
@@ -96,7 +96,15 @@ pub(super) fn open_file(path: &Path, is_writable: bool, settings: &Settings) -> 
         Err(error) => return Err(Error::io("open", path)(error)),
     };
     check_file_system(&file, path, settings)?;
-    Ok(Some(Attachment::new(file, path)?))
+    let attachment = Attachment::new(file, path)?;
+    if attachment.is_nameless() && attachment.is_at_path() {
+        return Err(Error::Foreign {
+            path: path.to_owned(),
+            reason: "it was deleted or replaced, and the path is a mount of what it was: mount its directory instead"
+                .to_owned(),
+        });
+    }
+    Ok(Some(attachment))
 }
 
 /// A table is opened by a path of its own, since the one that is replaced or deleted would be the link.
@@ -134,12 +142,13 @@ impl Store {
 fn reserve_blocks(attachment: &Attachment, header: &Header) -> Result<()> {
     let (file, path) = (attachment.file(), attachment.path());
     let file_bytes = word(header.geometry.file_bytes());
-    // In units of 512 bytes, whatever the file system's own are.
-    if file.metadata().map_err(Error::io("look at", path))?.blocks().saturating_mul(512) >= file_bytes {
-        return Ok(());
-    }
     let length = i64::try_from(file_bytes)
         .map_err(|_| Error::io("reserve the blocks of", path)(io::ErrorKind::FileTooLarge.into()))?;
+    // Whoever makes a table fills it; only a copy has holes.
+    match nix::unistd::lseek(file, 0, nix::unistd::Whence::SeekHole) {
+        Ok(first_hole) if first_hole >= length => return Ok(()),
+        _ => {}
+    }
     match nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), 0, length) {
         // A file system that cannot reserve blocks, such as ZFS, has no use for them either: it writes elsewhere each time.
         Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),

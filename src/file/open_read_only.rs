@@ -14,6 +14,15 @@ use crate::error::{Error, Result};
 use crate::sys::attachment::Incarnation;
 use std::path::Path;
 
+/// Why a file that no writer has open is taken to be in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belief {
+    /// Its marks say so: for those who look whether the rest bears them out.
+    Marks,
+    /// Its cells bear it out.
+    Proof,
+}
+
 /// A table that was opened for reading and not recovered.
 pub struct FileForReading {
     /// A handle on the file; on a copy of it if it needs a recovery.
@@ -28,7 +37,8 @@ pub struct FileForReading {
 impl Store {
     /// Opens a table for reading. Never changes a byte of the file: if that needs a recovery, the handle recovers a copy.
     pub fn open_read_only(path: &Path, settings: &Settings) -> Result<Self> {
-        let FileForReading { mut store, is_same_boot, recovery_reason, .. } = Self::open_for_reading(path, settings)?;
+        let FileForReading { mut store, is_same_boot, recovery_reason, .. } =
+            Self::open_for_reading(path, settings, Belief::Proof)?;
         if recovery_reason.is_some() {
             store.recover_private_copy(is_same_boot)?;
         }
@@ -36,19 +46,23 @@ impl Store {
     }
 
     /// Opens a table for reading; if it needs a recovery, makes a copy of it, which is not recovered yet.
-    pub fn open_for_reading(path: &Path, settings: &Settings) -> Result<FileForReading> {
+    pub fn open_for_reading(path: &Path, settings: &Settings, belief: Belief) -> Result<FileForReading> {
         let attachment =
             open_file(path, false, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })?;
         let header = read_header(attachment.file(), path)?;
         let is_in_use = attachment.is_attached_by_others()?;
         let own = Incarnation::current(attachment.id(), path, None)?;
         let mut store = Store::map(attachment, header, Access::ReadOnly, settings)?;
-        if store.recovery_reason(&own).is_some() {
-            // Perhaps another process is just at it.
+        let reason_for_copy = |store: &Store| match belief {
+            Belief::Marks => Ok(store.recovery_reason(&own)),
+            Belief::Proof => store.reason_for_copy(&own),
+        };
+        if reason_for_copy(&store)?.is_some() {
+            // Perhaps another process is just at it, or has attached and begun to write since.
             store.wait_at_gate()?;
         }
         // Readers use no mutex, so it does not matter whose they are.
-        let Some(reason) = store.recovery_reason(&own) else {
+        let Some(reason) = reason_for_copy(&store)? else {
             store.note_in_order();
             store.leave_gate()?;
             return Ok(FileForReading { store, is_same_boot: true, recovery_reason: None, is_in_use });

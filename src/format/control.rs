@@ -65,13 +65,13 @@ pub const GENERATION_FLOOR: usize = 44;
 /// How many entries of the hash table in use are not empty.
 pub const INDEX_OCCUPIED: usize = 45;
 
-/// The incarnation: boot id (two words), device, inode, PID namespace, mutex fingerprint, and a seal over them, which is
+/// The incarnation: boot id (two words), device, inode, time of birth, PID namespace, mutex fingerprint, and a seal over them, which is
 /// written last and taken away first.
 pub const INCARNATION: usize = 48;
 /// The words of the incarnation before its seal.
-pub const INCARNATION_WORDS: usize = 6;
+pub const INCARNATION_WORDS: usize = 7;
 /// The seal of the incarnation; 0: none.
-pub const INCARNATION_SEAL: usize = 54;
+pub const INCARNATION_SEAL: usize = 55;
 
 /// How many syncs have ended, well or badly; who waits for one sleeps on the low half of this word.
 pub const SYNC_END_COUNT: usize = 46;

@@ -2,15 +2,18 @@
 //!
 //! Invariants:
 //!
-//! - Two bytes of the file carry open-file-description locks. The gate is held, exclusively by writers, while a handle is
-//!   being opened. The attachment is held shared by every handle that may write, as long as it is of use. Who holds
-//!   the gate and gets the attachment exclusively is alone: nobody else can write, or begin to.
+//! - Three bytes of the file carry open-file-description locks. The gate is held, exclusively by writers, while a handle is
+//!   being opened. The attachment is held shared by every handle that may write, as long as it is of use. A process that holds
+//!   the gate and gets the attachment exclusively is alone: no other can write, or begin to. The departure is held while a
+//!   handle finds out whether it is the last to go.
 //! - Such locks belong to the open file, so they end with the last process that has it. Each process that uses a handle has
 //!   an open file of its own: the child of a fork opens the file again. What it has inherited it only closes; the process
 //!   that opened it lets it go itself, so that a child that was forked meanwhile holds nothing up.
+//! - A descriptor that a program closed by its number may be another file's by now: before a lock is let go through it, or it is
+//!   closed, it is compared.
 //! - Nothing here is used on the hot path.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, broken_invariant};
 use crate::format::checksum::mix;
 use crate::format::control::INCARNATION_WORDS;
 use crate::sys::fork_generation;
@@ -22,7 +25,7 @@ use nix::libc;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -57,11 +60,21 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 pub struct FileId {
     pub device: u64,
     pub inode: u64,
+    /// When it was made, in nanoseconds since 1970; 0 where the file system does not say. A file that is made where another was
+    /// deleted mostly gets its inode number.
+    pub birth_time: u64,
 }
 
 impl FileId {
     pub fn of(metadata: &std::fs::Metadata) -> Self {
-        FileId { device: metadata.dev(), inode: metadata.ino() }
+        let birth_time = metadata.created().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let birth_time = birth_time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(0));
+        FileId { device: metadata.dev(), inode: metadata.ino(), birth_time }
+    }
+
+    /// That of what a path names, where it can be looked at.
+    fn of_path(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().as_ref().map(FileId::of)
     }
 
     /// One number for both, never 0. Two files of one process have the same one with a probability of 2^-63.
@@ -72,9 +85,12 @@ impl FileId {
 
 /// An open file and its locks, which go when it is dropped.
 pub struct Attachment {
-    file: File,
+    /// There until the end of [`Drop::drop`].
+    file: Option<File>,
     path: PathBuf,
     id: FileId,
+    /// The root of this process when it opened the file.
+    root: Option<FileId>,
     /// The process that opened the file, by its fork generation: only that one lets its locks go.
     process: Remembered,
 }
@@ -82,13 +98,28 @@ pub struct Attachment {
 impl Attachment {
     pub fn new(file: File, path: &Path) -> Result<Self> {
         let id = FileId::of(&file.metadata().map_err(Error::io("look at", path))?);
-        let attachment = Attachment { file, path: path.to_owned(), id, process: Remembered::default() };
+        let attachment = Attachment {
+            file: Some(file),
+            path: path.to_owned(),
+            id,
+            root: FileId::of_path(Path::new("/")),
+            process: Remembered::default(),
+        };
         attachment.process.set(fork_generation().into());
         Ok(attachment)
     }
 
     pub fn file(&self) -> &File {
-        &self.file
+        match &self.file {
+            Some(file) => file,
+            None => broken_invariant("an attachment has its file until it is dropped"),
+        }
+    }
+
+    /// Whether the descriptor still is that of the file: a program that closes all descriptors by their numbers, as daemons do when
+    /// they begin, has closed this one too, and the next file that it opens may have got the number.
+    pub fn has_its_descriptor(&self) -> bool {
+        self.file().metadata().is_ok_and(|metadata| FileId::of(&metadata) == self.id)
     }
 
     /// The absolute path that the file was opened by.
@@ -132,14 +163,20 @@ impl Attachment {
     pub fn is_attached_by_others(&self) -> Result<bool> {
         // Asking whether it could be had exclusively changes nothing.
         let mut range = byte_range(ATTACHMENT, libc::F_WRLCK);
-        fcntl(&self.file, FcntlArg::F_OFD_GETLK(&mut range))
+        fcntl(self.file(), FcntlArg::F_OFD_GETLK(&mut range))
             .map_err(|error| Error::io("look at the locks of", &self.path)(error.into()))?;
         Ok(libc::c_int::from(range.l_type) != libc::F_UNLCK)
     }
 
-    /// Gives all locks up, if they are this process's.
+    /// A process that has the attachment, where /proc tells it.
+    pub fn attached_process(&self) -> Option<u32> {
+        process_that_holds(self.id.inode, ATTACHMENT)
+    }
+
+    /// Gives all locks up, if they are this process's and the descriptor still is the file's. Where it is not, the locks last as
+    /// long as the mapping.
     pub fn let_go(&self) {
-        if self.process.get() == u64::from(fork_generation()) {
+        if self.process.get() == u64::from(fork_generation()) && self.has_its_descriptor() {
             // Nothing can be done about a failure, and the locks go with the file at the latest.
             for byte in [ATTACHMENT, GATE, DEPARTURE] {
                 let _ = self.try_lock(byte, Hold::Nothing);
@@ -150,13 +187,14 @@ impl Attachment {
     /// The same file, opened once more to write by this process.
     #[cfg(not(loom))]
     pub fn open_again(&self) -> Result<Self> {
+        self.check_descriptor()?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(OPEN_FLAGS.bits());
         let error = || Error::io("open again, in the child of a fork,", &self.path);
         // By its descriptor, since its path may name another file by now; where there is no /proc, by the path.
         let mut by_descriptor = options.clone();
         by_descriptor.custom_flags((OPEN_FLAGS - OFlag::O_NOFOLLOW).bits());
-        let opened = match by_descriptor.open(format!("/proc/self/fd/{}", self.file.as_raw_fd())) {
+        let opened = match by_descriptor.open(format!("/proc/self/fd/{}", self.file().as_raw_fd())) {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => options.open(&self.path),
             opened => opened,
         };
@@ -168,15 +206,20 @@ impl Attachment {
         if own.id == self.id { Ok(own) } else { Err(Error::Superseded) }
     }
 
+    fn check_descriptor(&self) -> Result<()> {
+        if self.has_its_descriptor() {
+            return Ok(());
+        }
+        let closed = io::Error::other("its descriptor was closed: open the table in this process");
+        Err(Error::io("attach again, in the child of a fork, to", &self.path)(closed))
+    }
+
     /// Puts an open file of this process in the place of the one that was inherited.
     #[cfg(not(loom))]
     pub fn take_over(&self, own: &Attachment) -> Result<()> {
-        let error = || Error::io("take over, in the child of a fork, the descriptor of", &self.path);
-        // Whoever closed all descriptors by number may have given this number to another file.
-        if FileId::of(&self.file.metadata().map_err(error())?) != self.id {
-            return Err(error()(io::Error::other("it was closed: open the table in this process")));
-        }
-        crate::sys::process::replace_descriptor(&self.file, &own.file).map_err(error())?;
+        self.check_descriptor()?;
+        crate::sys::process::replace_descriptor(self.file(), own.file())
+            .map_err(Error::io("take over, in the child of a fork, the descriptor of", &self.path))?;
         self.process.set(fork_generation().into());
         // The locks are those of the open file, which is this one's too by now.
         own.process.set(0);
@@ -186,19 +229,28 @@ impl Attachment {
     /// Whether the path still names this very file.
     pub fn is_named_by_path(&self) -> Result<bool> {
         match std::fs::symlink_metadata(&self.path) {
-            Ok(named) => Ok(FileId::of(&named) == self.id),
+            // A path that is a mount of the file itself leads to it also when it has no name any more.
+            Ok(named) => Ok(FileId::of(&named) == self.id && named.nlink() > 0),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Error::io("look at", &self.path)(error)),
         }
     }
 
-    /// Whether the path names another file by now, or none. If the directory cannot be seen, such as after `chroot`, nothing is
-    /// known.
+    /// Whether the path names another file by now, or none. A process that has changed its root since it opened the file knows
+    /// nothing of that: its paths are others.
     pub fn has_lost_its_name(&self) -> bool {
-        let is_unlinked = || self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 0);
-        let directory_is_there = || self.path.parent().is_some_and(|directory| directory.is_dir());
-        self.is_named_by_path().is_ok_and(|is_named| !is_named)
-            && (self.path.symlink_metadata().is_ok() || is_unlinked() || directory_is_there())
+        self.is_named_by_path().is_ok_and(|is_named| !is_named) && FileId::of_path(Path::new("/")) == self.root
+    }
+
+    /// Whether the path leads to this file, with or without a name.
+    pub fn is_at_path(&self) -> bool {
+        std::fs::symlink_metadata(&self.path).is_ok_and(|named| FileId::of(&named) == self.id)
+    }
+
+    /// Whether the file has no name at all. That is so for everybody; what its path leads to may be another file for this process
+    /// alone, in a mount namespace of its own, or by one of two names.
+    pub fn is_nameless(&self) -> bool {
+        self.file().metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
     fn wait_for(&self, byte: i64, hold: Hold, timeout: Duration) -> Result<bool> {
@@ -220,7 +272,7 @@ impl Attachment {
             Hold::Exclusive => libc::F_WRLCK,
             Hold::Nothing => libc::F_UNLCK,
         };
-        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&byte_range(byte, kind))) {
+        match fcntl(self.file(), FcntlArg::F_OFD_SETLK(&byte_range(byte, kind))) {
             Ok(_) => Ok(true),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
             Err(error) => Err(Error::io("lock", &self.path)(error.into())),
@@ -232,6 +284,10 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         // Closing alone would leave the locks to a child that was forked meanwhile.
         self.let_go();
+        if !self.has_its_descriptor() {
+            // Nothing is left to be closed, and what has the number now is another's.
+            let _ = self.file.take().map(IntoRawFd::into_raw_fd);
+        }
     }
 }
 
@@ -249,8 +305,7 @@ fn byte_range(byte: i64, kind: libc::c_int) -> libc::flock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incarnation {
     pub boot_id: [u64; 2],
-    pub device: u64,
-    pub inode: u64,
+    pub file: FileId,
     pub pid_namespace: u64,
     pub mutex_fingerprint: u64,
 }
@@ -263,25 +318,26 @@ impl Incarnation {
             boot_id: boot_id()
                 .or_else(|error| known.ok_or(error))
                 .map_err(|error| of_table_if_too_many_are_open(error, path))?,
-            device: file.device,
-            inode: file.inode,
+            file,
             pid_namespace: pid_namespace()?,
             mutex_fingerprint: mutex_fingerprint()?,
         })
     }
 
     pub fn to_words(self) -> [u64; INCARNATION_WORDS] {
-        let [high, low] = self.boot_id;
-        [high, low, self.device, self.inode, self.pid_namespace, self.mutex_fingerprint]
+        let ([high, low], FileId { device, inode, birth_time }) = (self.boot_id, self.file);
+        [high, low, device, inode, birth_time, self.pid_namespace, self.mutex_fingerprint]
     }
 
-    pub fn from_words([high, low, device, inode, pid_namespace, mutex_fingerprint]: [u64; INCARNATION_WORDS]) -> Self {
-        Incarnation { boot_id: [high, low], device, inode, pid_namespace, mutex_fingerprint }
+    pub fn from_words(words: [u64; INCARNATION_WORDS]) -> Self {
+        let [high, low, device, inode, birth_time, pid_namespace, mutex_fingerprint] = words;
+        let file = FileId { device, inode, birth_time };
+        Incarnation { boot_id: [high, low], file, pid_namespace, mutex_fingerprint }
     }
 
     /// Whether the file was last used here, in place, in this boot, though perhaps by another kind of process.
     pub fn is_same_boot(&self, other: &Self) -> bool {
-        (self.boot_id, self.device, self.inode) == (other.boot_id, other.device, other.inode)
+        (self.boot_id, self.file) == (other.boot_id, other.file)
     }
 
     /// How the processes that have the file attached differ from this one, and what to do.
@@ -296,8 +352,8 @@ impl Incarnation {
                     snapshot; processes share a table within one running kernel only"
                 .to_owned();
         }
-        if (attached.device, attached.inode) != (self.device, self.inode) {
-            return "the file is attached under another device or inode number: it was copied or moved under its \
+        if attached.file != self.file {
+            return "the file is attached under another device number, inode number or time of birth: it was copied or moved under its \
                     users; end them"
                 .to_owned();
         }
@@ -405,7 +461,9 @@ mod tests {
         let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(digits, text.trim().replace('-', ""));
         let metadata = std::fs::metadata(&path).unwrap();
-        assert_eq!((own.device, own.inode), (metadata.dev(), metadata.ino()));
+        assert_eq!((own.file.device, own.file.inode), (metadata.dev(), metadata.ino()));
+        // Where the file system tells it; a file that is made later in the same place has another.
+        assert!(own.file.birth_time != 0 || metadata.created().is_err());
         assert_eq!(own.pid_namespace, std::fs::metadata("/proc/self/ns/pid").unwrap().ino());
         assert_eq!(own.mutex_fingerprint, crate::sys::robust_mutex::mutex_fingerprint().unwrap());
         assert_eq!(Incarnation::from_words(own.to_words()), own);
@@ -415,8 +473,13 @@ mod tests {
         for (other, phrase, is_same_boot) in [
             (None, "not finished opening", true),
             (Some(Incarnation { boot_id: [0, own.boot_id[1]], ..own }), "another boot id", false),
-            (Some(Incarnation { device: !own.device, ..own }), "another device or inode", false),
-            (Some(Incarnation { inode: !own.inode, ..own }), "another device or inode", false),
+            (
+                Some(Incarnation { file: FileId { device: !own.file.device, ..own.file }, ..own }),
+                "another device",
+                false,
+            ),
+            (Some(Incarnation { file: FileId { inode: !own.file.inode, ..own.file }, ..own }), "another device", false),
+            (Some(Incarnation { file: FileId { birth_time: 0, ..own.file }, ..own }), "time of birth", false),
             (Some(Incarnation { pid_namespace: 1, ..own }), "another PID namespace (1,", true),
             (Some(Incarnation { mutex_fingerprint: 2, ..own }), "C library makes other mutexes", true),
         ] {
@@ -457,16 +520,16 @@ mod tests {
         std::fs::write(&path, "another file").unwrap();
         assert_eq!(states(), (false, true));
         std::fs::remove_file(&path).unwrap();
-        // Its directory cannot be seen any more: as for a process that has changed its root.
+        // With its directory.
         let [here, there] = ["directory", "moved"].map(|name| directory.path().join(name));
         std::fs::create_dir(&here).unwrap();
         std::fs::rename(&other, here.join("file")).unwrap();
         let attachment = Attachment::new(File::open(here.join("file")).unwrap(), &here.join("file")).unwrap();
         std::fs::rename(&here, &there).unwrap();
         let states = || (attachment.is_named_by_path().unwrap(), attachment.has_lost_its_name());
-        assert_eq!(states(), (false, false));
+        assert_eq!((states(), attachment.is_nameless()), ((false, true), false));
         std::fs::remove_file(there.join("file")).unwrap();
-        assert_eq!(states(), (false, true));
+        assert_eq!((states(), attachment.is_nameless()), ((false, true), true));
         std::fs::write(&path, "another file").unwrap();
         // A path that cannot be looked at is an error: not of a file that was replaced.
         let behind_a_file = Attachment::new(File::open(&path).unwrap(), &path.join("file")).unwrap();

@@ -18,7 +18,7 @@ fn holds(process_id: u32, inode: u64, byte: i64) -> bool {
     })
 }
 
-/// Whether a line is one of an open-file-description lock on this byte, such as
+/// Whether a line is one of a lock on this byte, of an open file (`OFDLCK`) or of a process (`POSIX`), such as
 /// `lock: 1: OFDLCK  ADVISORY  WRITE -1 fe:00:1234 0 0`: a number, its kind, its process, the file, the first byte and the last.
 fn is_lock_on(line: &str, inode: u64, byte: i64) -> bool {
     let Some(lock) = line.strip_prefix("lock:") else { return false };
@@ -27,7 +27,10 @@ fn is_lock_on(line: &str, inode: u64, byte: i64) -> bool {
     let (Some(file), Some(first), Some(last)) = (rest.next(), rest.next(), rest.next()) else { return false };
     let is_file = file.rsplit(':').next().and_then(|number| number.parse().ok()) == Some(inode);
     let is_behind = |last: &str| last == "EOF" || last.parse().is_ok_and(|last: i64| byte <= last);
-    kind == Some("OFDLCK") && is_file && first.parse().is_ok_and(|first: i64| first <= byte) && is_behind(last)
+    matches!(kind, Some("OFDLCK" | "POSIX"))
+        && is_file
+        && first.parse().is_ok_and(|first: i64| first <= byte)
+        && is_behind(last)
 }
 
 #[cfg(test)]
@@ -41,6 +44,7 @@ mod tests {
         assert!(is_lock_on(line, 1234, 0) && is_lock_on(line, 1234, 1));
         assert!(!is_lock_on(line, 1234, 2) && !is_lock_on(line, 123, 0));
         assert!(is_lock_on("lock:\t2: OFDLCK  ADVISORY  READ  -1 00:1f:7 1 EOF", 7, 5));
+        assert!(is_lock_on("lock:\t1: POSIX  ADVISORY  WRITE 812 fe:00:1234 0 0", 1234, 0));
         for other in ["", "pos:\t0", "lock:", "lock:\t1: OFDLCK", "lock:\t1: FLOCK  ADVISORY  WRITE 9 fe:00:1234 0 EOF"]
         {
             assert!(!is_lock_on(other, 1234, 0), "{other}");

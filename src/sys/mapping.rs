@@ -56,7 +56,8 @@ impl MappedWords {
 
     /// `mapping` is `word_count` words long.
     fn new(mapping: MmapRaw, word_count: usize) -> Self {
-        // SAFETY: the mapping is `word_count` words long, which both constructors have asked for, and page-aligned. It is
+        // SAFETY: the mapping is `word_count` words long, which both constructors have asked for, and page-aligned; nothing that is
+        // mapped is longer than isize::MAX bytes. It is
         // unmapped when `mapping` is dropped, and until then the words, of which nobody gets a reference that outlives
         // `self`, stay where they are when `self` is moved. Every bit pattern is an AtomicU64. Other processes change the
         // words, which is what atomics are for; no plain reference to them is ever made. In a read-only mapping they are
@@ -150,9 +151,10 @@ impl Map {
 
     #[inline(always)]
     fn mutex_in<'a>(&'a self, words: &'a [AtomicU64; MUTEX_WORDS]) -> RobustMutex<'a> {
-        // SAFETY: both callers pass words in the mapping, which is writable: locks are only taken through writable handles. The engine
-        // attaches to a file only if its incarnation says that its mutexes were made in this boot with this
-        // machine's C library, or else initialises them first. The engine stores nothing into these words.
+        // SAFETY: both callers pass words in the mapping. Through a read-only one the engine asks for the holder and whether it is
+        // free, and no more. A writable handle locks only once it is attached: to a file whose incarnation says that its mutexes
+        // were made in this boot with this machine's C library, or whose mutexes it has initialised. The engine stores nothing
+        // into these words.
         unsafe { RobustMutex::new(words) }
     }
 

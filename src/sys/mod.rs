@@ -14,6 +14,8 @@ pub mod mapping;
 pub mod medium;
 #[cfg(loom)]
 pub mod modelled;
+#[cfg(not(loom))]
+pub mod once_box;
 pub mod private;
 #[cfg(any(test, fuzzing))]
 pub mod probe;
@@ -27,6 +29,14 @@ pub mod words;
 
 #[cfg(loom)]
 pub use modelled::heap;
+
+/// Memory for words; an error where there is not as much, which a table of any size may ask for.
+pub fn zeroed_words(word_count: usize) -> std::io::Result<Vec<u64>> {
+    let mut words = Vec::new();
+    words.try_reserve_exact(word_count).map_err(|_| std::io::ErrorKind::OutOfMemory)?;
+    words.resize(word_count, 0);
+    Ok(words)
+}
 
 /// Which process this is, counted by forks: see [`process::fork_generation`].
 #[inline(always)]

@@ -7,8 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 /// A number of this process that none of its ancestors has, and that is never 0; no system call but the first time in each
 /// process.
@@ -17,7 +16,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 /// the kernel wipes in a child of `fork`; who finds it wiped counts up what it has inherited in memory that is not.
 #[inline(always)]
 pub fn fork_generation() -> u32 {
-    // SAFETY: the pointer is to `NONE`, or was stored by `begin_generation`: to a page that is mapped for the life of the process,
+    // SAFETY: the pointer is to `NONE`, or was stored by `generation_page`: to a page that is mapped for the life of the process,
     // aligned, and only ever used as this one atomic.
     let generation = unsafe { &*GENERATION_PAGE.load(Ordering::Acquire) }.load(Ordering::Relaxed);
     if generation == 0 { begin_generation() } else { generation }
@@ -29,36 +28,49 @@ static GENERATION_PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const NONE).
 
 #[cold]
 fn begin_generation() -> u32 {
-    /// The newest generation of this process or, just after a fork, of its nearest ancestor that had one.
-    static NEWEST_STATE: AtomicU32 = AtomicU32::new(0);
-    static PAGE: OnceLock<Option<MmapRaw>> = OnceLock::new();
-    let page = PAGE.get_or_init(|| {
-        if cfg!(miri) {
+    /// The newest generation that this process may have or, just after a fork, that its nearest ancestor may have had.
+    static NEWEST: AtomicU32 = AtomicU32::new(0);
+    // Without such a page (kernels before 4.14) it is the process id, by a system call each time.
+    let Some(known) = generation_page() else { return std::process::id() };
+    // Counted before it is anybody's: a child that is forked at any moment goes on above it. Threads may be here at once, and then
+    // the first to exchange decides.
+    let next = NEWEST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+    match known.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => next,
+        Err(generation) => generation,
+    }
+}
+
+/// The page of this process, made when it is first asked for. Threads that are here at once, also when the process is forked
+/// meanwhile, wait for nobody: each makes a page, and the first to put it in its place decides.
+fn generation_page() -> Option<&'static AtomicU32> {
+    static IS_UNAVAILABLE: AtomicBool = AtomicBool::new(cfg!(miri));
+    let none = (&raw const NONE).cast_mut();
+    let mut page = GENERATION_PAGE.load(Ordering::Acquire);
+    if page == none {
+        if IS_UNAVAILABLE.load(Ordering::Relaxed) {
             return None;
         }
-        let page = MmapRaw::from(MmapOptions::new().len(4096).map_anon().ok()?);
-        // SAFETY: the page was just mapped, private and anonymous, is a whole page, and nothing refers to it yet.
-        let code = unsafe { libc::madvise(page.as_mut_ptr().cast(), 4096, libc::MADV_WIPEONFORK) };
-        (code == 0).then_some(page)
-    });
-    // Without such a page (kernels before 4.14) it is the process id, by a system call each time.
-    let Some(page) = page else { return std::process::id() };
-    // SAFETY: as in `fork_generation`.
-    let known = unsafe { &*page.as_ptr().cast::<AtomicU32>() };
-    // Threads of a new child may be here at once: the first to store decides, and all have computed the same.
-    let next = match NEWEST_STATE.load(Ordering::Relaxed) {
-        u32::MAX => 1,
-        inherited => inherited + 1,
-    };
-    let generation = match known.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => {
-            NEWEST_STATE.store(next, Ordering::Relaxed);
-            next
+        let Some(made) = make_generation_page() else {
+            IS_UNAVAILABLE.store(true, Ordering::Relaxed);
+            return None;
+        };
+        page = made.as_mut_ptr().cast();
+        match GENERATION_PAGE.compare_exchange(none, page, Ordering::AcqRel, Ordering::Acquire) {
+            // It stays mapped for the life of the process.
+            Ok(_) => std::mem::forget(made),
+            Err(others) => page = others,
         }
-        Err(generation) => generation,
-    };
-    GENERATION_PAGE.store(page.as_mut_ptr().cast(), Ordering::Release);
-    generation
+    }
+    // SAFETY: as in `fork_generation`; it is not `NONE`.
+    Some(unsafe { &*page })
+}
+
+fn make_generation_page() -> Option<MmapRaw> {
+    let page = MmapRaw::from(MmapOptions::new().len(4096).map_anon().ok()?);
+    // SAFETY: the page was just mapped, private and anonymous, is a whole page, and nothing refers to it yet.
+    let code = unsafe { libc::madvise(page.as_mut_ptr().cast(), 4096, libc::MADV_WIPEONFORK) };
+    (code == 0).then_some(page)
 }
 
 /// The number of the inode of this process's PID namespace.

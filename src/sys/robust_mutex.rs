@@ -53,8 +53,9 @@ impl<'a> RobustMutex<'a> {
     ///
     /// # Safety
     ///
-    /// The words are in writable memory and hold a mutex that [`initialise`](Self::initialise) made in this
-    /// boot, or will before anything but that is called. Only these functions and the kernel write them.
+    /// Where more is called than [`holder`](Self::holder) and [`is_free`](Self::is_free), which only load, the words are in
+    /// writable memory and hold a mutex that [`initialise`](Self::initialise) made in this boot, or will before anything
+    /// but that is called. Only these functions and the kernel write them.
     pub unsafe fn new(words: &'a [AtomicU64; MUTEX_WORDS]) -> Self {
         RobustMutex { words }
     }
@@ -208,14 +209,14 @@ impl<'a> RobustMutex<'a> {
                 ) -> libc::c_int;
             }
             let deadline = deadline(libc::CLOCK_MONOTONIC, slice);
-            // SAFETY: the declaration is that of pthread.h since glibc 2.30; the mutex as in `try_lock`; the deadline
+            // SAFETY: the declaration is that of pthread.h since glibc 2.30; the mutex as in `try_once`; the deadline
             // is a normalised timespec that outlives the call.
             unsafe { pthread_mutex_clocklock(self.pointer(), libc::CLOCK_MONOTONIC, &deadline) }
         }
         #[cfg(not(target_env = "gnu"))]
         {
             let deadline = deadline(libc::CLOCK_REALTIME, slice);
-            // SAFETY: the mutex as in `try_lock`; the deadline is a normalised timespec that outlives the call.
+            // SAFETY: the mutex as in `try_once`; the deadline is a normalised timespec that outlives the call.
             unsafe { libc::pthread_mutex_timedlock(self.pointer(), &deadline) }
         }
     }
@@ -226,7 +227,7 @@ impl<'a> RobustMutex<'a> {
         match code {
             0 => Ok(Some(Acquired::Clean)),
             libc::EOWNERDEAD => {
-                // SAFETY: the pointer as in `try_lock`; this thread owns the mutex, which is in the inconsistent
+                // SAFETY: the pointer as in `try_once`; this thread owns the mutex, which is in the inconsistent
                 // state, as EOWNERDEAD says.
                 unsafe { libc::pthread_mutex_consistent(self.pointer()) };
                 Ok(Some(Acquired::OwnerDied))
@@ -240,7 +241,7 @@ impl<'a> RobustMutex<'a> {
     /// Lets the lock go. Does nothing if this thread does not hold it: the mutex checks.
     #[inline]
     pub fn unlock(self) {
-        // SAFETY: the pointer as in `try_lock`. An error-checking mutex that the thread does not own is left alone.
+        // SAFETY: the pointer as in `try_once`. An error-checking mutex that the thread does not own is left alone.
         unsafe { libc::pthread_mutex_unlock(self.pointer()) };
     }
 

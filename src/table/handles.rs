@@ -4,12 +4,12 @@
 //! table is dropped.
 
 use crate::engine::Store;
-use std::sync::OnceLock;
+use crate::sys::once_box::OnceBox;
 
 /// A handle, and the one that came after it, if it was reopened.
 struct Link {
     store: Store,
-    next: OnceLock<Box<Link>>,
+    next: OnceBox<Link>,
 }
 
 /// The handles of a table, the one in use last.
@@ -17,7 +17,7 @@ pub struct Handles(Link);
 
 impl Handles {
     pub fn new(store: Store) -> Self {
-        Handles(Link { store, next: OnceLock::new() })
+        Handles(Link { store, next: OnceBox::new() })
     }
 
     fn last(&self) -> &Link {
@@ -45,7 +45,7 @@ impl Handles {
     /// Goes over to another handle. Only one thread may do this at a time.
     pub fn go_over_to(&self, store: Store) {
         // With one thread at a time, the last link has none after it.
-        let _ = self.last().next.set(Box::new(Link { store, next: OnceLock::new() }));
+        let _ = self.last().next.set(Box::new(Link { store, next: OnceBox::new() }));
     }
 }
 

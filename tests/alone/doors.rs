@@ -2,18 +2,21 @@
 //! wrote. Nothing in the library gives an attachment up like that any more; if something else does, the number of the recovery
 //! keeps the two apart.
 
-use super::common::{Child, Role, Visits, hear, insert_all, keys, options, say, scratch, visit};
-use super::{ControlWords, FAILED, RECOVERY_NUMBER, assert_good, table_of_three};
+use super::common::{Child, Role, Visits, fork, hear, in_fork, insert_all, keys, options, say, scratch, visit};
+use super::{ControlWords, FAILED, RECOVERY_NUMBER, assert_good, signal, table_of_three};
 use locule::{Error, Result};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::time::Duration;
 
 pub const ROLES: &[(&str, Role)] = &[
     ("use a table without an attachment", use_without_attachment),
     ("be inside without an attachment", be_inside_without_attachment),
     ("close all descriptors", close_all_descriptors),
+    ("close all descriptors and open another table", close_all_descriptors_and_open_another_table),
+    ("die inside a dead handle after a fork", die_inside_a_dead_handle_after_a_fork),
 ];
 
 /// Takes all locks of the file away from this process's descriptors of it, as anybody can who has inherited them.
@@ -187,4 +190,94 @@ fn closing_all_descriptors_gives_no_attachment_up() {
     child.expect("inserted");
     child.kill();
     assert_good(&options().open(&path).unwrap(), &path, &[0, 1, 2, 3, 4]);
+}
+
+/// The daemon opens what it needs again, and lets the handle go that it had before.
+fn close_all_descriptors_and_open_another_table(path: &Path, way: &str) {
+    let old = options().open(path).unwrap();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) }, 0);
+    let other = options().open(path.with_extension("other")).unwrap();
+    match way {
+        "drop" => drop(old),
+        "reopen" => drop(old.reopen()),
+        // Whoever replaces the file ends the use of its handles.
+        "die" => {
+            locule::destroy(path).unwrap();
+            assert!(matches!(old.len(), Err(Error::Superseded)));
+        }
+        "fork" => assert!(in_fork(|| drop(old))),
+        way => panic!("{way}"),
+    }
+    say("open");
+    hear();
+    other.insert(&visit(4, 0)).unwrap();
+    other.sync().unwrap();
+    say("inserted");
+    hear();
+}
+
+/// The handle that was closed by number let the lock of the table go that had got the number: another process was alone with that
+/// table by mistake, and recovered it under its writer.
+#[test]
+fn a_handle_whose_descriptor_is_another_tables_leaves_that_alone() {
+    for way in ["drop", "reopen", "die", "fork"] {
+        let (_directory, path) = scratch();
+        drop(table_of_three(&path));
+        let other = path.with_extension("other");
+        std::fs::copy(&path, &other).unwrap();
+        drop(options().open(&other).unwrap());
+        let mut child = Child::spawn("close all descriptors and open another table", &path, way);
+        child.expect("open");
+        ControlWords::of(&other).set(FAILED, 1);
+        let outcome = options().open(&other).map(drop);
+        assert!(matches!(outcome, Err(Error::FlushFailed { source: None })), "{way}: {outcome:?}");
+        ControlWords::of(&other).set(FAILED, 0);
+        child.tell("go on");
+        child.expect("inserted");
+        child.tell("end");
+        child.finish();
+        assert_good(&options().open(&other).unwrap(), &other, &[0, 1, 2, 4]);
+    }
+}
+
+/// A thread is inside a transaction of a handle that another one has ended; the process dies after it has forked.
+fn die_inside_a_dead_handle_after_a_fork(path: &Path, _: &str) {
+    let table = &options().lock_timeout(Duration::from_millis(50)).open(path).unwrap();
+    let (is_inside, tell_that_inside) = signal();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            table.write(|_| {
+                tell_that_inside();
+                loop {
+                    std::thread::park();
+                }
+                #[expect(unreachable_code, reason = "it says what the closure would return")]
+                Ok(())
+            })
+        });
+        is_inside();
+        ControlWords::of(path).set(FAILED, 1);
+        assert!(matches!(table.reopen(), Err(Error::Timeout { lock: "handle", .. })));
+        fork(|| {
+            nix::sys::prctl::set_pdeathsig(None).unwrap();
+            assert!(matches!(table.len(), Err(Error::FlushFailed { .. })));
+            say("the child has used it");
+            // As long as the pipe from the test is open.
+            hear();
+        });
+    });
+}
+
+/// The child kept what it had inherited of a dead handle for as long as it lived, and so nobody could recover the table.
+#[test]
+fn a_child_keeps_nothing_of_a_dead_handle() {
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    let mut parent = Child::spawn("die inside a dead handle after a fork", &path, "");
+    parent.expect("the child has used it");
+    let refused = options().open(&path).map(drop);
+    assert!(matches!(refused, Err(Error::FlushFailed { source: None })), "{refused:?}");
+    parent.kill();
+    assert_good(&options().open(&path).unwrap(), &path, &[0, 1, 2]);
 }

@@ -14,7 +14,7 @@ pub const ROLES: &[(&str, Role)] = &[("start the machine anew", start_the_machin
 const CONTROL_OFFSET: usize = 8;
 /// Where the incarnation is in the control region, and how many words come before its seal: see `format.md`.
 const INCARNATION: usize = 48;
-const INCARNATION_WORDS: usize = 6;
+const INCARNATION_WORDS: usize = 7;
 
 /// `format.md` under "Checks".
 fn mix(a: u64, b: u64, c: u64) -> u64 {
@@ -28,8 +28,8 @@ fn mix(a: u64, b: u64, c: u64) -> u64 {
 }
 
 fn seal_of(words: [u64; INCARNATION_WORDS]) -> u64 {
-    let [a, b, c, d, e, f] = words;
-    mix(mix(a, b, c), mix(d, e, f), 1) | 1
+    let [a, b, c, d, e, f, g] = words;
+    mix(mix(a, b, c), mix(d, e, f), g) | 1
 }
 
 /// The incarnation in a file, as whoever made it wrote it.
@@ -66,10 +66,11 @@ impl Written {
 const DIFFERENCES: [(usize, &str); INCARNATION_WORDS] = [
     (0, "another boot id"),
     (1, "another boot id"),
-    (2, "another device or inode"),
-    (3, "another device or inode"),
-    (4, "another PID namespace"),
-    (5, "C library makes other mutexes"),
+    (2, "another device number, inode number or time of birth"),
+    (3, "another device number, inode number or time of birth"),
+    (4, "another device number, inode number or time of birth"),
+    (5, "another PID namespace"),
+    (6, "C library makes other mutexes"),
 ];
 
 #[test]
@@ -126,7 +127,7 @@ fn a_table_that_another_kind_of_process_left_is_recovered_and_says_what_it_knows
         written.put(words, seal_of(words));
         let table = open_after_the_others(&path);
         // A process of another kind was in this boot, so nothing can be lost.
-        assert_eq!(table.recovery().nothing_lost, word >= 4, "{message}: {}", table.recovery());
+        assert_eq!(table.recovery().nothing_lost, word >= 5, "{message}: {}", table.recovery());
         assert_ne!(table.recovery().found, RecoveryOutcome::InOrder, "{message}");
         assert_eq!(keys(&table), [0, 1, 2]);
         assert_consistent(&table);

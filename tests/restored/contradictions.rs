@@ -10,6 +10,18 @@ use locule::{Error, RecoveryOutcome};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// Whoever opens it to read, or asks what state it is in, once believed what the next writer did not.
+fn assert_a_reader_finds(what: &str, path: &Path, expected: &BTreeMap<u64, Visit>) {
+    let reader = options().open_read_only(path).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    assert!(reader.recovery().is_private_copy, "{what}");
+    assert_eq!(&records(&reader), expected, "{what}");
+    let condition = locule::admin::info(path).unwrap().condition;
+    assert!(
+        matches!(condition, locule::admin::Condition::NeedsRecovery { outcome: Ok(_), .. }),
+        "{what}: {condition:?}"
+    );
+}
+
 /// A table that has gone through a few things; ids in it begin above a floor.
 fn make_table(path: &Path) {
     let original = path.with_extension("original");
@@ -330,6 +342,7 @@ fn what_was_prepared_is_believed_only_with_an_intent_list_that_leads_there() {
         let floor = *image.control(GENERATION_FLOOR);
         plant(&mut image);
         image.put_back(&path);
+        assert_a_reader_finds(what, &path, &expected);
         assert_is_recovered(what, &path, &expected, floor);
     }
 }

@@ -20,6 +20,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nix::sys::signal::{SigSet, Signal};
 
 /// What a verb returns when it could do its work; an `Err` is told on stderr and counts as bad.
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -53,6 +54,10 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    // A limit for the size of files (`ulimit -f`) is an error of the write, and not the end of this process.
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGXFSZ);
+    let _ = signals.thread_block();
     let outcome = match Arguments::parse().verb {
         Verb::Info(options) => info::run(&options),
         Verb::Dump(options) => dump::run(&options),

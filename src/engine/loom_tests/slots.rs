@@ -155,7 +155,7 @@ fn what_a_copy_holds_is_of_one_moment() {
         store.insert(Encoded::new(&[0, 100])).unwrap();
     });
     let reader = body(|store: &Store| {
-        let mut copy = CopyOfNewest::begin(store);
+        let mut copy = CopyOfNewest::begin(store).unwrap();
         let state = copy.catch_up().unwrap();
         let value = copy.words[store.geometry.cell(0, 0) + CELL_HEADER_WORDS + 1];
         assert_eq!(value - 100, state.number - 2, "transaction {}", state.number);
@@ -175,7 +175,7 @@ fn what_a_copy_holds_is_all_of_a_transaction_over_two_records_or_nothing() {
         store.insert(Encoded::new(&[0, 100])).unwrap();
     });
     let reader = body(|store: &Store| {
-        let mut copy = CopyOfNewest::begin(store);
+        let mut copy = CopyOfNewest::begin(store).unwrap();
         let state = copy.catch_up().unwrap();
         for slot in [0, 1] {
             let value = copy.words[store.geometry.cell(slot, 0) + CELL_HEADER_WORDS + 1];
@@ -197,7 +197,7 @@ fn what_a_copy_holds_is_all_of_a_transaction_over_two_records_or_nothing() {
 fn the_state_of_what_is_prepared_is_there_until_something_newer_is_prepared() {
     let start = Start::new(1, false, |_| {});
     let reader = body(|store: &Store| {
-        let mut copy = CopyOfNewest::begin(store);
+        let mut copy = CopyOfNewest::begin(store).unwrap();
         copy.number = store.control().load(PREPARED, Ordering::Acquire);
         match copy.sealed_state() {
             Some(state) => assert_eq!((state.number, state.live_count), (copy.number, 0)),

@@ -16,6 +16,7 @@ mod readers;
 mod recoveries;
 mod rot;
 mod snapshots;
+mod stale_writers;
 mod threads;
 pub(crate) mod world;
 

@@ -16,7 +16,7 @@ use crate::format::control::{FAILED, LAST};
 use crate::format::geometry::Geometry;
 use crate::format::header::Header;
 use crate::schema::{FieldSchema, Schema};
-use crate::sys::attachment::Incarnation;
+use crate::sys::attachment::{FileId, Incarnation};
 use crate::sys::heap::Heap;
 use crate::sys::medium::Medium;
 use crate::sys::probe::{self, Event};
@@ -72,7 +72,12 @@ pub fn settings() -> Settings {
 }
 
 pub fn incarnation(boot: u64) -> Incarnation {
-    Incarnation { boot_id: [boot, 1], device: 1, inode: 1, pid_namespace: 1, mutex_fingerprint: 1 }
+    Incarnation {
+        boot_id: [boot, 1],
+        file: FileId { device: 1, inode: 1, birth_time: 1 },
+        pid_namespace: 1,
+        mutex_fingerprint: 1,
+    }
 }
 
 pub fn store_of(words: Vec<u64>, header: &Header) -> Store {

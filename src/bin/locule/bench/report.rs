@@ -144,7 +144,7 @@ impl Report {
         let findings = &self.findings;
         writeln!(
             text,
-            "checked: {} live records, {} deleted and {} untouched keys against {} acknowledged writes",
+            "checked: {} live records, {} deleted and {} untouched keys against the newest acknowledged writes of each worker to each key, {} in all",
             grouped(findings.live_count),
             grouped(findings.deleted_count),
             grouped(findings.untouched_count),

@@ -9,7 +9,7 @@ use crate::engine::{Access, Encoded, Settings, Store};
 use crate::format::control::LAST;
 use crate::format::header::Header;
 use crate::schema::{FieldSchema, Schema};
-use crate::sys::attachment::Incarnation;
+use crate::sys::attachment::{FileId, Incarnation};
 use crate::sys::heap::Heap;
 use crate::sys::lock::Lock;
 use crate::sys::medium::Medium;
@@ -46,8 +46,12 @@ impl Shape {
 }
 
 /// Where tables of tests are used, unless a test is about another place.
-pub const HOME: Incarnation =
-    Incarnation { boot_id: [1, 1], device: 1, inode: 1, pid_namespace: 1, mutex_fingerprint: 1 };
+pub const HOME: Incarnation = Incarnation {
+    boot_id: [1, 1],
+    file: FileId { device: 1, inode: 1, birth_time: 1 },
+    pid_namespace: 1,
+    mutex_fingerprint: 1,
+};
 
 /// One thing that a process does.
 #[derive(Clone, Debug)]
