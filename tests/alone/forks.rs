@@ -6,6 +6,8 @@ use super::{CONDEMNED, ControlWords, FAILED, assert_ends_well, assert_good, play
 use locule::{Error, RecoveryOutcome};
 use nix::libc;
 use nix::unistd::{Gid, Uid, setgid, setuid};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -389,6 +391,12 @@ locule::record! {
     }
 }
 
+/// Whether this process has a file open.
+fn has_open(path: &Path) -> bool {
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+    descriptors.flatten().any(|descriptor| std::fs::read_link(descriptor.path()).is_ok_and(|target| target == path))
+}
+
 fn fork_while_openings_fail(path: &Path, _: &str) {
     let (is_stopped, is_gate_free) = (AtomicBool::new(false), options().lock_timeout(Duration::from_millis(500)));
     let mut children = Vec::new();
@@ -399,10 +407,23 @@ fn fork_while_openings_fail(path: &Path, _: &str) {
                 assert!(matches!(outcome, Err(Error::SchemaMismatch { .. })), "{outcome:?}");
             }
         });
-        for _ in 0..40 {
+        // Until some children were forked in the middle of an opening, and so have inherited its descriptor.
+        while children.len() < 10 {
             let (end, tell_to_end) = signal();
-            // The child does nothing that needs what the other thread may hold.
-            children.push((fork(end), tell_to_end));
+            let (mut answer, mut question) = UnixStream::pair().unwrap();
+            let child = fork(move || {
+                let has_inherited = has_open(path);
+                question.write_all(&[u8::from(has_inherited)]).unwrap();
+                if has_inherited {
+                    end();
+                }
+            });
+            let mut has_inherited = [0];
+            answer.read_exact(&mut has_inherited).unwrap();
+            match has_inherited {
+                [1] => children.push((child, tell_to_end)),
+                _ => assert_ends_well(child),
+            }
         }
         is_stopped.store(true, Ordering::Relaxed);
     });
