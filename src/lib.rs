@@ -27,6 +27,26 @@
 //! finishes what it had prepared, or undoes what it had not. [`Table::sync`] makes what was published survive a power cut; by
 //! default a write does that when the last sync is older than a second ([`OpenOptions::sync_every`]).
 //!
+//! # Feature `serde`
+//!
+//! With the feature `serde`, these types can be serialized and deserialized, and so can records that derive it: write
+//! `#[derive(serde::Serialize, serde::Deserialize)]` above the struct in [`record!`] or the enumeration in [`field_enum!`], and
+//! serde's own attributes where they are needed. Where serde says that a format is for people to read, such as JSON, each is the text
+//! that its `Display` writes and its `FromStr` reads; in other formats it is smaller:
+//!
+//! | type | formats for people | other formats |
+//! |---|---|---|
+//! | [`Text`] | the text | the text |
+//! | [`Bytes`] | hexadecimal digits, `"cafe00"` | bytes |
+//! | [`Timestamp`] | RFC 3339, `"2024-02-29T23:59:59.999999Z"` | microseconds since 1970, an `i64` |
+//! | [`Date`] | `"2024-02-29"` | days since 1970, an `i32` |
+//! | [`RecordId`] | its number, as text: JSON's readers may take numbers for floats, and lose digits | its number, a `u64` |
+//! | [`Value`] | its variant and content, `{"Unsigned": 42}`, `"Null"`; bytes, times and dates as above | the same |
+//!
+//! What is too long, or no value of the type, is an error when it is deserialized.
+//!
+//! # Trust
+//!
 //! Whoever may write the file is trusted: see the README for that and for what locule is not for, and `format.md` for every byte
 //! of the file.
 
@@ -63,7 +83,7 @@ pub use engine::recover::{Recovery, RecoveryOutcome};
 pub use engine::status::{RepairCounts, Status, Writer, WriterState};
 pub use error::{Error, Result};
 pub use format::cell::RecordId;
-pub use schema::{FieldSchema, Schema};
+pub use schema::{FieldSchema, Schema, decode_value};
 pub use table::options::OpenOptions;
 pub use table::record::{Keyed, Record, WordArray};
 pub use table::row::Row;
@@ -73,12 +93,13 @@ pub use table::table::Table;
 pub use table::write::WriteTransaction;
 pub use value::field::{Field, Key, KeyField};
 pub use value::field_type::FieldType;
+pub use value::field_value::FieldValue;
 pub use value::inline::{Bytes, Text};
 pub use value::time::{Date, Timestamp};
-pub use value::untyped::{Value, decode_value};
+pub use value::untyped::Value;
 
 #[doc(hidden)]
-pub use table::record::macro_support;
+pub use table::macro_support;
 
 /// Deletes a table. Processes that have it open get [`Error::Superseded`] from then on. A file that is not a locule
 /// table is left alone.

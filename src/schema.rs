@@ -6,9 +6,10 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::value::field::Field;
+use crate::value::field::{Field, wrong_length};
 use crate::value::field_type::FieldType;
-use crate::value::untyped::decode_value;
+use crate::value::padding::padded;
+use crate::value::untyped::Value;
 use crate::{Error, Result};
 
 /// One field of a [`Schema`]. It is described by [`new`](Self::new) and the methods after it, and gets its place in the
@@ -21,7 +22,7 @@ use crate::{Error, Result};
 /// assert_eq!(field.to_string(), "note: Option<Text<40>>");
 /// assert_eq!(field.field_bytes(), 1 + 2 + 40);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FieldSchema {
     name: String,
     field_type: FieldType,
@@ -34,6 +35,11 @@ pub struct FieldSchema {
 
 impl FieldSchema {
     /// A field that is not nullable and not the key, without default and documentation.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType};
+    /// assert_eq!(FieldSchema::new("id", FieldType::U64).to_string(), "id: u64");
+    /// ```
     pub fn new(name: impl Into<String>, field_type: FieldType) -> Self {
         FieldSchema {
             name: name.into(),
@@ -47,6 +53,11 @@ impl FieldSchema {
     }
 
     /// The same, but it can hold nothing.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType};
+    /// assert_eq!(FieldSchema::new("age", FieldType::U8).nullable().to_string(), "age: Option<u8>");
+    /// ```
     #[must_use]
     pub fn nullable(mut self) -> Self {
         self.is_nullable = true;
@@ -54,6 +65,11 @@ impl FieldSchema {
     }
 
     /// The same, but it is the key.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType};
+    /// assert_eq!(FieldSchema::new("id", FieldType::U64).key().to_string(), "key id: u64");
+    /// ```
     #[must_use]
     pub fn key(mut self) -> Self {
         self.is_key = true;
@@ -61,6 +77,16 @@ impl FieldSchema {
     }
 
     /// The same, with the encoded value that inserts take which leave the field out.
+    ///
+    /// ```
+    /// use locule::{Field, FieldSchema, FieldType, decode_value};
+    /// let mut bytes = vec![0; u32::FIELD_BYTES];
+    /// 7_u32.encode(&mut bytes);
+    /// let field = FieldSchema::new("hits", FieldType::U32).with_default(bytes);
+    /// let default = field.default().map(|bytes| decode_value(&field, bytes)).transpose()?;
+    /// assert_eq!(default, Some(7_u32.into()));
+    /// # Ok::<(), locule::Error>(())
+    /// ```
     #[must_use]
     pub fn with_default(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.default = Some(bytes.into());
@@ -68,6 +94,11 @@ impl FieldSchema {
     }
 
     /// The same, with documentation for people.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType};
+    /// assert_eq!(FieldSchema::new("id", FieldType::U64).with_doc("Never reused.").doc(), "Never reused.");
+    /// ```
     #[must_use]
     pub fn with_doc(mut self, doc: impl Into<String>) -> Self {
         self.doc = doc.into();
@@ -75,41 +106,99 @@ impl FieldSchema {
     }
 
     /// The field's name: ASCII letters, digits and underscores, not beginning with a digit, at most 255 bytes.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType};
+    /// assert_eq!(FieldSchema::new("id", FieldType::U64).name(), "id");
+    /// ```
+    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The field's type, without the option.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType};
+    /// assert_eq!(FieldSchema::new("age", FieldType::U8).nullable().field_type(), FieldType::U8);
+    /// ```
+    #[must_use]
     pub fn field_type(&self) -> FieldType {
         self.field_type
     }
 
     /// Whether the field can hold nothing.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType};
+    /// let age = FieldSchema::new("age", FieldType::U8);
+    /// assert!(!age.is_nullable() && age.nullable().is_nullable());
+    /// ```
+    #[must_use]
     pub fn is_nullable(&self) -> bool {
         self.is_nullable
     }
 
     /// Whether the field is the key.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType};
+    /// let id = FieldSchema::new("id", FieldType::U64);
+    /// assert!(!id.is_key() && id.key().is_key());
+    /// ```
+    #[must_use]
     pub fn is_key(&self) -> bool {
         self.is_key
     }
 
     /// Where the field begins in the record, in bytes. It is 0 until the field is part of a [`Schema`].
+    ///
+    /// ```
+    /// use locule::Record;
+    /// locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// assert_eq!(Visit::schema().field("hits").map(|field| field.offset_bytes()), Some(8));
+    /// ```
+    #[must_use]
     pub fn offset_bytes(&self) -> usize {
         self.offset_bytes
     }
 
     /// The width of the field in the record, in bytes, with the presence byte of a nullable one.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType};
+    /// assert_eq!(FieldSchema::new("age", FieldType::U8).nullable().field_bytes(), 1 + 1);
+    /// ```
+    #[must_use]
     pub fn field_bytes(&self) -> usize {
         usize::from(self.is_nullable) + self.field_type.value_bytes()
     }
 
     /// The encoded default value, if there is one.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType};
+    /// assert_eq!(FieldSchema::new("age", FieldType::U8).default(), None);
+    /// assert_eq!(FieldSchema::new("age", FieldType::U8).with_default([9]).default(), Some(&[9][..]));
+    /// ```
+    #[must_use]
     pub fn default(&self) -> Option<&[u8]> {
         self.default.as_deref()
     }
 
     /// The documentation, empty if there is none.
+    ///
+    /// ```
+    /// use locule::Record;
+    /// locule::record! {
+    ///     struct Visit {
+    ///         /// The number in the cookie.
+    ///         key id: u64,
+    ///     }
+    /// }
+    /// assert_eq!(Visit::schema().key().map(|key| key.doc().to_owned()), Some("The number in the cookie.".to_owned()));
+    /// ```
+    #[must_use]
     pub fn doc(&self) -> &str {
         &self.doc
     }
@@ -147,7 +236,7 @@ impl fmt::Display for FieldSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = if self.is_key { "key " } else { "" };
         let (option, end) = if self.is_nullable { ("Option<", ">") } else { ("", "") };
-        write!(f, "{key}{}: {option}{}{end}", self.name, self.field_type)
+        padded(f, format_args!("{key}{}: {option}{}{end}", self.name, self.field_type))
     }
 }
 
@@ -180,7 +269,7 @@ pub(crate) const fn is_field_name(name: &[u8]) -> bool {
 /// assert_eq!(schema.field("user").map(FieldSchema::offset_bytes), Some(8));
 /// # Ok::<(), locule::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Schema {
     fields: Vec<FieldSchema>,
     record_bytes: usize,
@@ -191,6 +280,13 @@ impl Schema {
     pub const RECORD_BYTES_MAX: usize = 65_536;
 
     /// A schema of these fields, which get their offsets in this order.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType, Schema};
+    /// assert!(Schema::new(vec![FieldSchema::new("id", FieldType::U64).key()]).is_ok());
+    /// let error = Schema::new(vec![FieldSchema::new("score", FieldType::F64).key()]).unwrap_err();
+    /// assert!(error.to_string().starts_with("key `score` is a float"));
+    /// ```
     ///
     /// # Errors
     ///
@@ -234,27 +330,66 @@ impl Schema {
     }
 
     /// The fields, in the order in which they lie in a record.
+    ///
+    /// ```
+    /// # use locule::Record;
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// let names: Vec<_> = Visit::schema().fields().iter().map(|field| field.name().to_owned()).collect();
+    /// assert_eq!(names, ["id", "hits"]);
+    /// ```
+    #[must_use]
     pub fn fields(&self) -> &[FieldSchema] {
         &self.fields
     }
 
     /// The width of a record, in bytes.
+    ///
+    /// ```
+    /// # use locule::Record;
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// assert_eq!(Visit::schema().record_bytes(), 8 + 4);
+    /// ```
+    #[must_use]
     pub fn record_bytes(&self) -> usize {
         self.record_bytes
     }
 
     /// The key field, if there is one.
+    ///
+    /// ```
+    /// # use locule::Record;
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// assert_eq!(Visit::schema().key().map(|key| key.name().to_owned()), Some("id".to_owned()));
+    /// ```
+    #[must_use]
     pub fn key(&self) -> Option<&FieldSchema> {
         self.fields.iter().find(|field| field.is_key)
     }
 
     /// The field with this name, if there is one.
+    ///
+    /// ```
+    /// # use locule::Record;
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// assert!(Visit::schema().field("hits").is_some() && Visit::schema().field("misses").is_none());
+    /// ```
+    #[must_use]
     pub fn field(&self, name: &str) -> Option<&FieldSchema> {
         self.fields.iter().find(|field| field.name == name)
     }
 
     /// Whether records of both schemas are the same bytes with the same meaning: the same names, types and nullability
     /// in the same order, and the same key. Defaults and documentation can differ.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType, Schema};
+    /// let id = FieldSchema::new("id", FieldType::U64);
+    /// let plain = Schema::new(vec![id.clone()])?;
+    /// assert!(plain.same_records(&Schema::new(vec![id.clone().with_doc("Never reused.")])?));
+    /// assert!(!plain.same_records(&Schema::new(vec![id.key()])?));
+    /// # Ok::<(), locule::Error>(())
+    /// ```
+    #[must_use]
     pub fn same_records(&self, other: &Schema) -> bool {
         let meaning = |field: &FieldSchema| (field.field_type, field.is_nullable, field.is_key);
         self.fields.len() == other.fields.len()
@@ -274,6 +409,14 @@ impl Schema {
     }
 
     /// The schema as the file has it, described in `format.md`.
+    ///
+    /// ```
+    /// # use locule::Record;
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// assert_eq!(locule::Schema::decode(&Visit::schema().encode())?, Visit::schema());
+    /// # Ok::<(), locule::Error>(())
+    /// ```
+    #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         // A schema has at most 65,536 fields, since each takes a byte at least, so no cast here can lose anything.
@@ -293,6 +436,10 @@ impl Schema {
     }
 
     /// Reads what [`encode`](Self::encode) wrote, all of it and nothing after it.
+    ///
+    /// ```
+    /// assert!(locule::Schema::decode(b"no schema").is_err());
+    /// ```
     ///
     /// # Errors
     ///
@@ -315,11 +462,8 @@ impl Schema {
 /// One line that a person can read: `key id: u64, user: Text<32>, note: Option<Text<40>>`.
 impl fmt::Display for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, field) in self.fields.iter().enumerate() {
-            let separator = if number == 0 { "" } else { ", " };
-            write!(f, "{separator}{field}")?;
-        }
-        Ok(())
+        let fields: Vec<_> = self.fields.iter().map(FieldSchema::to_string).collect();
+        f.pad(&fields.join(", "))
     }
 }
 
@@ -373,6 +517,27 @@ impl<'a> Reader<'a> {
 
 fn invalid(reason: String) -> Error {
     Error::InvalidArgument { reason }
+}
+
+/// Reads the value of one field from its bytes: those of a record from `field.offset_bytes()` on, `field.field_bytes()`
+/// of them.
+///
+/// # Errors
+///
+/// [`Error::Damaged`](crate::Error::Damaged) for any bytes that the field's type does not write.
+///
+/// ```
+/// use locule::{FieldSchema, FieldType, Value, decode_value};
+///
+/// let field = FieldSchema::new("hits", FieldType::U32).nullable();
+/// assert_eq!(decode_value(&field, &[0; 5])?, Value::Null);
+/// # Ok::<(), locule::Error>(())
+/// ```
+pub fn decode_value(field: &FieldSchema, bytes: &[u8]) -> Result<Value> {
+    if bytes.len() != field.field_bytes() {
+        return Err(wrong_length(field.field_bytes(), bytes.len()));
+    }
+    Value::decode(field.field_type(), field.is_nullable(), bytes)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What a user does with `record!`.
 
-use locule::{Bytes, Date, Error, Field, FieldSchema, Key, KeyField, Keyed, Record, Schema, Text, Timestamp};
+use locule::{
+    Bytes, Date, Error, Field, FieldSchema, FieldValue, Key, KeyField, Keyed, Record, Schema, Text, Timestamp,
+};
 
 mod inner {
     use locule::{Text, Timestamp};
@@ -204,7 +206,7 @@ fn check_key<R: Keyed>(record: &R) {
     let schema = R::schema();
     let key = schema.key().unwrap();
     assert_eq!((key.offset_bytes(), key.field_bytes()), (R::KEY_OFFSET_BYTES, R::KEY_BYTES));
-    assert_eq!(key.field_type(), <R::Key as Field>::TYPE);
+    assert_eq!(key.field_type(), <R::Key as FieldValue>::Stored::TYPE);
     assert!(find(record, record.key()));
 }
 
@@ -218,7 +220,7 @@ fn the_key_is_found_in_the_bytes_of_the_record() {
     assert!(find(&session, &42) && !find(&session, &43));
     assert!(find(&everything(), "a\0b") && !find(&everything(), "a") && !find(&everything(), "much too long"));
     assert!(find(&KeyLast { a: 1, b: Bytes::literal(b"xyz") }, b"xyz"));
-    fn is_key<K: KeyField>(_: &K) {}
+    fn is_key<K: FieldValue<Stored: KeyField>>(_: &K) {}
     is_key(session.key());
 }
 
@@ -228,4 +230,28 @@ fn words_hold_a_record() {
     assert!(Session::ZEROED.as_ref().iter().all(|word| *word == 0));
     assert_eq!(Unkeyed::ZEROED.as_ref().len(), 1);
     assert_eq!(FieldSchema::field_bytes(&Unkeyed::schema().fields()[0]), 1);
+}
+
+#[test]
+fn what_is_handed_out_can_be_sent_shown_and_compared() {
+    fn check<T: Send + Sync + Unpin + std::panic::UnwindSafe + Clone + PartialEq + std::fmt::Debug>() {}
+    fn check_value<T: Copy + Default + Ord + std::hash::Hash + std::fmt::Display + std::str::FromStr<Err = Error>>() {}
+    check::<Session>();
+    check::<Text<8>>();
+    check::<locule::Value>();
+    check::<Schema>();
+    check::<FieldSchema>();
+    check::<locule::FieldType>();
+    check::<locule::RecordId>();
+    check::<locule::Row<Session>>();
+    check::<locule::admin::DumpedRow>();
+    check::<locule::admin::Verification>();
+    check_value::<Text<8>>();
+    check_value::<Bytes<8>>();
+    check_value::<Timestamp>();
+    check_value::<Date>();
+    fn is_shown<T: std::fmt::Debug>() {}
+    is_shown::<locule::admin::Dump>();
+    is_shown::<locule::admin::Salvage>();
+    is_shown::<locule::admin::Info>();
 }

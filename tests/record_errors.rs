@@ -1,7 +1,8 @@
-//! A mistake in `record!` does not compile, and the compiler's message names the mistake.
+//! A mistake in `record!` or `field_enum!` does not compile, and the compiler's message names the mistake, once.
 //!
 //! Each case is a program in a scratch package that depends on this crate as a user's does. It is checked by cargo, and
-//! must fail with its phrase. Programs that are right must pass, so that no case fails for a reason of its own.
+//! must fail with one error, which has its phrase. Programs that are right must pass, so that no case fails for a reason of its
+//! own.
 
 use std::fs;
 use std::path::Path;
@@ -14,6 +15,8 @@ const ACCEPTED: &[(&str, &str)] = &[
         "locule::record! { pub struct R { key id: u64, text: locule::Text<8> = locule::Text::literal(\"eight!!!\") } }",
     ),
     ("raw", "locule::record! { struct R { r#type: u8 } }"),
+    ("derived", "locule::record! { #[derive(Clone, Debug, Copy, PartialEq, Default, Eq)] struct R { a: u8 } }"),
+    ("derived_enumeration", "locule::field_enum! { #[derive(Hash, Eq, Clone)] enum E: u8 { A = 1 } }"),
     ("largest", "locule::record! { struct R { text: locule::Text<65_534> } }"),
 ];
 
@@ -44,8 +47,40 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("long_default", "struct R { a: Text<4> = Text::literal(\"hello\") }", "the literal is longer than the field"),
     ("wrong_default", "struct R { a: u8 = \"hello\" }", "mismatched types"),
     ("name_not_ascii", "struct R { größe: u8 }", "ASCII letters, digits and underscores"),
-    ("other_type", "struct R { a: String }", "`String` cannot be a field of a record"),
-    ("two_options", "struct R { a: Option<Option<u8>> }", "`Option<u8>"),
+    ("other_type", "struct R { a: String, b: u8 }", "`String` cannot be a field of a record"),
+    ("other_option", "struct R { a: Option<String> }", "`String` cannot be a field of a record"),
+    ("two_options", "struct R { a: Option<Option<u8>> }", "`Option<u8>` is stored as an option already"),
+    ("unknown_type", "struct R { a: Strin }", "cannot find type `Strin`"),
+];
+
+/// Enumerations with a mistake.
+const REFUSED_ENUMERATIONS: &[(&str, &str, &str)] = &[
+    ("no_integer", "enum E { A = 1 }", "expected the integer type that is stored: `enum E: u8 { ... }`"),
+    ("no_number", "enum E: u8 { A = 1, B }", "expected variants without contents and with the numbers that are stored"),
+    ("contents", "enum E: u8 { A(u8) = 1 }", "expected variants without contents"),
+    ("number_twice", "enum E: u8 { A = 1, B = 1 }", "discriminant value `1` assigned more than once"),
+    ("large_number", "enum E: u8 { A = 256 }", "literal out of range for `u8`"),
+    ("structure", "struct E { a: u8 }", "expected one enumeration"),
+];
+
+/// Whole programs with a mistake.
+const REFUSED_PROGRAMS: &[(&str, &str, &str)] = &[
+    (
+        "no_default",
+        "locule::field_enum! { enum E: u8 { A = 1 } } locule::record! { struct R { a: E } } pub fn f() { R::default(); }",
+        "doesn't satisfy `E: Default`",
+    ),
+    (
+        "float_key_inside",
+        "#[derive(Clone, Debug, PartialEq)] pub struct Float(f64);
+         impl locule::FieldValue for Float {
+             type Stored = f64;
+             fn to_stored(&self) -> f64 { self.0 }
+             fn from_stored(stored: f64) -> locule::Result<Self> { Ok(Float(stored)) }
+         }
+         locule::record! { pub struct R { key a: Float } }",
+        "`f64` cannot be a key",
+    ),
 ];
 
 /// Runs `cargo check` for one program of the package. Returns whether it compiled, and what the compiler said.
@@ -79,20 +114,30 @@ fn each_mistake_is_named() {
     for (name, program) in ACCEPTED {
         fs::write(sources.join(format!("{name}.rs")), format!("{program}\nfn main() {{}}\n")).unwrap();
     }
-    for (name, record, _) in REFUSED {
-        let program = format!(
-            "#![allow(unused_imports)]\nuse locule::{{Bytes, Text}};\nlocule::record! {{ {record} }}\nfn main() {{}}\n"
-        );
-        fs::write(sources.join(format!("{name}.rs")), program).unwrap();
+    let in_macro = |(name, item, phrase): &(&'static str, &'static str, &'static str), locule_macro: &str| {
+        (*name, format!("locule::{locule_macro}! {{ {item} }}"), *phrase)
+    };
+    let refused: Vec<_> = REFUSED
+        .iter()
+        .map(|case| in_macro(case, "record"))
+        .chain(REFUSED_ENUMERATIONS.iter().map(|case| in_macro(case, "field_enum")))
+        .chain(REFUSED_PROGRAMS.iter().map(|(name, program, phrase)| (*name, (*program).to_owned(), *phrase)))
+        .collect();
+    for (name, program, _) in &refused {
+        let head = "#![allow(dead_code, unused_imports)]\nuse locule::{Bytes, Text};";
+        fs::write(sources.join(format!("{name}.rs")), format!("{head}\n{program}\nfn main() {{}}\n")).unwrap();
     }
 
     for (name, program) in ACCEPTED {
         let (is_accepted, messages) = check(&package, name);
         assert!(is_accepted, "{program}\nshould compile:\n{messages}");
     }
-    for (name, record, phrase) in REFUSED {
+    for (name, program, phrase) in &refused {
         let (is_accepted, messages) = check(&package, name);
-        assert!(!is_accepted, "{record}\nshould not compile");
-        assert!(messages.contains(phrase), "{record}\nshould not compile because of {phrase:?}:\n{messages}");
+        assert!(!is_accepted, "{program}\nshould not compile");
+        assert!(messages.contains(phrase), "{program}\nshould not compile because of {phrase:?}:\n{messages}");
+        let is_error = |line: &&str| line.starts_with("error") && !line.starts_with("error: could not compile");
+        let errors: Vec<_> = messages.lines().filter(is_error).collect();
+        assert_eq!(errors.len(), 1, "{program}\nhas one mistake, and the errors are {errors:#?}\n{messages}");
     }
 }

@@ -5,8 +5,9 @@ use crate::engine::recover::Recovery;
 use crate::error::{Error, Result};
 use crate::file::open_read_only::{Belief, FileForReading};
 use crate::format::cell::RecordId;
-use crate::schema::{FieldSchema, Schema};
-use crate::value::untyped::{Value, decode_value};
+use crate::schema::{FieldSchema, Schema, decode_value};
+use crate::value::untyped::Value;
+use std::fmt;
 use std::path::Path;
 
 /// Reads every record of a table by the schema in its file.
@@ -52,6 +53,20 @@ pub fn dump(path: impl AsRef<Path>) -> Result<Dump> {
 /// record is whole: one that is there all the time is seen exactly once, one that is inserted or deleted meanwhile is seen or not.
 ///
 /// After an error the iteration goes on with the next slot, so that one damaged record does not hide the others.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// # table.insert(&Visit { id: 42, hits: 7 })?;
+/// let dump = locule::admin::dump(&path)?;
+/// assert!(dump.is_of_one_moment());
+/// for row in dump {
+///     println!("{:?}", row?.values);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Dump {
     store: Store,
     recovery: Recovery,
@@ -63,6 +78,19 @@ pub struct Dump {
 }
 
 /// A record as it was read, without its type.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// let id = table.insert(&Visit { id: 42, hits: 7 })?;
+/// table.update(id, |visit| visit.hits += 1)?;
+/// let row = locule::admin::dump(&path)?.next().ok_or("no row")??;
+/// assert_eq!((row.id, row.update_count), (id, 1));
+/// assert_eq!(row.values, [42_u64.into(), 8_u32.into()]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DumpedRow {
@@ -93,17 +121,45 @@ impl Dump {
     }
 
     /// The schema of the records.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+    /// assert_eq!(locule::admin::dump(&path)?.schema().to_string(), "key id: u64, hits: u32");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn schema(&self) -> &Schema {
         &self.store.header().schema
     }
 
     /// Whether the records are those of the file as it is, or of a copy that had to be recovered, and what that found.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+    /// // In the same boot there is nothing to be recovered.
+    /// assert!(!locule::admin::dump(&path)?.recovery().is_private_copy);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
 
     /// Whether all records are those of one moment. They are not if others wrote so much for as long as a lock is waited for
     /// that no copy of one moment could be made, or if the table is damaged, which is the first item then.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+    /// assert!(locule::admin::dump(&path)?.is_of_one_moment()); // nobody writes
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_of_one_moment(&self) -> bool {
         self.is_of_one_moment
     }
@@ -115,6 +171,17 @@ impl Dump {
             other => other,
         })?;
         Ok(Some(DumpedRow { id: meta.id, version: meta.version, update_count: meta.update_count, values }))
+    }
+}
+
+impl fmt::Debug for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Dump { recovery, is_of_one_moment, next_slot, .. } = self;
+        f.debug_struct("Dump")
+            .field("recovery", recovery)
+            .field("is_of_one_moment", is_of_one_moment)
+            .field("next_slot", next_slot)
+            .finish_non_exhaustive()
     }
 }
 

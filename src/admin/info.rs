@@ -17,6 +17,17 @@ use std::path::Path;
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 
 /// What a table is and how it is doing, seen from outside. Made by [`info`].
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// let info = locule::admin::info(&path)?;
+/// assert_eq!((info.status.capacity, info.free_count, info.pending), (100, 100, None));
+/// println!("made at {}, {} bytes", info.created, info.file_bytes);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Info {
@@ -50,6 +61,21 @@ pub struct Info {
 }
 
 /// Whether a table needs a recovery, which the next process that opens it for writing makes unasked.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// use locule::admin::Condition;
+///
+/// match locule::admin::info(&path)?.condition {
+///     Condition::InOrder => {}
+///     Condition::NeedsRecovery { reason, outcome: Ok(recovery) } => println!("{reason}: {recovery}"),
+///     other => println!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Condition {
@@ -65,6 +91,18 @@ pub enum Condition {
 }
 
 /// A sync: a state of the table that survives a power cut.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// table.insert(&Visit { id: 42, hits: 7 })?;
+/// let number = table.sync()?;
+/// let newest = locule::admin::info(&path)?.syncs.into_iter().flatten().max_by_key(|sync| sync.number);
+/// assert_eq!(newest.map(|sync| (sync.number, sync.live_count)), Some((number, 1)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SyncInfo {

@@ -9,6 +9,7 @@ use crate::format::cell::{CELLS_PER_SLOT, CellHeader, RecordId};
 use crate::format::geometry::word;
 use crate::schema::Schema;
 use std::collections::VecDeque;
+use std::fmt;
 use std::path::Path;
 
 /// How often a slot is read again that has something wrong, and each time something else.
@@ -61,6 +62,17 @@ pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage> {
 }
 
 /// What is left of a table, one slot after the other; made by [`salvage`].
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// # table.insert(&Visit { id: 42, hits: 7 })?;
+/// let whole = locule::admin::salvage(&path)?.filter_map(|found| found.ok());
+/// assert_eq!(whole.count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Salvage {
     remains: Remains,
     next_slot: u32,
@@ -77,6 +89,15 @@ struct Slot {
 
 impl Salvage {
     /// The schema of the records.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+    /// assert_eq!(locule::admin::salvage(&path)?.schema().to_string(), "key id: u64, hits: u32");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn schema(&self) -> &Schema {
         &self.remains.header().schema
     }
@@ -137,6 +158,12 @@ fn row(slot: u32, header: &CellHeader, content: CellContent) -> Option<DumpedRow
     let CellContent::Record(values) = content else { return None };
     let id = RecordId::new(slot, header.generation);
     Some(DumpedRow { id, version: header.number, update_count: header.update_count, values })
+}
+
+impl fmt::Debug for Salvage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Salvage").field("next_slot", &self.next_slot).finish_non_exhaustive()
+    }
 }
 
 impl Iterator for Salvage {

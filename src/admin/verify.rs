@@ -15,6 +15,15 @@ use std::path::Path;
 const PROBLEM_LIMIT: usize = 1000;
 
 /// Where in a file a problem is.
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// std::fs::write(&path, "no table")?;
+/// let places = locule::admin::verify(&path)?.problems.into_iter().map(|problem| problem.place);
+/// assert!(places.eq([locule::admin::Location::File]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Location {
@@ -57,6 +66,15 @@ impl fmt::Display for Location {
 }
 
 /// Something in a file that contradicts something else in it.
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// std::fs::write(&path, "no table")?;
+/// let problem = locule::admin::verify(&path)?.problems.remove(0);
+/// assert_eq!(problem.to_string(), format!("file: {}", problem.description));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
@@ -75,6 +93,14 @@ impl fmt::Display for Problem {
 }
 
 /// How much of a file could be checked.
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// std::fs::write(&path, "no table")?;
+/// assert_eq!(locule::admin::verify(&path)?.extent, locule::admin::Extent::Nothing);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Extent {
@@ -96,6 +122,17 @@ pub enum Extent {
 }
 
 /// What [`verify`] found.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// # table.insert(&Visit { id: 42, hits: 7 })?;
+/// let verification = locule::admin::verify(&path)?;
+/// assert_eq!(verification.to_string(), "checked everything, 1 records");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verification {
@@ -114,6 +151,19 @@ pub struct Verification {
 
 impl Verification {
     /// Whether no problem was found.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+    /// assert!(locule::admin::verify(&path)?.is_good());
+    /// let other = path.with_extension("txt");
+    /// std::fs::write(&other, "no table")?;
+    /// assert!(!locule::admin::verify(&other)?.is_good());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
     pub fn is_good(&self) -> bool {
         self.problem_count == 0
     }

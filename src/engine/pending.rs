@@ -9,6 +9,15 @@ use crate::sys::words::{Ordering, fence};
 
 /// A transaction that a writer left half done when it died. The next writer sees to it, unasked, and so does who opens the table
 /// to write; whoever only reads it waits for neither.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// assert_eq!(locule::admin::info(&path)?.pending, None); // no writer has died
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pending {

@@ -44,6 +44,19 @@ const COPY_NUMBER_JUMP: u64 = 1 << 40;
 const COPY_GENERATION_JUMP: u64 = 1 << 26;
 
 /// Which state a table was found in when it was opened.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// match table.recovery().found {
+///     locule::RecoveryOutcome::New => println!("made"),
+///     locule::RecoveryOutcome::Checkpoint { wall_time_microseconds } => println!("back to {wall_time_microseconds}"),
+///     _ => println!("opened"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecoveryOutcome {

@@ -9,6 +9,20 @@ use crate::sys::lock::Lock;
 use crate::sys::words::Ordering;
 
 /// Where the holder of the write mutex is in its transaction.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// table.write(|transaction| {
+///     transaction.insert(&Visit { id: 42, hits: 7 })?;
+///     let writer = locule::admin::info(&path)?.status.writer;
+///     assert_eq!(writer.map(|writer| writer.state), Some(locule::WriterState::Staging));
+///     Ok(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriterState {
@@ -23,6 +37,20 @@ pub enum WriterState {
 }
 
 /// Who holds the write mutex.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// table.write(|_| {
+///     let writer = table.status().writer;
+///     assert_eq!(writer.map(|writer| writer.pid), Some(std::process::id()));
+///     Ok(())
+/// })?;
+/// assert_eq!(table.status().writer, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Writer {
@@ -33,6 +61,15 @@ pub struct Writer {
 }
 
 /// How many owners of the write mutex died and were repaired, by what they were doing.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// assert_eq!(table.status().repair_counts, locule::RepairCounts::default()); // nobody has died
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RepairCounts {
@@ -47,6 +84,17 @@ pub struct RepairCounts {
 }
 
 /// The counters of a table since its last recovery, read one by one while others may change them.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("visits.loc");
+/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
+/// table.insert(&Visit { id: 42, hits: 7 })?;
+/// let status = table.status();
+/// assert_eq!((status.live_count, status.capacity), (1, 100));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {

@@ -10,9 +10,10 @@
 //! | 2 | 0–31 | how often the record was updated since its insertion |
 //! | 2 | 32–63 | check (see [`checksum::cell_check`](crate::format::checksum::cell_check)) |
 
-use crate::error::{Error, Fault, Internal};
+use crate::error::{Error, Fault, Internal, Result};
 use crate::format::checksum::{cell_check, low_half};
 use std::fmt;
+use std::str::FromStr;
 
 /// How many cells a slot has: the current one, the one of the durable sync, the one of the sync in flight, and
 /// always one more to write to.
@@ -154,13 +155,23 @@ impl RecordId {
     }
 
     /// The slot: 0 to the table's capacity - 1.
+    ///
+    /// ```
+    /// assert_eq!(locule::RecordId::from(7 << 24 | 3).slot(), 3);
+    /// ```
     #[inline]
+    #[must_use]
     pub fn slot(self) -> u32 {
         low_half(self.0) & (SLOT_LIMIT - 1)
     }
 
     /// How often the slot had been given to a record when this one was inserted; recoveries skip some.
+    ///
+    /// ```
+    /// assert_eq!(locule::RecordId::from(7 << 24 | 3).generation(), 7);
+    /// ```
     #[inline]
+    #[must_use]
     pub fn generation(self) -> u64 {
         self.0 >> SLOT_BITS
     }
@@ -175,6 +186,20 @@ impl From<u64> for RecordId {
 impl From<RecordId> for u64 {
     fn from(id: RecordId) -> Self {
         id.0
+    }
+}
+
+/// Reads what `Display` writes: the number.
+impl FromStr for RecordId {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] if it is no number of 64 bits.
+    fn from_str(text: &str) -> Result<Self> {
+        text.parse().map(RecordId).map_err(|_| Error::InvalidValue {
+            reason: format!("expected a record id, a number of up to 64 bits, found {text:?}"),
+        })
     }
 }
 

@@ -1,9 +1,11 @@
 //! What users type.
 
 mod clock;
+mod derives;
 mod handles;
 #[cfg(all(test, loom))]
 mod loom_tests;
+pub mod macro_support;
 pub mod options;
 pub mod record;
 pub mod row;

@@ -1,6 +1,6 @@
 //! Typed records: the traits, and the macro that implements them for a struct.
 
-use crate::{Field, KeyField, Result, Schema};
+use crate::{Field, FieldValue, KeyField, Result, Schema};
 
 /// A struct whose values are the records of a table. [`record!`](crate::record) makes one.
 ///
@@ -53,7 +53,17 @@ pub trait Record: Sized + 'static {
     fn decode(bytes: &[u8]) -> Result<Self>;
 }
 
-/// An array of words: `[u64; N]`, and nothing else. A type of one's own could have another length each time that it is asked, and
+/// An array of words: `[u64; N]`, and nothing else.
+///
+/// ```
+/// use locule::Record;
+///
+/// locule::record! { struct Visit { key id: u64, hits: u32 } }
+///
+/// assert_eq!(Visit::ZEROED, [0; 2]); // twelve bytes
+/// ```
+///
+/// A type of one's own could have another length each time that it is asked, and
 /// so reach into records that lie beside it.
 ///
 /// ```compile_fail
@@ -77,17 +87,28 @@ mod sealed {
 }
 
 /// A [`Record`] that has a key.
+///
+/// ```
+/// use locule::Keyed;
+///
+/// locule::record! { struct User { age: u8, key name: locule::Text<32> } }
+///
+/// let user = User { name: "ada".parse()?, age: 36 };
+/// assert_eq!(user.key(), "ada");
+/// assert_eq!((User::KEY_OFFSET_BYTES, User::KEY_BYTES), (1, 2 + 32));
+/// # Ok::<(), locule::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no key",
     note = "write `key` before a field inside `locule::record! {{ ... }}`"
 )]
 pub trait Keyed: Record {
     /// The type of the key.
-    type Key: KeyField;
+    type Key: FieldValue<Stored: KeyField>;
     /// Where the key begins in an encoded record, in bytes.
     const KEY_OFFSET_BYTES: usize;
     /// The width of the key in an encoded record, in bytes.
-    const KEY_BYTES: usize = <Self::Key as Field>::FIELD_BYTES;
+    const KEY_BYTES: usize = <<Self::Key as FieldValue>::Stored as Field>::FIELD_BYTES;
     /// An array that holds an encoded key.
     type EncodedKey: AsRef<[u8]> + AsMut<[u8]>;
     /// A key to encode into, all zero.
@@ -124,22 +145,26 @@ pub trait Keyed: Record {
 /// The struct is an ordinary one, with the attributes, documentation and visibility that are written, on it and on each
 /// field. It also has:
 ///
-/// * `Clone`, `Copy`, `PartialEq` and `Debug`, derived. Other traits can be derived by an attribute.
-/// * `Default`: each field has its default, or else that of its type.
+/// * `Clone`, `PartialEq` and `Debug`, derived. Other traits can be derived by an attribute; those that the macro adds anyway
+///   can be written, and change nothing. (If another macro writes the derive, the compiler says "conflicting implementations".)
+/// * `Copy`, if the types of all fields have it.
+/// * `Default`, if the types of all fields without a default have it: each field has its default, or else that of its type.
 /// * [`Record`](crate::Record), and [`Keyed`](crate::Keyed) if there is a key.
 ///
-/// A **field** is a [`Field`](crate::Field): `bool`, an integer, `f32`, `f64`, [`Text`](crate::Text),
-/// [`Bytes`](crate::Bytes), [`Timestamp`](crate::Timestamp), [`Date`](crate::Date), or an `Option` of one of these. The last
-/// four have to be imported or written with their path, like any type. All fields together have at most 65,536 bytes. Field
+/// A **field** is a `bool`, an integer, `f32`, `f64`, [`Text`](crate::Text), [`Bytes`](crate::Bytes), `[u8; N]`,
+/// [`Timestamp`](crate::Timestamp), [`Date`](crate::Date), an enumeration made by [`field_enum!`](crate::field_enum), any other
+/// type that implements [`FieldValue`](crate::FieldValue), or an `Option` of one of these. Those of this crate have to be imported
+/// or written with their path, like any type. All fields together have at most 65,536 bytes. Field
 /// names are ASCII; a raw one, such as `r#type`, has its plain name in the file. A field's documentation goes into the file.
 ///
-/// **`key`** before the name of at most one field makes it the [key](crate::KeyField): any type but a float or an option.
+/// **`key`** before the name of at most one field makes it the [key](crate::KeyField): any type but one that is stored as a float
+/// or an option.
 ///
 /// A **default** is a constant expression of the field's type. One that does not fit, such as a too long
 /// [`Text::literal`](crate::Text::literal), does not compile.
 ///
 /// The struct is not generic. Fields cannot be conditional (`#[cfg]`), since all programs that share a file must agree on
-/// them. A struct of more than about a hundred fields needs `#![recursion_limit = "512"]` at the top of the crate.
+/// them. A struct of more than about a hundred fields, attributes and derives needs `#![recursion_limit = "512"]` at the top of the crate.
 #[macro_export]
 macro_rules! record {
     (
@@ -264,11 +289,15 @@ macro_rules! record_rules {
     (@write [$(#[$($attribute:tt)*])* $visibility:vis struct $name:ident] $({
         [$(#[$($field_attribute:tt)*])*] [$field_visibility:vis] $is_key:tt $field:ident ($type:ty) [$($default:expr)?]
     })+) => {
-        $(#[$($attribute)*])*
-        #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq, ::core::fmt::Debug)]
-        $visibility struct $name {
-            $($(#[$($field_attribute)*])* $field_visibility $field: $type,)+
-        }
+        $crate::derive_rules! { @attributes record [] { $(#[$($attribute)*])* } {
+            #[derive(::core::clone::Clone, ::core::cmp::PartialEq, ::core::fmt::Debug)]
+            $visibility struct $name {
+                $($(#[$($field_attribute)*])* $field_visibility $field: $type,)+
+            }
+        } }
+
+        // `for<'a>`, although nothing has that lifetime: without it a condition that is never true does not compile.
+        impl ::core::marker::Copy for $name where $(for<'a> $type: ::core::marker::Copy),+ {}
 
         // What the rules above cannot see. Nothing in this block has a name, so that no name of the caller is hidden.
         const _: () = {
@@ -285,17 +314,19 @@ macro_rules! record_rules {
         $($(const _: $type = $default;)?)+
 
         impl $crate::Record for $name {
-            const RECORD_BYTES: usize = 0 $(+ <$type as $crate::Field>::FIELD_BYTES)+;
+            const RECORD_BYTES: usize = 0 $(+ <$type as $crate::macro_support::RecordField>::CODE.stored_bytes)+;
             type Words = [u64; <$name as $crate::Record>::RECORD_BYTES.div_ceil(8)];
             const ZEROED: Self::Words = [0; <$name as $crate::Record>::RECORD_BYTES.div_ceil(8)];
 
             fn schema() -> $crate::Schema {
                 $crate::macro_support::schema([$(
-                    $crate::macro_support::field::<$type>(
-                        ::core::stringify!($field),
-                        $is_key,
+                    (<$type as $crate::macro_support::RecordField>::CODE.schema)(
+                        &$crate::macro_support::Declaration {
+                            name: ::core::stringify!($field),
+                            is_key: $is_key,
+                            doc_lines: &[$($crate::record_rules!(@doc $($field_attribute)*)),*],
+                        },
                         &[$($crate::record_rules!(@default $default))?],
-                        &[$($crate::record_rules!(@doc $($field_attribute)*)),*],
                     )
                 ),+])
             }
@@ -305,7 +336,7 @@ macro_rules! record_rules {
                 // Checked once, so that the compiler need not check at each field.
                 ::core::assert_eq!(bytes.len(), <$name as $crate::Record>::RECORD_BYTES, "the width of a record");
                 let mut rest = bytes;
-                $($crate::macro_support::encode_next(&self.$field, &mut rest);)+
+                $((<$type as $crate::macro_support::RecordField>::CODE.encode_next)(&self.$field, &mut rest);)+
             }
 
             #[inline(always)]
@@ -313,12 +344,18 @@ macro_rules! record_rules {
                 let mut rest = $crate::macro_support::exactly(bytes, <$name as $crate::Record>::RECORD_BYTES)?;
                 // The fields of a struct expression are computed in the order in which they are written.
                 ::core::result::Result::Ok($name {
-                    $($field: $crate::macro_support::decode_next(&mut rest, ::core::stringify!($field))?,)+
+                    $($field: (<$type as $crate::macro_support::RecordField>::CODE.decode_next)(
+                        &mut rest,
+                        ::core::stringify!($field),
+                    )?,)+
                 })
             }
         }
 
-        impl ::core::default::Default for $name {
+        impl ::core::default::Default for $name
+        where
+            $(for<'a> $crate::record_rules!(@unless_default $type, $($default)?): ::core::default::Default),+
+        {
             fn default() -> Self {
                 $name { $($field: $crate::record_rules!(@default_or_else $type, $($default)?),)+ }
             }
@@ -329,9 +366,9 @@ macro_rules! record_rules {
     (@write_key [$(#[$($attribute:tt)*])* $visibility:vis struct $name:ident] [$key:ident ($type:ty) [$($before:ty),*]]) => {
         impl $crate::Keyed for $name {
             type Key = $type;
-            const KEY_OFFSET_BYTES: usize = 0 $(+ <$before as $crate::Field>::FIELD_BYTES)*;
-            type EncodedKey = [u8; <$type as $crate::Field>::FIELD_BYTES];
-            const ZEROED_KEY: Self::EncodedKey = [0; <$type as $crate::Field>::FIELD_BYTES];
+            const KEY_OFFSET_BYTES: usize = 0 $(+ <$before as $crate::macro_support::RecordField>::CODE.stored_bytes)*;
+            type EncodedKey = [u8; <$type as $crate::macro_support::RecordField>::CODE.stored_bytes];
+            const ZEROED_KEY: Self::EncodedKey = [0; <$type as $crate::macro_support::RecordField>::CODE.stored_bytes];
 
             #[inline]
             fn key(&self) -> &$type {
@@ -344,82 +381,13 @@ macro_rules! record_rules {
     (@default_or_else $type:ty,) => { <$type as ::core::default::Default>::default() };
     (@default_or_else $type:ty, $default:expr) => { $default };
 
+    // What must have a default itself, if none is written.
+    (@unless_default $type:ty,) => { $type };
+    (@unless_default $type:ty, $default:expr) => { () };
+
     (@doc doc = $text:expr) => { ::core::option::Option::Some($text) };
     (@doc cfg $($condition:tt)*) => {
         ::core::compile_error!("a field of a record cannot be conditional: all programs that share a file need the same ones")
     };
     (@doc $($other:tt)*) => { ::core::option::Option::None };
-}
-
-/// What the code that `record!` writes calls. It is public since that code is in other crates, and not for anybody else.
-#[doc(hidden)]
-pub mod macro_support {
-    use crate::schema;
-    use crate::{Error, Field, FieldSchema, Result, Schema};
-
-    /// A raw identifier without its prefix.
-    const fn plain(name: &[u8]) -> &[u8] {
-        match name {
-            [b'r', b'#', plain @ ..] => plain,
-            _ => name,
-        }
-    }
-
-    pub const fn is_field_name(name: &str) -> bool {
-        schema::is_field_name(plain(name.as_bytes()))
-    }
-
-    /// `default` has one element or none. `doc_lines` has one element for each attribute of the field.
-    pub fn field<T: Field>(name: &str, is_key: bool, default: &[T], doc_lines: &[Option<&str>]) -> FieldSchema {
-        let mut field = FieldSchema::new(name.strip_prefix("r#").unwrap_or(name), T::TYPE);
-        if T::NULLABLE {
-            field = field.nullable();
-        }
-        if is_key {
-            field = field.key();
-        }
-        for default in default {
-            let mut bytes = vec![0; T::FIELD_BYTES];
-            default.encode(&mut bytes);
-            field = field.with_default(bytes);
-        }
-        // The compiler leaves the space between `///` and the text in the text.
-        let lines: Vec<_> = doc_lines.iter().flatten().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
-        field.with_doc(lines.join("\n").trim_end())
-    }
-
-    pub fn schema<const N: usize>(fields: [FieldSchema; N]) -> Schema {
-        Schema::from_valid_fields(fields.into())
-    }
-
-    #[inline(always)]
-    pub fn encode_next<T: Field>(value: &T, rest: &mut &mut [u8]) {
-        let (bytes, others) = std::mem::take(rest).split_at_mut(T::FIELD_BYTES);
-        value.encode(bytes);
-        *rest = others;
-    }
-
-    #[inline(always)]
-    pub fn exactly(bytes: &[u8], record_bytes: usize) -> Result<&[u8]> {
-        if bytes.len() == record_bytes {
-            Ok(bytes)
-        } else {
-            Err(Error::damaged(format!("expected a record of {record_bytes} bytes, found {}", bytes.len())))
-        }
-    }
-
-    #[inline(always)]
-    pub fn decode_next<T: Field>(rest: &mut &[u8], name: &str) -> Result<T> {
-        let (bytes, others) = rest.split_at_checked(T::FIELD_BYTES).unwrap_or((rest, &[]));
-        *rest = others;
-        T::decode(bytes).map_err(|error| in_field(name, error))
-    }
-
-    #[cold]
-    fn in_field(name: &str, error: Error) -> Error {
-        match error {
-            Error::Damaged { reason } => Error::damaged(format!("field `{name}`: {reason}")),
-            other => other,
-        }
-    }
 }

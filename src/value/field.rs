@@ -4,26 +4,32 @@
 //! equal bits, that is), and `decode` accepts no bytes that `encode` does not write. So keys can be compared and hashed
 //! as bytes, and a record that was read and written back is the same bytes.
 
-use std::fmt;
+use std::any::Any;
 use std::hash::Hash;
 
-use crate::value::field_type::FieldType;
-use crate::value::inline::{Bytes, Text};
-use crate::value::time::{Date, Timestamp};
+use super::field_type::FieldType;
+use super::field_value::FieldValue;
+use super::inline::{Bytes, Text};
+use super::time::{Date, Timestamp};
 use crate::{Error, Result};
 
-mod sealed {
+pub(super) mod sealed {
     /// Keeps [`Field`](super::Field) to the types whose encoding the file format describes.
     pub trait Sealed {}
 
     /// The field types that are not options, so that there is no option of an option: it would have two kinds of none.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is stored as an option already, and an option of that cannot be a field of a record",
+        note = "the file has one kind of none"
+    )]
     pub trait Present: super::Field {}
 }
 
-/// A type that a field of a record can have: `bool`, the integers from `i8` to `i128` and `u8` to `u128`, `f32`, `f64`,
+/// A type that a field of the file can have: `bool`, the integers from `i8` to `i128` and `u8` to `u128`, `f32`, `f64`,
 /// [`Text`], [`Bytes`], [`Timestamp`], [`Date`], and `Option` of each of these.
 ///
-/// The trait is sealed: the file format describes the encoding of each of these types, and of no other.
+/// The trait is sealed: the file format describes the encoding of each of these types, and of no other. A type of a program's
+/// own is stored as one of them, by [`FieldValue`].
 ///
 /// ```
 /// use locule::{Field, Text};
@@ -34,11 +40,11 @@ mod sealed {
 /// # Ok::<(), locule::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a field of a record",
-    note = "a field is a bool, an integer from i8 to i128 or u8 to u128, f32, f64, Text<N>, Bytes<N>, Timestamp, Date, \
-            or an Option of one of these"
+    message = "`{Self}` is no type of the file format",
+    note = "these are bool, the integers from i8 to i128 and u8 to u128, f32, f64, Text<N>, Bytes<N>, Timestamp, Date, and an \
+            Option of one of them; other types are stored as one of them by `locule::FieldValue`"
 )]
-pub trait Field: sealed::Sealed + Copy + Default + PartialEq + fmt::Debug + Send + Sync + 'static {
+pub trait Field: sealed::Sealed + FieldValue<Stored = Self> + Copy + Default + Send + Sync {
     /// The type as the schema names it, without the option.
     const TYPE: FieldType;
     /// Whether the field can hold nothing: whether this is an `Option`.
@@ -61,16 +67,31 @@ pub trait Field: sealed::Sealed + Copy + Default + PartialEq + fmt::Debug + Send
     fn decode(bytes: &[u8]) -> Result<Self>;
 }
 
-/// A type that the key of a record can have: any [`Field`] but floats, which are not equal to themselves when they are
-/// not a number, and options.
+/// A type that a key in the file can have: any [`Field`] but floats, which are not equal to themselves when they are not a
+/// number, and options. The key of a record has such a type, or one that is stored as such a type ([`FieldValue`]).
+///
+/// ```
+/// use locule::{KeyField, Keyed, Text};
+///
+/// locule::record! { struct User { key name: Text<32>, age: u8 } }
+///
+/// fn is_key<K: KeyField>() {}
+/// is_key::<<User as Keyed>::Key>();
+/// ```
+///
+/// ```compile_fail
+/// locule::record! { struct Measurement { key celsius: f64 } }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
-    note = "a key is a bool, an integer, Text<N>, Bytes<N>, Timestamp or Date: neither nullable nor a float"
+    note = "a key is a bool, an integer, Text<N>, Bytes<N>, [u8; N], Timestamp, Date, or a type that is stored as one of these: \
+            neither nullable nor a float"
 )]
 pub trait KeyField: Field + Eq + Ord + Hash {}
 
 /// A value by which a record with keys of type `K` can be looked up: the key itself, or what can stand for it, such as
-/// `str` for [`Text`] and `[u8]` for [`Bytes`].
+/// `str` for [`Text`] and `[u8]` for [`Bytes`]. What can stand for a key of a type of one's own is said by implementing it: see
+/// the example of [`FieldValue`].
 ///
 /// ```
 /// use locule::{Field, Key, Text};
@@ -82,22 +103,37 @@ pub trait KeyField: Field + Eq + Ord + Hash {}
 /// # Ok::<(), locule::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(message = "`{Self}` cannot be looked up where keys are `{K}`")]
-pub trait Key<K: KeyField> {
+pub trait Key<K> {
     /// Writes the bytes that the key of the record has, and returns true. Returns false if no record can have this key,
     /// since it does not fit the field: then it is absent, and what is in `bytes` means nothing.
     ///
     /// # Panics
     ///
-    /// If `bytes` is not exactly `K::FIELD_BYTES` long.
+    /// If `bytes` is not exactly as long as the field of the key: [`Keyed::KEY_BYTES`](crate::Keyed::KEY_BYTES).
     #[must_use]
     fn encode_key(&self, bytes: &mut [u8]) -> bool;
 }
 
-impl<K: KeyField> Key<K> for K {
+impl<K: FieldValue<Stored: KeyField>> Key<K> for K {
     #[inline]
     fn encode_key(&self, bytes: &mut [u8]) -> bool {
-        self.encode(bytes);
+        encode_stored(self, bytes);
         true
+    }
+}
+
+/// Writes what is stored of a value.
+///
+/// # Panics
+///
+/// If `bytes` is not exactly as long as the stored type's encoding.
+#[inline(always)]
+pub(crate) fn encode_stored<T: FieldValue>(value: &T, bytes: &mut [u8]) {
+    // What is stored as it is need not be copied first, which would take as long as encoding it. The compiler knows the types,
+    // so nothing is asked when the program runs.
+    match (value as &dyn Any).downcast_ref::<T::Stored>() {
+        Some(stored) => stored.encode(bytes),
+        None => value.to_stored().encode(bytes),
     }
 }
 
@@ -161,7 +197,7 @@ pub(super) fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
 }
 
 #[cold]
-pub(super) fn wrong_length(expected_bytes: usize, found_bytes: usize) -> Error {
+pub(crate) fn wrong_length(expected_bytes: usize, found_bytes: usize) -> Error {
     Error::damaged(format!("expected a value of {expected_bytes} bytes, found {found_bytes}"))
 }
 

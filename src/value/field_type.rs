@@ -2,9 +2,19 @@
 
 use std::fmt;
 
+use super::padding::padded;
 use crate::{Error, Result};
 
 /// The type of a field, without the option.
+///
+/// ```
+/// use locule::{Field, FieldType, Text, Timestamp};
+///
+/// assert_eq!(<Text<32> as Field>::TYPE, FieldType::Text(32));
+/// assert_eq!(<Option<Timestamp> as Field>::TYPE, FieldType::Timestamp);
+/// assert_eq!(FieldType::Text(32).to_string(), "Text<32>");
+/// ```
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldType {
     /// `bool`
@@ -49,6 +59,7 @@ impl FieldType {
     /// ```
     /// assert_eq!(locule::FieldType::Text(32).value_bytes(), 2 + 32);
     /// ```
+    #[must_use]
     pub const fn value_bytes(self) -> usize {
         match self {
             FieldType::Bool | FieldType::I8 | FieldType::U8 => 1,
@@ -61,6 +72,12 @@ impl FieldType {
     }
 
     /// Whether a key can have this type: all but floats.
+    ///
+    /// ```
+    /// use locule::FieldType;
+    /// assert!(FieldType::Text(32).can_be_key() && !FieldType::F64.can_be_key());
+    /// ```
+    #[must_use]
     pub const fn can_be_key(self) -> bool {
         !matches!(self, FieldType::F32 | FieldType::F64)
     }
@@ -132,7 +149,7 @@ impl FieldType {
 /// As in Rust: `u64`, `Text<32>`.
 impl fmt::Display for FieldType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        let name = match self {
             FieldType::Bool => "bool",
             FieldType::I8 => "i8",
             FieldType::I16 => "i16",
@@ -146,10 +163,11 @@ impl fmt::Display for FieldType {
             FieldType::U128 => "u128",
             FieldType::F32 => "f32",
             FieldType::F64 => "f64",
-            FieldType::Text(capacity_bytes) => return write!(f, "Text<{capacity_bytes}>"),
-            FieldType::Bytes(capacity_bytes) => return write!(f, "Bytes<{capacity_bytes}>"),
+            FieldType::Text(capacity_bytes) => return padded(f, format_args!("Text<{capacity_bytes}>")),
+            FieldType::Bytes(capacity_bytes) => return padded(f, format_args!("Bytes<{capacity_bytes}>")),
             FieldType::Timestamp => "Timestamp",
             FieldType::Date => "Date",
-        })
+        };
+        f.pad(name)
     }
 }

@@ -9,7 +9,8 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::str::FromStr;
 
-use crate::value::field::{exactly, is_zero, wrong_length};
+use super::field::{exactly, is_zero, wrong_length};
+use super::padding::padded;
 use crate::{Error, Result};
 
 /// Up to `N` bytes. Whatever lies behind the first `length` of them is zero, so equal contents are equal arrays.
@@ -138,6 +139,13 @@ impl<const N: usize> Text<N> {
 
     /// The text as a field value.
     ///
+    /// ```
+    /// use locule::{Error, Text};
+    /// assert!(matches!(Text::<4>::new("Łódź"), Err(Error::TooLong { capacity_bytes: 4, found_bytes: 7 })));
+    /// assert_eq!(Text::<7>::new("Łódź")?, "Łódź");
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::TooLong`] if it has more than `N` bytes.
@@ -155,12 +163,19 @@ impl<const N: usize> Text<N> {
     /// # Panics
     ///
     /// If the text has more than `N` bytes and this is not in a constant. Use [`new`](Self::new) there.
+    #[must_use]
     pub const fn literal(text: &str) -> Self {
         Text(Inline::literal(text.as_bytes()))
     }
 
     /// The text.
+    ///
+    /// ```
+    /// assert_eq!(locule::Text::<8>::new("ada")?.as_str(), "ada");
+    /// # Ok::<(), locule::Error>(())
+    /// ```
     #[inline]
+    #[must_use]
     pub fn as_str(&self) -> &str {
         // Every constructor takes UTF-8. To check it again costs a few nanoseconds and keeps this file free of unsafe.
         std::str::from_utf8(self.0.as_bytes()).unwrap_or_default()
@@ -203,6 +218,13 @@ impl<const N: usize> Bytes<N> {
 
     /// The bytes as a field value.
     ///
+    /// ```
+    /// use locule::{Bytes, Error};
+    /// assert_eq!(Bytes::<4>::new(b"abc")?, b"abc");
+    /// assert!(matches!(Bytes::<4>::new(b"abcde"), Err(Error::TooLong { capacity_bytes: 4, found_bytes: 5 })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::TooLong`] if there are more than `N` of them.
@@ -221,12 +243,19 @@ impl<const N: usize> Bytes<N> {
     /// # Panics
     ///
     /// If there are more than `N` bytes and this is not in a constant. Use [`new`](Self::new) there.
+    #[must_use]
     pub const fn literal(bytes: &[u8]) -> Self {
         Bytes(Inline::literal(bytes))
     }
 
     /// The bytes.
+    ///
+    /// ```
+    /// assert_eq!(locule::Bytes::<8>::new(&[1, 2])?.as_slice(), [1, 2]);
+    /// # Ok::<(), locule::Error>(())
+    /// ```
     #[inline]
+    #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -289,6 +318,26 @@ macro_rules! like_its_slice {
             }
         }
 
+        impl<const N: usize> TryFrom<&$owned> for $inline<N> {
+            type Error = Error;
+
+            fn try_from(value: &$owned) -> Result<Self> {
+                Self::new(value)
+            }
+        }
+
+        impl<const N: usize> From<$inline<N>> for $owned {
+            fn from(value: $inline<N>) -> $owned {
+                (*value).to_owned()
+            }
+        }
+
+        impl<const N: usize> From<&$inline<N>> for $owned {
+            fn from(value: &$inline<N>) -> $owned {
+                (**value).to_owned()
+            }
+        }
+
         impl<const N: usize> fmt::Debug for $inline<N> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Debug::fmt(&**self, f)
@@ -315,18 +364,6 @@ macro_rules! like_its_slice {
                 (**self).hash(state);
             }
         }
-
-        impl<const N: usize> PartialEq<$slice> for $inline<N> {
-            fn eq(&self, other: &$slice) -> bool {
-                **self == *other
-            }
-        }
-
-        impl<const N: usize> PartialEq<&$slice> for $inline<N> {
-            fn eq(&self, other: &&$slice) -> bool {
-                **self == **other
-            }
-        }
     };
 }
 
@@ -347,6 +384,13 @@ impl<const N: usize> fmt::Display for Text<N> {
     }
 }
 
+/// As many bytes as the field holds, which cannot be too many.
+impl<const N: usize> From<[u8; N]> for Bytes<N> {
+    fn from(bytes: [u8; N]) -> Self {
+        Bytes(Inline { length: Self::CAPACITY_BYTES, bytes })
+    }
+}
+
 impl<const N: usize, const M: usize> TryFrom<&[u8; M]> for Bytes<N> {
     type Error = Error;
 
@@ -355,15 +399,39 @@ impl<const N: usize, const M: usize> TryFrom<&[u8; M]> for Bytes<N> {
     }
 }
 
-impl<const N: usize, const M: usize> PartialEq<[u8; M]> for Bytes<N> {
-    fn eq(&self, other: &[u8; M]) -> bool {
-        self.as_slice() == other
+/// The bytes of the UTF-8.
+impl<const N: usize> AsRef<[u8]> for Text<N> {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
-impl<const N: usize, const M: usize> PartialEq<&[u8; M]> for Bytes<N> {
-    fn eq(&self, other: &&[u8; M]) -> bool {
-        self.as_slice() == *other
+impl<'a, const N: usize> IntoIterator for &'a Bytes<N> {
+    type Item = &'a u8;
+    type IntoIter = std::slice::Iter<'a, u8>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Reads what `Display` writes: two hexadecimal digits a byte, small or large.
+///
+/// ```
+/// let token: locule::Bytes<4> = "cafe00".parse()?;
+/// assert_eq!(token, [0xca, 0xfe, 0]);
+/// assert!("coffee".parse::<locule::Bytes<4>>().is_err());
+/// # Ok::<(), locule::Error>(())
+/// ```
+impl<const N: usize> FromStr for Bytes<N> {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] if these are no hexadecimal digits, or not two a byte; [`Error::TooLong`].
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(&read_hexadecimal(text)?)
     }
 }
 
@@ -374,8 +442,44 @@ impl<const N: usize> fmt::Display for Bytes<N> {
     }
 }
 
+/// Two small hexadecimal digits a byte.
+impl<const N: usize> fmt::LowerHex for Bytes<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hexadecimal(self, f)
+    }
+}
+
+/// Two large hexadecimal digits a byte.
+impl<const N: usize> fmt::UpperHex for Bytes<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&Hexadecimal(self).to_string().to_uppercase())
+    }
+}
+
 pub(super) fn write_hexadecimal(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    padded(f, format_args!("{}", Hexadecimal(bytes)))
+}
+
+struct Hexadecimal<'a>(&'a [u8]);
+
+impl fmt::Display for Hexadecimal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+pub(super) fn read_hexadecimal(text: &str) -> Result<Vec<u8>> {
+    let byte = |digits: &[u8]| match digits {
+        [high, low] => Some(hexadecimal_digit(*high)? << 4 | hexadecimal_digit(*low)?),
+        _ => None,
+    };
+    text.as_bytes().chunks(2).map(byte).collect::<Option<_>>().ok_or_else(|| Error::InvalidValue {
+        reason: format!("expected hexadecimal digits, two for each byte, found {text:?}"),
+    })
+}
+
+fn hexadecimal_digit(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -430,6 +534,31 @@ mod tests {
         let (same, other) = (&[0, 255, 0], &[0, 255, 1]);
         assert!(bytes == same && bytes == *same && bytes != other && bytes != *other && bytes != [0, 255]);
         assert_eq!(HashMap::from([(bytes, 1)]).get(&[0, 255, 0][..]), Some(&1));
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_bytes_and_come_back() {
+        for bytes in [&[][..], &[0], &[0xab, 0x0c, 0xff]] {
+            let value = Bytes::<3>::new(bytes).unwrap();
+            assert_eq!(value.to_string().parse::<Bytes<3>>().unwrap(), value);
+            assert_eq!(format!("{value:x} {value:X}"), format!("{value} {}", value.to_string().to_uppercase()));
+            assert_eq!(format!("{value:X}").parse::<Bytes<3>>().unwrap(), value);
+        }
+        for text in ["a", "abc", "0g", "0x", " 00", "+1", "é"] {
+            assert!(matches!(text.parse::<Bytes<3>>(), Err(Error::InvalidValue { .. })), "{text:?}");
+        }
+        assert!(matches!("00000000".parse::<Bytes<3>>(), Err(Error::TooLong { capacity_bytes: 3, found_bytes: 4 })));
+    }
+
+    #[test]
+    fn what_they_hold_can_be_taken_out_and_put_in() {
+        let text = Text::<4>::try_from(&"abc".to_owned()).unwrap();
+        assert_eq!((String::from(text), String::from(&text)), ("abc".to_owned(), "abc".to_owned()));
+        assert_eq!(AsRef::<[u8]>::as_ref(&text), b"abc");
+        let bytes = Bytes::<3>::from([1, 0, 0]);
+        assert_eq!((Vec::from(bytes), Vec::from(&bytes), bytes.len()), (vec![1, 0, 0], vec![1, 0, 0], 3));
+        assert_eq!(bytes, Bytes::try_from(&vec![1, 0, 0]).unwrap());
+        assert_eq!((&bytes).into_iter().map(|byte| u32::from(*byte)).sum::<u32>(), 1);
     }
 
     #[test]

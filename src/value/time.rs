@@ -8,13 +8,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use super::padding::padded;
 use crate::{Error, Result};
 
 const DAYS_PER_ERA: i64 = 146_097;
 /// From 0000-03-01, the first day of era 0, to 1970-01-01.
 const DAYS_TO_EPOCH: i64 = 719_468;
 const MICROSECONDS_PER_SECOND: i64 = 1_000_000;
-const MICROSECONDS_PER_DAY: i64 = 86_400 * MICROSECONDS_PER_SECOND;
+pub(super) const MICROSECONDS_PER_DAY: i64 = 86_400 * MICROSECONDS_PER_SECOND;
 
 /// A day as people write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,18 +101,36 @@ impl Date {
     pub const MAX: Self = Date { days: i32::MAX };
 
     /// The day that is `days` after 1970-01-01.
+    ///
+    /// ```
+    /// assert_eq!(locule::Date::from_days(-1).to_string(), "1969-12-31");
+    /// ```
     #[inline]
+    #[must_use]
     pub const fn from_days(days: i32) -> Self {
         Date { days }
     }
 
     /// Days since 1970-01-01.
+    ///
+    /// ```
+    /// assert_eq!(locule::Date::new(1970, 1, 2)?.days(), 1);
+    /// # Ok::<(), locule::Error>(())
+    /// ```
     #[inline]
+    #[must_use]
     pub const fn days(self) -> i32 {
         self.days
     }
 
     /// The day with this year, month (1 to 12) and day of the month (1 to 31).
+    ///
+    /// ```
+    /// use locule::Date;
+    /// assert_eq!(Date::new(2024, 2, 29)?.to_string(), "2024-02-29");
+    /// assert!(Date::new(2023, 2, 29).is_err());
+    /// # Ok::<(), locule::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -123,16 +142,34 @@ impl Date {
     }
 
     /// The year. Year 0 is the one before year 1.
+    ///
+    /// ```
+    /// assert_eq!(locule::Date::new(2024, 2, 29)?.year(), 2024);
+    /// # Ok::<(), locule::Error>(())
+    /// ```
+    #[must_use]
     pub fn year(self) -> i32 {
         self.civil().year as i32
     }
 
     /// The month, 1 to 12.
+    ///
+    /// ```
+    /// assert_eq!(locule::Date::new(2024, 2, 29)?.month(), 2);
+    /// # Ok::<(), locule::Error>(())
+    /// ```
+    #[must_use]
     pub fn month(self) -> u8 {
         self.civil().month
     }
 
     /// The day of the month, 1 to 31.
+    ///
+    /// ```
+    /// assert_eq!(locule::Date::new(2024, 2, 29)?.day(), 29);
+    /// # Ok::<(), locule::Error>(())
+    /// ```
+    #[must_use]
     pub fn day(self) -> u8 {
         self.civil().day
     }
@@ -148,7 +185,7 @@ impl Date {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.civil(), f)
+        padded(f, format_args!("{}", self.civil()))
     }
 }
 
@@ -175,7 +212,8 @@ impl FromStr for Date {
 /// A point in time: microseconds since 1970-01-01T00:00:00Z, leap seconds not counted, which an `i64` holds. Years reach
 /// from -290,308 to 294,247.
 ///
-/// It is written in ISO 8601 with six decimals and `Z`, and years beyond 0 to 9999 with a sign.
+/// It is written in ISO 8601, as RFC 3339 has it, with six decimals and `Z`; and years beyond 0 to 9999 with a sign, which is
+/// beyond RFC 3339.
 ///
 /// ```
 /// use locule::Timestamp;
@@ -197,13 +235,24 @@ impl Timestamp {
     pub const MAX: Self = Timestamp { microseconds: i64::MAX };
 
     /// The moment that is `microseconds` after 1970-01-01T00:00:00Z.
+    ///
+    /// ```
+    /// assert_eq!(locule::Timestamp::from_microseconds(1).to_string(), "1970-01-01T00:00:00.000001Z");
+    /// ```
     #[inline]
+    #[must_use]
     pub const fn from_microseconds(microseconds: i64) -> Self {
         Timestamp { microseconds }
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// ```
+    /// assert_eq!("1970-01-01T00:00:01Z".parse::<locule::Timestamp>()?.microseconds(), 1_000_000);
+    /// # Ok::<(), locule::Error>(())
+    /// ```
     #[inline]
+    #[must_use]
     pub const fn microseconds(self) -> i64 {
         self.microseconds
     }
@@ -216,7 +265,7 @@ impl fmt::Display for Timestamp {
         let second_of_day = microsecond_of_day / MICROSECONDS_PER_SECOND;
         let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
         let microsecond = microsecond_of_day % MICROSECONDS_PER_SECOND;
-        write!(f, "{civil}T{hour:02}:{minute:02}:{second:02}.{microsecond:06}Z")
+        padded(f, format_args!("{civil}T{hour:02}:{minute:02}:{second:02}.{microsecond:06}Z"))
     }
 }
 
@@ -226,7 +275,16 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Reads what `Display` writes. There can also be fewer decimals than six, or no decimals and no point.
+/// Reads what `Display` writes, and other times of RFC 3339: with fewer decimals than six, or none and no point, and with an offset
+/// from UTC such as `+02:00` for the `Z`. More decimals than six are refused, since nothing is cut unasked.
+///
+/// ```
+/// use locule::Timestamp;
+///
+/// let moment: Timestamp = "2024-02-29T14:30:00+02:00".parse()?;
+/// assert_eq!(moment.to_string(), "2024-02-29T12:30:00.000000Z");
+/// # Ok::<(), locule::Error>(())
+/// ```
 impl FromStr for Timestamp {
     type Err = Error;
 
@@ -240,7 +298,18 @@ impl FromStr for Timestamp {
     }
 }
 
-/// The nanoseconds are cut off, toward the past.
+/// The nanoseconds are cut off, toward the past. The way back is exact.
+///
+/// ```
+/// use locule::Timestamp;
+/// use std::time::{Duration, SystemTime};
+///
+/// let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_999);
+/// let moment = Timestamp::try_from(time)?;
+/// assert_eq!(moment, Timestamp::from_microseconds(1));
+/// assert_eq!(SystemTime::from(moment), SystemTime::UNIX_EPOCH + Duration::from_micros(1));
+/// # Ok::<(), locule::Error>(())
+/// ```
 impl TryFrom<SystemTime> for Timestamp {
     type Error = Error;
 
@@ -322,12 +391,24 @@ impl Parser<'_> {
             }
             None => 0,
         };
-        self.literal('Z')?;
+        let offset_seconds = self.offset_seconds()?;
         let second_of_day = hour * 3_600 + minute * 60 + second;
         // In 128 bits: the first day of the range begins before the first moment of it.
         let microseconds = i128::from(days) * i128::from(MICROSECONDS_PER_DAY)
-            + i128::from(second_of_day * MICROSECONDS_PER_SECOND + microsecond);
+            + i128::from((second_of_day - offset_seconds) * MICROSECONDS_PER_SECOND + microsecond);
         i64::try_from(microseconds).ok()
+    }
+
+    /// By how much local time is ahead of UTC: `Z`, `+02:00`, `-03:30`.
+    fn offset_seconds(&mut self) -> Option<i64> {
+        if self.literal('Z').is_some() {
+            return Some(0);
+        }
+        let sign = if self.literal('-').is_some() { -1 } else { self.literal('+').map(|()| 1)? };
+        let hours = self.two_digits(23)?;
+        self.literal(':')?;
+        let minutes = self.two_digits(59)?;
+        Some(sign * (hours * 3_600 + minutes * 60))
     }
 }
 
@@ -422,7 +503,15 @@ mod tests {
             let timestamp = Timestamp::from_microseconds(microseconds);
             assert_eq!((timestamp.to_string().as_str(), text.parse::<Timestamp>().unwrap()), (text, timestamp));
         }
-        for (text, microseconds) in [("1970-01-01T00:00:01Z", 1_000_000), ("1970-01-01T00:00:00.5Z", 500_000)] {
+        for (text, microseconds) in [
+            ("1970-01-01T00:00:01Z", 1_000_000),
+            ("1970-01-01T00:00:00.5Z", 500_000),
+            ("1970-01-01T02:00:01+02:00", 1_000_000),
+            ("1969-12-31T20:30:00.5-03:30", 500_000),
+            ("1970-01-01T23:59:00+23:59", 0),
+            ("1970-01-01T00:00:00-00:00", 0),
+            ("+294247-01-10T05:00:54.775807+01:00", i64::MAX),
+        ] {
             assert_eq!(text.parse::<Timestamp>().unwrap().microseconds(), microseconds);
         }
         for text in [
@@ -435,6 +524,12 @@ mod tests {
             "1970-01-01T00:00:00.Z",
             "1970-01-01T00:00:00.0000000Z",
             "1970-01-01T00:00:00Z ",
+            "1970-01-01T00:00:00+0200",
+            "1970-01-01T00:00:00+02",
+            "1970-01-01T00:00:00+24:00",
+            "1970-01-01T00:00:00-02:60",
+            "1970-01-01T00:00:00Z+02:00",
+            "+294247-01-10T04:00:54.775807-00:01",
             "-290308-12-21T19:59:05.224191Z",
             "+294247-01-10T04:00:54.775808Z",
         ] {

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
+use super::field::{Field, split_presence};
+use super::field_type::FieldType;
+use super::inline::{Bytes, Text, content_of, utf8, write_hexadecimal};
+use super::time::{Date, Timestamp};
 use crate::Result;
-use crate::schema::FieldSchema;
-use crate::value::field::{Field, split_presence, wrong_length};
-use crate::value::field_type::FieldType;
-use crate::value::inline::{content_of, utf8, write_hexadecimal};
-use crate::value::time::{Date, Timestamp};
 
 /// A value of any field type. `Display` writes it as a person reads it: text as it is, bytes in hexadecimal, times in
 /// ISO 8601, floats with as many digits as it takes to read them back, nothing as `null`.
@@ -19,10 +18,22 @@ use crate::value::time::{Date, Timestamp};
 /// assert_eq!(Value::Float64(-0.0).to_string(), "-0.0");
 /// assert_eq!(Value::Bytes(vec![0xca, 0xfe]).to_string(), "cafe");
 /// ```
+///
+/// Any value of a field becomes one by `into`; of which integer type it was is not kept, only whether that has a sign.
+///
+/// ```
+/// use locule::{Text, Value};
+///
+/// assert_eq!(Value::from(42_u8), Value::Unsigned(42));
+/// assert_eq!(Value::from(Some("ab")), Value::from(Text::<8>::new("ab")?));
+/// assert_eq!(Value::from(None::<i64>), Value::Null);
+/// # Ok::<(), locule::Error>(())
+/// ```
 #[non_exhaustive]
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     /// A nullable field holds nothing.
+    #[default]
     Null,
     /// A `bool`.
     Bool(bool),
@@ -47,13 +58,13 @@ pub enum Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Value::Null => f.write_str("null"),
+            Value::Null => f.pad("null"),
             Value::Bool(value) => fmt::Display::fmt(value, f),
             Value::Signed(value) => fmt::Display::fmt(value, f),
             Value::Unsigned(value) => fmt::Display::fmt(value, f),
             // `Display` of floats writes no exponent, so 1e300 would be 301 digits.
-            Value::Float32(value) => write!(f, "{value:?}"),
-            Value::Float64(value) => write!(f, "{value:?}"),
+            Value::Float32(value) => fmt::Debug::fmt(value, f),
+            Value::Float64(value) => fmt::Debug::fmt(value, f),
             Value::Text(value) => fmt::Display::fmt(value, f),
             Value::Bytes(value) => write_hexadecimal(value, f),
             Value::Timestamp(value) => fmt::Display::fmt(value, f),
@@ -62,66 +73,93 @@ impl fmt::Display for Value {
     }
 }
 
-/// Reads the value of one field from its bytes: those of a record from `field.offset_bytes()` on, `field.field_bytes()`
-/// of them.
-///
-/// # Errors
-///
-/// [`Error::Damaged`](crate::Error::Damaged) for any bytes that the field's type does not write.
-///
-/// ```
-/// use locule::{FieldSchema, FieldType, Value, decode_value};
-///
-/// let field = FieldSchema::new("hits", FieldType::U32).nullable();
-/// assert_eq!(decode_value(&field, &[0; 5])?, Value::Null);
-/// # Ok::<(), locule::Error>(())
-/// ```
-pub fn decode_value(field: &FieldSchema, bytes: &[u8]) -> Result<Value> {
-    if bytes.len() != field.field_bytes() {
-        return Err(wrong_length(field.field_bytes(), bytes.len()));
-    }
-    let bytes = if field.is_nullable() {
-        match split_presence(bytes)? {
-            Some(value) => value,
-            None => return Ok(Value::Null),
+macro_rules! value_from {
+    ($variant:ident: $($type:ty),+) => {$(
+        impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Value::$variant(value.into())
+            }
         }
-    } else {
-        bytes
-    };
-    Ok(match field.field_type() {
-        FieldType::Bool => Value::Bool(bool::decode(bytes)?),
-        FieldType::I8 => Value::Signed(i8::decode(bytes)?.into()),
-        FieldType::I16 => Value::Signed(i16::decode(bytes)?.into()),
-        FieldType::I32 => Value::Signed(i32::decode(bytes)?.into()),
-        FieldType::I64 => Value::Signed(i64::decode(bytes)?.into()),
-        FieldType::I128 => Value::Signed(i128::decode(bytes)?),
-        FieldType::U8 => Value::Unsigned(u8::decode(bytes)?.into()),
-        FieldType::U16 => Value::Unsigned(u16::decode(bytes)?.into()),
-        FieldType::U32 => Value::Unsigned(u32::decode(bytes)?.into()),
-        FieldType::U64 => Value::Unsigned(u64::decode(bytes)?.into()),
-        FieldType::U128 => Value::Unsigned(u128::decode(bytes)?),
-        FieldType::F32 => Value::Float32(f32::decode(bytes)?),
-        FieldType::F64 => Value::Float64(f64::decode(bytes)?),
-        FieldType::Text(_) => Value::Text(utf8(content_of(bytes)?)?.to_owned()),
-        FieldType::Bytes(_) => Value::Bytes(content_of(bytes)?.to_owned()),
-        FieldType::Timestamp => Value::Timestamp(Timestamp::decode(bytes)?),
-        FieldType::Date => Value::Date(Date::decode(bytes)?),
-    })
+    )+};
+}
+
+value_from!(Bool: bool);
+value_from!(Signed: i8, i16, i32, i64, i128);
+value_from!(Unsigned: u8, u16, u32, u64, u128);
+value_from!(Float32: f32);
+value_from!(Float64: f64);
+value_from!(Text: &str, String);
+value_from!(Bytes: &[u8], Vec<u8>);
+value_from!(Timestamp: Timestamp);
+value_from!(Date: Date);
+
+impl<const N: usize> From<Text<N>> for Value {
+    fn from(value: Text<N>) -> Self {
+        Value::Text(value.into())
+    }
+}
+
+impl<const N: usize> From<Bytes<N>> for Value {
+    fn from(value: Bytes<N>) -> Self {
+        Value::Bytes(value.into())
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::Null, T::into)
+    }
+}
+
+impl Value {
+    /// The value of a field in its bytes, of which there are as many as the type has.
+    pub(crate) fn decode(field_type: FieldType, is_nullable: bool, bytes: &[u8]) -> Result<Self> {
+        let bytes = if is_nullable {
+            match split_presence(bytes)? {
+                Some(value) => value,
+                None => return Ok(Value::Null),
+            }
+        } else {
+            bytes
+        };
+        Ok(match field_type {
+            FieldType::Bool => Value::Bool(bool::decode(bytes)?),
+            FieldType::I8 => Value::Signed(i8::decode(bytes)?.into()),
+            FieldType::I16 => Value::Signed(i16::decode(bytes)?.into()),
+            FieldType::I32 => Value::Signed(i32::decode(bytes)?.into()),
+            FieldType::I64 => Value::Signed(i64::decode(bytes)?.into()),
+            FieldType::I128 => Value::Signed(i128::decode(bytes)?),
+            FieldType::U8 => Value::Unsigned(u8::decode(bytes)?.into()),
+            FieldType::U16 => Value::Unsigned(u16::decode(bytes)?.into()),
+            FieldType::U32 => Value::Unsigned(u32::decode(bytes)?.into()),
+            FieldType::U64 => Value::Unsigned(u64::decode(bytes)?.into()),
+            FieldType::U128 => Value::Unsigned(u128::decode(bytes)?),
+            FieldType::F32 => Value::Float32(f32::decode(bytes)?),
+            FieldType::F64 => Value::Float64(f64::decode(bytes)?),
+            FieldType::Text(_) => Value::Text(utf8(content_of(bytes)?)?.to_owned()),
+            FieldType::Bytes(_) => Value::Bytes(content_of(bytes)?.to_owned()),
+            FieldType::Timestamp => Value::Timestamp(Timestamp::decode(bytes)?),
+            FieldType::Date => Value::Date(Date::decode(bytes)?),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
+    use crate::schema::{FieldSchema, decode_value};
     use crate::value::field::tests::Random;
-    use crate::{Bytes, Error, Text};
 
     /// The value that a field of type `T` holds, by way of its bytes, as a person reads it.
-    fn shown<T: Field>(value: T) -> String {
+    fn shown<T: Field + Into<Value>>(value: T) -> String {
         let mut bytes = vec![0; T::FIELD_BYTES];
         value.encode(&mut bytes);
         let field = FieldSchema::new("field", T::TYPE);
         let field = if T::NULLABLE { field.nullable() } else { field };
-        decode_value(&field, &bytes).unwrap().to_string()
+        let decoded = decode_value(&field, &bytes).unwrap();
+        assert_eq!(decoded, value.into());
+        decoded.to_string()
     }
 
     #[test]
