@@ -1,5 +1,6 @@
 //! One error type for the whole crate. Each variant says what was expected, what was found, and what to do.
 
+use crate::record_id::RecordId;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,13 @@ pub enum Error {
         /// The schema in the file.
         found: String,
     },
+    /// The table has room for another number of records than was required (`require_capacity`).
+    CapacityMismatch {
+        /// The capacity that was required.
+        expected: u64,
+        /// The capacity that the table has.
+        found: u64,
+    },
     /// The file is attached by processes that this one cannot share it with.
     Incompatible {
         /// Which part of the environment differs, and what to do.
@@ -127,21 +135,24 @@ pub enum Error {
     },
     /// A record with this key is there already.
     DuplicateKey {
-        /// The slot number of the record that is there.
-        slot: u32,
+        /// The key, as text.
+        key: String,
+        /// The record that has it.
+        id: RecordId,
     },
     /// An update would have changed the record's key. Delete it and insert a new one, in one `write` if need be.
     KeyChanged,
     /// In one transaction a key was deleted, its slot was given to another record because no other was free, and now
-    /// the key is to be inserted again. Insert the keys that stay before those that are new, or update in place.
+    /// the key is to be inserted again. Insert the keys that stay before those that are new, or update in place, as `replace_all`
+    /// does, which makes a table hold exactly the records that it is given.
     SlotTaken {
         /// The slot.
         slot: u32,
     },
     /// No record has this id: it was deleted, or never was.
     NotFound {
-        /// The id, as a number.
-        id: u64,
+        /// The id.
+        id: RecordId,
     },
     /// Somebody else changed the record first.
     Conflict {
@@ -166,7 +177,7 @@ pub enum Error {
         /// What the value has, in bytes.
         found_bytes: usize,
     },
-    /// The closure of a `write` gave up for a reason of its own: see [`Error::caller`].
+    /// The closure of a `write` gave up for a reason of its own: see [`Error::caller`], and `try_write`.
     Caller {
         /// The reason.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -187,7 +198,7 @@ pub(crate) type Internal<T> = std::result::Result<T, Fault>;
 
 impl Fault {
     /// Whether somebody else changed the record first.
-    #[cold]
+    #[cfg(test)]
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(*self.0, Error::Conflict { .. })
     }
@@ -210,7 +221,8 @@ impl From<Fault> for Error {
 }
 
 impl Error {
-    /// An error of the caller's own, for a closure that gives up.
+    /// An error of the caller's own, for a closure that gives up. A closure of
+    /// [`try_write`](crate::Table::try_write) can return one of any type instead.
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -261,6 +273,11 @@ impl fmt::Display for Error {
             Error::SchemaMismatch { expected, found } => write!(
                 f,
                 "the file holds other records than this program's type\n  expected: {expected}\n  found:    {found}"
+            ),
+            Error::CapacityMismatch { expected, found } => write!(
+                f,
+                "the table has room for {found} records, not for the {expected} that were required: a capacity never changes, so \
+                 require {found}, or copy the records into a new table"
             ),
             Error::Incompatible { reason } => f.write_str(reason),
             Error::Timeout { lock: "handle", waited, .. } => write!(
@@ -317,8 +334,8 @@ impl fmt::Display for Error {
                     ": delete some, or make a table with a larger capacity"
                 })
             }
-            Error::DuplicateKey { slot } => {
-                write!(f, "a record with this key is in slot {slot} already: update it, or use `upsert`")
+            Error::DuplicateKey { key, id } => {
+                write!(f, "a record with the key {key} is there already, under id {id}: update it, or use `upsert`")
             }
             Error::KeyChanged => {
                 f.write_str("an update must not change the key: delete the record and insert it under its new key")
@@ -326,7 +343,7 @@ impl fmt::Display for Error {
             Error::SlotTaken { slot } => write!(
                 f,
                 "this key was deleted in this transaction and its slot {slot} given to another: \
-                 insert the keys that stay before the new ones"
+                 insert the keys that stay before the new ones, or call `replace_all`, which keeps them in place"
             ),
             Error::NotFound { id } => write!(f, "no record has id {id}: it was deleted, or never was"),
             Error::Conflict { expected, found } => write!(

@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::value::field::{Field, wrong_length};
+use crate::value::bytes::wrong_length;
+use crate::value::field::Field;
 use crate::value::field_type::FieldType;
 use crate::value::padding::padded;
 use crate::value::untyped::Value;

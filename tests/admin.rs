@@ -117,8 +117,8 @@ fn a_dump_is_the_typed_rows() {
         let typed: Vec<_> = table.iter().map(|row| row.unwrap()).collect();
         assert_eq!((dumped.len(), typed.len()), (3, 3));
         for (dumped, typed) in dumped.iter().zip(&typed) {
-            assert_eq!((dumped.id, dumped.version), (typed.id, typed.version));
-            assert_eq!(dumped.update_count, typed.update_count);
+            assert_eq!((dumped.id, dumped.version), (typed.id(), typed.version()));
+            assert_eq!(dumped.update_count, typed.update_count());
             // As text too, since the two zeros are equal.
             assert_eq!(dumped.values, values_of(typed));
             assert_eq!(format!("{:?}", dumped.values), format!("{:?}", values_of(typed)));
@@ -535,11 +535,11 @@ fn hammer(table: &Table<Item>, is_over: &AtomicBool) {
         let id = round * 7919 % 97;
         let outcome = match round % 5 {
             0 => table.sync().map(drop),
-            1 => table.find(&id).and_then(|row| row.map_or(Ok(0), |row| table.delete(row.id))).map(drop),
+            1 => table.find(&id).and_then(|row| row.map_or(Ok(0), |row| table.delete(row.id()))).map(drop),
             2 => table.write(|transaction| {
                 for id in id..id + 30 {
                     match transaction.find(&id)? {
-                        Some(row) if id % 2 == 0 => transaction.delete(row.id)?,
+                        Some(row) if id % 2 == 0 => transaction.delete(row.id())?,
                         _ => transaction.upsert(&Item { id, count: 1 }).map(drop)?,
                     }
                 }

@@ -96,7 +96,7 @@ fn a_table_for_people_has_ids_versions_and_fields_and_no_control_characters() {
     assert_eq!(dump.code, Some(0));
     let line = |part: &str| dump.stdout.lines().find(|line| line.contains(part)).unwrap().to_owned();
     assert!(line("version").contains("note"), "{}", dump.stdout);
-    assert!(line(&row.id.to_string()).contains(&row.version.to_string()), "{}", dump.stdout);
+    assert!(line(&row.id().to_string()).contains(&row.version().to_string()), "{}", dump.stdout);
     assert!(line("Łódź").contains(r"\n\u{1b}Łódź"), "{}", dump.stdout);
     assert!(!dump.stdout.contains('\u{1b}'));
 }
@@ -244,9 +244,9 @@ fn table_with_a_prepared_transaction(directory: &Path) -> (PathBuf, u64) {
         control + NEWEST_STATE + 3,
     ];
     let before = published.map(get);
-    let id = table.find(&3).unwrap().unwrap().id;
+    let id = table.find(&3).unwrap().unwrap().id();
     table.update(id, |sample| sample.double = 1.5).unwrap();
-    let number = table.get(id).unwrap().unwrap().version;
+    let number = table.get(id).unwrap().unwrap().version();
     drop(table);
     for (index, word) in published.into_iter().zip(before) {
         words.words()[index].store(word, Ordering::Relaxed);
@@ -331,7 +331,7 @@ fn any_bytes_are_a_file_that_every_verb_survives() {
     for id in 0..30 {
         table.insert(&Sample { id, ..Sample::default() }).unwrap();
     }
-    table.delete(table.find(&7).unwrap().unwrap().id).unwrap();
+    table.delete(table.find(&7).unwrap().unwrap().id()).unwrap();
     table.close().unwrap();
     let good = std::fs::read(&path).unwrap();
     let mut random = fastrand::Rng::with_seed(13);

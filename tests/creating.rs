@@ -221,7 +221,7 @@ fn assert_failed_to_flush(outcome: &locule::Result<()>) {
 fn assert_nothing_has_happened(path: &Path, user: Option<&common::Visits>) {
     assert_eq!(names_in(path.parent().unwrap()).len(), user.into_iter().count());
     if let Some(user) = user {
-        user.update(user.find(&0).unwrap().unwrap().id, |visit| *visit = common::visit(0, 1)).unwrap();
+        user.update(user.find(&0).unwrap().unwrap().id(), |visit| *visit = common::visit(0, 1)).unwrap();
         assert_eq!(options().open(path).unwrap().find(&0).unwrap().unwrap().hits, 1);
     }
 }

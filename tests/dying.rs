@@ -42,8 +42,8 @@ fn hold(path: &Path, _: &str) {
         .write(|transaction| {
             for (position, row) in rows.iter().enumerate() {
                 match position % 2 {
-                    0 => drop(transaction.update(row.id, |visit| visit.hits += 1)?),
-                    _ => transaction.delete(row.id)?,
+                    0 => drop(transaction.update(row.id(), |visit| visit.hits += 1)?),
+                    _ => transaction.delete(row.id())?,
                 }
             }
             for id in 100..150 {
@@ -80,7 +80,7 @@ fn ten_visits(path: &Path) -> Visits {
 fn assert_is_ten_visits(table: &Visits) {
     assert_consistent(table);
     assert_eq!(keys(table), (0..10).collect::<Vec<_>>());
-    assert!(table.iter().all(|row| row.unwrap().update_count == 0));
+    assert!(table.iter().all(|row| row.unwrap().update_count() == 0));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn many_holders_can_die_one_after_the_other() {
 fn a_stopped_holder_makes_writers_time_out_with_its_pid_and_readers_go_on() {
     let (_directory, path) = scratch();
     let table = ten_visits(&path);
-    let id = table.find(&0).unwrap().unwrap().id;
+    let id = table.find(&0).unwrap().unwrap().id();
     let mut child = Child::spawn("hold", &path, "");
     child.expect("holding");
     child.stop();
@@ -226,7 +226,7 @@ fn a_waiter_killed_together_with_the_holder_leaves_the_lock_to_the_others() {
         table.write(|transaction| transaction.find(&0).map(drop)).unwrap();
         waiter.wait();
         if let Some(row) = table.find(&200).unwrap() {
-            table.delete(row.id).unwrap();
+            table.delete(row.id()).unwrap();
         }
         assert_is_ten_visits(&table);
     }
@@ -434,7 +434,7 @@ fn leave_to(path: &Path, mutex: usize, dead: &Child) {
 
 fn fork_inside(path: &Path, _: &str) {
     let table = options().open(path).unwrap();
-    let first = table.find(&0).unwrap().unwrap().id;
+    let first = table.find(&0).unwrap().unwrap().id();
     table
         .write(|transaction| {
             transaction.insert(&visit(100, 0))?;
@@ -521,7 +521,7 @@ fn fork_outside(path: &Path, _: &str) {
     table.insert(&visit(100, 0)).unwrap();
     assert!(common::in_fork(|| {
         let row = table.find(&100).unwrap().unwrap();
-        table.update(row.id, |visit| visit.hits = 1).unwrap();
+        table.update(row.id(), |visit| visit.hits = 1).unwrap();
         table.write(|transaction| transaction.insert(&visit(101, 0))).unwrap();
         table.sync().unwrap();
     }));

@@ -134,14 +134,14 @@ fn they_are_written_found_and_read_back() {
     users.insert(&User { email: ada.clone(), invited_by: None, room: Celsius(-0.0) }).unwrap();
     let id = users.insert(&User { email: eve.clone(), invited_by: Some(ada.clone()), room: Celsius(1.5) }).unwrap();
     assert_eq!(users.find(&eve).unwrap().unwrap().invited_by, Some(ada.clone()));
-    assert_eq!(users.find("eve@example.org").unwrap().unwrap().id, id);
+    assert_eq!(users.find("eve@example.org").unwrap().unwrap().id(), id);
     assert!(!users.contains_key(&Email("nobody@example.org".into())).unwrap());
     let again = User { email: ada, invited_by: None, room: Celsius(3.0) };
     assert!(matches!(users.insert(&again), Err(Error::DuplicateKey { .. })));
     assert!(matches!(users.update(id, |user| user.email.0.push('x')), Err(Error::KeyChanged)));
 
     let workers = Table::<Worker>::options().capacity(9).create(directory.path().join("workers.loc")).unwrap();
-    let id = workers.upsert(&Worker { state: State::Busy, ..Worker::default() }).unwrap();
+    let id = workers.upsert(&Worker { state: State::Busy, ..Worker::default() }).unwrap().id;
     workers.update(id, |worker| worker.after = Some(State::Idle)).unwrap();
     assert_eq!(workers.find(&State::Busy).unwrap().unwrap().after, Some(State::Idle));
     assert!(workers.find(&State::Idle).unwrap().is_none());

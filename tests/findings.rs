@@ -24,7 +24,7 @@ fn a_write_by_a_read_only_handle_is_refused_also_when_syncs_are_made() {
         reader.update(id, |visit| visit.hits = 9).map(drop),
         reader.replace(id, &visit(1, 1)).map(drop),
         reader.delete(id).map(drop),
-        reader.delete(RecordId::from(u64::MAX)).map(drop),
+        reader.delete(RecordId::from_u64(u64::MAX)).map(drop),
         reader.write(|_| Ok(())),
         reader.sync().map(drop),
     ] {

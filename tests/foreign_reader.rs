@@ -113,9 +113,9 @@ type Members = Vec<(String, Value)>;
 fn expected(table: &Table<Everything>) -> Vec<Members> {
     let rows: Vec<_> = table.iter().map(Result::unwrap).collect();
     let mut by_slot = rows.clone();
-    by_slot.sort_by_key(|row| row.id.slot());
+    by_slot.sort_by_key(|row| row.id().slot());
     assert_eq!(rows.len(), by_slot.len());
-    let members = by_slot.iter().map(|row| row.record).map(|row| {
+    let members = by_slot.iter().map(|row| {
         members!(row; id truth maybe_truth i8 maybe_i8 i16 maybe_i16 i32 maybe_i32 i64 maybe_i64 i128 maybe_i128 u8
             maybe_u8 u16 maybe_u16 u32 maybe_u32 u64 maybe_u64 u128 maybe_u128 f32 maybe_f32 f64 maybe_f64 text
             maybe_text bytes maybe_bytes time maybe_time date maybe_date)
@@ -297,7 +297,7 @@ fn it_sees_nothing_of_a_transaction_in_progress() {
     table
         .write(|transaction| {
             for row in table.iter().map(Result::unwrap) {
-                transaction.replace(row.id, &Everything { u64: 77, ..row.record })?;
+                transaction.replace(row.id(), &Everything { u64: 77, ..*row })?;
             }
             assert_eq!(read(&path), before);
             Ok(())
@@ -318,7 +318,7 @@ fn it_reads_a_transaction_that_was_prepared_and_not_published() {
     let table = odd_table(&path);
     let before = std::fs::read(&path).unwrap();
     for row in table.select(|record| record.id == 200).unwrap() {
-        table.delete(row.id).unwrap();
+        table.delete(row.id()).unwrap();
     }
     let rows = expected(&table);
 
@@ -345,7 +345,7 @@ fn it_finds_the_last_sync_where_nothing_newer_is_whole() {
     table.sync().unwrap();
     let synced = expected(&table);
     for row in table.select(|record| record.id % 3 == 0).unwrap() {
-        table.delete(row.id).unwrap();
+        table.delete(row.id()).unwrap();
     }
 
     let mut bytes = std::fs::read(&path).unwrap();

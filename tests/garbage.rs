@@ -45,7 +45,7 @@ fn work(path: &Path, argument: &str, mut operation: impl FnMut(&Visits, &mut fas
 }
 
 fn read(path: &Path, argument: &str) {
-    let mut ids = vec![RecordId::from(0)];
+    let mut ids = vec![RecordId::from_u64(0)];
     work(path, argument, |table, random| {
         let key = random.u64(0..KEY_COUNT);
         match random.u32(0..6) {
@@ -53,13 +53,13 @@ fn read(path: &Path, argument: &str) {
                 for row in table {
                     let row = row?;
                     assert_whole(&row);
-                    ids.push(row.id);
+                    ids.push(row.id());
                 }
             }
             1 => {
                 let id = ids[random.usize(0..ids.len())];
                 if let Some(row) = table.get(id)? {
-                    assert_eq!(row.id, id);
+                    assert_eq!(row.id(), id);
                     assert_whole(&row);
                 }
             }
@@ -89,18 +89,18 @@ fn write(path: &Path, argument: &str) {
             1 => drop(table.upsert(&visit(key, hits))?),
             2 => {
                 if let Some(row) = table.find(&key)? {
-                    table.update(row.id, |visit| *visit = common::visit(visit.visitor, visit.hits + 1))?;
+                    table.update(row.id(), |visit| *visit = common::visit(visit.visitor, visit.hits + 1))?;
                 }
             }
             3 => {
                 if let Some(row) = table.find(&key)? {
-                    table.delete(row.id)?;
+                    table.delete(row.id())?;
                 }
             }
             4 => table.write(|transaction| {
                 for key in key..key + random.u64(0..40) {
                     match transaction.find(&key)? {
-                        Some(row) if row.hits % 2 == 0 => transaction.delete(row.id)?,
+                        Some(row) if row.hits % 2 == 0 => transaction.delete(row.id())?,
                         _ => drop(transaction.upsert(&visit(key, hits))?),
                     }
                 }
@@ -158,7 +158,7 @@ fn prepare(path: &Path) -> (SharedWords, Vec<Range<usize>>, Vec<(usize, u64)>) {
         table.insert(&visit(key, 0)).unwrap();
     }
     for key in (0..50).step_by(5) {
-        table.delete(table.find(&key).unwrap().unwrap().id).unwrap();
+        table.delete(table.find(&key).unwrap().unwrap().id()).unwrap();
     }
     table.sync().unwrap();
     let words = SharedWords::open(path).unwrap();
@@ -250,7 +250,7 @@ fn a_file_full_of_garbage_is_refused_or_recovered_and_then_a_table_like_any_othe
                     }
                 }
                 assert_consistent(&table);
-                table.write(|transaction| table.iter().try_for_each(|row| transaction.delete(row?.id))).unwrap();
+                table.write(|transaction| table.iter().try_for_each(|row| transaction.delete(row?.id()))).unwrap();
                 assert!(table.is_empty().unwrap());
                 table.close().unwrap();
             }

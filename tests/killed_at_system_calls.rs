@@ -154,7 +154,7 @@ fn look_at(path: &Path, scenario: &Scenario, user: Option<Visits>) -> bool {
             let count = table.len().unwrap();
             // Whoever gets it can use it.
             table.insert(&visit(100, 0)).unwrap();
-            table.delete(table.find(&100).unwrap().unwrap().id).unwrap();
+            table.delete(table.find(&100).unwrap().unwrap().id()).unwrap();
             assert!(locule::admin::verify(path).unwrap().is_good());
             Some(count)
         }
@@ -191,7 +191,7 @@ fn look_as_user(path: &Path, user: &Visits, is_still_there: bool) {
         assert_consistent(user);
         let other = options().open(path).unwrap();
         assert!(other.contains_key(&50).unwrap(), "what was written is in the table that the path names");
-        user.delete(user.find(&50).unwrap().unwrap().id).unwrap();
+        user.delete(user.find(&50).unwrap().unwrap().id()).unwrap();
     } else {
         assert!(matches!(inserted, Err(Error::Superseded)), "{inserted:?}");
         assert!(matches!(user.find(&0), Err(Error::Superseded)));

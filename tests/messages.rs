@@ -1,6 +1,6 @@
 //! What errors say: nothing twice, no advice that cannot be followed, and nobody is told to end himself.
 
-use locule::{Error, Table};
+use locule::{Error, RecordId, Table};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,7 @@ fn one_of_each() -> Vec<Error> {
         Error::Foreign { path: path.clone(), reason: reason() },
         Error::Damaged { reason: reason() },
         Error::SchemaMismatch { expected: reason(), found: "another".to_owned() },
+        Error::CapacityMismatch { expected: 1, found: 2 },
         Error::Incompatible { reason: reason() },
         Error::Timeout { lock: "write", holder_pid: None, waited: Duration::from_secs(5) },
         Error::Condemned,
@@ -60,10 +61,10 @@ fn one_of_each() -> Vec<Error> {
         Error::Nested,
         Error::Forked,
         Error::Full { live_count: 1, capacity: 2, retired_count: 1 },
-        Error::DuplicateKey { slot: 1 },
+        Error::DuplicateKey { key: "ada".to_owned(), id: RecordId::from_u64(1) },
         Error::KeyChanged,
         Error::SlotTaken { slot: 1 },
-        Error::NotFound { id: 1 },
+        Error::NotFound { id: RecordId::from_u64(1) },
         Error::Conflict { expected: 1, found: 2 },
         Error::StaleSnapshot,
         Error::SnapshotBusy { attempt_count: 3 },

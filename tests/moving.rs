@@ -53,7 +53,7 @@ fn table_of_three(path: &Path) -> Visits {
 
 /// Every operation, but for those that open.
 fn operations(table: &Visits) -> Vec<(&'static str, locule::Result<()>)> {
-    let id = locule::RecordId::from(1 << 24);
+    let id = locule::RecordId::from_u64(1 << 24);
     vec![
         ("get", table.get(id).map(drop)),
         ("find", table.find(&1).map(drop)),

@@ -53,6 +53,56 @@ fn what_exists_is_not_created_and_what_does_not_exist_is_not_opened() {
     assert!(matches!(options().replace(&nowhere).map(drop), Err(Error::Io { .. })));
 }
 
+/// A mismatch was once silently ignored: who asked for room for 200 records had room for 100.
+#[test]
+fn a_required_capacity_is_that_of_the_table_or_an_error_that_says_both() {
+    let (_directory, path) = scratch();
+    let of = |capacity| Visits::options().sync_every(None).require_capacity(capacity);
+    let table = of(100).create(&path).unwrap();
+    assert_eq!((table.capacity(), of(100).open(&path).unwrap().capacity()), (100, 100));
+    for outcome in [of(200).open(&path), of(200).open_or_create(&path), of(200).open_read_only(&path)] {
+        let error = outcome.map(drop).unwrap_err();
+        assert!(matches!(error, Error::CapacityMismatch { expected: 200, found: 100 }), "{error:?}");
+        assert!(error.to_string().contains("200") && error.to_string().contains("100"), "{error}");
+    }
+    assert_eq!(options().capacity(200).open_or_create(&path).unwrap().capacity(), 100, "it is not required");
+    // It is required of what is reopened too.
+    drop(Visits::options().capacity(50).replace(&path).unwrap());
+    assert!(matches!(table.len(), Err(Error::Superseded)));
+    assert!(matches!(table.reopen(), Err(Error::CapacityMismatch { expected: 100, found: 50 })));
+}
+
+#[test]
+fn the_short_ways_to_make_and_to_open_a_table_are_those_with_the_usual_options() {
+    let (_directory, path) = scratch();
+    let table = Visits::create(&path, 7).unwrap();
+    table.insert(&visit(1, 0)).unwrap();
+    assert_eq!((table.capacity(), table.path()), (7, path.as_path()));
+    assert!(matches!(Visits::create(&path, 7), Err(Error::AlreadyExists { .. })));
+    let reader = Visits::open_read_only(&path).unwrap();
+    assert_eq!((keys(&reader), reader.path()), (vec![1], path.as_path()));
+    assert!(matches!(reader.insert(&visit(2, 0)), Err(Error::ReadOnly { .. })));
+}
+
+#[test]
+fn what_is_printed_to_find_a_mistake_says_which_table_it_is_and_what_is_in_a_row() {
+    let (_directory, path) = scratch();
+    let table = Visits::create(&path, 7).unwrap();
+    let id = table.insert(&visit(1, 0)).unwrap();
+    let shown = format!("{table:?}");
+    assert!(shown.contains(path.to_str().unwrap()) && shown.contains("capacity: 7"), "{shown}");
+    let shown = format!("{:?}", table.get(id).unwrap().unwrap());
+    assert!(shown.starts_with(&format!("Row {{ id: {id:?}, version: ")), "{shown}");
+    assert!(shown.contains("update_count: 0, record: Visit { visitor: 1, "), "{shown}");
+    assert!(format!("{:?}", Visits::options().require_capacity(9)).contains("required_capacity: Some(9)"));
+    assert!(format!("{:?}", table.iter()).starts_with("Rows {"));
+    let shown = table.snapshot(|view| Ok(format!("{view:?}"))).unwrap();
+    assert!(shown.starts_with("Snapshot"), "{shown}");
+    let shown =
+        table.write(|transaction| Ok([format!("{transaction:?}"), format!("{:?}", transaction.iter())])).unwrap();
+    assert!(shown[0].starts_with("WriteTransaction") && shown[1].starts_with("TransactionRows {"), "{shown:?}");
+}
+
 #[test]
 fn impossible_options_are_refused_and_leave_nothing_behind() {
     let (directory, path) = scratch();

@@ -13,7 +13,7 @@ fn full_table(path: &std::path::Path) -> Visits {
 }
 
 fn id_of(table: &Visits, key: u64) -> RecordId {
-    table.find(&key).unwrap().unwrap().id
+    table.find(&key).unwrap().unwrap().id()
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn a_full_table_says_so_and_has_room_again_after_a_delete() {
     for _ in 0..100 {
         for outcome in [
             table.insert(&visit(64, 0)),
-            table.upsert(&visit(64, 0)),
+            table.upsert(&visit(64, 0)).map(|upserted| upserted.id),
             table.write(|transaction| transaction.insert(&visit(64, 0))),
         ] {
             match outcome {
@@ -58,9 +58,10 @@ fn the_id_of_a_deleted_record_never_names_the_next_one_in_its_slot() {
     table.delete(old).unwrap();
     let new = table.insert(&visit(100, 0)).unwrap();
     assert_eq!(new.slot(), old.slot());
-    for stale in [old, RecordId::from(u64::MAX), RecordId::from(0), RecordId::from(u64::from(new) + (1 << 24))] {
+    for stale in
+        [old, RecordId::from_u64(u64::MAX), RecordId::from_u64(0), RecordId::from_u64(u64::from(new) + (1 << 24))]
+    {
         assert_eq!(table.get(stale).unwrap(), None);
-        let number = u64::from(stale);
         for outcome in [
             table.update(stale, |visit| visit.hits = 1).map(drop),
             table.replace(stale, &visit(100, 1)).map(drop),
@@ -70,10 +71,10 @@ fn the_id_of_a_deleted_record_never_names_the_next_one_in_its_slot() {
             table.write(|transaction| transaction.update(stale, |visit| visit.hits = 1)).map(drop),
             table.write(|transaction| transaction.delete(stale)),
         ] {
-            assert!(matches!(outcome, Err(Error::NotFound { id }) if id == number), "{outcome:?}");
+            assert!(matches!(outcome, Err(Error::NotFound { id }) if id == stale), "{outcome:?}");
         }
     }
-    assert_eq!(table.get(new).unwrap().unwrap().record, visit(100, 0));
+    assert_eq!(table.get(new).unwrap().unwrap().into_record(), visit(100, 0));
 }
 
 #[test]
@@ -81,14 +82,16 @@ fn a_key_is_there_once_and_an_update_never_changes_it() {
     let (_directory, path) = scratch();
     let table = options().create(&path).unwrap();
     let id = table.insert(&visit(1, 0)).unwrap();
-    let slot_of_first = id.slot();
     let duplicate = table.insert(&visit(1, 5));
-    assert!(matches!(duplicate, Err(Error::DuplicateKey { slot }) if slot == slot_of_first), "{duplicate:?}");
+    assert!(
+        matches!(&duplicate, Err(Error::DuplicateKey { key, id: there }) if key == "1" && *there == id),
+        "{duplicate:?}"
+    );
     let duplicate = table.write(|transaction| {
         transaction.insert(&visit(2, 0))?;
         transaction.insert(&visit(2, 1))
     });
-    assert!(matches!(duplicate, Err(Error::DuplicateKey { .. })), "{duplicate:?}");
+    assert!(matches!(&duplicate, Err(Error::DuplicateKey { key, .. }) if key == "2"), "{duplicate:?}");
     for outcome in [
         table.update(id, |visit| visit.visitor = 2),
         table.replace(id, &visit(2, 0)),
@@ -96,9 +99,9 @@ fn a_key_is_there_once_and_an_update_never_changes_it() {
     ] {
         assert!(matches!(outcome, Err(Error::KeyChanged)), "{outcome:?}");
     }
-    assert_eq!(table.get(id).unwrap().unwrap().record, visit(1, 0));
+    assert_eq!(table.get(id).unwrap().unwrap().into_record(), visit(1, 0));
     assert_eq!(keys(&table), [1]);
-    assert_eq!(table.upsert(&visit(1, 7)).unwrap(), id);
+    assert_eq!(table.upsert(&visit(1, 7)).unwrap().id, id);
     assert_eq!(table.find(&1).unwrap().unwrap().hits, 7);
 }
 
@@ -120,7 +123,7 @@ fn who_comes_second_with_a_version_gets_a_conflict() {
         assert!(is_conflict, "{outcome:?}");
     }
     let row = table.get(id).unwrap().unwrap();
-    assert_eq!((row.version, row.update_count, row.hits), (now, 1, 1));
+    assert_eq!((row.version(), row.update_count(), row.hits), (now, 1, 1));
     table.delete_if(id, now).unwrap();
     assert!(table.is_empty().unwrap());
 }
@@ -185,7 +188,7 @@ fn two_handles_of_one_table_see_the_same() {
     let first = options().create(&path).unwrap();
     let second = options().open(&path).unwrap();
     let id = first.insert(&visit(1, 0)).unwrap();
-    assert_eq!(second.get(id).unwrap().unwrap().record, visit(1, 0));
+    assert_eq!(second.get(id).unwrap().unwrap().into_record(), visit(1, 0));
     second.delete(id).unwrap();
     assert_eq!(first.find(&1).unwrap(), None);
 }
@@ -198,10 +201,10 @@ fn a_panic_or_an_error_in_a_closure_undoes_all_of_it() {
     let change_everything = |transaction: &mut locule::WriteTransaction<'_, Visit>, rows: &[locule::Row<Visit>]| {
         for row in rows {
             match row.visitor % 3 {
-                0 => drop(transaction.replace(row.id, &visit(row.visitor, 9))?),
-                1 => transaction.delete(row.id)?,
+                0 => drop(transaction.replace(row.id(), &visit(row.visitor, 9))?),
+                1 => transaction.delete(row.id())?,
                 _ => {
-                    transaction.delete(row.id)?;
+                    transaction.delete(row.id())?;
                     transaction.insert(&visit(row.visitor, 8))?;
                 }
             }
@@ -222,7 +225,7 @@ fn a_panic_or_an_error_in_a_closure_undoes_all_of_it() {
         });
         assert!(catch_unwind(panicking).is_err());
         let panicking = AssertUnwindSafe(|| {
-            table.update(before[0].id, |visit| {
+            table.update(before[0].id(), |visit| {
                 visit.hits = 5;
                 std::panic::resume_unwind(Box::new("a panic"))
             })
@@ -234,7 +237,7 @@ fn a_panic_or_an_error_in_a_closure_undoes_all_of_it() {
         assert_eq!(table.iter().map(Result::unwrap).collect::<Vec<_>>(), before);
         assert_consistent(&table);
         // Another transaction, so that whatever was left has a lower number than the newest.
-        table.replace(before[1].id, &before[1].record).unwrap();
+        table.replace(before[1].id(), before[1].record()).unwrap();
         before = table.iter().map(Result::unwrap).collect();
         common::assert_recovers_the_same(&table, &path);
     }
@@ -260,7 +263,7 @@ fn update_runs_again_when_somebody_was_faster_and_loses_nothing() {
         *counter = visit(0, counter.hits + 1);
     });
     let row = table.get(id).unwrap().unwrap();
-    assert_eq!((run_count, row.hits, row.version), (4, 31, version.unwrap()));
+    assert_eq!((run_count, row.hits, row.version()), (4, 31, version.unwrap()));
 }
 
 #[test]
@@ -273,12 +276,12 @@ fn one_transaction_replaces_every_record_of_a_full_table() {
         table
             .write(|transaction| {
                 for row in &old {
-                    transaction.delete(row.id)?;
+                    transaction.delete(row.id())?;
                 }
                 for key in new_keys() {
                     assert_eq!(transaction.find(&key)?, None);
                     transaction.insert(&visit(key, round))?;
-                    assert_eq!(transaction.find(&key)?.unwrap().record, visit(key, round));
+                    assert_eq!(*transaction.find(&key)?.unwrap(), visit(key, round));
                 }
                 assert!(matches!(transaction.insert(&visit(999_999, 0)), Err(Error::Full { .. })));
                 assert!(old.iter().all(|row| transaction.find(&row.visitor).unwrap().is_none()));
@@ -288,14 +291,14 @@ fn one_transaction_replaces_every_record_of_a_full_table() {
         assert_consistent(&table);
         assert_eq!(keys(&table), new_keys().collect::<Vec<_>>());
         assert!(old.iter().all(|row| table.find(&row.visitor).unwrap().is_none()));
-        assert!(old.iter().all(|row| table.get(row.id).unwrap().is_none()));
+        assert!(old.iter().all(|row| table.get(row.id()).unwrap().is_none()));
     }
     // All slots in one update, and all of one version.
-    let ids: Vec<_> = table.iter().map(|row| row.unwrap().id).collect();
+    let ids: Vec<_> = table.iter().map(|row| row.unwrap().id()).collect();
     let bump = |counter: &mut Visit| *counter = visit(counter.visitor, 77);
     table.write(|transaction| ids.iter().try_for_each(|id| transaction.update(*id, bump).map(drop))).unwrap();
     let rows: Vec<_> = table.iter().map(Result::unwrap).collect();
-    assert!(rows.iter().all(|row| row.hits == 77 && row.version == rows[0].version));
+    assert!(rows.iter().all(|row| row.hits == 77 && row.version() == rows[0].version()));
     table.write(|transaction| ids.iter().try_for_each(|id| transaction.delete(*id))).unwrap();
     assert!(table.is_empty().unwrap() && table.iter().next().is_none());
 }
@@ -315,7 +318,7 @@ fn a_key_deleted_and_inserted_in_one_transaction_keeps_its_slot_with_another_gen
     assert_eq!(new.slot(), old.slot());
     assert!(new.generation() > old.generation());
     assert_eq!(table.get(old).unwrap(), None);
-    assert_eq!(table.find(&9).unwrap().unwrap().record, visit(9, 1));
+    assert_eq!(table.find(&9).unwrap().unwrap().into_record(), visit(9, 1));
     assert_consistent(&table);
 }
 
@@ -346,7 +349,7 @@ fn a_write_that_finds_a_sync_due_makes_it() {
     check(table.update(id, |counter| counter.hits += 1).unwrap());
     check(table.replace(id, &visit(1, 1)).unwrap());
     table.upsert(&visit(1, 2)).unwrap();
-    check(table.get(id).unwrap().unwrap().version);
+    check(table.get(id).unwrap().unwrap().version());
     check(table.write(|transaction| transaction.replace(id, &visit(1, 3))).unwrap());
     check(table.delete(id).unwrap());
     assert_eq!(table.status().sync_count, 6);

@@ -39,9 +39,9 @@ fn synced_table() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let (directory, path) = scratch();
     let table = options().create(&path).unwrap();
     insert_all(&table, 0..10);
-    table.delete(table.find(&9).unwrap().unwrap().id).unwrap();
+    table.delete(table.find(&9).unwrap().unwrap().id()).unwrap();
     table.sync().unwrap();
-    table.update(table.find(&8).unwrap().unwrap().id, |found| *found = visit(8, 1)).unwrap();
+    table.update(table.find(&8).unwrap().unwrap().id(), |found| *found = visit(8, 1)).unwrap();
     drop(table);
     let bytes = std::fs::read(&path).unwrap();
     (directory, path, bytes)
@@ -231,7 +231,7 @@ fn write(table: &Visits, key: u64, hits: u64) {
 fn verify_names_each_bad_cell_that_a_recovery_does_without() {
     let (_directory, path, _) = synced_table();
     let table = options().open(&path).unwrap();
-    table.update(table.find(&8).unwrap().unwrap().id, |found| *found = visit(8, 2)).unwrap();
+    table.update(table.find(&8).unwrap().unwrap().id(), |found| *found = visit(8, 2)).unwrap();
     // While the table is open: whoever drops the last handle syncs.
     let bytes = std::fs::read(&path).unwrap();
     let newest = newest_cell(&bytes, 8);

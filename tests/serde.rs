@@ -45,7 +45,7 @@ fn job() -> Job {
         day: Date::new(1815, 12, 10).unwrap(),
         state: State::NotYet,
         digest: [1, 2],
-        after: Some(RecordId::from(7 << 24 | 3)),
+        after: Some(RecordId::from_u64(7 << 24 | 3)),
     }
 }
 
@@ -80,7 +80,7 @@ fn people_get_what_display_prints_and_machines_the_number_or_the_bytes() {
     check(Bytes::<4>::literal(&[0, 255]), "00ff", &[Token::Bytes(&[0, 255])]);
     check(Timestamp::MIN, "-290308-12-21T19:59:05.224192Z", &[Token::I64(i64::MIN)]);
     check(Date::MAX, "+5881580-07-11", &[Token::I32(i32::MAX)]);
-    check(RecordId::from(u64::MAX), "18446744073709551615", &[Token::U64(u64::MAX)]);
+    check(RecordId::from_u64(u64::MAX), "18446744073709551615", &[Token::U64(u64::MAX)]);
     let numbers = [Token::Seq { len: Some(2) }, Token::U8(0), Token::U8(255), Token::SeqEnd];
     assert_de_tokens(&Bytes::<4>::literal(&[0, 255]).compact(), &numbers);
 }

@@ -27,7 +27,7 @@ fn create_accounts(path: &Path, account_count: u64, capacity: u64) {
 fn transfer(path: &Path, account_count: &str) {
     let table = options().open(path).unwrap();
     let account_count = account_count.parse().unwrap();
-    let ids: Vec<_> = (0..account_count).map(|key| table.find(&key).unwrap().unwrap().id).collect();
+    let ids: Vec<_> = (0..account_count).map(|key| table.find(&key).unwrap().unwrap().id()).collect();
     let mut random = fastrand::Rng::new();
     let mut has_begun = false;
     loop {
@@ -51,7 +51,7 @@ fn renumber(path: &Path, _: &str) {
     for round in 0_u64.. {
         let renumbered = table.write(|transaction| {
             let rows = table.iter().collect::<Result<Vec<_>, _>>()?;
-            rows.iter().try_for_each(|row| transaction.delete(row.id))?;
+            rows.iter().try_for_each(|row| transaction.delete(row.id()))?;
             rows.iter().try_for_each(|row| transaction.insert(&visit(row.visitor + 1000, row.hits)).map(drop))
         });
         renumbered.unwrap();
@@ -141,7 +141,7 @@ fn no_read_of_a_snapshot_succeeds_after_its_moment() {
     let (_directory, path) = scratch();
     let table = options().create(&path).unwrap();
     insert_all(&table, 0..3);
-    let id = table.find(&0).unwrap().unwrap().id;
+    let id = table.find(&0).unwrap().unwrap().id();
     let reads: [(&str, Read); 6] = [
         ("get", |view, id| Ok(view.get(id)?.is_some())),
         ("find", |view, _| Ok(view.find(&0)?.is_some())),

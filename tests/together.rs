@@ -46,7 +46,7 @@ const COUNTS_EACH: u64 = 100;
 
 fn count(path: &Path, _: &str) {
     let table = options().open(path).unwrap();
-    let id = table.find(&0).unwrap().unwrap().id;
+    let id = table.find(&0).unwrap().unwrap().id();
     say("ready");
     hear();
     for _ in 0..COUNTS_EACH {
@@ -65,7 +65,7 @@ fn fifty_processes_that_count_one_record_up_lose_no_count() {
     children.into_iter().for_each(Child::finish);
     let counter = table.find(&0).unwrap().unwrap();
     assert_eq!(counter.hits, PROCESS_COUNT * COUNTS_EACH);
-    assert_eq!(u64::from(counter.update_count), PROCESS_COUNT * COUNTS_EACH);
+    assert_eq!(u64::from(counter.update_count()), PROCESS_COUNT * COUNTS_EACH);
     assert_consistent(&table);
 }
 
@@ -133,13 +133,13 @@ fn take_step(table: &Visits, worker: u64, step: u64) -> Result<()> {
         8 => table.write(|transaction| {
             for key in 0..KEYS_EACH {
                 if let Some(row) = transaction.find(&own_key(worker, key))? {
-                    transaction.delete(row.id)?;
+                    transaction.delete(row.id())?;
                 }
             }
             Ok(())
         }),
         _ if step % 3 == 0 => match table.find(&key)? {
-            Some(row) => table.delete(row.id).map(drop),
+            Some(row) => table.delete(row.id()).map(drop),
             None => Ok(()),
         },
         _ => table.upsert(&visit(key, step)).map(drop),
@@ -153,9 +153,9 @@ fn transfer(table: &Visits, random: &mut fastrand::Rng) -> Result<()> {
         let missing = || Error::caller("an account is missing");
         let source = transaction.find(&from)?.ok_or_else(missing)?;
         let amount = source.hits.min(random.u64(0..50));
-        transaction.update(source.id, |account| *account = visit(from, account.hits - amount))?;
+        transaction.update(source.id(), |account| *account = visit(from, account.hits - amount))?;
         let target = transaction.find(&to)?.ok_or_else(missing)?;
-        transaction.update(target.id, |account| *account = visit(to, account.hits + amount))?;
+        transaction.update(target.id(), |account| *account = visit(to, account.hits + amount))?;
         Ok(())
     })
 }
@@ -253,7 +253,7 @@ fn workers_killed_at_any_moment_lose_no_finished_write_and_leave_no_half_of_anot
     common::assert_recovers_the_same(&table, &path);
 
     // No slot was lost on the way.
-    table.write(|transaction| table.iter().try_for_each(|row| transaction.delete(row?.id))).unwrap();
+    table.write(|transaction| table.iter().try_for_each(|row| transaction.delete(row?.id()))).unwrap();
     common::insert_all(&table, 0..64);
     assert_consistent(&table);
 }

@@ -143,7 +143,7 @@ fn writes(bench: &mut Bench<'_>, table: &Table<Item>) {
 
 /// The ids of the records, in the order of their keys. Not whole rows: those would push the table out of the cache.
 fn ids_of(table: &Table<Item>) -> Vec<RecordId> {
-    (0..RECORD_COUNT).map(|id| table.find(&u128::from(id)).unwrap().unwrap().id).collect()
+    (0..RECORD_COUNT).map(|id| table.find(&u128::from(id)).unwrap().unwrap().id()).collect()
 }
 
 struct Bench<'a> {

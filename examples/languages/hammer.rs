@@ -49,14 +49,14 @@ pub fn work(table: &Path, seconds: f64) -> Result<()> {
     for step in (0_usize..).take_while(|_| Instant::now() < end) {
         let code = &codes[step.wrapping_mul(stride) % codes.len()];
         let row = table.find(code)?.ok_or_else(|| format!("{code} is gone"))?;
-        table.update(row.id, |language| *language = row.record)?;
+        table.update(row.id(), |language| *language = *row)?;
     }
     Ok(())
 }
 
 /// How often all rows together were updated.
 fn updates_in(table: &Table<Language>) -> Result<u64> {
-    Ok(table.iter().map(|row| row.map(|row| u64::from(row.update_count))).sum::<locule::Result<_>>()?)
+    Ok(table.iter().map(|row| row.map(|row| u64::from(row.update_count()))).sum::<locule::Result<_>>()?)
 }
 
 fn sum(deaths: RepairCounts) -> u64 {

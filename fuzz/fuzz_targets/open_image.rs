@@ -288,7 +288,7 @@ fn look<T: Subject>(path: &Path, file: &TableFile) -> (bool, Option<Seen<T>>) {
     }
     let rows = options::<T>().open_read_only(path).ok().map(|table| {
         drop((table.status(), table.recovery().to_string(), table.snapshot(|view| view.len())));
-        for write in [table.insert(&T::made(0, 0)).map(drop), table.delete(RecordId::from(0)).map(drop)] {
+        for write in [table.insert(&T::made(0, 0)).map(drop), table.delete(RecordId::from_u64(0)).map(drop)] {
             assert!(matches!(write, Err(Error::ReadOnly { .. } | Error::Superseded | Error::Condemned)), "{write:?}");
         }
         (table.recovery().found, table.iter().map(|row| row.map_err(drop)).collect())
@@ -301,19 +301,19 @@ fn look<T: Subject>(path: &Path, file: &TableFile) -> (bool, Option<Seen<T>>) {
 fn use_table<T: Subject>(table: &Table<T>) {
     let rows: Vec<_> = table.iter().flatten().collect();
     for row in &rows {
-        if let Some(found) = judge(table.get(row.id)).flatten() {
-            assert_eq!(found.id, row.id);
+        if let Some(found) = judge(table.get(row.id())).flatten() {
+            assert_eq!(found.id(), row.id());
         }
-        judge(table.update_if(row.id, row.version, &row.record));
-        judge(table.update(row.id, |_| {}));
+        judge(table.update_if(row.id(), row.version(), row.record()));
+        judge(table.update(row.id(), |_| {}));
     }
     for key in 0..3 {
         judge(table.insert(&T::made(key, 1)));
     }
     judge(table.write(|transaction| {
         for row in &rows {
-            judge(transaction.delete(row.id));
-            judge(transaction.insert(&row.record));
+            judge(transaction.delete(row.id()));
+            judge(transaction.insert(row.record()));
         }
         judge(transaction.insert(&T::made(9, 9)));
         Ok(())
@@ -322,12 +322,12 @@ fn use_table<T: Subject>(table: &Table<T>) {
     judge(table.snapshot(|view| view.iter().collect::<Result<Vec<_>, _>>()));
     let _: Option<()> = judge(table.write(|transaction| {
         for row in &rows {
-            judge(transaction.update(row.id, |_| {}));
+            judge(transaction.update(row.id(), |_| {}));
         }
         Err(Error::caller("not today"))
     }));
     for row in &rows {
-        judge(table.delete(row.id));
+        judge(table.delete(row.id()));
     }
     judge(table.sync());
     let _ = table.status();
@@ -336,7 +336,7 @@ fn use_table<T: Subject>(table: &Table<T>) {
 fn use_keys(table: &Table<Visit>) {
     for key in 0..6 {
         if let Some(row) = judge(table.find(&key)).flatten() {
-            assert_eq!(row.record.id, key);
+            assert_eq!(row.id, key);
         }
         judge(table.upsert(&Visit::made(key as u8, 2)));
         judge(table.contains_key(&key));
@@ -367,8 +367,8 @@ fn judge<R>(outcome: Result<R, Error>) -> Option<R> {
 fn use_up<T: Subject>(table: &Table<T>, capacity: usize) {
     let rows: Content<T> = content(table);
     for row in &rows {
-        assert_eq!(table.get(row.id).expect("in order").as_ref(), Some(row));
-        table.update_if(row.id, row.version, &row.record).expect("in order");
+        assert_eq!(table.get(row.id()).expect("in order").as_ref(), Some(row));
+        table.update_if(row.id(), row.version(), row.record()).expect("in order");
     }
     let mut live_count = rows.len();
     for key in 100.. {
@@ -380,6 +380,6 @@ fn use_up<T: Subject>(table: &Table<T>, capacity: usize) {
     }
     assert_eq!((live_count, table.len().expect("in order")), (capacity, capacity as u64));
     table.sync().expect("in order");
-    table.write(|transaction| table.iter().try_for_each(|row| transaction.delete(row?.id))).expect("in order");
+    table.write(|transaction| table.iter().try_for_each(|row| transaction.delete(row?.id()))).expect("in order");
     assert!(table.is_empty().expect("in order"));
 }

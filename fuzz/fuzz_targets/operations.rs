@@ -275,7 +275,7 @@ fn in_write(write: &mut WriteTransaction<'_, Item>, change: Change, dead_id: Rec
     let new = item(change.key % KEY_COUNT, change.value);
     let row = write.find(&new.id)?;
     assert_eq!(row.is_some(), is_there, "a transaction sees its own writes: {change:?}");
-    let (id, version) = row.map_or((dead_id, 1), |row| (row.id, row.version));
+    let (id, version) = row.map_or((dead_id, 1), |row| (row.id(), row.version()));
     let seen = |is_current| if is_current { version } else { version - 1 };
     match change.action {
         Action::Insert => write.insert(&new).map(drop),

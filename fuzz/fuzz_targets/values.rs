@@ -182,7 +182,7 @@ fn shown(bytes: &[u8]) {
     let date = Date::from_days(number as i32);
     assert_eq!(date.to_string().parse::<Date>().expect("as written"), date);
     assert_eq!(Date::new(date.year(), date.month(), date.day()).expect("a day"), date);
-    let id = RecordId::from(number);
+    let id = RecordId::from_u64(number);
     assert_eq!(u64::from(id), number);
     assert_eq!(id.generation() << 24 | u64::from(id.slot()), number);
     let float = f64::from_bits(number);

@@ -71,12 +71,12 @@ pub enum Sealed {
 impl Sealed {
     /// The cell that a record was read from.
     pub fn of_row<T: locule::Record>(row: &locule::Row<T>) -> Self {
-        let mut words = vec![row.version, row.id.generation() | LIVE_BIT, u64::from(row.update_count)];
+        let mut words = vec![row.version(), row.id().generation() | LIVE_BIT, u64::from(row.update_count())];
         let mut bytes = vec![0; T::RECORD_BYTES];
-        row.record.encode(&mut bytes);
+        row.encode(&mut bytes);
         bytes.resize(T::RECORD_BYTES.next_multiple_of(8), 0);
         words.extend(bytes.chunks_exact(8).map(|chunk| u64::from_ne_bytes(chunk.try_into().expect("eight bytes"))));
-        Sealed::Cell(row.id.slot() as usize, words)
+        Sealed::Cell(row.id().slot() as usize, words)
     }
 }
 

@@ -43,10 +43,10 @@ fn describes(model: &Model, rows: &[Row<Item>]) -> bool {
     model.len() == rows.len()
         && rows.iter().all(|row| {
             model.get(&(row.id_of_item())).is_some_and(|known| {
-                row.record == item(row.id_of_item(), known.value)
-                    && row.update_count == known.update_count
-                    && known.id.is_none_or(|id| id == row.id)
-                    && known.version.is_none_or(|version| version == row.version)
+                *row.record() == item(row.id_of_item(), known.value)
+                    && row.update_count() == known.update_count
+                    && known.id.is_none_or(|id| id == row.id())
+                    && known.version.is_none_or(|version| version == row.version())
             })
         })
 }
@@ -57,7 +57,7 @@ trait ItemRow {
 
 impl ItemRow for Row<Item> {
     fn id_of_item(&self) -> u8 {
-        self.record.id as u8
+        self.id as u8
     }
 }
 
@@ -98,7 +98,7 @@ impl World {
     /// An id that no record has any more, or never had.
     pub fn dead_id(&self) -> RecordId {
         let is_live = |id: &RecordId| self.now().values().any(|known| known.id == Some(*id));
-        self.given_ids.iter().filter(|id| !is_live(id)).max().copied().unwrap_or(RecordId::from(0))
+        self.given_ids.iter().filter(|id| !is_live(id)).max().copied().unwrap_or(RecordId::from_u64(0))
     }
 
     // -- checking ----------------------------------------------------------------------------------
@@ -139,17 +139,17 @@ impl World {
         for row in rows {
             let key = row.id_of_item();
             let old = before.get(&key);
-            if old.is_none_or(|old| old.id != Some(row.id)) {
-                assert!(self.given_ids.insert(row.id), "{:?} was given out before", row.id);
+            if old.is_none_or(|old| old.id != Some(row.id())) {
+                assert!(self.given_ids.insert(row.id()), "{:?} was given out before", row.id());
             }
-            if old.is_none_or(|old| old.version != Some(row.version)) {
-                assert!(row.version > self.highest_version, "{} was given out before: {row:?}", row.version);
-                new_versions.insert(row.version);
-                highest_version = highest_version.max(row.version);
+            if old.is_none_or(|old| old.version != Some(row.version())) {
+                assert!(row.version() > self.highest_version, "{} was given out before: {row:?}", row.version());
+                new_versions.insert(row.version());
+                highest_version = highest_version.max(row.version());
             }
-            let value = (row.record.value >> 40) as u16;
-            let (id, version) = (Some(row.id), Some(row.version));
-            model.insert(key, Known { value, update_count: row.update_count, id, version });
+            let value = (row.value >> 40) as u16;
+            let (id, version) = (Some(row.id()), Some(row.version()));
+            model.insert(key, Known { value, update_count: row.update_count(), id, version });
         }
         assert!(new_versions.len() <= 1, "one transaction has one number: {rows:#?}");
         self.highest_version = highest_version;
@@ -165,7 +165,7 @@ impl World {
             assert_eq!(table.find(&u32::from(key)).expect("in order").as_ref(), row, "key {key}");
         }
         for row in rows {
-            assert_eq!(table.get(row.id).expect("in order").as_ref(), Some(row));
+            assert_eq!(table.get(row.id()).expect("in order").as_ref(), Some(row));
         }
         assert_eq!(table.get(self.dead_id()).expect("in order"), None);
     }

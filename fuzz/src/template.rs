@@ -134,19 +134,19 @@ fn operate<T: Subject>(table: &Table<T>, capacity: u8, step: u16) {
         0 | 1 | 4 => table.insert(&T::made(key, step)).map(drop),
         2 => rows.first().map_or(Ok(()), |row| {
             let key = key_of(row, capacity);
-            table.replace(row.id, &T::made(key, step)).map(drop)
+            table.replace(row.id(), &T::made(key, step)).map(drop)
         }),
         3 => table.sync().map(drop),
         5 => table.write(|transaction| {
             for row in &rows {
-                transaction.replace(row.id, &T::made(key_of(row, capacity), step))?;
+                transaction.replace(row.id(), &T::made(key_of(row, capacity), step))?;
             }
-            rows.last().map_or(Ok(()), |row| transaction.delete(row.id))
+            rows.last().map_or(Ok(()), |row| transaction.delete(row.id()))
         }),
-        6 => rows.last().map_or(Ok(()), |row| table.delete(row.id).map(drop)),
+        6 => rows.last().map_or(Ok(()), |row| table.delete(row.id()).map(drop)),
         _ => table.write(|transaction| {
             for row in &rows {
-                transaction.delete(row.id)?;
+                transaction.delete(row.id())?;
             }
             for key in 0..capacity {
                 transaction.insert(&T::made(key, step))?;
@@ -162,5 +162,5 @@ fn operate<T: Subject>(table: &Table<T>, capacity: u8, step: u16) {
 
 /// The key of a record, which is found by trying all.
 fn key_of<T: Subject>(row: &Row<T>, capacity: u8) -> u8 {
-    (0..=capacity).find(|key| (0..40).any(|step| T::made(*key, step) == row.record)).expect("made by this history")
+    (0..=capacity).find(|key| (0..40).any(|step| T::made(*key, step) == *row.record())).expect("made by this history")
 }

@@ -1,7 +1,7 @@
 //! What one cell holds, judged by itself.
 
-use crate::admin::dump::decode_values;
-use crate::admin::verify::reason_of;
+use super::dump::decode_values;
+use super::verification::reason_of;
 use crate::format::cell::{CellHeader, NUMBER_LIMIT};
 use crate::format::checksum::crc32;
 use crate::schema::Schema;

@@ -8,9 +8,9 @@
 //! 5. Every live record decodes, and its key leads to it alone; no entry of the index leads anywhere else.
 //! 6. Every slot that is not live is in the free ring exactly once, unless its generations are used up.
 
-use crate::admin::cell::content_of;
-use crate::admin::dump::decode_values;
-use crate::admin::verify::{Location, Problem, Verification, reason_of};
+use super::cell::content_of;
+use super::dump::decode_values;
+use super::verification::{Location, Problem, Verification, reason_of};
 use crate::engine::Store;
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::control::{

@@ -4,7 +4,7 @@ use crate::engine::Store;
 use crate::engine::recover::Recovery;
 use crate::error::{Error, Result};
 use crate::file::open_read_only::{Belief, FileForReading};
-use crate::format::cell::RecordId;
+use crate::record_id::RecordId;
 use crate::schema::{FieldSchema, Schema, decode_value};
 use crate::value::untyped::Value;
 use std::fmt;

@@ -32,13 +32,15 @@ mod info;
 mod salvage;
 #[cfg(test)]
 mod tests;
+mod verification;
 mod verify;
 
 pub use crate::engine::pending::Pending;
 pub use dump::{Dump, DumpedRow, dump};
 pub use info::{Condition, Info, SyncInfo, info};
 pub use salvage::{Salvage, salvage};
-pub use verify::{Extent, Location, Problem, Verification, verify};
+pub use verification::{Extent, Location, Problem, Verification};
+pub use verify::verify;
 
 use crate::engine::Settings;
 

@@ -1,12 +1,13 @@
 //! Every record of a damaged file whose own checksum holds.
 
-use crate::admin::cell::{CellContent, content_of};
-use crate::admin::dump::DumpedRow;
-use crate::admin::verify::{Location, Problem};
+use super::cell::{CellContent, content_of};
+use super::dump::DumpedRow;
+use super::verification::{Location, Problem};
 use crate::error::Result;
 use crate::file::remains::Remains;
-use crate::format::cell::{CELLS_PER_SLOT, CellHeader, RecordId};
+use crate::format::cell::{CELLS_PER_SLOT, CellHeader};
 use crate::format::geometry::word;
+use crate::record_id::RecordId;
 use crate::schema::Schema;
 use std::collections::VecDeque;
 use std::fmt;

@@ -2,16 +2,18 @@
 //! the next writer would find.
 
 use crate::admin::dump::{Dump, DumpedRow};
-use crate::admin::verify::{Extent, Verification, usable};
+use crate::admin::verification::{Extent, Verification};
+use crate::admin::verify::usable;
 use crate::engine::{Encoded, Settings, Store};
 use crate::error::{Error, Result};
 use crate::file::create::{self, Plan};
-use crate::format::cell::{CellHeader, RecordId};
+use crate::format::cell::CellHeader;
 use crate::format::checksum::crc32;
 use crate::format::control::{DURABLE, INDEX_EPOCH, INDEX_OCCUPIED, INTENT_COUNT, LAST, NEWEST_STATE, PREPARED, USED};
 use crate::format::geometry::Geometry;
 use crate::format::sync_record::SyncRecord;
 use crate::layout::index::IndexEntry;
+use crate::record_id::RecordId;
 use crate::schema::{FieldSchema, Schema};
 use crate::sys::probe::{self, Event, die_after_store};
 use crate::value::field_type::FieldType;

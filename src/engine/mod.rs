@@ -8,6 +8,7 @@
 //! | `stage` | staging: the choice of a cell, the intent list, the commit point |
 //! | `txn` | transactions of any number of records |
 //! | `single` | transactions of one record |
+//! | `duplicate` | what is said when a key is there already |
 //! | `publish` | publishing, and repairing what a dead owner left |
 //! | `sync` | making everything durable with one flush |
 //! | `recover` | which state a first opener believes, and how the file gets there |
@@ -28,6 +29,8 @@ pub mod attach;
 #[cfg(not(loom))]
 pub mod clean;
 pub mod copy;
+#[cfg(not(loom))]
+mod duplicate;
 #[cfg(not(loom))]
 pub mod fork;
 pub mod guard;
@@ -73,6 +76,8 @@ pub struct Settings {
     pub verify_reads: bool,
     pub prefault: bool,
     pub any_file_system: bool,
+    /// How many slots the table has to have, if that was said.
+    pub required_capacity: Option<u64>,
     /// Microseconds since 1970, for sync records.
     pub wall_clock: fn() -> i64,
 }
@@ -85,6 +90,7 @@ impl Default for Settings {
             verify_reads: true,
             prefault: false,
             any_file_system: false,
+            required_capacity: None,
             wall_clock: status::wall_time_microseconds,
         }
     }

@@ -6,10 +6,11 @@
 use super::{Access, Store};
 use crate::engine::guard::{WriteGuard, inside_closure};
 use crate::error::{Error, Fault, Internal, Result};
-use crate::format::cell::{CellHeader, RecordId};
+use crate::format::cell::CellHeader;
 use crate::format::checksum::crc32;
 use crate::format::control::{LAST, NEWEST_STATE, PREPARED};
 use crate::layout::index::KeyHash;
+use crate::record_id::RecordId;
 use crate::sys::words::{Ordering, fence};
 
 /// How often a snapshot is tried without the lock.
@@ -104,8 +105,8 @@ impl Store {
     /// tries it runs under the write mutex; a read-only handle cannot take that, and lets it run on a copy of its own.
     ///
     /// What `body` returns from a run in which the moment passed, an error or not, nobody sees.
-    pub fn snapshot<R>(&self, mut body: impl FnMut(Moment<'_>) -> Result<R>) -> Result<R> {
-        self.check_usable()?;
+    pub fn snapshot<R, E: From<Error>>(&self, mut body: impl FnMut(Moment<'_>) -> Result<R, E>) -> Result<R, E> {
+        self.check_usable().map_err(Error::from)?;
         for _ in 0..SNAPSHOT_ATTEMPT_COUNT {
             if let Some(moment) = self.moment() {
                 let result = inside_closure(self, || body(moment));
@@ -119,7 +120,7 @@ impl Store {
             let copy = self.copy_of_newest_state()?;
             return inside_closure(self, || body(copy.lasting_moment()));
         }
-        let _guard = WriteGuard::lock(self)?;
+        let _guard = WriteGuard::lock(self).map_err(Error::from)?;
         inside_closure(self, || body(self.lasting_moment()))
     }
 

@@ -10,10 +10,11 @@ use crate::engine::guard::WriteGuard;
 use crate::engine::read::Meta;
 use crate::engine::stage::{Change, NewContent, VisibleCell};
 use crate::error::{Error, Internal};
-use crate::format::cell::{Head, RecordId};
+use crate::format::cell::Head;
 use crate::format::control::FREE_TAKEN;
 use crate::layout::index::KeyHash;
 use crate::layout::view::TableView;
+use crate::record_id::RecordId;
 use crate::sys::words::Ordering;
 
 impl Store {
@@ -23,7 +24,7 @@ impl Store {
         self.touch_next_free_slot();
         let hash = self.hash_of_key(record.payload);
         self.under_lock(|shared| match shared.locate(record.payload, hash)? {
-            Some(slot) => Err(Error::DuplicateKey { slot }.into()),
+            Some(slot) => Err(self.duplicate_key_in(slot, record)),
             None => insert(shared, record, hash),
         })
     }

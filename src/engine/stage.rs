@@ -17,7 +17,7 @@
 use crate::engine::Encoded;
 use crate::engine::read::Meta;
 use crate::error::{Error, Fault, Internal};
-use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, Intent, NUMBER_LIMIT, RecordId};
+use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, Intent, NUMBER_LIMIT};
 use crate::format::checksum::digest_of_cell;
 use crate::format::control::{
     DURABLE, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INTENDED_STATE,
@@ -28,6 +28,7 @@ use crate::format::sync_record::{STATE_WORDS, State};
 use crate::layout::index::KeyHash;
 use crate::layout::slot::{Slot, free_cell};
 use crate::layout::view::TableView;
+use crate::record_id::RecordId;
 use crate::sys::words::Ordering;
 
 /// What a writer sees in a slot: the current cell, or the one that it has staged. Of a slot that was never written, a
@@ -285,7 +286,7 @@ impl<'a> TableView<'a> {
 
 #[cold]
 fn not_found(id: RecordId) -> Fault {
-    Error::NotFound { id: id.into() }.into()
+    Error::NotFound { id }.into()
 }
 
 #[cold]

@@ -9,11 +9,12 @@ use crate::engine::publish::Steps;
 use crate::engine::read::Meta;
 use crate::engine::stage::{Change, NewContent, VisibleCell, not_free};
 use crate::error::{Error, Fault, Internal};
-use crate::format::cell::{Intent, RecordId};
+use crate::format::cell::Intent;
 use crate::format::geometry::widen;
 use crate::format::sync_record::STATE_WORDS;
 use crate::layout::index::KeyHash;
 use crate::layout::view::TableView;
+use crate::record_id::RecordId;
 use std::collections::HashMap;
 
 /// Up to this many touched slots are looked for one by one on the intent list.
@@ -82,7 +83,10 @@ impl<'a> Transaction<'a> {
     /// Inserts a record whose key was looked for.
     fn insert_located(&mut self, located: Located, record: Encoded<'_>) -> Internal<Meta> {
         let slot = match located {
-            Located::Live(slot) => return Err(Error::DuplicateKey { slot }.into()),
+            Located::Live(slot) => {
+                let there = self.seen(slot)?;
+                return Err(self.store.duplicate_key(there, record));
+            }
             Located::Deleted(slot) if self.seen(slot)?.header.is_live => return Err(Error::SlotTaken { slot }.into()),
             Located::Deleted(slot) => slot,
             Located::Absent => self.take_free_slot()?,
@@ -119,6 +123,31 @@ impl<'a> Transaction<'a> {
             }
             absent => self.insert_located(absent, record),
         }
+    }
+
+    /// Inserts a record whose key was there before the transaction, which deleted it: so it has a slot to come back to. Of any other
+    /// nothing is done.
+    pub fn insert_again(&mut self, record: Encoded<'_>) -> Internal<Option<Meta>> {
+        match self.locate(record.payload)? {
+            located @ Located::Deleted(_) => self.insert_located(located, record).map(Some),
+            Located::Live(_) | Located::Absent => Ok(None),
+        }
+    }
+
+    /// How many slots the table has.
+    pub fn capacity(&self) -> u32 {
+        self.shared.geometry.capacity()
+    }
+
+    /// How many records there are, as this transaction sees it.
+    pub fn live_count(&self) -> Internal<u64> {
+        let mut count = self.shared.newest_state()?.live_count;
+        for position in 0..self.intent_count {
+            let intent = self.shared.intent(position)?;
+            let staged = self.shared.slot(intent.slot).cell_header(intent.cell);
+            count = count.wrapping_add(u64::from(staged.is_live)).wrapping_sub(u64::from(intent.was_live));
+        }
+        Ok(count)
     }
 
     /// Copies the record with an id, as this transaction sees it.

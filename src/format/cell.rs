@@ -1,4 +1,4 @@
-//! Cells, heads and record ids: how they lie in words.
+//! Cells, heads and intents: how they lie in words.
 //!
 //! A cell is `CELL_HEADER_WORDS` words and the payload, padded with zeros to whole words:
 //!
@@ -10,10 +10,8 @@
 //! | 2 | 0–31 | how often the record was updated since its insertion |
 //! | 2 | 32–63 | check (see [`checksum::cell_check`](crate::format::checksum::cell_check)) |
 
-use crate::error::{Error, Fault, Internal, Result};
+use crate::error::{Error, Fault, Internal};
 use crate::format::checksum::{cell_check, low_half};
-use std::fmt;
-use std::str::FromStr;
 
 /// How many cells a slot has: the current one, the one of the durable sync, the one of the sync in flight, and
 /// always one more to write to.
@@ -28,7 +26,6 @@ pub const GENERATION_LIMIT: u64 = 1 << 40;
 pub const SLOT_LIMIT: u32 = 1 << 24;
 
 const LIVE_BIT: u64 = 1 << 40;
-const SLOT_BITS: u32 = 24;
 
 /// The first three words of a cell, decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,88 +127,6 @@ impl Head {
     #[inline]
     pub fn exists(self) -> bool {
         self.number() != 0
-    }
-}
-
-/// Which record: a slot of the table and the generation of the record in it, so that the id of a deleted record never
-/// names the record that has its slot now.
-///
-/// An id stays valid across processes and restarts until the record is deleted. It converts to and from `u64`, for
-/// storing it elsewhere.
-///
-/// ```
-/// use locule::RecordId;
-/// let id = RecordId::from(7 << 24 | 3);
-/// assert_eq!((id.slot(), id.generation()), (3, 7));
-/// assert_eq!(u64::from(id), 7 << 24 | 3);
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordId(u64);
-
-impl RecordId {
-    #[inline]
-    pub(crate) fn new(slot: u32, generation: u64) -> Self {
-        RecordId(generation << SLOT_BITS | u64::from(slot & (SLOT_LIMIT - 1)))
-    }
-
-    /// The slot: 0 to the table's capacity - 1.
-    ///
-    /// ```
-    /// assert_eq!(locule::RecordId::from(7 << 24 | 3).slot(), 3);
-    /// ```
-    #[inline]
-    #[must_use]
-    pub fn slot(self) -> u32 {
-        low_half(self.0) & (SLOT_LIMIT - 1)
-    }
-
-    /// How often the slot had been given to a record when this one was inserted; recoveries skip some.
-    ///
-    /// ```
-    /// assert_eq!(locule::RecordId::from(7 << 24 | 3).generation(), 7);
-    /// ```
-    #[inline]
-    #[must_use]
-    pub fn generation(self) -> u64 {
-        self.0 >> SLOT_BITS
-    }
-}
-
-impl From<u64> for RecordId {
-    fn from(word: u64) -> Self {
-        RecordId(word)
-    }
-}
-
-impl From<RecordId> for u64 {
-    fn from(id: RecordId) -> Self {
-        id.0
-    }
-}
-
-/// Reads what `Display` writes: the number.
-impl FromStr for RecordId {
-    type Err = Error;
-
-    /// # Errors
-    ///
-    /// [`Error::InvalidValue`] if it is no number of 64 bits.
-    fn from_str(text: &str) -> Result<Self> {
-        text.parse().map(RecordId).map_err(|_| Error::InvalidValue {
-            reason: format!("expected a record id, a number of up to 64 bits, found {text:?}"),
-        })
-    }
-}
-
-impl fmt::Display for RecordId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl fmt::Debug for RecordId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RecordId(slot {}, generation {})", self.slot(), self.generation())
     }
 }
 
@@ -327,19 +242,6 @@ mod tests {
         assert!(!Head::EMPTY.exists() && !Head::EMPTY.is_live());
         // Too large a number or cell changes nothing beside it.
         assert_eq!(Head::new(NUMBER_LIMIT | 5, false, 4), Head::new(5, false, 0));
-    }
-
-    #[test]
-    fn a_record_id_is_a_slot_and_a_generation() {
-        for (slot, generation) in [(0, 1), (5, 3), (SLOT_LIMIT - 1, GENERATION_LIMIT - 1), (0x55_5555, 0xaa_aaaa_aaaa)]
-        {
-            let id = RecordId::new(slot, generation);
-            assert_eq!((id.slot(), id.generation()), (slot, generation));
-            let number = u64::from(id);
-            assert_eq!(number, generation << 24 | u64::from(slot));
-            assert_eq!((RecordId::from(number), id.to_string()), (id, number.to_string()));
-        }
-        assert_eq!(RecordId::new(SLOT_LIMIT | 5, 1), RecordId::new(5, 1));
     }
 
     #[test]

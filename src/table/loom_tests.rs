@@ -44,7 +44,7 @@ fn an_update_against_a_delete_and_a_reinsertion_changes_its_own_record_or_none()
     start().explore_as(Some(3), table, [updater, replacer], |table| {
         let row = table.find(&1).unwrap().expect("it was inserted again");
         assert_eq!(row.hits, 20, "an update of a record that was deleted reached another");
-        assert_ne!(row.id, first(0));
+        assert_ne!(row.id(), first(0));
     });
 }
 

@@ -8,9 +8,14 @@ mod loom_tests;
 pub mod macro_support;
 pub mod options;
 pub mod record;
+mod replace_all;
 pub mod row;
 pub mod rows;
 pub mod snapshot;
 #[expect(clippy::module_inception, reason = "the type of that name is what users type")]
 pub mod table;
-pub mod write;
+pub mod transaction;
+pub mod upserted;
+mod which;
+mod words;
+mod write;

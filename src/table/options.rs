@@ -40,15 +40,73 @@ impl<T> Clone for OpenOptions<T> {
     }
 }
 
+impl<T: Record> Table<T> {
+    /// How a table is to be made or opened.
+    pub fn options() -> OpenOptions<T> {
+        OpenOptions::new()
+    }
+
+    /// Opens a table with the usual options.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::open`].
+    #[cfg(not(loom))]
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::options().open(path)
+    }
+
+    /// Makes a new table with room for so many records, with the usual options.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::create`].
+    #[cfg(not(loom))]
+    pub fn create(path: impl AsRef<Path>, capacity: u64) -> Result<Self> {
+        Self::options().capacity(capacity).create(path)
+    }
+
+    /// Opens a table for reading, with the usual options. Not a byte of the file is changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::open_read_only`].
+    #[cfg(not(loom))]
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
+        Self::options().open_read_only(path)
+    }
+}
+
 impl<T: Record> OpenOptions<T> {
     pub(super) fn new() -> Self {
         OpenOptions { capacity: 10_000, mode: 0o600, settings: Settings::default(), _records: PhantomData }
     }
 
     /// How many records a new table has room for: 1 to 16,777,216; 10,000 if nothing is said. It never changes, and is not
-    /// looked at when a table is opened that is there already.
+    /// looked at when a table is opened that is there already: see [`require_capacity`](Self::require_capacity).
     pub fn capacity(mut self, slot_count: u64) -> Self {
         self.capacity = slot_count;
+        self
+    }
+
+    /// How many records a new table has room for, as [`capacity`](Self::capacity), and one that is there already too: to open one
+    /// with another capacity is an error, which says both.
+    ///
+    /// ```
+    /// # use locule::{Error, Table};
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = Table::<Visit>::options().require_capacity(100).open_or_create(&path)?;
+    /// match Table::<Visit>::options().require_capacity(200).open_or_create(&path) {
+    ///     Err(Error::CapacityMismatch { expected, found }) => assert_eq!((expected, found), (200, 100)),
+    ///     other => panic!("expected another capacity, found {other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn require_capacity(mut self, slot_count: u64) -> Self {
+        self.capacity = slot_count;
+        self.settings.required_capacity = Some(slot_count);
         self
     }
 
@@ -138,6 +196,7 @@ impl<T: Record> OpenOptions<T> {
     ///
     /// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if it is no locule table or cut
     /// short, [`SchemaMismatch`](crate::Error::SchemaMismatch) if it holds other records,
+    /// [`CapacityMismatch`](crate::Error::CapacityMismatch) if it has another capacity than is required,
     /// [`Incompatible`](crate::Error::Incompatible) if it is in use by processes that cannot share it with this one,
     /// [`Damaged`](crate::Error::Damaged) if part of what was synced is missing (the file stays as it is),
     /// [`Timeout`](crate::Error::Timeout) if another process was opening it all the time.

@@ -1,47 +1,95 @@
 //! A record as it was read.
 
 use crate::engine::read::Meta;
-use crate::format::cell::RecordId;
+use crate::record_id::RecordId;
+use std::fmt;
 use std::ops::Deref;
 
 /// A record and what the table knows of it, as of one moment. It is a copy: nothing that others do later changes it, and
 /// changing it changes nothing in the table.
 ///
+/// The row dereferences to the record, and has no field of its own: `row.hits` is the record's field, and so are `row.id` and
+/// `row.version` if the record has fields of these names. What the table knows are methods.
+///
 /// ```
-/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # locule::record! { struct Visit { key id: u64, version: u8, record: u8, hits: u32 } }
 /// # let directory = tempfile::tempdir()?;
-/// # let table = locule::Table::<Visit>::options().capacity(10).create(directory.path().join("visits.loc"))?;
-/// table.insert(&Visit { id: 42, hits: 1 })?;
+/// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 10)?;
+/// let id = table.insert(&Visit { id: 42, version: 1, record: 2, hits: 3 })?;
 /// let row = table.find(&42)?.ok_or("not there")?;
-/// assert_eq!((row.hits, row.update_count), (1, 0));
+/// assert_eq!((row.id, row.version, row.record, row.hits), (42, 1, 2, 3));
+/// assert_eq!((row.id(), row.update_count()), (id, 0));
 /// // Nobody has changed it since:
-/// table.update_if(row.id, row.version, &Visit { hits: 2, ..row.record })?;
-/// assert!(table.update_if(row.id, row.version, &Visit { hits: 3, ..row.record }).is_err());
+/// table.update_if(row.id(), row.version(), &Visit { hits: 4, ..*row })?;
+/// assert!(table.update_if(row.id(), row.version(), &Visit { hits: 5, ..*row }).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Row<T> {
-    /// Which record it is, until it is deleted.
-    pub id: RecordId,
-    /// The number of the transaction that last wrote the record: what `update_if` and `delete_if` compare. Numbers grow
-    /// over the whole table and are never used twice.
-    pub version: u64,
-    /// How often the record was updated since it was inserted.
-    pub update_count: u32,
-    /// The record itself. The row dereferences to it.
-    pub record: T,
+    meta: Meta,
+    record: T,
 }
 
 impl<T> Row<T> {
+    #[inline(always)]
     pub(crate) fn new(meta: Meta, record: T) -> Self {
-        Row { id: meta.id, version: meta.version, update_count: meta.update_count, record }
+        Row { meta, record }
+    }
+
+    /// Which record it is, until it is deleted.
+    #[inline]
+    #[must_use]
+    pub fn id(&self) -> RecordId {
+        self.meta.id
+    }
+
+    /// The number of the transaction that last wrote the record: what `update_if` and `delete_if` compare. Numbers grow
+    /// over the whole table and are never used twice.
+    #[inline]
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.meta.version
+    }
+
+    /// How often the record was updated since it was inserted.
+    #[inline]
+    #[must_use]
+    pub fn update_count(&self) -> u32 {
+        self.meta.update_count
+    }
+
+    /// The record, to which the row also dereferences.
+    #[inline]
+    #[must_use]
+    pub fn record(&self) -> &T {
+        &self.record
+    }
+
+    /// The record alone.
+    #[inline]
+    #[must_use]
+    pub fn into_record(self) -> T {
+        self.record
     }
 }
 
 impl<T> Deref for Row<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         &self.record
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Row<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Meta { id, version, update_count } = self.meta;
+        f.debug_struct("Row")
+            .field("id", &id)
+            .field("version", &version)
+            .field("update_count", &update_count)
+            .field("record", &self.record)
+            .finish()
     }
 }

@@ -1,15 +1,17 @@
 //! Iterating over a table.
 
+use super::record::Record;
+use super::row::Row;
+use super::words::row_of;
 use crate::engine::Store;
 use crate::engine::read::Moment;
 use crate::error::Result;
-use crate::table::record::Record;
-use crate::table::row::Row;
-use crate::table::table::row_of;
+use std::fmt;
 use std::marker::PhantomData;
 
 /// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter). When the table is replaced
 /// or condemned meanwhile, the error that says so is the last item.
+#[must_use = "iterators do nothing unless they are consumed"]
 pub struct Rows<'a, T> {
     store: &'a Store,
     /// Of which all of them are; they are of any if there is none.
@@ -74,11 +76,8 @@ impl<T: Record> Iterator for Rows<'_, T> {
 
 impl<T: Record> std::iter::FusedIterator for Rows<'_, T> {}
 
-impl<'a, T: Record> IntoIterator for &'a crate::table::table::Table<T> {
-    type Item = Result<Row<T>>;
-    type IntoIter = Rows<'a, T>;
-
-    fn into_iter(self) -> Rows<'a, T> {
-        self.iter()
+impl<T> fmt::Debug for Rows<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("next_slot", &self.next_slot).finish_non_exhaustive()
     }
 }

@@ -1,26 +1,22 @@
 //! A typed table: what users type.
 
-use crate::engine::guard::inside_closure;
-use crate::engine::read::Meta;
+use super::handles::Handles;
+use super::record::{Keyed, Record};
+use super::row::Row;
+use super::rows::Rows;
+use super::snapshot::Snapshot;
+use super::which::{ByKey, Which};
+use super::words::row_of;
 use crate::engine::recover::Recovery;
 use crate::engine::status::Status;
-use crate::engine::{Access, Encoded, Store};
-use crate::error::{Error, Internal, Result};
-use crate::format::cell::RecordId;
+use crate::engine::{Access, Store};
+use crate::error::{Error, Result};
+use crate::record_id::RecordId;
 use crate::sys::private::ThreadLock;
-use crate::table::handles::Handles;
-use crate::table::options::OpenOptions;
-use crate::table::record::{Keyed, Record};
-use crate::table::row::Row;
-use crate::table::rows::Rows;
-use crate::table::snapshot::Snapshot;
-use crate::table::write::WriteTransaction;
 use crate::value::field::Key;
+use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
-
-/// How often an update is tried without the lock before it runs under it.
-const UPDATE_ATTEMPT_COUNT: u32 = 4;
 
 /// A table of records of one type, shared with any number of processes.
 ///
@@ -56,27 +52,12 @@ pub struct Table<T> {
 }
 
 impl<T: Record> Table<T> {
-    /// How a table is to be made or opened.
-    pub fn options() -> OpenOptions<T> {
-        OpenOptions::new()
-    }
-
-    /// Opens a table with the usual options.
-    ///
-    /// # Errors
-    ///
-    /// As [`OpenOptions::open`].
-    #[cfg(not(loom))]
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::options().open(path)
-    }
-
     pub(super) fn new(store: Store) -> Result<Self> {
         Self::check_records(&store)?;
         Ok(Table { handles: Handles::new(store), reopening: ThreadLock::default(), _records: PhantomData })
     }
 
-    /// That a file holds records of this type.
+    /// That a file holds records of this type, and as many as it has to.
     fn check_records(store: &Store) -> Result<()> {
         T::schema().expect_in_file(&store.header().schema)?;
         let geometry = store.geometry();
@@ -85,7 +66,11 @@ impl<T: Record> Table<T> {
             let reason = format!("{} bytes in {word_count} words are not what the schema says", T::RECORD_BYTES);
             return Err(Error::InvalidArgument { reason });
         }
-        Ok(())
+        let found = u64::from(geometry.capacity());
+        match store.settings().required_capacity {
+            Some(expected) if expected != found => Err(Error::CapacityMismatch { expected, found }),
+            _ => Ok(()),
+        }
     }
 
     /// The handle in use.
@@ -104,8 +89,13 @@ impl<T: Record> Table<T> {
     /// [`Condemned`](Error::Condemned).
     #[inline]
     pub fn get(&self, id: RecordId) -> Result<Option<Row<T>>> {
+        self.read(&id)
+    }
+
+    #[inline(always)]
+    fn read(&self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
         let mut words = T::ZEROED;
-        let meta = self.store().get(id, words.as_mut())?;
+        let meta = which.read(self.store(), &mut words)?;
         row_of(meta, &words)
     }
 
@@ -128,6 +118,7 @@ impl<T: Record> Table<T> {
     }
 
     /// How many records there can be.
+    #[must_use]
     pub fn capacity(&self) -> u64 {
         u64::from(self.store().geometry().capacity())
     }
@@ -151,7 +142,7 @@ impl<T: Record> Table<T> {
     ///     table.insert(&Visit { id, hits })?;
     /// }
     /// for row in table.select(|visit| visit.hits > 3)? {
-    ///     table.delete(row.id)?;
+    ///     table.delete(row.id())?;
     /// }
     /// assert_eq!(table.len()?, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -161,7 +152,7 @@ impl<T: Record> Table<T> {
     ///
     /// As [`get`](Self::get); the first error ends the search.
     pub fn select(&self, mut accept: impl FnMut(&T) -> bool) -> Result<Vec<Row<T>>> {
-        self.iter().filter(|row| row.as_ref().map_or(true, |row| accept(&row.record))).collect()
+        self.iter().filter(|row| row.as_ref().map_or(true, |row| accept(row))).collect()
     }
 
     /// Several reads that agree: everything that the closure reads from its argument is of one moment, in each of its runs.
@@ -201,137 +192,34 @@ impl<T: Record> Table<T> {
     /// What the closure returns; what taking the lock returns ([`Timeout`](Error::Timeout), for one); on a read-only handle
     /// [`SnapshotBusy`](Error::SnapshotBusy) if others wrote so much for the whole lock timeout that no copy of one moment could be
     /// made, and [`Damaged`](Error::Damaged) if the records are not those of the newest state.
-    pub fn snapshot<R>(&self, mut body: impl FnMut(&Snapshot<'_, T>) -> Result<R>) -> Result<R> {
-        self.store().snapshot(|moment| body(&Snapshot::new(moment)))
+    pub fn snapshot<R>(&self, body: impl FnMut(&Snapshot<'_, T>) -> Result<R>) -> Result<R> {
+        self.try_snapshot(body)
     }
 
-    // -- writing -----------------------------------------------------------------------------------
-
-    /// Inserts a record.
-    ///
-    /// # Errors
-    ///
-    /// [`DuplicateKey`](Error::DuplicateKey); [`Full`](Error::Full), with both counts; and what any write can return:
-    /// [`Timeout`](Error::Timeout), which names the process that holds the lock, [`ReadOnly`](Error::ReadOnly),
-    /// [`Nested`](Error::Nested), [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned),
-    /// [`Damaged`](Error::Damaged). After any of them nothing was changed. Only
-    /// [`SyncAfterWrite`](Error::SyncAfterWrite) says that the write happened and the sync after it did not.
-    #[inline]
-    pub fn insert(&self, record: &T) -> Result<RecordId> {
-        let words = words_of(record);
-        Ok(self.store().insert(Encoded::new(words.as_ref()))?.id)
-    }
-
-    /// Inserts a record, and tells its first version besides its id.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    pub fn insert_versioned(&self, record: &T) -> Result<(RecordId, u64)> {
-        let words = words_of(record);
-        let meta = self.store().insert(Encoded::new(words.as_ref()))?;
-        Ok((meta.id, meta.version))
-    }
-
-    /// Changes the record with an id, and returns its new version. The closure gets a copy of the newest content and runs
-    /// *without* the lock; if somebody else changed the record meanwhile it runs again, on what they wrote, and after a few
-    /// times under the lock. So it may run several times, must not rely on running once, and inside it calls of this table
-    /// that take a lock are refused. A closure that panics changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](Error::NotFound) if the record was deleted, [`KeyChanged`](Error::KeyChanged) if the closure changed the
-    /// key, and what any write can return (see [`insert`](Self::insert)).
-    #[inline]
-    pub fn update(&self, id: RecordId, mut change: impl FnMut(&mut T)) -> Result<u64> {
-        let store = self.store();
-        for _ in 0..UPDATE_ATTEMPT_COUNT {
-            let mut words = T::ZEROED;
-            let Some(Meta { version, .. }) = store.get(id, words.as_mut())? else {
-                return Err(Error::NotFound { id: id.into() });
-            };
-            let mut record = record_of::<T>(&words)?;
-            inside_closure(store, || change(&mut record));
-            match put(store, id, Some(version), &record) {
-                Err(fault) if fault.is_conflict() => {}
-                done => return Ok(done?.version),
-            }
-        }
-        self.write(|transaction| transaction.update(id, &mut change))
-    }
-
-    /// Writes another content of the record with an id, whatever its version; returns the new one.
-    ///
-    /// # Errors
-    ///
-    /// As [`update`](Self::update).
-    #[inline]
-    pub fn replace(&self, id: RecordId, record: &T) -> Result<u64> {
-        Ok(put(self.store(), id, None, record)?.version)
-    }
-
-    /// Writes another content of the record with an id if it still is this version; returns the new one.
-    ///
-    /// # Errors
-    ///
-    /// [`Conflict`](Error::Conflict) if somebody was faster, with both versions; else as [`update`](Self::update).
-    #[inline]
-    pub fn update_if(&self, id: RecordId, version: u64, record: &T) -> Result<u64> {
-        Ok(put(self.store(), id, Some(version), record)?.version)
-    }
-
-    /// Deletes the record with an id; returns the number of the transaction that did it. A full table can always delete.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](Error::NotFound) if it was deleted already: an id never names another record later. And what any write
-    /// can return (see [`insert`](Self::insert)).
-    pub fn delete(&self, id: RecordId) -> Result<u64> {
-        Ok(self.store().delete(id, None)?.version)
-    }
-
-    /// Deletes the record with an id if it still is this version.
-    ///
-    /// # Errors
-    ///
-    /// [`Conflict`](Error::Conflict) if somebody changed it, with both versions; else as [`delete`](Self::delete).
-    pub fn delete_if(&self, id: RecordId, version: u64) -> Result<u64> {
-        Ok(self.store().delete(id, Some(version))?.version)
-    }
-
-    /// All or nothing: what the closure does happens at once when it returns `Ok`, and not at all when it returns an error
-    /// or panics. It may touch any number of records, up to all of them, and sees its own writes. Other processes read
-    /// on meanwhile, and wait with their own writes: so it should be short.
-    ///
-    /// The first write to a page of the file after a flush makes the kernel do something, and can wait for the disk. An operation
-    /// on one record has that behind it before it takes the lock. In a transaction, which learns what it writes under the lock,
-    /// others wait for it: what matters to them is better done one by one where that is enough.
+    /// A [`snapshot`](Self::snapshot) whose closure has errors of its own type, which has to be made from an [`Error`]: so `?` takes
+    /// both kinds. A run that met [`StaleSnapshot`](Error::StaleSnapshot) is repeated, whatever the closure made of that.
     ///
     /// ```
     /// # locule::record! { struct Account { key id: u64, amount: i64 } }
     /// # let directory = tempfile::tempdir()?;
-    /// # let table = locule::Table::<Account>::options().capacity(9).create(directory.path().join("accounts.loc"))?;
-    /// # let from = table.insert(&Account { id: 1, amount: 5 })?;
-    /// # let to = table.insert(&Account { id: 2, amount: 0 })?;
-    /// table.write(|transaction| {
-    ///     transaction.update(from, |account| account.amount -= 5)?;
-    ///     transaction.update(to, |account| account.amount += 5)
+    /// # let table = locule::Table::<Account>::create(directory.path().join("accounts.loc"), 9)?;
+    /// # table.insert(&Account { id: 1, amount: 5 })?;
+    /// // `Box<dyn Error>` stands for `anyhow::Error`, or an enum with a `From<locule::Error>`.
+    /// let amount = table.try_snapshot(|view| -> Result<i64, Box<dyn std::error::Error>> {
+    ///     Ok(view.find(&1)?.ok_or("no such account")?.amount)
     /// })?;
+    /// assert_eq!(amount, 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// What the closure returns ([`Error::caller`] makes one of any error), and what any write can return (see
-    /// [`insert`](Self::insert)).
-    pub fn write<R>(&self, body: impl FnOnce(&mut WriteTransaction<'_, T>) -> Result<R>) -> Result<R> {
-        let mut write = WriteTransaction::begin(self)?;
-        let result = inside_closure(self.store(), || body(&mut write))?;
-        write.publish()?;
-        // A sync takes the write lock itself.
-        drop(write);
-        self.store().sync_if_due()?;
-        Ok(result)
+    /// As [`snapshot`](Self::snapshot).
+    pub fn try_snapshot<R, E: From<Error>>(
+        &self,
+        mut body: impl FnMut(&Snapshot<'_, T>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.store().snapshot(|moment| body(&Snapshot::new(moment)))
     }
 
     // -- the file ----------------------------------------------------------------------------------
@@ -429,12 +317,20 @@ impl<T: Record> Table<T> {
         Ok(())
     }
 
+    /// The absolute path that the table was opened by.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.store().path()
+    }
+
     /// What opening found and repaired.
+    #[must_use]
     pub fn recovery(&self) -> &Recovery {
         self.store().recovery()
     }
 
     /// Counters, and who holds the write lock at the moment. Takes no lock.
+    #[must_use]
     pub fn status(&self) -> Status {
         self.store().status()
     }
@@ -449,9 +345,7 @@ impl<T: Keyed> Table<T> {
     /// As [`get`](Self::get).
     #[inline]
     pub fn find<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Row<T>>> {
-        let mut words = T::ZEROED;
-        let meta = self.find_words(key, &mut words)?;
-        row_of(meta, &words)
+        self.read(&ByKey(key))
     }
 
     /// Whether there is a record with a key.
@@ -461,64 +355,26 @@ impl<T: Keyed> Table<T> {
     /// As [`get`](Self::get).
     pub fn contains_key<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<bool> {
         let mut words = T::ZEROED;
-        Ok(self.find_words(key, &mut words)?.is_some())
-    }
-
-    /// Inserts a record, or writes it over the one that has its key; returns the id of either.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert), without `DuplicateKey`.
-    pub fn upsert(&self, record: &T) -> Result<RecordId> {
-        let words = words_of(record);
-        Ok(self.store().upsert(Encoded::new(words.as_ref()))?.id)
-    }
-
-    #[inline(always)]
-    fn find_words<Q: Key<T::Key> + ?Sized>(&self, key: &Q, words: &mut T::Words) -> Internal<Option<Meta>> {
-        let mut encoded = T::ZEROED_KEY;
-        if !key.encode_key(encoded.as_mut()) {
-            return Ok(None);
-        }
-        self.store().find(encoded.as_ref(), words.as_mut())
+        Ok(Which::<T>::read(&ByKey(key), self.store(), &mut words)?.is_some())
     }
 }
 
-#[inline(always)]
-fn put<T: Record>(store: &Store, id: RecordId, version: Option<u64>, record: &T) -> Internal<Meta> {
-    let words = words_of(record);
-    store.update(id, version, Encoded::new(words.as_ref()))
-}
-
-/// A record of which only the key is filled in; `None` if no record can have this key.
-pub(super) fn key_words<T: Keyed, Q: Key<T::Key> + ?Sized>(key: &Q) -> Option<T::Words> {
-    let mut words = T::ZEROED;
-    let bytes: &mut [u8] = bytemuck::cast_slice_mut(words.as_mut());
-    let bytes = bytes.get_mut(T::KEY_OFFSET_BYTES..T::KEY_OFFSET_BYTES + T::KEY_BYTES)?;
-    key.encode_key(bytes).then_some(words)
-}
-
-/// A record in words, padded with zeros.
-#[inline(always)]
-pub(super) fn words_of<T: Record>(record: &T) -> T::Words {
-    let mut words = T::ZEROED;
-    let bytes: &mut [u8] = bytemuck::cast_slice_mut(words.as_mut());
-    if let Some(bytes) = bytes.get_mut(..T::RECORD_BYTES) {
-        record.encode(bytes);
+impl<T> fmt::Debug for Table<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let store = self.handles.current();
+        f.debug_struct("Table")
+            .field("path", &store.path())
+            .field("capacity", &store.geometry().capacity())
+            .field("access", &store.access())
+            .finish_non_exhaustive()
     }
-    words
 }
 
-/// The row that these words are.
-#[inline(always)]
-pub(super) fn row_of<T: Record>(meta: Option<Meta>, words: &T::Words) -> Result<Option<Row<T>>> {
-    let Some(meta) = meta else { return Ok(None) };
-    Ok(Some(Row::new(meta, record_of(words)?)))
-}
+impl<'a, T: Record> IntoIterator for &'a Table<T> {
+    type Item = Result<Row<T>>;
+    type IntoIter = Rows<'a, T>;
 
-/// The record that these words are.
-#[inline(always)]
-fn record_of<T: Record>(words: &T::Words) -> Result<T> {
-    let bytes: &[u8] = bytemuck::cast_slice(words.as_ref());
-    T::decode(bytes.get(..T::RECORD_BYTES).unwrap_or_default())
+    fn into_iter(self) -> Rows<'a, T> {
+        self.iter()
+    }
 }

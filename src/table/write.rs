@@ -1,135 +1,452 @@
-//! What the closure of a `write` works on.
+//! Writing to a table: one record at a time, or many in a transaction.
+//!
+//! The closure of an update runs without the lock, on a copy of the newest content; then the lock is taken, and the record is
+//! written if it still is that version. After a few times that others were faster, all of it is done under the lock.
 
-use crate::engine::Encoded;
-use crate::engine::txn::Transaction;
-use crate::error::{Error, Result};
-use crate::format::cell::RecordId;
-use crate::table::record::{Keyed, Record};
-use crate::table::row::Row;
-use crate::table::table::{Table, key_words, row_of, words_of};
+use super::record::{Keyed, Record};
+use super::row::Row;
+use super::table::Table;
+use super::transaction::WriteTransaction;
+use super::upserted::Upserted;
+use super::which::{ByKey, Unwritten, Which, found};
+use super::words::{record_of, row_of, words_of};
+use crate::engine::guard::inside_closure;
+use crate::engine::read::Meta;
+use crate::engine::{Encoded, Store};
+use crate::error::{Error, Fault, Internal, Result};
+use crate::record_id::RecordId;
 use crate::value::field::Key;
-use std::marker::PhantomData;
+use std::borrow::Borrow;
 
-/// A transaction in progress. See [`Table::write`].
-///
-/// Its methods see what the transaction has written. An error of one of them leaves the transaction as it was before
-/// that call; whether the whole is to fail is the closure's decision.
-pub struct WriteTransaction<'a, T> {
-    transaction: Transaction<'a>,
-    _records: PhantomData<fn() -> T>,
-}
+/// How often it is tried without the lock.
+const ATTEMPT_COUNT: u32 = 4;
 
-impl<'a, T: Record> WriteTransaction<'a, T> {
-    pub(super) fn begin(table: &'a Table<T>) -> Result<Self> {
-        Ok(WriteTransaction { transaction: table.store().begin()?, _records: PhantomData })
-    }
-
-    pub(super) fn publish(&mut self) -> Result<u64> {
-        Ok(self.transaction.publish()?)
-    }
-
-    /// The record with an id.
+impl<T: Record> Table<T> {
+    /// Inserts a record.
     ///
     /// # Errors
     ///
-    /// As [`Table::get`].
-    pub fn get(&mut self, id: RecordId) -> Result<Option<Row<T>>> {
-        let mut words = T::ZEROED;
-        let meta = self.transaction.get(id, words.as_mut())?;
-        row_of(meta, &words)
-    }
-
-    /// Inserts a record. A slot that the transaction itself made free is taken only if there is no other.
-    ///
-    /// # Errors
-    ///
-    /// [`DuplicateKey`](Error::DuplicateKey), [`Full`](Error::Full), and [`SlotTaken`](Error::SlotTaken) if the key was
-    /// deleted in this transaction and its slot given to another record since.
-    pub fn insert(&mut self, record: &T) -> Result<RecordId> {
+    /// [`DuplicateKey`](Error::DuplicateKey), which names the record that has the key; [`Full`](Error::Full), with both counts; and
+    /// what any write can return: [`Timeout`](Error::Timeout), which names the process that holds the lock,
+    /// [`ReadOnly`](Error::ReadOnly), [`Nested`](Error::Nested), [`Superseded`](Error::Superseded),
+    /// [`Condemned`](Error::Condemned), [`Damaged`](Error::Damaged). After any of them nothing was changed. Only
+    /// [`SyncAfterWrite`](Error::SyncAfterWrite) says that the write happened and the sync after it did not.
+    #[inline]
+    pub fn insert(&self, record: &T) -> Result<RecordId> {
         let words = words_of(record);
-        let encoded = Encoded::new(words.as_ref());
-        Ok(self.transaction.insert(encoded)?.id)
+        Ok(self.store().insert(Encoded::new(words.as_ref()))?.id)
     }
 
-    /// Changes the record with an id; returns its new version.
+    /// Inserts a record, and tells its first version besides its id.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](Error::NotFound), [`KeyChanged`](Error::KeyChanged).
-    pub fn update(&mut self, id: RecordId, change: impl FnOnce(&mut T)) -> Result<u64> {
-        let Some(Row { mut record, .. }) = self.get(id)? else {
-            return Err(Error::NotFound { id: id.into() });
-        };
-        change(&mut record);
-        self.put(id, None, &record)
+    /// As [`insert`](Self::insert).
+    pub fn insert_versioned(&self, record: &T) -> Result<(RecordId, u64)> {
+        let words = words_of(record);
+        let meta = self.store().insert(Encoded::new(words.as_ref()))?;
+        Ok((meta.id, meta.version))
     }
 
-    /// Writes another content of the record with an id; returns its new version.
+    /// Changes the record with an id, and returns its new version. The closure gets a copy of the newest content and runs
+    /// *without* the lock; if somebody else changed the record meanwhile it runs again, on what they wrote, and after a few
+    /// times under the lock. So it may run several times, must not rely on running once, and inside it calls of this table
+    /// that take a lock are refused. A closure that panics changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](Error::NotFound) if the record was deleted, [`KeyChanged`](Error::KeyChanged) if the closure changed the
+    /// key, and what any write can return (see [`insert`](Self::insert)).
+    #[inline]
+    pub fn update(&self, id: RecordId, mut change: impl FnMut(&mut T)) -> Result<u64> {
+        let change = |record: &mut T| {
+            change(record);
+            Ok::<_, Error>(())
+        };
+        found(id, self.change(&id, change, |row, ()| row.version())?)
+    }
+
+    /// Changes the record with an id, or leaves it: what the closure returns is returned, and the record is written if that is
+    /// `Some`. The closure may run several times, as that of [`update`](Self::update).
+    ///
+    /// ```
+    /// # locule::record! { struct Seat { key number: u64, guest: u64 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Seat>::create(directory.path().join("seats.loc"), 9)?;
+    /// let id = table.insert(&Seat { number: 7, guest: 0 })?;
+    /// let take = |guest| {
+    ///     table.update_with(id, |seat| {
+    ///         if seat.guest != 0 {
+    ///             return None; // somebody has it: nothing is written
+    ///         }
+    ///         seat.guest = guest;
+    ///         Some(seat.number)
+    ///     })
+    /// };
+    /// assert_eq!((take(1)?, take(2)?), (Some(7), None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// As [`update`](Self::update).
-    pub fn replace(&mut self, id: RecordId, record: &T) -> Result<u64> {
-        self.put(id, None, record)
+    pub fn update_with<R>(&self, id: RecordId, mut change: impl FnMut(&mut T) -> Option<R>) -> Result<Option<R>> {
+        Unwritten::catch(self.try_update(id, |record| change(record).ok_or(Unwritten::Left)))
     }
 
-    /// Writes another content of the record with an id if it still is this version.
+    /// Changes the record with an id, unless the closure fails, with an error of its own type, which has to be made from an
+    /// [`Error`]: then the record stays as it is. Returns what the closure returns, which may run several times, as that of
+    /// [`update`](Self::update).
+    ///
+    /// ```
+    /// # locule::record! { struct Account { key id: u64, amount: i64 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Account>::create(directory.path().join("accounts.loc"), 9)?;
+    /// # let id = table.insert(&Account { id: 1, amount: 5 })?;
+    /// let withdraw = |amount| {
+    ///     table.try_update(id, |account| -> Result<i64, Box<dyn std::error::Error>> {
+    ///         account.amount -= amount;
+    ///         if account.amount < 0 {
+    ///             return Err("not enough money".into());
+    ///         }
+    ///         Ok(account.amount)
+    ///     })
+    /// };
+    /// assert_eq!(withdraw(3)?, 2);
+    /// assert_eq!(withdraw(3).unwrap_err().to_string(), "not enough money");
+    /// assert_eq!(table.get(id)?.map(|row| row.amount), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`Conflict`](Error::Conflict), and as [`update`](Self::update).
-    pub fn update_if(&mut self, id: RecordId, version: u64, record: &T) -> Result<u64> {
-        self.put(id, Some(version), record)
+    /// What the closure returns, and as [`update`](Self::update).
+    pub fn try_update<R, E: From<Error>>(
+        &self,
+        id: RecordId,
+        change: impl FnMut(&mut T) -> Result<R, E>,
+    ) -> Result<R, E> {
+        Ok(found(id, self.change(&id, change, |_, result| result)?)?)
     }
 
-    /// Deletes the record with an id.
+    /// Writes another content of the record with an id, whatever its version; returns the new one.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](Error::NotFound).
-    pub fn delete(&mut self, id: RecordId) -> Result<()> {
-        self.transaction.delete(id, None)?;
-        Ok(())
+    /// As [`update`](Self::update).
+    #[inline]
+    pub fn replace(&self, id: RecordId, record: &T) -> Result<u64> {
+        Ok(put(self.store(), id, None, record)?.version)
+    }
+
+    /// Writes another content of the record with an id if it still is this version; returns the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](Error::Conflict) if somebody was faster, with both versions; else as [`update`](Self::update).
+    #[inline]
+    pub fn update_if(&self, id: RecordId, version: u64, record: &T) -> Result<u64> {
+        Ok(put(self.store(), id, Some(version), record)?.version)
+    }
+
+    /// Deletes the record with an id; returns the number of the transaction that did it. A full table can always delete.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](Error::NotFound) if it was deleted already: an id never names another record later. And what any write
+    /// can return (see [`insert`](Self::insert)).
+    pub fn delete(&self, id: RecordId) -> Result<u64> {
+        Ok(self.store().delete(id, None)?.version)
     }
 
     /// Deletes the record with an id if it still is this version.
     ///
     /// # Errors
     ///
-    /// [`Conflict`](Error::Conflict), [`NotFound`](Error::NotFound).
-    pub fn delete_if(&mut self, id: RecordId, version: u64) -> Result<()> {
-        self.transaction.delete(id, Some(version))?;
-        Ok(())
+    /// [`Conflict`](Error::Conflict) if somebody changed it, with both versions; else as [`delete`](Self::delete).
+    pub fn delete_if(&self, id: RecordId, version: u64) -> Result<u64> {
+        Ok(self.store().delete(id, Some(version))?.version)
     }
 
-    fn put(&mut self, id: RecordId, version: Option<u64>, record: &T) -> Result<u64> {
-        let words = words_of(record);
-        let encoded = Encoded::new(words.as_ref());
-        Ok(self.transaction.update(id, version, encoded)?.version)
-    }
-}
-
-impl<T: Keyed> WriteTransaction<'_, T> {
-    /// The record with a key.
+    /// Deletes the record with an id, and returns it as it was. [`delete`](Self::delete) does less.
     ///
     /// # Errors
     ///
-    /// As [`Table::find`].
-    pub fn find<Q: Key<T::Key> + ?Sized>(&mut self, key: &Q) -> Result<Option<Row<T>>> {
-        let mut words = T::ZEROED;
-        let Some(key) = key_words::<T, Q>(key) else { return Ok(None) };
-        let meta = self.transaction.find(key.as_ref(), words.as_mut())?;
-        row_of(meta, &words)
+    /// As [`delete`](Self::delete).
+    pub fn remove(&self, id: RecordId) -> Result<Row<T>> {
+        found(id, self.take(&id)?)
     }
 
-    /// Inserts a record, or writes it over the one that has its key.
+    /// All or nothing: what the closure does happens at once when it returns `Ok`, and not at all when it returns an error
+    /// or panics. It may touch any number of records, up to all of them, and sees its own writes. Other processes read
+    /// on meanwhile, and wait with their own writes: so it should be short, and nobody else comes between what it reads and what
+    /// it writes.
+    ///
+    /// The first write to a page of the file after a flush makes the kernel do something, and can wait for the disk. An operation
+    /// on one record has that behind it before it takes the lock. In a transaction, which learns what it writes under the lock,
+    /// others wait for it: what matters to them is better done one by one where that is enough.
+    ///
+    /// ```
+    /// # locule::record! { struct Account { key id: u64, amount: i64 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Account>::create(directory.path().join("accounts.loc"), 9)?;
+    /// # let from = table.insert(&Account { id: 1, amount: 5 })?;
+    /// # let to = table.insert(&Account { id: 2, amount: 0 })?;
+    /// table.write(|transaction| {
+    ///     transaction.update(from, |account| account.amount -= 5)?;
+    ///     transaction.update(to, |account| account.amount += 5)
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Many workers that each take the oldest job nobody has:
+    ///
+    /// ```
+    /// locule::record! {
+    ///     struct Job { key number: u64, worker: Option<u32> }
+    /// }
+    ///
+    /// fn claim(table: &locule::Table<Job>) -> locule::Result<Option<Job>> {
+    ///     table.write(|transaction| {
+    ///         let free = transaction.select(|job| job.worker.is_none())?;
+    ///         let Some(oldest) = free.into_iter().min_by_key(|job| job.number) else { return Ok(None) };
+    ///         transaction.update(oldest.id(), |job| job.worker = Some(std::process::id()))?;
+    ///         Ok(Some(oldest.into_record()))
+    ///     })
+    /// }
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Job>::create(directory.path().join("jobs.loc"), 9)?;
+    /// table.insert(&Job { number: 2, worker: None })?;
+    /// table.insert(&Job { number: 1, worker: None })?;
+    /// assert_eq!(claim(&table)?.map(|job| job.number), Some(1));
+    /// assert_eq!(claim(&table)?.map(|job| job.number), Some(2));
+    /// assert_eq!(claim(&table)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the closure returns (for errors of another type there is [`try_write`](Self::try_write)), and what any write can return
+    /// (see [`insert`](Self::insert)).
+    pub fn write<R>(&self, body: impl FnOnce(&mut WriteTransaction<'_, T>) -> Result<R>) -> Result<R> {
+        self.try_write(body)
+    }
+
+    /// A [`write`](Self::write) whose closure has errors of its own type, which has to be made from an [`Error`]: so `?` takes both
+    /// kinds. (It is tried as [`write`](Self::write) is: it waits for the lock.)
+    ///
+    /// The compiler has to learn the type from something: an `Err` of it inside, the function's own result if the call is the last
+    /// thing in it, or else a type that is written down, as here.
+    ///
+    /// ```
+    /// # locule::record! { struct Account { key id: u64, amount: i64 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Account>::create(directory.path().join("accounts.loc"), 9)?;
+    /// # let from = table.insert(&Account { id: 1, amount: 5 })?;
+    /// #[derive(Debug)]
+    /// enum BankError {
+    ///     NotEnough { missing: i64 },
+    ///     Table(locule::Error),
+    /// }
+    ///
+    /// impl From<locule::Error> for BankError {
+    ///     fn from(error: locule::Error) -> Self {
+    ///         BankError::Table(error)
+    ///     }
+    /// }
+    ///
+    /// let outcome = table.try_write(|transaction| -> Result<(), BankError> {
+    ///     transaction.update(from, |account| account.amount -= 7)?;
+    ///     match transaction.get(from)? {
+    ///         Some(account) if account.amount < 0 => Err(BankError::NotEnough { missing: -account.amount }),
+    ///         _ => Ok(()),
+    ///     }
+    /// });
+    /// assert!(matches!(outcome, Err(BankError::NotEnough { missing: 2 })));
+    /// assert_eq!(table.get(from)?.map(|row| row.amount), Some(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub fn try_write<R, E: From<Error>>(
+        &self,
+        body: impl FnOnce(&mut WriteTransaction<'_, T>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut write = WriteTransaction::begin(self.store())?;
+        let result = inside_closure(self.store(), || body(&mut write))?;
+        write.publish()?;
+        // A sync takes the write lock itself.
+        drop(write);
+        self.store().sync_if_due().map_err(Error::from)?;
+        Ok(result)
+    }
+
+    /// Changes a record; what the caller keeps of what it is now and of what the closure returned, so that nothing else is copied.
+    /// `None` if there is none.
+    #[inline(always)]
+    fn change<R, E: From<Error>, K>(
+        &self,
+        which: &impl Which<T>,
+        mut change: impl FnMut(&mut T) -> Result<R, E>,
+        keep: impl FnOnce(Row<T>, R) -> K,
+    ) -> Result<Option<K>, E> {
+        let store = self.store();
+        for _ in 0..ATTEMPT_COUNT {
+            let mut words = T::ZEROED;
+            let Some(Meta { id, version, .. }) = which.read(store, &mut words).map_err(Error::from)? else {
+                return Ok(None);
+            };
+            let mut record = record_of::<T>(&words)?;
+            let result = inside_closure(store, || change(&mut record))?;
+            match put(store, id, Some(version), &record) {
+                Ok(meta) => return Ok(Some(keep(Row::new(meta, record), result))),
+                Err(fault) => somebody_was_faster(fault)?,
+            }
+        }
+        let changed = self.try_write(|transaction| transaction.change(which, change))?;
+        Ok(changed.map(|(row, result)| keep(row, result)))
+    }
+
+    /// Deletes a record, and returns what it was. `None` if there is none.
+    fn take(&self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
+        let store = self.store();
+        for _ in 0..ATTEMPT_COUNT {
+            let mut words = T::ZEROED;
+            let Some(row) = row_of::<T>(which.read(store, &mut words)?, &words)? else { return Ok(None) };
+            match store.delete(row.id(), Some(row.version())) {
+                Ok(_) => return Ok(Some(row)),
+                Err(fault) => somebody_was_faster(fault)?,
+            }
+        }
+        self.write(|transaction| transaction.take(which))
+    }
+}
+
+impl<T: Keyed> Table<T> {
+    /// Inserts a record, or writes it over the one that has its key; says which.
     ///
     /// # Errors
     ///
     /// As [`insert`](Self::insert), without `DuplicateKey`.
-    pub fn upsert(&mut self, record: &T) -> Result<RecordId> {
+    pub fn upsert(&self, record: &T) -> Result<Upserted> {
         let words = words_of(record);
-        let encoded = Encoded::new(words.as_ref());
-        Ok(self.transaction.upsert(encoded)?.id)
+        Ok(Upserted::new(self.store().upsert(Encoded::new(words.as_ref()))?))
     }
+
+    /// Inserts a record, or changes the one that has its key, and returns what is there now: its
+    /// [`update_count`](Row::update_count) is 0 if it was inserted. The closure may run several times, as that of
+    /// [`update`](Self::update).
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let count = |id| table.upsert_with(&Visit { id, hits: 1 }, |visit| visit.hits += 1);
+    /// assert_eq!((count(42)?.hits, count(42)?.hits, count(7)?.hits), (1, 2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert), without `DuplicateKey`; [`KeyChanged`](Error::KeyChanged) if the closure changed the key.
+    pub fn upsert_with(&self, record: &T, mut change: impl FnMut(&mut T)) -> Result<Row<T>> {
+        let words = words_of(record);
+        for _ in 0..ATTEMPT_COUNT {
+            if let Some(row) = self.update_by_key(record.key(), &mut change)? {
+                return Ok(row);
+            }
+            match self.store().insert(Encoded::new(words.as_ref())) {
+                Ok(meta) => return Ok(Row::new(meta, record_of(&words)?)),
+                Err(fault) => somebody_was_faster(fault)?,
+            }
+        }
+        self.write(|transaction| transaction.upsert_with(record, &mut change))
+    }
+
+    /// Changes the record with a key, and returns what it is now; `None` if there is none. The closure may run several times, as
+    /// that of [`update`](Self::update).
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// assert_eq!(table.update_by_key(&42, |visit| visit.hits += 1)?.map(|row| row.hits), Some(2));
+    /// assert_eq!(table.update_by_key(&43, |visit| visit.hits += 1)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update), without `NotFound`.
+    pub fn update_by_key<Q: Key<T::Key> + ?Sized>(
+        &self,
+        key: &Q,
+        mut change: impl FnMut(&mut T),
+    ) -> Result<Option<Row<T>>> {
+        let change = |record: &mut T| {
+            change(record);
+            Ok::<_, Error>(())
+        };
+        self.change(&ByKey(key), change, |row, ()| row)
+    }
+
+    /// Deletes the record with a key, and returns it as it was; `None` if there is none.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// assert_eq!(table.remove_by_key(&42)?.map(|row| row.hits), Some(1));
+    /// assert_eq!(table.remove_by_key(&42)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`delete`](Self::delete), without `NotFound`.
+    pub fn remove_by_key<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Row<T>>> {
+        self.take(&ByKey(key))
+    }
+
+    /// Makes the table hold exactly these records, all or nothing, also if it is full: what has the key of one of them is updated
+    /// in place and keeps its id, what has another key is deleted, and the others are inserted. A record that is there already,
+    /// with the same content, is left as it is, with its version.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 2)?;
+    /// table.replace_all([Visit { id: 1, hits: 1 }, Visit { id: 2, hits: 1 }])?;
+    /// table.replace_all([Visit { id: 3, hits: 2 }, Visit { id: 2, hits: 2 }])?;
+    /// assert_eq!((table.len()?, table.contains_key(&1)?), (2, false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`DuplicateKey`](Error::DuplicateKey) if two of the records have the same key, [`Full`](Error::Full) if they are more than
+    /// the table has room for, and what any write can return (see [`insert`](Self::insert)).
+    pub fn replace_all(&self, records: impl IntoIterator<Item = impl Borrow<T>>) -> Result<()> {
+        self.write(|transaction| transaction.replace_all(records))
+    }
+}
+
+/// That it has to be tried again, since somebody else changed, deleted or inserted the record meanwhile.
+#[cold]
+fn somebody_was_faster(fault: Fault) -> Result<()> {
+    match fault.into() {
+        Error::Conflict { .. } | Error::NotFound { .. } | Error::DuplicateKey { .. } => Ok(()),
+        error => Err(error),
+    }
+}
+
+#[inline(always)]
+fn put<T: Record>(store: &Store, id: RecordId, version: Option<u64>, record: &T) -> Internal<Meta> {
+    let words = words_of(record);
+    store.update(id, version, Encoded::new(words.as_ref()))
 }

@@ -5,10 +5,11 @@
 //! as bytes, and a record that was read and written back is the same bytes.
 
 use std::any::Any;
+use std::fmt;
 use std::hash::Hash;
 
+use super::bytes::{exactly, split_presence, wrong_length};
 use super::field_type::FieldType;
-use super::field_value::FieldValue;
 use super::inline::{Bytes, Text};
 use super::time::{Date, Timestamp};
 use crate::{Error, Result};
@@ -23,6 +24,96 @@ pub(super) mod sealed {
         note = "the file has one kind of none"
     )]
     pub trait Present: super::Field {}
+}
+
+/// A type that a field of a [`record!`](crate::record) can have. Implement it for a type of your own to say as which field type
+/// the file stores it; for an enumeration, [`field_enum!`](crate::field_enum) does that.
+///
+/// It is implemented for each [`Field`], which is stored as it is; for `[u8; N]`, which is stored as [`Bytes<N>`](Bytes); for
+/// [`RecordId`]; and for an `Option` of each type that has it, unless that is stored as an option already. Other arrays have no implementation: the
+/// format has no type that could tell a dump what their bytes mean, so give each number a field, or write a type of your own for
+/// the array that says how it becomes [`Bytes`].
+///
+/// ```
+/// use locule::{FieldValue, Text};
+///
+/// /// An address that has been looked at once, when it was made.
+/// #[derive(Clone, Debug, PartialEq)]
+/// pub struct Email(String);
+///
+/// impl Email {
+///     const BYTES_MAX: usize = 64;
+///
+///     pub fn new(address: &str) -> Option<Self> {
+///         let is_good = address.contains('@') && address.len() <= Self::BYTES_MAX;
+///         is_good.then(|| Email(address.to_owned()))
+///     }
+/// }
+///
+/// impl FieldValue for Email {
+///     type Stored = Text<{ Email::BYTES_MAX }>;
+///
+///     fn to_stored(&self) -> Self::Stored {
+///         Text::new(&self.0).expect("no longer than BYTES_MAX, as `new` saw to")
+///     }
+///
+///     fn from_stored(stored: Self::Stored) -> locule::Result<Self> {
+///         // What another program wrote need not be an address.
+///         Email::new(&stored).ok_or_else(|| locule::Error::InvalidValue { reason: format!("{stored:?} is no address") })
+///     }
+/// }
+///
+/// locule::record! {
+///     struct User {
+///         key email: Email,
+///         invited_by: Option<Email>,
+///     }
+/// }
+///
+/// // A user can be looked up by an `Email`; and by a `str`, if that is said.
+/// impl locule::Key<Email> for str {
+///     fn encode_key(&self, bytes: &mut [u8]) -> bool {
+///         locule::Key::<Text<{ Email::BYTES_MAX }>>::encode_key(self, bytes)
+///     }
+/// }
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("users.loc");
+/// let table = locule::Table::<User>::options().capacity(100).create(&path)?;
+/// let ada = Email::new("ada@example.org").ok_or("no address")?;
+/// table.insert(&User { email: ada.clone(), invited_by: None })?;
+/// assert_eq!(table.find(&ada)?.map(|row| row.email.clone()), Some(ada));
+/// assert!(table.find("ada@example.org")?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Changing the stored type makes another record, and a file of the old one is refused. The file knows nothing of this type, so
+/// `locule dump` and programs that use the stored type by itself can read it too.
+///
+/// # Rules
+///
+/// `from_stored` should give back the value of which `to_stored` made what is stored. Values that are equal should be stored
+/// equal, and if they are keys, values that are not equal should not: the file compares what is stored. Where this is broken,
+/// records are not found or have other values than were written, and nothing worse.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a field of a record",
+    note = "a field is a bool, an integer from i8 to i128 or u8 to u128, f32, f64, Text<N>, Bytes<N>, [u8; N], Timestamp, Date, \
+            a type that implements `locule::FieldValue`, or an Option of one of these"
+)]
+pub trait FieldValue: Clone + PartialEq + fmt::Debug + 'static {
+    /// The field type that the file has.
+    type Stored: Field;
+
+    /// What is stored of this value.
+    fn to_stored(&self) -> Self::Stored;
+
+    /// The value of which this is stored.
+    ///
+    /// # Errors
+    ///
+    /// Any error if no value is stored like this, such as [`Error::InvalidValue`]; the reason of that one gets the name of the
+    /// field put in front. It is returned by the read that met it.
+    fn from_stored(stored: Self::Stored) -> Result<Self>;
 }
 
 /// A type that a field of the file can have: `bool`, the integers from `i8` to `i128` and `u8` to `u128`, `f32`, `f64`,
@@ -186,27 +277,6 @@ impl<const N: usize> Key<Bytes<N>> for Vec<u8> {
     }
 }
 
-/// Takes `bytes` for an array, whose length the compiler knows.
-///
-/// # Errors
-///
-/// [`Error::Damaged`] if the length is another.
-#[inline]
-pub(super) fn exactly<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
-    <[u8; N]>::try_from(bytes).map_err(|_| wrong_length(N, bytes.len()))
-}
-
-#[cold]
-pub(crate) fn wrong_length(expected_bytes: usize, found_bytes: usize) -> Error {
-    Error::damaged(format!("expected a value of {expected_bytes} bytes, found {found_bytes}"))
-}
-
-#[inline]
-pub(super) fn is_zero(bytes: &[u8]) -> bool {
-    // Not `all`: without the early return the compiler compares many bytes at a time.
-    bytes.iter().fold(0, |seen, byte| seen | byte) == 0
-}
-
 macro_rules! number_fields {
     ($($number:ty: $type:ident),+) => {$(
         impl sealed::Sealed for $number {}
@@ -355,22 +425,6 @@ impl<T: sealed::Present> Field for Option<T> {
             Some(value) => T::decode(value).map(Some),
             None => Ok(None),
         }
-    }
-}
-
-/// The value of a nullable field without its presence byte, or none.
-///
-/// # Errors
-///
-/// [`Error::Damaged`] if the presence byte is neither 0 nor 1, or bytes follow a 0 that are not zero.
-#[inline]
-pub(super) fn split_presence(bytes: &[u8]) -> Result<Option<&[u8]>> {
-    match bytes {
-        [1, value @ ..] => Ok(Some(value)),
-        [0, value @ ..] if is_zero(value) => Ok(None),
-        [0, ..] => Err(Error::damaged("expected zeros after the presence byte of an absent value")),
-        [other, ..] => Err(Error::damaged(format!("expected a presence byte, 0 or 1, found {other}"))),
-        [] => Err(Error::damaged("expected a presence byte, found nothing")),
     }
 }
 

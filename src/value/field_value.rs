@@ -1,103 +1,12 @@
 //! How types of a program's own become field types of the file.
 
-use std::fmt;
-
-use super::field::Field;
+use super::field::FieldValue;
 use super::field::sealed::Present;
 use super::inline::{Bytes, Text};
 use super::time::{Date, Timestamp};
-use crate::format::cell::RecordId;
+use crate::record_id::RecordId;
 use crate::{Error, Result};
-
-/// A type that a field of a [`record!`](crate::record) can have. Implement it for a type of your own to say as which field type
-/// the file stores it; for an enumeration, [`field_enum!`](crate::field_enum) does that.
-///
-/// It is implemented for each [`Field`], which is stored as it is; for `[u8; N]`, which is stored as [`Bytes<N>`](Bytes); for
-/// [`RecordId`]; and for an `Option` of each type that has it, unless that is stored as an option already. Other arrays have no implementation: the
-/// format has no type that could tell a dump what their bytes mean, so give each number a field, or write a type of your own for
-/// the array that says how it becomes [`Bytes`].
-///
-/// ```
-/// use locule::{FieldValue, Text};
-///
-/// /// An address that has been looked at once, when it was made.
-/// #[derive(Clone, Debug, PartialEq)]
-/// pub struct Email(String);
-///
-/// impl Email {
-///     const BYTES_MAX: usize = 64;
-///
-///     pub fn new(address: &str) -> Option<Self> {
-///         let is_good = address.contains('@') && address.len() <= Self::BYTES_MAX;
-///         is_good.then(|| Email(address.to_owned()))
-///     }
-/// }
-///
-/// impl FieldValue for Email {
-///     type Stored = Text<{ Email::BYTES_MAX }>;
-///
-///     fn to_stored(&self) -> Self::Stored {
-///         Text::new(&self.0).expect("no longer than BYTES_MAX, as `new` saw to")
-///     }
-///
-///     fn from_stored(stored: Self::Stored) -> locule::Result<Self> {
-///         // What another program wrote need not be an address.
-///         Email::new(&stored).ok_or_else(|| locule::Error::InvalidValue { reason: format!("{stored:?} is no address") })
-///     }
-/// }
-///
-/// locule::record! {
-///     struct User {
-///         key email: Email,
-///         invited_by: Option<Email>,
-///     }
-/// }
-///
-/// // A user can be looked up by an `Email`; and by a `str`, if that is said.
-/// impl locule::Key<Email> for str {
-///     fn encode_key(&self, bytes: &mut [u8]) -> bool {
-///         locule::Key::<Text<{ Email::BYTES_MAX }>>::encode_key(self, bytes)
-///     }
-/// }
-///
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("users.loc");
-/// let table = locule::Table::<User>::options().capacity(100).create(&path)?;
-/// let ada = Email::new("ada@example.org").ok_or("no address")?;
-/// table.insert(&User { email: ada.clone(), invited_by: None })?;
-/// assert_eq!(table.find(&ada)?.map(|row| row.email.clone()), Some(ada));
-/// assert!(table.find("ada@example.org")?.is_some());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// Changing the stored type makes another record, and a file of the old one is refused. The file knows nothing of this type, so
-/// `locule dump` and programs that use the stored type by itself can read it too.
-///
-/// # Rules
-///
-/// `from_stored` should give back the value of which `to_stored` made what is stored. Values that are equal should be stored
-/// equal, and if they are keys, values that are not equal should not: the file compares what is stored. Where this is broken,
-/// records are not found or have other values than were written, and nothing worse.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a field of a record",
-    note = "a field is a bool, an integer from i8 to i128 or u8 to u128, f32, f64, Text<N>, Bytes<N>, [u8; N], Timestamp, Date, \
-            a type that implements `locule::FieldValue`, or an Option of one of these"
-)]
-pub trait FieldValue: Clone + PartialEq + fmt::Debug + 'static {
-    /// The field type that the file has.
-    type Stored: Field;
-
-    /// What is stored of this value.
-    fn to_stored(&self) -> Self::Stored;
-
-    /// The value of which this is stored.
-    ///
-    /// # Errors
-    ///
-    /// Any error if no value is stored like this, such as [`Error::InvalidValue`]; the reason of that one gets the name of the
-    /// field put in front. It is returned by the read that met it.
-    fn from_stored(stored: Self::Stored) -> Result<Self>;
-}
+use std::str::FromStr;
 
 /// The types that are stored as they are.
 macro_rules! stored_as_itself {
@@ -161,7 +70,21 @@ impl FieldValue for RecordId {
 
     #[inline]
     fn from_stored(stored: u64) -> Result<Self> {
-        Ok(stored.into())
+        Ok(RecordId::from_u64(stored))
+    }
+}
+
+/// Reads what `Display` writes: the number.
+impl FromStr for RecordId {
+    type Err = Error;
+
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] if it is no number of 64 bits.
+    fn from_str(text: &str) -> Result<Self> {
+        text.parse().map(RecordId::from_u64).map_err(|_| Error::InvalidValue {
+            reason: format!("expected a record id, a number of up to 64 bits, found {text:?}"),
+        })
     }
 }
 

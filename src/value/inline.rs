@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::str::FromStr;
 
-use super::field::{exactly, is_zero, wrong_length};
+use super::bytes::{exactly, is_zero, wrong_length};
 use super::padding::padded;
 use crate::{Error, Result};
 

@@ -1,11 +1,12 @@
 //! Values of one field: their types, their texts, and their bytes in a record.
 
 mod arithmetic;
+pub mod bytes;
 mod comparisons;
 pub mod field;
 pub mod field_enum;
 pub mod field_type;
-pub mod field_value;
+mod field_value;
 pub mod inline;
 pub mod padding;
 #[cfg(feature = "serde")]

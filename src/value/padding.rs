@@ -29,7 +29,7 @@ mod tests {
         check(Date::MAX);
         check(Text::<4>::literal("Ł"));
         check(Bytes::<4>::literal(&[0, 255]));
-        check(RecordId::from(7));
+        check(RecordId::from_u64(7));
         check(FieldType::I8);
         check(FieldType::Text(3));
         check(FieldType::Bytes(3));

@@ -10,7 +10,7 @@ use serde::ser::{Serialize, Serializer};
 use super::inline::{Bytes, Text, read_hexadecimal, write_hexadecimal};
 use super::time::{Date, Timestamp};
 use super::untyped::Value;
-use crate::format::cell::RecordId;
+use crate::record_id::RecordId;
 use crate::{Error, Result};
 
 /// What is written as `Display` does it.
@@ -84,7 +84,7 @@ macro_rules! shown_or_a_number {
 shown_or_a_number!(
     Timestamp: i64, "a time such as 2024-02-29T23:59:59.999999Z", Timestamp::microseconds, Timestamp::from_microseconds;
     Date: i32, "a date such as 2024-02-29", Date::days, Date::from_days;
-    RecordId: u64, "the number of a record id, as text", u64::from, RecordId::from
+    RecordId: u64, "the number of a record id, as text", u64::from, RecordId::from_u64
 );
 
 impl<const N: usize> Serialize for Bytes<N> {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::field::{Field, split_presence};
+use super::bytes::split_presence;
+use super::field::Field;
 use super::field_type::FieldType;
 use super::inline::{Bytes, Text, content_of, utf8, write_hexadecimal};
 use super::time::{Date, Timestamp};

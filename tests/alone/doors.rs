@@ -49,8 +49,8 @@ const OPERATIONS: [(&str, Operation); 9] = [
     ("insert", |table| table.insert(&visit(10, 0)).map(drop)),
     ("sync", |table| table.sync().map(drop)),
     ("find", |table| table.find(&1).map(drop)),
-    ("update", |table| table.update(locule::RecordId::from(1 << 24), |visit| visit.hits += 1).map(drop)),
-    ("delete", |table| table.delete(locule::RecordId::from(1 << 24)).map(drop)),
+    ("update", |table| table.update(locule::RecordId::from_u64(1 << 24), |visit| visit.hits += 1).map(drop)),
+    ("delete", |table| table.delete(locule::RecordId::from_u64(1 << 24)).map(drop)),
     ("write", |table| table.write(|transaction| transaction.insert(&visit(10, 0)).map(drop))),
     ("iter", |table| table.iter().try_for_each(|row| row.map(drop))),
     ("snapshot", |table| table.snapshot(|snapshot| snapshot.find(&1).map(drop))),
@@ -112,7 +112,7 @@ fn whoever_is_attached_no_more_neither_reads_nor_writes_nor_syncs_after_a_recove
 
 fn be_inside_without_attachment(path: &Path, what_next: &str) {
     let table = options().open(path).unwrap();
-    let first = table.find(&0).unwrap().unwrap().id;
+    let first = table.find(&0).unwrap().unwrap().id();
     let outcome = table.write(|transaction| {
         for key in 20..25 {
             transaction.insert(&visit(key, 0))?;

@@ -33,7 +33,7 @@ const HEADS_OF_64_SLOTS: usize = 512 + 64;
 fn use_it(table: &Visits, first: u64) {
     let id = table.insert(&visit(first, 0)).unwrap();
     table.update(id, |content| *content = visit(first, 1)).unwrap();
-    let gone = table.upsert(&visit(first + 1, 0)).unwrap();
+    let gone = table.upsert(&visit(first + 1, 0)).unwrap().id;
     let sum = table.write(|transaction| {
         transaction.delete(gone)?;
         transaction.insert(&visit(first + 2, 0))?;

@@ -138,8 +138,8 @@ impl Clerk<'_> {
         set(self.worker_file.intended(key), after);
         let outcome = match found {
             None => self.table.insert(&visit(key_word, after)).map(drop),
-            Some(row) if after == 0 => self.table.delete(row.id).map(drop),
-            Some(row) => self.table.update(row.id, |content| *content = visit(key_word, after)).map(drop),
+            Some(row) if after == 0 => self.table.delete(row.id()).map(drop),
+            Some(row) => self.table.update(row.id(), |content| *content = visit(key_word, after)).map(drop),
         };
         match outcome {
             Ok(()) => set(self.worker_file.acknowledged(key), after),
@@ -153,7 +153,7 @@ impl Clerk<'_> {
         set(self.worker_file.counting(), before + 1);
         let outcome = self.table.write(|transaction| {
             let row = transaction.find(&COUNTER)?.expect("it is never deleted");
-            transaction.update(row.id, |counter| *counter = visit(COUNTER, row.hits + 1)).map(drop)
+            transaction.update(row.id(), |counter| *counter = visit(COUNTER, row.hits + 1)).map(drop)
         });
         match outcome {
             Ok(()) => set(self.worker_file.counted(), before + 1),

@@ -15,7 +15,7 @@ pub const ROLES: &[(&str, Role)] = &[("stay attached", stay_attached)];
 
 /// What threads do that share a handle.
 fn operations(table: &Visits) -> Vec<(&'static str, Result<()>)> {
-    let id = RecordId::from(1 << 24);
+    let id = RecordId::from_u64(1 << 24);
     vec![
         ("get", table.get(id).map(drop)),
         ("find", table.find(&1).map(drop)),
@@ -155,7 +155,7 @@ fn reopening_inside_a_closure_is_nested_and_the_transaction_goes_on() {
             transaction.insert(&visit(11, 0)).map(drop)
         })
         .unwrap();
-    let id = table.find(&0).unwrap().unwrap().id;
+    let id = table.find(&0).unwrap().unwrap().id();
     table
         .update(id, |content| {
             assert!(matches!(table.reopen(), Err(Error::Nested)));
@@ -250,7 +250,7 @@ fn a_copy_of_a_table_can_be_written_to_inside_a_closure_of_the_original() {
         })
         .unwrap();
     // Nor is a closure forgotten that holds no lock, while another table's is inside it.
-    let id = table.find(&0).unwrap().unwrap().id;
+    let id = table.find(&0).unwrap().unwrap().id();
     table
         .update(id, |_| {
             let outcome = copy.write(|_| table.insert(&visit(98, 0)));
@@ -283,7 +283,7 @@ fn two_handles_of_one_thread_on_one_file_are_nested_by_whatever_name_they_were_o
                 transaction.upsert(&visit(10, 0)).map(drop)
             })
             .unwrap();
-        let id = table.find(&0).unwrap().unwrap().id;
+        let id = table.find(&0).unwrap().unwrap().id();
         table.update(id, |_| assert_nested(other)).unwrap();
         other.upsert(&visit(10, 1)).unwrap();
     }

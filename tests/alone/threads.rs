@@ -19,7 +19,7 @@ pub const ROLES: &[(&str, Role)] = &[
 const THREAD_COUNT: u64 = 8;
 
 fn count_up(table: &Visits, key: u64) {
-    let id = table.find(&key).unwrap().unwrap().id;
+    let id = table.find(&key).unwrap().unwrap().id();
     table.update(id, |content| *content = visit(key, content.hits + 1)).unwrap();
 }
 
@@ -97,7 +97,7 @@ fn fork_beside_writers(path: &Path, _: &str) {
                 count_up(table, 0);
                 table.insert(&visit(30, 0)).unwrap();
                 table.sync().unwrap();
-                table.delete(table.find(&30).unwrap().unwrap().id).unwrap();
+                table.delete(table.find(&30).unwrap().unwrap().id()).unwrap();
             }));
         }
         is_stopped.store(true, Ordering::Relaxed);

@@ -94,7 +94,7 @@ pub fn assert_consistent(table: &Visits) {
     for row in &rows {
         assert_whole(row);
         assert_eq!(table.find(&row.visitor).unwrap().as_ref(), Some(row));
-        assert_eq!(table.get(row.id).unwrap().as_ref(), Some(row));
+        assert_eq!(table.get(row.id()).unwrap().as_ref(), Some(row));
     }
 }
 
@@ -106,7 +106,7 @@ pub fn assert_recovers_the_same(table: &Visits, path: &Path) {
     std::fs::copy(path, &copy).unwrap();
     let recovered = options().open(&copy).unwrap();
     assert_consistent(&recovered);
-    let records = |table: &Visits| table.iter().map(|row| row.unwrap().record).collect::<Vec<_>>();
+    let records = |table: &Visits| table.iter().map(|row| row.unwrap().into_record()).collect::<Vec<_>>();
     assert_eq!(records(&recovered), records(table));
     std::fs::remove_file(copy).unwrap();
 }

@@ -158,7 +158,7 @@ fn move_to_another_disk(path: &Path, _: &str) {
         assert_eq!(keys(&table), [0, 1, 2, 3]);
         assert_consistent(&table);
         let row = table.find(&3).unwrap().unwrap();
-        assert!(table.update(row.id, |record| *record = visit(3, 1)).unwrap() > version);
+        assert!(table.update(row.id(), |record| *record = visit(3, 1)).unwrap() > version);
         table.close().unwrap();
         fs::copy(from, to).unwrap();
         fs::remove_file(from).unwrap();

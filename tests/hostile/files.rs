@@ -60,7 +60,7 @@ fn work(path: &Path, argument: &str) {
         let key = random.u64(0..60);
         let _ = match random.u32(0..4) {
             0 => table.upsert(&visit(key, random.u64(..))).map(drop),
-            1 => table.find(&key).and_then(|row| row.map_or(Ok(()), |row| table.delete(row.id).map(drop))),
+            1 => table.find(&key).and_then(|row| row.map_or(Ok(()), |row| table.delete(row.id()).map(drop))),
             2 => table.reopen(),
             _ => table.iter().try_for_each(|row| row.map(|row| assert_whole(&row))),
         };
@@ -241,7 +241,7 @@ fn a_table_has_one_lock_by_whatever_name_it_is_opened() {
         child.tell(&key.to_string());
         child.expect("inserted");
         let row = table.find(&key).unwrap().unwrap();
-        table.update(row.id, |record| *record = visit(key, 1)).unwrap();
+        table.update(row.id(), |record| *record = visit(key, 1)).unwrap();
         assert_consistent(&table);
     }
     assert_eq!(keys(&table), [0, 1, 2, 10, 11]);

@@ -30,13 +30,13 @@ fn make_table(path: &Path) {
     let table = options().open(path).unwrap();
     insert_all(&table, 0..10);
     for key in [8, 9] {
-        table.delete(table.find(&key).unwrap().unwrap().id).unwrap();
+        table.delete(table.find(&key).unwrap().unwrap().id()).unwrap();
     }
     table.sync().unwrap();
-    table.update(table.find(&0).unwrap().unwrap().id, |content| *content = visit(0, 1)).unwrap();
+    table.update(table.find(&0).unwrap().unwrap().id(), |content| *content = visit(0, 1)).unwrap();
     table.insert(&visit(10, 0)).unwrap();
     table.sync().unwrap();
-    table.update(table.find(&1).unwrap().unwrap().id, |content| *content = visit(1, 1)).unwrap();
+    table.update(table.find(&1).unwrap().unwrap().id(), |content| *content = visit(1, 1)).unwrap();
     table.insert(&visit(11, 0)).unwrap();
 }
 
@@ -376,10 +376,10 @@ fn a_control_group_that_is_newer_than_the_cells_goes_back_to_the_sync() {
 
 fn use_busily_without_syncs(table: &crate::common::Visits) {
     for key in 0..8 {
-        table.update(table.find(&key).unwrap().unwrap().id, |content| *content = visit(key, 9)).unwrap();
+        table.update(table.find(&key).unwrap().unwrap().id(), |content| *content = visit(key, 9)).unwrap();
     }
     insert_all(table, 20..40);
-    table.delete(table.find(&5).unwrap().unwrap().id).unwrap();
+    table.delete(table.find(&5).unwrap().unwrap().id()).unwrap();
 }
 
 /// The same, and what was lost had been synced: that is damage, and nothing older is served in its place.

@@ -29,8 +29,8 @@ fn write_without_end(path: &Path, argument: &str) {
         std::thread::sleep(Duration::from_micros(random.u64(0..50)));
         let key = writer * 1000 + random.u64(0..300);
         match table.find(&key).unwrap() {
-            Some(row) if random.bool() => drop(table.delete(row.id).unwrap()),
-            Some(row) => drop(table.update(row.id, |content| *content = visit(key, content.hits + 1)).unwrap()),
+            Some(row) if random.bool() => drop(table.delete(row.id()).unwrap()),
+            Some(row) => drop(table.update(row.id(), |content| *content = visit(key, content.hits + 1)).unwrap()),
             None => drop(table.insert(&visit(key, 0)).unwrap()),
         }
         if random.u32(0..8) == 0 {
@@ -38,7 +38,7 @@ fn write_without_end(path: &Path, argument: &str) {
             table
                 .write(|transaction| {
                     keys.iter().try_for_each(|key| match transaction.find(key)? {
-                        Some(row) => transaction.delete(row.id),
+                        Some(row) => transaction.delete(row.id()),
                         None => transaction.insert(&visit(*key, 0)).map(drop),
                     })
                 })

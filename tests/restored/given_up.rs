@@ -27,7 +27,7 @@ fn stage(path: &Path, _: &str) {
 /// A process that is killed inside such a transaction; the ids that it was told.
 fn staged_by_the_dead(path: &Path) -> Vec<RecordId> {
     let mut child = Child::spawn("stage", path, "");
-    let ids = (0..5).map(|_| RecordId::from(child.hear().parse::<u64>().unwrap())).collect();
+    let ids = (0..5).map(|_| RecordId::from_u64(child.hear().parse::<u64>().unwrap())).collect();
     child.kill();
     ids
 }
@@ -45,7 +45,7 @@ fn assert_not_given_out(table: &Visits, gone: &BTreeSet<RecordId>) {
             assert!(!gone.contains(&id), "{id:?} was given out before");
         }
         for key in 30..80 {
-            table.delete(table.find(&key).unwrap().unwrap().id).unwrap();
+            table.delete(table.find(&key).unwrap().unwrap().id()).unwrap();
         }
     }
 }
@@ -95,7 +95,7 @@ fn an_id_of_a_transaction_that_was_given_up_is_not_given_out_by_a_first_opener()
             let id = transaction.insert(&visit(20, 0))?;
             Err::<(), _>(Error::caller(u64::from(id).to_string()))
         });
-        let mut gone = BTreeSet::from([RecordId::from(outcome.unwrap_err().to_string().parse::<u64>().unwrap())]);
+        let mut gone = BTreeSet::from([RecordId::from_u64(outcome.unwrap_err().to_string().parse::<u64>().unwrap())]);
         drop(table);
         // The last one dies, and nobody is there to undo it.
         gone.extend(staged_by_the_dead(&path));
@@ -114,7 +114,7 @@ fn an_id_of_a_transaction_that_was_given_up_is_not_given_out_by_a_first_opener()
 /// Changes a record, and waits inside the transaction.
 fn stage_a_change(path: &Path, _: &str) {
     let table = options().open(path).unwrap();
-    let id = table.find(&0).unwrap().unwrap().id;
+    let id = table.find(&0).unwrap().unwrap().id();
     table
         .write(|transaction| {
             transaction.update(id, |record| *record = visit(0, 1))?;
@@ -139,7 +139,7 @@ fn a_change_that_was_given_up_gives_no_generation_out() {
         image.put_generation(0, LAST_GENERATION);
         image.put_back(&path);
         let table = open(&path);
-        assert_eq!(table.find(&0).unwrap().unwrap().id.generation(), LAST_GENERATION);
+        assert_eq!(table.find(&0).unwrap().unwrap().id().generation(), LAST_GENERATION);
         drop(table);
         let mut child = Child::spawn("stage a change", &path, "");
         child.expect("changed");
@@ -153,7 +153,7 @@ fn a_change_that_was_given_up_gives_no_generation_out() {
         for _ in 0..3 {
             insert_all(&table, 1..64);
             for key in 1..64 {
-                table.delete(table.find(&key).unwrap().unwrap().id).unwrap();
+                table.delete(table.find(&key).unwrap().unwrap().id()).unwrap();
             }
         }
         assert_good(&table, &path);

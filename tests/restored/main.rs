@@ -158,7 +158,7 @@ fn mix(a: u64, b: u64, c: u64) -> u64 {
 
 /// Every record by its id.
 fn records(table: &Visits) -> BTreeMap<u64, Visit> {
-    table.iter().map(Result::unwrap).map(|row| (row.id.into(), row.record)).collect()
+    table.iter().map(Result::unwrap).map(|row| (row.id().into(), *row)).collect()
 }
 
 /// Nothing in the file contradicts anything else.
@@ -181,7 +181,7 @@ fn use_busily(table: &Visits, operation_count: u32, random: &mut fastrand::Rng) 
         match (found, random.u32(0..10)) {
             (_, 0) => drop(table.sync().unwrap()),
             (Some(row), 1..5) => {
-                table.delete(row.id).unwrap();
+                table.delete(row.id()).unwrap();
                 expected.remove(&key);
             }
             _ => {

@@ -25,7 +25,7 @@ fn write_and_sync_without_end(path: &Path, argument: &str) {
         let outcome = match random.u32(0..5) {
             0 => table.upsert(&visit(first, step)).map(drop),
             1 => match table.find(&first).unwrap() {
-                Some(row) => table.delete(row.id).map(drop),
+                Some(row) => table.delete(row.id()).map(drop),
                 None => table.insert(&visit(first, step)).map(drop),
             },
             2 => table.write(|transaction| {
@@ -33,7 +33,7 @@ fn write_and_sync_without_end(path: &Path, argument: &str) {
                 transaction.upsert(&visit(second, step)).map(drop)
             }),
             _ => match table.find(&second).unwrap() {
-                Some(row) => table.replace(row.id, &visit(second, step)).map(drop),
+                Some(row) => table.replace(row.id(), &visit(second, step)).map(drop),
                 None => table.insert(&visit(second, step)).map(drop),
             },
         };

@@ -19,7 +19,7 @@ const UNTOUCHED: usize = 8;
 const INTENDED_STATE: usize = NEWEST_STATE + 4;
 
 fn work(table: &Visits, say_staged: impl FnOnce()) {
-    let ids = [2, 3].map(|key| table.find(&key).unwrap().unwrap().id);
+    let ids = [2, 3].map(|key| table.find(&key).unwrap().unwrap().id());
     table
         .write(|transaction| {
             transaction.update(ids[0], |record| *record = visit(2, 1))?;
@@ -44,7 +44,7 @@ fn first_table() -> (tempfile::TempDir, PathBuf) {
     let table = options().create(&path).unwrap();
     insert_all(&table, 0..10);
     table.sync().unwrap();
-    table.update(table.find(&7).unwrap().unwrap().id, |record| *record = visit(7, 1)).unwrap();
+    table.update(table.find(&7).unwrap().unwrap().id(), |record| *record = visit(7, 1)).unwrap();
     (directory, path)
 }
 

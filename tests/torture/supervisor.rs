@@ -267,8 +267,8 @@ impl Supervisor<'_> {
             let row = table.find(&key).unwrap();
             let step = match row {
                 Some(row) => {
-                    let (id, update_count) = (row.id.into(), row.update_count.into());
-                    let seen = Seen { version: row.version, value: row.hits, id, update_count };
+                    let (id, update_count) = (row.id().into(), row.update_count().into());
+                    let seen = Seen { version: row.version(), value: row.hits, id, update_count };
                     after.insert(key, seen);
                     Step::Saw(seen)
                 }

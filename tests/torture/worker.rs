@@ -104,7 +104,7 @@ enum Mischief {
 
 fn seen_of(row: &Row<Visit>) -> Seen {
     assert_whole(row);
-    Seen { version: row.version, value: row.hits, id: row.id.into(), update_count: row.update_count.into() }
+    Seen { version: row.version(), value: row.hits, id: row.id().into(), update_count: row.update_count().into() }
 }
 
 impl<'a> Worker<'a> {
@@ -159,7 +159,7 @@ impl<'a> Worker<'a> {
     /// A record that is there, or was.
     fn id_of(&mut self, table: &Visits, key: u64) -> Option<RecordId> {
         // Half of the time the newest.
-        if self.random.bool() { self.find_row(table, key).map(|row| row.id) } else { self.ids[key as usize] }
+        if self.random.bool() { self.find_row(table, key).map(|row| row.id()) } else { self.ids[key as usize] }
     }
 
     // -- reading -----------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ impl<'a> Worker<'a> {
         self.ledger.end_at(entry, outcome, end);
         if let Some(row) = row {
             assert_eq!(row.visitor, key);
-            self.ids[key as usize] = Some(row.id);
+            self.ids[key as usize] = Some(row.id());
         }
     }
 
@@ -195,7 +195,7 @@ impl<'a> Worker<'a> {
         let end = now();
         match row {
             Some(row) => {
-                assert_eq!(row.id, id);
+                assert_eq!(row.id(), id);
                 self.note_read(Kind::Read, key, Some(&row), start, end);
             }
             None => {
@@ -224,7 +224,7 @@ impl<'a> Worker<'a> {
         let start = now();
         let rows: Vec<_> = table.iter().map(Result::unwrap).collect();
         let end = now();
-        let mut ids: Vec<u64> = rows.iter().map(|row| row.id.into()).collect();
+        let mut ids: Vec<u64> = rows.iter().map(|row| row.id().into()).collect();
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), rows.len(), "a record was seen twice in one iteration");
@@ -272,9 +272,9 @@ impl<'a> Worker<'a> {
         let key = self.key();
         let Some(row) = self.find_row(table, key) else { return };
         let value = self.unique_value();
-        let entry = self.ledger.begin(Kind::Update, key, row.id.into(), value);
-        let wrote = table.update_if(row.id, row.version, &visit(key, value));
-        self.end(entry, wrote.map(|version| (version, row.id)), Some(row.hits));
+        let entry = self.ledger.begin(Kind::Update, key, row.id().into(), value);
+        let wrote = table.update_if(row.id(), row.version(), &visit(key, value));
+        self.end(entry, wrote.map(|version| (version, row.id())), Some(row.hits));
     }
 
     fn delete(&mut self, table: &Visits) {
@@ -288,9 +288,9 @@ impl<'a> Worker<'a> {
     fn delete_if(&mut self, table: &Visits) {
         let key = self.key();
         let Some(row) = self.find_row(table, key) else { return };
-        let entry = self.ledger.begin(Kind::Delete, key, row.id.into(), 0);
-        let wrote = table.delete_if(row.id, row.version);
-        self.end(entry, wrote.map(|version| (version, row.id)), Some(row.hits));
+        let entry = self.ledger.begin(Kind::Delete, key, row.id().into(), 0);
+        let wrote = table.delete_if(row.id(), row.version());
+        self.end(entry, wrote.map(|version| (version, row.id())), Some(row.hits));
     }
 
     // -- transactions ------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ impl<'a> Worker<'a> {
             table.write(|transaction| {
                 let write = |part| self.write_part(transaction, part, value);
                 let written = parts.iter().map(write).collect::<locule::Result<Vec<_>>>()?;
-                let version = transaction.get(written[0].0)?.expect("what was written in the transaction").version;
+                let version = transaction.get(written[0].0)?.expect("what was written in the transaction").version();
                 if let Some(mischief) = mischief {
                     self.make(mischief, transaction, written[0].0)?;
                 }
@@ -351,17 +351,17 @@ impl<'a> Worker<'a> {
         let Part { entry, key, is_delete } = *part;
         match transaction.find(&key)? {
             Some(row) if is_delete => {
-                self.ledger.decide(entry, Kind::Delete, row.id.into());
-                transaction.delete(row.id)?;
-                Ok((row.id, Some(row.hits)))
+                self.ledger.decide(entry, Kind::Delete, row.id().into());
+                transaction.delete(row.id())?;
+                Ok((row.id(), Some(row.hits)))
             }
             Some(row) => {
-                self.ledger.decide(entry, Kind::Update, row.id.into());
-                Ok((transaction.upsert(&visit(key, value))?, Some(row.hits)))
+                self.ledger.decide(entry, Kind::Update, row.id().into());
+                Ok((transaction.upsert(&visit(key, value))?.id, Some(row.hits)))
             }
             None => {
                 self.ledger.decide(entry, Kind::Insert, 0);
-                Ok((transaction.upsert(&visit(key, value))?, None))
+                Ok((transaction.upsert(&visit(key, value))?.id, None))
             }
         }
     }

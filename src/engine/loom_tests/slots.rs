@@ -111,7 +111,7 @@ fn what_a_snapshot_reads_is_of_one_moment_of_a_transaction_over_two_records() {
             moment.get(first(1), &mut payload)?.expect("always there");
             // Also in a run whose result nobody gets.
             assert_eq!(one, payload[1], "two records of different moments");
-            Ok(one)
+            Ok::<_, crate::Error>(one)
         });
         assert!([100, 101].contains(&value.unwrap()));
     });
@@ -137,7 +137,7 @@ fn what_a_snapshot_counts_is_what_it_reads() {
             let count = moment.live_count()?;
             let second = moment.get(first(1), &mut [0; 2])?;
             assert_eq!(count, 1 + u64::from(second.is_some()), "a count and a record of different moments");
-            Ok(())
+            Ok::<_, crate::Error>(())
         });
         counted.unwrap();
     });

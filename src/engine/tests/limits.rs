@@ -55,7 +55,7 @@ fn an_id_of_nowhere_or_of_the_past_is_not_found() {
             in_transaction(&store, |transaction| transaction.delete(id, None)),
             in_transaction(&store, |transaction| {
                 assert_eq!(transaction.get(id, &mut [0; 2])?, None, "{id:?}");
-                Err::<(), _>(Error::NotFound { id: 0 }.into())
+                Err::<(), _>(Error::NotFound { id: RecordId::from_u64(0) }.into())
             }),
         ] {
             assert!(matches!(error, Some(Error::NotFound { .. })), "{id:?}: {error:?}");

@@ -4,6 +4,7 @@ use super::{heap_store, new_words};
 use crate::engine::tests::actor::{Actor, Outcome};
 use crate::engine::tests::world::{header, settings};
 use crate::engine::{Encoded, Store};
+use crate::error::Error;
 use crate::sys::probe;
 use std::sync::Arc;
 
@@ -128,7 +129,7 @@ fn what_a_snapshot_reads_is_of_one_moment() {
                         }
                         // Also in a run whose result nobody gets.
                         assert_eq!(values[0], values[1], "two records of different moments");
-                        Ok(values[0])
+                        Ok::<_, Error>(values[0])
                     });
                     assert!((100..105).contains(&seen.unwrap()));
                 }

@@ -253,7 +253,7 @@ fn the_last_run_of_a_read_only_snapshot_is_one_and_undisturbed() {
         let mut payload = [0; 2];
         moment.find(&0_u64.to_ne_bytes(), &mut payload)?;
         assert_eq!(moment.live_count()?, 2);
-        Ok(payload[1])
+        Ok::<_, Error>(payload[1])
     });
     assert_eq!((seen.unwrap(), run_count), (u64::from(SNAPSHOT_ATTEMPT_COUNT), u64::from(SNAPSHOT_ATTEMPT_COUNT) + 1));
 }
@@ -291,7 +291,7 @@ fn a_snapshot_beside_a_dead_writer_sees_what_was_prepared_as_done_at_once() {
                     moment.find(&key.to_ne_bytes(), &mut payload)?.expect("it is always there");
                     Ok::<_, Error>(payload[1])
                 };
-                Ok([value(0)?, value(1)?, value(2)?])
+                Ok::<_, Error>([value(0)?, value(1)?, value(2)?])
             })
             .unwrap();
         let written = u64::from(has_happened);

@@ -4,6 +4,7 @@
 use crate::engine::tests::heap_store;
 use crate::engine::tests::world::{header, settings};
 use crate::engine::{Encoded, Store};
+use crate::error::Error;
 
 const ROUND_COUNT: u64 = if cfg!(miri) { 2 } else { 500 };
 
@@ -50,7 +51,7 @@ fn threads_that_run_freely_lose_nothing_and_read_whole_records() {
             let count = store.snapshot(|moment| {
                 let mut payload = [0; 2];
                 let third = moment.find(&3_u64.to_ne_bytes(), &mut payload)?;
-                Ok((moment.live_count()?, third.is_some()))
+                Ok::<_, Error>((moment.live_count()?, third.is_some()))
             });
             let (count, has_third) = count.unwrap();
             assert_eq!(count, 2 + u64::from(has_third), "a count and a record of different moments");

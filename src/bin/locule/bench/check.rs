@@ -272,14 +272,15 @@ pub struct View {
 impl View {
     /// Looks at every record both ways.
     pub fn of(table: &Table<Item>, key_count: u32) -> Result<View> {
-        let show = |row: &locule::Row<Item>| Shown { version: row.version, content_seed: content_seed_of(&row.record) };
+        let show =
+            |row: &locule::Row<Item>| Shown { version: row.version(), content_seed: content_seed_of(row.record()) };
         // Before anything else: the check itself must not make anything durable.
         let durable = table.status().durable;
-        let iterated = table.iter().map(|row| row.map(|row| (row.record.key, show(&row)))).collect::<Result<_, _>>()?;
+        let iterated = table.iter().map(|row| row.map(|row| (row.key, show(&row)))).collect::<Result<_, _>>()?;
         let find = |key_index| {
             let key = key_of(key_index);
             // A record with another key than the one asked for is as good as none.
-            Ok::<_, locule::Error>(table.find(&key)?.filter(|row| row.record.key == key).as_ref().map(show))
+            Ok::<_, locule::Error>(table.find(&key)?.filter(|row| row.key == key).as_ref().map(show))
         };
         let found = (0..key_count).map(find).collect::<Result<_, _>>()?;
         Ok(View { iterated, found, length: table.len()?, durable })

@@ -165,11 +165,11 @@ impl Worker<'_> {
 
     /// Every read is checked: it is the record that was asked for, whole, and no older than what this worker wrote.
     fn judge(&self, key_index: u32, row: &Row<Item>) -> Result<(), Fault> {
-        let (version, found) = (row.version, row.record.key);
+        let (version, found) = (row.version(), row.key);
         if found != key_of(key_index) {
             return Err(Fault::WrongRecord { key_index, found });
         }
-        if content_seed_of(&row.record).is_none() {
+        if content_seed_of(row.record()).is_none() {
             return Err(Fault::Torn { key_index, version });
         }
         match self.ledger.entry(key_index) {
@@ -180,9 +180,9 @@ impl Worker<'_> {
 
     fn update(&mut self, key_index: u32, row: &Row<Item>) -> Result<Outcome> {
         let content_seed = self.new_content_seed();
-        let operation = Operation { kind: WriteKind::Update, key_index, content_seed, read_version: row.version };
+        let operation = Operation { kind: WriteKind::Update, key_index, content_seed, read_version: row.version() };
         let changed = item(key_index, content_seed);
-        self.write(operation, Kind::Update, |table| table.update_if(row.id, row.version, &changed))
+        self.write(operation, Kind::Update, |table| table.update_if(row.id(), row.version(), &changed))
     }
 
     /// Half of the keys should be live. So a random key decides: if it is absent it is inserted, and if it is live the
@@ -193,8 +193,8 @@ impl Worker<'_> {
             return self.insert(other);
         }
         let operation =
-            Operation { kind: WriteKind::Delete, key_index, content_seed: DELETED, read_version: row.version };
-        let outcome = self.write(operation, Kind::Delete, |table| table.delete_if(row.id, row.version))?;
+            Operation { kind: WriteKind::Delete, key_index, content_seed: DELETED, read_version: row.version() };
+        let outcome = self.write(operation, Kind::Delete, |table| table.delete_if(row.id(), row.version()))?;
         if outcome == Outcome::Done {
             self.control.set_absent(key_index);
         }

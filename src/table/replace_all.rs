@@ -1,0 +1,81 @@
+//! Making a table hold exactly what it is given.
+//!
+//! In this order: what stays is updated where it is, the rest is deleted, and then the new ones are inserted. So a key that was there
+//! never looks for another slot, and a full table has room.
+
+use super::record::Keyed;
+use super::transaction::WriteTransaction;
+use super::words::words_of;
+use crate::engine::Encoded;
+use crate::engine::read::Meta;
+use crate::error::Result;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+
+impl<T: Keyed> WriteTransaction<'_, T> {
+    /// Makes the table hold exactly these records. See [`Table::replace_all`](crate::Table::replace_all). After an error nothing of the
+    /// transaction happens, whatever the closure returns: part of the records may be replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::replace_all`](crate::Table::replace_all); [`SlotTaken`](Error::SlotTaken) if one of the records stays in a slot that
+    /// it got in this transaction, when another one was deleted that is to come back now.
+    pub fn replace_all(&mut self, records: impl IntoIterator<Item = impl Borrow<T>>) -> Result<()> {
+        self.is_broken = true;
+        let (kept_slots, absent) = self.update_in_place(records)?;
+        self.delete_others(&kept_slots)?;
+        self.insert_absent(&absent)?;
+        self.is_broken = false;
+        Ok(())
+    }
+
+    /// Updates the records that there are; their slots, and the records that there are not.
+    fn update_in_place(
+        &mut self,
+        records: impl IntoIterator<Item = impl Borrow<T>>,
+    ) -> Result<(HashSet<u32>, Vec<T::Words>)> {
+        let (mut kept_slots, mut absent) = (HashSet::new(), Vec::new());
+        for record in records {
+            let words = words_of(record.borrow());
+            let mut found = T::ZEROED;
+            let Some(Meta { id, .. }) = self.transaction.find(words.as_ref(), found.as_mut())? else {
+                absent.push(words);
+                continue;
+            };
+            let encoded = Encoded::new(words.as_ref());
+            if !kept_slots.insert(id.slot()) {
+                // This is the error that says so.
+                self.transaction.insert(encoded)?;
+            }
+            if found.as_ref() != words.as_ref() {
+                self.transaction.update(id, None, encoded)?;
+            }
+        }
+        Ok((kept_slots, absent))
+    }
+
+    fn delete_others(&mut self, kept_slots: &HashSet<u32>) -> Result<()> {
+        let mut words = T::ZEROED;
+        for slot in (0..self.transaction.capacity()).filter(|slot| !kept_slots.contains(slot)) {
+            if let Some(Meta { id, .. }) = self.transaction.read_slot(slot, words.as_mut())? {
+                self.transaction.delete(id, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Inserts records, and first those that have slots to come back to, since the others take any.
+    fn insert_absent(&mut self, absent: &[T::Words]) -> Result<()> {
+        let mut others = Vec::new();
+        for words in absent {
+            let encoded = Encoded::new(words.as_ref());
+            if self.transaction.insert_again(encoded)?.is_none() {
+                others.push(encoded);
+            }
+        }
+        for encoded in others {
+            self.transaction.insert(encoded)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,365 @@
+//! What the closure of a `write` works on.
+
+use super::record::{Keyed, Record};
+use super::row::Row;
+use super::upserted::Upserted;
+use super::which::{ByKey, Unwritten, Which, found};
+use super::words::{record_of, row_of, words_of};
+use crate::engine::Encoded;
+use crate::engine::Store;
+use crate::engine::read::Meta;
+use crate::engine::txn::Transaction;
+use crate::error::{Error, Result};
+use crate::record_id::RecordId;
+use crate::value::field::Key;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A transaction in progress. See [`Table::write`].
+///
+/// Its methods are those of the table, and see what the transaction has written; its closures run once. An error of one of them
+/// leaves the transaction as it was before that call, but for [`replace_all`](Self::replace_all); whether the whole is to fail is
+/// the closure's decision.
+pub struct WriteTransaction<'a, T> {
+    pub(super) transaction: Transaction<'a>,
+    /// Whether a call failed half way, so that nothing of the transaction may happen.
+    pub(super) is_broken: bool,
+    _records: PhantomData<fn() -> T>,
+}
+
+impl<'a, T: Record> WriteTransaction<'a, T> {
+    pub(super) fn begin(store: &'a Store) -> Result<Self> {
+        Ok(WriteTransaction { transaction: store.begin()?, is_broken: false, _records: PhantomData })
+    }
+
+    pub(super) fn publish(&mut self) -> Result<u64> {
+        if self.is_broken {
+            return Err(broken());
+        }
+        Ok(self.transaction.publish()?)
+    }
+
+    // -- reading -----------------------------------------------------------------------------------
+
+    /// The record with an id; `None` if it was deleted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::get`].
+    pub fn get(&mut self, id: RecordId) -> Result<Option<Row<T>>> {
+        self.read(&id)
+    }
+
+    /// How many records there are. It looks at each record that the transaction has touched.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::len`].
+    pub fn len(&mut self) -> Result<u64> {
+        Ok(self.transaction.live_count()?)
+    }
+
+    /// Whether there is no record.
+    ///
+    /// # Errors
+    ///
+    /// As [`len`](Self::len).
+    pub fn is_empty(&mut self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// All records, in no order that means anything. To write while going through them, collect them first, or use
+    /// [`select`](Self::select).
+    pub fn iter(&mut self) -> TransactionRows<'_, 'a, T> {
+        TransactionRows { transaction: &mut self.transaction, next_slot: 0, _records: PhantomData }
+    }
+
+    /// The records that a closure accepts.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// # table.replace_all([(1, 5), (2, 1), (3, 4)].map(|(id, hits)| Visit { id, hits }))?;
+    /// table.write(|transaction| {
+    ///     for row in transaction.select(|visit| visit.hits > 3)? {
+    ///         transaction.delete(row.id())?;
+    ///     }
+    ///     assert_eq!(transaction.len()?, 1);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get); the first error ends the search.
+    pub fn select(&mut self, mut accept: impl FnMut(&T) -> bool) -> Result<Vec<Row<T>>> {
+        self.iter().filter(|row| row.as_ref().map_or(true, |row| accept(row))).collect()
+    }
+
+    // -- writing -----------------------------------------------------------------------------------
+
+    /// Inserts a record. A slot that the transaction itself made free is taken only if there is no other.
+    ///
+    /// # Errors
+    ///
+    /// [`DuplicateKey`](Error::DuplicateKey), [`Full`](Error::Full), and [`SlotTaken`](Error::SlotTaken) if the key was
+    /// deleted in this transaction and its slot given to another record since.
+    pub fn insert(&mut self, record: &T) -> Result<RecordId> {
+        let words = words_of(record);
+        let encoded = Encoded::new(words.as_ref());
+        Ok(self.transaction.insert(encoded)?.id)
+    }
+
+    /// Inserts a record, and tells its version besides its id: that of everything that the transaction writes.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    pub fn insert_versioned(&mut self, record: &T) -> Result<(RecordId, u64)> {
+        let words = words_of(record);
+        let meta = self.transaction.insert(Encoded::new(words.as_ref()))?;
+        Ok((meta.id, meta.version))
+    }
+
+    /// Changes the record with an id; returns its new version.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](Error::NotFound), [`KeyChanged`](Error::KeyChanged).
+    pub fn update(&mut self, id: RecordId, change: impl FnOnce(&mut T)) -> Result<u64> {
+        let changed = self.change(&id, |record| {
+            change(record);
+            Ok::<_, Error>(())
+        })?;
+        let (row, ()) = found(id, changed)?;
+        Ok(row.version())
+    }
+
+    /// Changes the record with an id, or leaves it: what the closure returns is returned, and the record is written if that is
+    /// `Some`.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn update_with<R>(&mut self, id: RecordId, change: impl FnOnce(&mut T) -> Option<R>) -> Result<Option<R>> {
+        Unwritten::catch(self.try_update(id, |record| change(record).ok_or(Unwritten::Left)))
+    }
+
+    /// Changes the record with an id, unless the closure fails, with an error of its own type: then the record stays as it was
+    /// before this call. Returns what the closure returns.
+    ///
+    /// # Errors
+    ///
+    /// What the closure returns, and as [`update`](Self::update).
+    pub fn try_update<R, E: From<Error>>(
+        &mut self,
+        id: RecordId,
+        change: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let (_, result) = found(id, self.change(&id, change)?)?;
+        Ok(result)
+    }
+
+    /// Writes another content of the record with an id; returns its new version.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn replace(&mut self, id: RecordId, record: &T) -> Result<u64> {
+        Ok(self.put(id, None, record)?.version)
+    }
+
+    /// Writes another content of the record with an id if it still is this version.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](Error::Conflict), and as [`update`](Self::update).
+    pub fn update_if(&mut self, id: RecordId, version: u64, record: &T) -> Result<u64> {
+        Ok(self.put(id, Some(version), record)?.version)
+    }
+
+    /// Deletes the record with an id.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](Error::NotFound).
+    pub fn delete(&mut self, id: RecordId) -> Result<()> {
+        self.transaction.delete(id, None)?;
+        Ok(())
+    }
+
+    /// Deletes the record with an id if it still is this version.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](Error::Conflict), [`NotFound`](Error::NotFound).
+    pub fn delete_if(&mut self, id: RecordId, version: u64) -> Result<()> {
+        self.transaction.delete(id, Some(version))?;
+        Ok(())
+    }
+
+    /// Deletes the record with an id, and returns it as it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete`](Self::delete).
+    pub fn remove(&mut self, id: RecordId) -> Result<Row<T>> {
+        found(id, self.take(&id)?)
+    }
+
+    fn read(&mut self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
+        let mut words = T::ZEROED;
+        let meta = which.read_in(&mut self.transaction, &mut words)?;
+        row_of(meta, &words)
+    }
+
+    /// Changes a record; what it is now, and what the closure returned. `None` if there is none.
+    pub(super) fn change<R, E: From<Error>>(
+        &mut self,
+        which: &impl Which<T>,
+        change: impl FnOnce(&mut T) -> Result<R, E>,
+    ) -> Result<Option<(Row<T>, R)>, E> {
+        let Some(row) = self.read(which)? else { return Ok(None) };
+        let id = row.id();
+        let mut record = row.into_record();
+        let result = change(&mut record)?;
+        let meta = self.put(id, None, &record)?;
+        Ok(Some((Row::new(meta, record), result)))
+    }
+
+    /// Deletes a record, and returns what it was. `None` if there is none.
+    pub(super) fn take(&mut self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
+        let Some(row) = self.read(which)? else { return Ok(None) };
+        self.delete(row.id())?;
+        Ok(Some(row))
+    }
+
+    fn put(&mut self, id: RecordId, version: Option<u64>, record: &T) -> Result<Meta> {
+        let words = words_of(record);
+        let encoded = Encoded::new(words.as_ref());
+        Ok(self.transaction.update(id, version, encoded)?)
+    }
+}
+
+impl<T: Keyed> WriteTransaction<'_, T> {
+    /// The record with a key; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::find`].
+    pub fn find<Q: Key<T::Key> + ?Sized>(&mut self, key: &Q) -> Result<Option<Row<T>>> {
+        self.read(&ByKey(key))
+    }
+
+    /// Whether there is a record with a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::find`].
+    pub fn contains_key<Q: Key<T::Key> + ?Sized>(&mut self, key: &Q) -> Result<bool> {
+        let mut words = T::ZEROED;
+        Ok(Which::<T>::read_in(&ByKey(key), &mut self.transaction, &mut words)?.is_some())
+    }
+
+    /// Inserts a record, or writes it over the one that has its key; says which.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert), without `DuplicateKey`.
+    pub fn upsert(&mut self, record: &T) -> Result<Upserted> {
+        let words = words_of(record);
+        let encoded = Encoded::new(words.as_ref());
+        Ok(Upserted::new(self.transaction.upsert(encoded)?))
+    }
+
+    /// Inserts a record, or changes the one that has its key, and returns what is there now: its
+    /// [`update_count`](Row::update_count) is 0 if it was inserted.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert), without `DuplicateKey`; [`KeyChanged`](Error::KeyChanged) if the closure changed the key.
+    pub fn upsert_with(&mut self, record: &T, change: impl FnOnce(&mut T)) -> Result<Row<T>> {
+        if let Some(row) = self.update_by_key(record.key(), change)? {
+            return Ok(row);
+        }
+        let words = words_of(record);
+        let meta = self.transaction.insert(Encoded::new(words.as_ref()))?;
+        Ok(Row::new(meta, record_of(&words)?))
+    }
+
+    /// Changes the record with a key, and returns what it is now; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update), without `NotFound`.
+    pub fn update_by_key<Q: Key<T::Key> + ?Sized>(
+        &mut self,
+        key: &Q,
+        change: impl FnOnce(&mut T),
+    ) -> Result<Option<Row<T>>> {
+        let changed = self.change(&ByKey(key), |record| {
+            change(record);
+            Ok::<_, Error>(())
+        })?;
+        Ok(changed.map(|(row, ())| row))
+    }
+
+    /// Deletes the record with a key, and returns it as it was; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete`](Self::delete), without `NotFound`.
+    pub fn remove_by_key<Q: Key<T::Key> + ?Sized>(&mut self, key: &Q) -> Result<Option<Row<T>>> {
+        self.take(&ByKey(key))
+    }
+}
+
+impl<T> fmt::Debug for WriteTransaction<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteTransaction").finish_non_exhaustive()
+    }
+}
+
+/// The records of a table as a transaction sees them, one slot after the other. See [`WriteTransaction::iter`].
+#[must_use = "iterators do nothing unless they are consumed"]
+pub struct TransactionRows<'t, 'a, T> {
+    transaction: &'t mut Transaction<'a>,
+    next_slot: u32,
+    _records: PhantomData<fn() -> T>,
+}
+
+impl<T: Record> Iterator for TransactionRows<'_, '_, T> {
+    type Item = Result<Row<T>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut words = T::ZEROED;
+        while self.next_slot < self.transaction.capacity() {
+            let slot = self.next_slot;
+            self.next_slot += 1;
+            match self.transaction.read_slot(slot, words.as_mut()) {
+                Ok(None) => {}
+                Ok(meta) => return row_of(meta, &words).transpose(),
+                Err(fault) => return Some(Err(fault.into())),
+            }
+        }
+        None
+    }
+}
+
+impl<T: Record> std::iter::FusedIterator for TransactionRows<'_, '_, T> {}
+
+impl<T> fmt::Debug for TransactionRows<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransactionRows").field("next_slot", &self.next_slot).finish_non_exhaustive()
+    }
+}
+
+/// What a transaction says that is not to happen.
+#[cold]
+fn broken() -> Error {
+    let reason =
+        "`replace_all` failed half way in this transaction, so nothing of it happened: return its error".to_owned();
+    Error::InvalidArgument { reason }
+}
