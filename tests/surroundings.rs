@@ -32,6 +32,8 @@ fn child_process() {
         ("open by a relative path", open_by_a_relative_path),
         ("hold the gate", hold_the_gate),
         ("read again and again", read_again_and_again),
+        ("mount over the directory", mount_over_the_directory),
+        ("mount the file itself", mount_the_file_itself),
         ("change the root", change_the_root),
         ("read from another PID namespace", read_from_another_pid_namespace),
         ("do without /proc", do_without_proc),
@@ -142,6 +144,70 @@ fn a_process_that_has_changed_its_root_goes_on() {
         bystander.close().unwrap();
         assert_eq!(keys(&options().open(&path).unwrap()), [0, 1, 2, 3, 4, 5], "{has_directory}");
     }
+}
+
+fn mount_over_the_directory(path: &Path, _: &str) {
+    if !mounts::have_own() {
+        return;
+    }
+    let table = options().open(path).unwrap();
+    let nothing: Option<&str> = None;
+    nix::mount::mount(Some("none"), path.parent().unwrap(), Some("tmpfs"), nix::mount::MsFlags::empty(), nothing)
+        .unwrap();
+    table.insert(&visit(3, 0)).unwrap();
+    // For this process the file has no name.
+    assert!(matches!(table.sync(), Err(Error::Superseded)));
+    say("told");
+}
+
+/// What one process sees in a mount namespace of its own once took the table from everybody.
+#[test]
+fn what_one_process_alone_sees_of_a_name_ends_the_use_of_the_table_for_nobody_else() {
+    let (_directory, path) = scratch();
+    let bystander = table_of_three(&path);
+    let mut child = Child::spawn("mount over the directory", &path, "");
+    match child.hear() {
+        message if message.starts_with("skipped") => return eprintln!("{message}"),
+        message => assert_eq!(message, "told"),
+    }
+    child.finish();
+    bystander.insert(&visit(4, 0)).unwrap();
+    bystander.close().unwrap();
+    assert_eq!(keys(&options().open(&path).unwrap()), [0, 1, 2, 3, 4]);
+}
+
+fn mount_the_file_itself(path: &Path, _: &str) {
+    if !mounts::have_own() {
+        return;
+    }
+    let name = path.with_file_name("mounted.loc");
+    fs::write(&name, "").unwrap();
+    mounts::mount_file_over(path, name.to_str().unwrap());
+    let table = options().open(&name).unwrap();
+    table.insert(&visit(3, 0)).unwrap();
+    table.sync().unwrap();
+    fs::remove_file(path).unwrap();
+    table.insert(&visit(4, 0)).unwrap();
+    assert!(matches!(table.sync(), Err(Error::Superseded)));
+    let outcome = table.reopen();
+    assert!(
+        matches!(&outcome, Err(Error::Foreign { reason, .. }) if reason.contains("mount its directory")),
+        "{outcome:?}"
+    );
+    say("told");
+}
+
+/// As `docker -v file:file` does: the path led to the file for ever, though nobody else could find it, and syncs were `Ok`.
+#[test]
+fn a_file_that_is_mounted_itself_and_was_deleted_is_lost() {
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    let mut child = Child::spawn("mount the file itself", &path, "");
+    match child.hear() {
+        message if message.starts_with("skipped") => eprintln!("{message}"),
+        message => assert_eq!(message, "told"),
+    }
+    child.finish();
 }
 
 fn open_by_a_relative_path(path: &Path, _: &str) {
