@@ -29,7 +29,6 @@ pub mod attach;
 #[cfg(not(loom))]
 pub mod clean;
 pub mod copy;
-#[cfg(not(loom))]
 mod duplicate;
 #[cfg(not(loom))]
 pub mod fork;

@@ -14,7 +14,6 @@ pub mod mapping;
 pub mod medium;
 #[cfg(loom)]
 pub mod modelled;
-#[cfg(not(loom))]
 pub mod once_box;
 pub mod private;
 #[cfg(any(test, fuzzing))]
