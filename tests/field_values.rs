@@ -180,3 +180,42 @@ fn what_no_value_is_stored_as_is_an_error_that_names_the_field() {
     stored.replace(id, &good).unwrap();
     assert_eq!(workers.get(id).unwrap().unwrap().digest, *b"1234");
 }
+
+/// A type that is stored as what it does not accept.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Percent(u8);
+
+impl FieldValue for Percent {
+    type Stored = u8;
+
+    fn to_stored(&self) -> u8 {
+        self.0
+    }
+
+    fn from_stored(stored: u8) -> Result<Self> {
+        if stored <= 100 { Ok(Percent(stored)) } else { Err(Error::InvalidValue { reason: format!("{stored} %") }) }
+    }
+}
+
+locule::record! {
+    struct Share {
+        key id: u64,
+        percent: Percent,
+    }
+}
+
+/// The record was inserted, and then an error returned, since what was to be returned could not be read back.
+#[test]
+fn an_upsert_that_cannot_return_the_record_has_not_inserted_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = Table::<Share>::create(directory.path().join("shares.loc"), 9).unwrap();
+    let share = Share { id: 1, percent: Percent(150) };
+    assert!(matches!(table.upsert_with(&share, |_| {}), Err(Error::InvalidValue { .. })));
+    table
+        .write(|transaction| {
+            assert!(matches!(transaction.upsert_with(&share, |_| {}), Err(Error::InvalidValue { .. })));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(table.len().unwrap(), 0);
+}

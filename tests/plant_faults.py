@@ -21,7 +21,8 @@ R = "src/engine/recover.rs"
 C = "src/engine/sync.rs"
 G = "src/engine/stage.rs"
 SI = "src/engine/single.rs"
-P = "src/engine/publish.rs"
+CM = "src/engine/commit.rs"
+RP = "src/engine/repair.rs"
 S = "src/layout/slot.rs"
 I = "src/layout/index.rs"
 O = "src/file/open.rs"
@@ -37,7 +38,7 @@ A = "src/sys/attachment.rs"
 LE = "src/engine/leave.rs"
 OR = "src/file/open_read_only.rs"
 M = "src/engine/mod.rs"
-TX = "src/engine/txn.rs"
+TX = "src/engine/transaction.rs"
 FK = "src/engine/fork.rs"
 PR = "src/engine/prove.rs"
 CL = "src/engine/clean.rs"
@@ -52,8 +53,8 @@ FAULTS = {
  'digest': [(R,'if (digest, live_count) != (state.digest, state.live_count) {','let _ = (digest, live_count);\n            if false {')],
  'seal': [(CR,'(state.seal(digest_seed) == seal).then_some(state)','let _ = (seal, digest_seed);\n        Some(state)')],
  'prepared': [(R,'self.view().state(INTENDED_STATE).filter(|state| state.number == prepared)','self.view().state(INTENDED_STATE).filter(|_| prepared < u64::MAX)')],
- 'burn': [(P,"        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Sees to it","        control.store(USED, control.load(LAST, Ordering::Relaxed), Ordering::Release);\n        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Sees to it")],
- 'wipe': [(P,'                self.slot(intent.slot).wipe(intent.cell);','                let _ = intent;')],
+ 'burn': [(RP,"        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Sees to it","        control.store(USED, control.load(LAST, Ordering::Relaxed), Ordering::Release);\n        control.store(INTENT_COUNT, 0, Ordering::Release);\n    }\n\n    /// Sees to it")],
+ 'wipe': [(RP,'                self.slot(intent.slot).wipe(intent.cell);','                let _ = intent;')],
  'pin-locked': [(C,"        let _guard = WriteGuard::lock(self)?;\n        let state = self.view().newest_state()?;","        let state = { let _guard = WriteGuard::lock(self)?; self.view().newest_state()? };")],
  'pin-order': [(G,"        let pin = match self","        let durable = self.control.load(DURABLE, Ordering::Acquire);\n        let pin = match self"),(G,"        };\n        let durable = self.control.load(DURABLE, Ordering::Acquire);","        };")],
  'unpin-last': [(C,"        control.store(DURABLE, state.number, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);","        control.store(PIN, NO_PIN, Ordering::Release);\n        control.store(DURABLE, state.number, Ordering::Release);")],
@@ -69,7 +70,7 @@ FAULTS = {
  'record-first': [(R,"        self.flush_recovery()?;\n        Ok(target)","        Ok(target)")],
  'recovery-wipe': [(R,"        self.wipe_all_but(choice.state.number);\n","")],
  'flush': [(R,"        self.flush_durable_group().map_err(|source| Error::FlushFailed { source: Some(source) })","        Ok(())")],
- 'control-last': [(R,"        self.dirty_durable_group();\n        self.flush_recovery()?;","        self.rebuild_control(State { number, ..choice.state }, generation_floor);\n        self.dirty_durable_group();\n        self.flush_recovery()?;")],
+ 'control-last': [(R,"        self.dirty_durable_group();\n        self.flush_recovery()?;","        self.rebuild_control(State { number: plan.number, ..plan.choice.state }, plan.generation_floor);\n        self.dirty_durable_group();\n        self.flush_recovery()?;")],
  'incarnation-last': [(R,"        self.control().store(INCARNATION_SEAL, 0, Ordering::Release);\n",""),(AT,"            self.recovery = self.recover(is_same_boot)?;","            self.put_incarnation(own);\n            self.recovery = self.recover(is_same_boot)?;")],
  'jump': [(R,"choice.highest_number_seen.saturating_add(jump.number)","choice.state.number.saturating_add(1)")],
  'same-boot': [(R,"is_new || is_same_boot && choice.is_newest","is_new || (is_same_boot || true) && choice.is_newest")],
@@ -97,19 +98,17 @@ FAULTS = {
  'snapshot: a copy takes nothing later': [(CP,"held.saturating_add(1)..=self.number;","held.saturating_add(1)..=u64::MAX;")],
  'snapshot: a copy takes what changes often first': [(CP,"            if self.take(slot) {\n                self.changed.push(slot);","            if false {\n                self.changed.push(slot);")],
  'index: entries never move': [(I,"                    table.store(position, TOMBSTONE, Ordering::Release);\n                    self.clear_tombstones_before_gap(table, position);","                    // Shifts back what follows.\n                    let mut hole = position;\n                    loop {\n                        let next = (hole + 1) & (self.entry_count - 1);\n                        let moved = table.load(next, Ordering::Relaxed);\n                        table.store(hole, moved, Ordering::Release);\n                        hole = next;\n                        if moved == EMPTY { break; }\n                    }")],
- 'index: key in before the head': [(P,"        if steps.inserts_keys {\n            self.insert_keys(intent_count)?;\n        }\n",""),(P,"        if steps.removes_keys {","        if steps.inserts_keys {\n            self.insert_keys(intent_count)?;\n        }\n        if steps.removes_keys {")],
- 'index: key in before the head, of one record': [(SI,"        shared.insert_key(slot, hash)?;\n","        let _ = hash;\n"),(SI,"    if let (true, Some(hash)) = (intent.removes_key, hash) {","    if let (true, Some(hash)) = (intent.inserts_key, hash) {\n        shared.insert_key(slot, hash)?;\n    }\n    if let (true, Some(hash)) = (intent.removes_key, hash) {")],
- 'index: key out after the head, of one record': [(SI,"        shared.index().remove(hash, slot.index());\n","        let _ = hash;\n"),(SI,"    if let (true, Some(hash)) = (intent.inserts_key, hash) {","    if let (true, Some(hash)) = (intent.removes_key, hash) {\n        shared.index().remove(hash, slot.index());\n    }\n    if let (true, Some(hash)) = (intent.inserts_key, hash) {")],
- 'index: key out after the head': [(P,"        if steps.removes_keys {\n            self.remove_keys(intent_count)?;\n        }\n",""),(P,"        if steps.inserts_keys {","        if steps.removes_keys {\n            self.remove_keys(intent_count)?;\n        }\n        if steps.inserts_keys {")],
+ 'index: key in before the head': [(CM,"        // 3.1. The keys that come.\n        if tally.inserted_key_count > 0 {","        if false {"),(CM,"        // 3.3. The keys that go.\n","            for change in changes.each(self) {\n                let (slot, intent) = change?;\n                if let (true, Some(hash)) = (intent.inserts_key, changes.inserted_hash(self, slot, intent)) {\n                    self.insert_key(slot, hash)?;\n                }\n            }\n")],
+ 'index: key out after the head': [(CM,"        // 3.3. The keys that go.\n        if tally.removed_key_count > 0 {","        if false {"),(CM,"        // 3.2. The heads.\n","            for change in changes.each(self) {\n                let (slot, intent) = change?;\n                if let (true, Some(hash)) = (intent.removes_key, changes.removed_hash(self, slot, intent)) {\n                    self.index().remove(hash, slot.index());\n                }\n            }\n")],
  'index: rebuilt in the other table': [(I,"let (old, new) = (self.table(epoch), self.table(epoch ^ 1));\n        clear(new);","let (old, new) = (self.table(epoch), self.table(epoch));\n        let entries: Vec<u64> = (0..old.len()).map(|index| old.load(index, Ordering::Relaxed)).collect();\n        clear(new);"),(I,"            let found = old.load(index, Ordering::Relaxed);\n            if found & USED_BIT != 0 {\n                count += u64::from(self.place(new","            let found = entries.get(index).copied().unwrap_or(0);\n            if found & USED_BIT != 0 {\n                count += u64::from(self.place(new"),(I,"        self.control.store(INDEX_EPOCH, epoch.wrapping_add(1), Ordering::Release);","        self.control.store(INDEX_EPOCH, epoch.wrapping_add(2), Ordering::Release);")],
- 'list-first': [(SI,"    shared.list(0, intent);\n    slot.stage(cell, change.new, next.payload());","    slot.stage(cell, change.new, next.payload());\n    shared.list(0, intent);")],
- 'seal-before-prepared': [(G,"        self.put_state(INTENDED_STATE, sealed);\n        control.store(PREPARED, state.number, Ordering::Release);","        control.store(PREPARED, state.number, Ordering::Release);\n        self.put_state(INTENDED_STATE, sealed);")],
- 'used-first': [(G,"        self.control.store(USED, number, Ordering::Release);\n        Ok(number)","        Ok(number)"),(G,"        control.store(PREPARED, state.number, Ordering::Release);","        control.store(USED, state.number, Ordering::Release);\n        control.store(PREPARED, state.number, Ordering::Release);")],
- 'list-emptied-last': [(SI,"    slot.publish(Head::new(state.number, change.new.is_live, cell));","    shared.control.store(crate::format::control::INTENT_COUNT, 0, Ordering::Release);\n    slot.publish(Head::new(state.number, change.new.is_live, cell));")],
- 'newest-before-last': [(P,"        self.put_state(NEWEST_STATE, state);\n        self.control.store(LAST, number, Ordering::Release);","        self.control.store(LAST, number, Ordering::Release);\n        self.put_state(NEWEST_STATE, state);")],
- 'ring-in-undo': [(P,"        control.store(FREE_TAKEN_NEXT, control.load(FREE_TAKEN, Ordering::Relaxed), Ordering::Relaxed);\n        control.store(FREE_RETURNED_NEXT, control.load(FREE_RETURNED, Ordering::Relaxed), Ordering::Relaxed);\n","")],
- 'live-count-in-repair': [(P,"            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;","            let state = crate::format::sync_record::State { live_count: state.live_count + 1, ..state };\n            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;")],
- 'repair-moves-free-slots': [(P,"            shared.publish(state.to_words(self.digest_seed), intent_count, Steps::ALL)?;","            let steps = Steps { moves_free_slots: false, ..Steps::ALL };\n            shared.publish(state.to_words(self.digest_seed), intent_count, steps)?;")],
+ 'list-first': [(SI,"    view.list(0, intent);\n    slot.stage(cell, change.new, next.payload());","    slot.stage(cell, change.new, next.payload());\n    view.list(0, intent);")],
+ 'seal-before-prepared': [(CM,"        self.put_state(INTENDED_STATE, sealed);\n        // 2.4. The commit point.\n        control.store(PREPARED, state.number, Ordering::Release);","        control.store(PREPARED, state.number, Ordering::Release);\n        self.put_state(INTENDED_STATE, sealed);")],
+ 'used-first': [(G,"        self.control.store(USED, number, Ordering::Release);\n        Ok(number)","        Ok(number)"),(CM,"        control.store(PREPARED, state.number, Ordering::Release);","        control.store(crate::format::control::USED, state.number, Ordering::Release);\n        control.store(PREPARED, state.number, Ordering::Release);")],
+ 'list-emptied-last': [(CM,"        // 3.2. The heads.\n","        self.control.store(INTENT_COUNT, 0, Ordering::Release);\n")],
+ 'newest-before-last': [(CM,"        self.put_state(NEWEST_STATE, state);\n        self.control.store(LAST, number, Ordering::Release);","        self.control.store(LAST, number, Ordering::Release);\n        self.put_state(NEWEST_STATE, state);")],
+ 'ring-in-undo': [(RP,"        control.store(FREE_TAKEN_NEXT, control.load(FREE_TAKEN, Ordering::Relaxed), Ordering::Relaxed);\n        control.store(FREE_RETURNED_NEXT, control.load(FREE_RETURNED, Ordering::Relaxed), Ordering::Relaxed);\n","")],
+ 'live-count-in-repair': [(RP,"            view.publish(state.to_words","            let state = crate::format::sync_record::State { live_count: state.live_count + 1, ..state };\n            view.publish(state.to_words")],
+ 'repair-moves-free-slots': [(RP,"ListedChanges { count: intent_count }, Tally::ALL)?;","ListedChanges { count: intent_count }, Tally { freed_slot_count: 0, taken_slot_count: 0, ..Tally::ALL })?;")],
  'files: the repairer looks for the name': [(GU,"        store.check_name()\n    }","        Ok(())\n    }")],
  'files: superseded after the name is gone': [(N,"    let outcome = action();","    store.supersede();\n    let outcome = action();")],
  'names: what is created is flushed with its directory': [(N,"name.make_last().and_then(|()| store.leave_gate())","store.leave_gate()")],
@@ -140,8 +139,8 @@ FAULTS = {
  'around: nobody syncs who is not attached': [(AT,"        store.occupancy = Occupancy::of_nobody();","        let _ = (&mut store, Occupancy::of_nobody());")],
  'around: a sparse file gets its blocks': [(O,"            reserve_blocks(&entry.attachment, &entry.header)?;\n","")],
  'around: a path is that of where it was opened': [(A,"std::path::absolute(path).map_err(Error::io(\"find\", path))","Ok(path.to_owned())")],
- 'around: readers need no gate': [(OR,"        if reason_for_copy(&store)?.is_some() {","        if true {")],
- 'around: readers are not attached': [(OR,"        let Some(reason) = reason_for_copy(&store)? else {","        let Some(reason) = reason_for_copy(&store)? else {\n            store.attach_as_one_of_many()?;")],
+ 'around: readers need no gate': [(OR,"        if reason.is_some() {","        if true {")],
+ 'around: readers are not attached': [(OR,"        let header = read_header(attachment.file(), path)?;","        let header = read_header(attachment.file(), path)?;\n        let _ = attachment.try_attach(crate::sys::attachment::Hold::Shared);")],
  'around: a handle compares the number of the recovery': [(M,"        marks | is_stale != 0","        let _ = is_stale;\n        marks != 0")],
  'around: a private copy watches what it is a copy of': [(PC,"Some(origin) if origin.store.marks() != origin.marks =>","Some(origin) if origin.store.marks() != origin.marks && false =>")],
  'alone: a recovery has a number': [(M,"control.load(RECOVERY_NUMBER, Ordering::Relaxed) ^ self.recovery_number.get();","0;"),(M,"self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()","false")],
@@ -214,9 +213,9 @@ FAULTS = {
  'restored: nobody shuts down cleanly beside others': [(LE,"if is_last && attachment.try_enter_gate()? && attachment.try_attach(Hold::Exclusive)? {","if attachment.try_enter_gate()? {")],
  'restored: what is not synced is not clean': [(CL,"[USED, PREPARED, DURABLE].map(word);","[USED, PREPARED].map(word);"),(CL,"[word(LAST); 3]","[word(LAST); 2]")],
  'restored: what was given up is not clean': [(CL,"[USED, PREPARED, DURABLE].map(word);","[PREPARED, DURABLE].map(word);"),(CL,"[word(LAST); 3]","[word(LAST); 2]")],
- 'restored: ids that were told are burned when they are undone': [(P,"        self.burn_generations(intent_count);\n","")],
+ 'restored: ids that were told are burned when they are undone': [(RP,"        self.burn_generations(intent_count);\n","")],
  'restored: ids that were told before a recovery stay burned': [(R,"            .max(if is_credible { latest } else { 0 })\n","            .max(u64::from(is_credible && false))\n")],
- 'restored: a change that is undone gives no generation out': [(P," && staged.generation > before)",")")],
+ 'restored: a change that is undone gives no generation out': [(RP," && staged.generation > before)",")")],
  'restored: nor does one that a recovery wipes': [(R,"(before + 1..GENERATION_LIMIT - 1)","(before.min(0)..GENERATION_LIMIT - 1)")],
  'restored: no two copies have the same numbers': [(R,"COPY_NUMBER_JUMP + first % COPY_NUMBER_JUMP,","COPY_NUMBER_JUMP + first % 2,")],
  'restored: no two copies have the same ids': [(R,"COPY_GENERATION_JUMP + second % COPY_GENERATION_JUMP,","COPY_GENERATION_JUMP + second % 2,")],

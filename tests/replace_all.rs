@@ -122,3 +122,19 @@ fn a_replacement_sees_what_its_transaction_did_before() {
     assert_consistent(&table);
     common::assert_recovers_the_same(&table, &path);
 }
+
+/// A second one in the same transaction once made the failure of the first forgotten.
+#[test]
+fn one_that_failed_is_not_mended_by_another() {
+    let (_directory, path) = scratch();
+    let table = table_of(&path, 8, 0..3);
+    let before = rows(&table);
+    let outcome = table.write(|transaction| {
+        let twice = [visit(9, 0), visit(9, 0)];
+        assert!(matches!(transaction.replace_all(twice), Err(Error::DuplicateKey { .. })));
+        transaction.replace_all([visit(0, 0), visit(1, 0), visit(2, 0)]).unwrap();
+        Ok(())
+    });
+    assert!(outcome.is_err(), "{outcome:?}");
+    assert_eq!(rows(&table), before);
+}

@@ -136,7 +136,7 @@ fn raw(bytes: &[u8]) {
     let mut image = Image(bytes.to_vec());
     // Who may write a file is trusted with the mutexes in it: so the file must not say that these are this process's own.
     if let Some(header_bytes) = bytes.get(20..24).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes) {
-        let seal = header_bytes as usize + 8 * (control::INCARNATION + 6);
+        let seal = header_bytes as usize + 8 * (control::INCARNATION + 7);
         if let Some(seal) = image.0.get_mut(seal..seal + 8) {
             seal.fill(0);
         }

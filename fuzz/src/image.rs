@@ -267,11 +267,11 @@ impl Image {
         let start = layout.control() + control::INCARNATION;
         match surrounding {
             Surrounding::Same => {}
-            Surrounding::Unfinished => self.set_word(start + 6, 0),
+            Surrounding::Unfinished => self.set_word(start + 7, 0),
             Surrounding::OtherStart => {
                 self.set_word(start, !self.word(start));
-                let [a, b, c, d, e, f] = std::array::from_fn(|offset| self.word(start + offset));
-                self.set_word(start + 6, mix(mix(a, b, c), mix(d, e, f), 1) | 1);
+                let [a, b, c, d, e, f, g] = std::array::from_fn(|offset| self.word(start + offset));
+                self.set_word(start + 7, mix(mix(a, b, c), mix(d, e, f), g) | 1);
             }
         }
     }

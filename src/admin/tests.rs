@@ -50,7 +50,7 @@ fn operate(store: &Store, step: u64, first_key: u64) -> Result<u64> {
             for key in first_key + CAPACITY..first_key + 2 * CAPACITY {
                 transaction.insert(Encoded::new(&record(key)))?;
             }
-            transaction.publish()?;
+            transaction.commit()?;
             Ok(first_key + CAPACITY)
         }
     }

@@ -1,6 +1,6 @@
 //! What is said when a key is there already.
 
-use super::stage::VisibleCell;
+use super::change::VisibleCell;
 use super::{Encoded, Store};
 use crate::error::{Error, Fault};
 use crate::schema::decode_value;

@@ -12,7 +12,7 @@
 
 use super::{Encoded, Settings, Store};
 use crate::engine::tests::{heap_store, heap_store_of};
-use crate::engine::txn::Transaction;
+use crate::engine::transaction::Transaction;
 use crate::format::control::LAST_SYNC_MILLISECONDS;
 use crate::format::header::Header;
 use crate::sys::words::Ordering;
@@ -58,7 +58,7 @@ fn update(transaction: &mut Transaction<'_>, id: RecordId, visit: Visit) {
 fn one<R>(store: &Store, operation: impl FnOnce(&mut Transaction<'_>) -> R) -> R {
     let mut transaction = store.begin().unwrap();
     let result = operation(&mut transaction);
-    transaction.publish().unwrap();
+    transaction.commit().unwrap();
     result
 }
 

@@ -26,8 +26,10 @@
 
 #[cfg(not(loom))]
 pub mod attach;
+pub mod change;
 #[cfg(not(loom))]
 pub mod clean;
+pub mod commit;
 pub mod copy;
 mod duplicate;
 #[cfg(not(loom))]
@@ -43,14 +45,14 @@ pub mod pending;
 pub mod private_copy;
 #[cfg(not(loom))]
 pub mod prove;
-pub mod publish;
 pub mod read;
 pub mod recover;
+pub mod repair;
 pub mod single;
 pub mod stage;
 pub mod status;
 pub mod sync;
-pub mod txn;
+pub mod transaction;
 
 use crate::error::{Fault, Internal};
 use crate::format::control::{CONDEMNED, DURABLE, RECOVERY_NUMBER, SUPERSEDED};

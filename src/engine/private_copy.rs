@@ -4,12 +4,15 @@ use super::recover::Recovery;
 use super::{Access, Store};
 use crate::error::{Error, Internal, Result};
 use crate::format::control::{CONDEMNED, RECOVERY_NUMBER, SUPERSEDED};
-use crate::sys::attachment::Incarnation;
+use crate::sys::attachment::{Hold, Incarnation};
 use crate::sys::medium::Medium;
 use crate::sys::words::Ordering;
 use crate::sys::zeroed_words;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+/// The reason that goes away by itself, mostly.
+pub const BEING_OPENED: &str = "another process is just opening it";
 
 /// The file that a private copy was made of, and what marked it then.
 pub struct Origin {
@@ -32,11 +35,26 @@ impl Store {
     pub fn reason_for_copy(&self, own: &Incarnation) -> Result<Option<&'static str>> {
         let marked = self.recovery_reason(own);
         let Some(attachment) = self.attachment.as_ref().filter(|_| marked.is_none()) else { return Ok(marked) };
-        if attachment.is_attached_by_others()? || self.is_clean()? {
+        match attachment.hold_of_others()? {
+            Hold::Shared => return Ok(None),
+            // A first opener is at it, and believes it no more than this reader.
+            Hold::Exclusive => return Ok(Some(BEING_OPENED)),
+            Hold::Nothing => {}
+        }
+        if self.is_clean()? {
             return Ok(None);
         }
         // What a dead writer left half done is put right before it is looked at: by a reader only in memory of its own.
-        let is_proved = if self.is_anything_pending() { self.writable_copy()?.is_proved()? } else { self.is_proved()? };
+        let is_proved = if self.is_anything_pending() {
+            match self.writable_copy() {
+                Ok(copy) => copy.is_proved()?,
+                // A writer has come meanwhile.
+                Err(Error::SnapshotBusy { .. }) => false,
+                Err(error) => return Err(error),
+            }
+        } else {
+            self.is_proved()?
+        };
         Ok((!is_proved).then_some("its records are not what its control region says"))
     }
 
@@ -90,5 +108,51 @@ impl Store {
             Some(origin) if origin.store.marks() != origin.marks => Err(Error::Recovered.into()),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests {
+    use super::super::tests::world::{header, settings};
+    use super::super::{Encoded, Store};
+    use super::*;
+    use crate::file::create::{Plan, create};
+
+    /// A reader looked at what was pending, thought that nothing was, and repaired what a writer had begun meanwhile: in a mapping that
+    /// it cannot write to.
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
+    fn a_proof_by_a_reader_repairs_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let schema = header(5).schema;
+        let writer = create(&path, &Plan { capacity: 5, mode: 0o600, schema }, &settings()).unwrap();
+        writer.insert(Encoded::new(&[1, 0])).unwrap();
+        let reader = Store::open_read_only(&path, &settings()).unwrap();
+        let mut transaction = writer.begin().unwrap();
+        transaction.insert(Encoded::new(&[2, 0])).unwrap();
+        assert!(reader.is_anything_pending());
+        assert!(!reader.is_proved().unwrap());
+        transaction.commit().unwrap();
+    }
+
+    /// What a first opener is still looking at, a reader took for being in use, and so in order.
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
+    fn what_a_first_opener_is_just_opening_is_not_believed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let schema = header(5).schema;
+        drop(create(&path, &Plan { capacity: 5, mode: 0o600, schema }, &settings()).unwrap());
+        let reader = Store::open_read_only(&path, &settings()).unwrap();
+        let own = reader.incarnation().unwrap();
+        assert_eq!(reader.reason_for_copy(&own).unwrap(), None);
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let opener = crate::sys::attachment::Attachment::new(file, &path).unwrap();
+        assert!(opener.try_attach(Hold::Exclusive).unwrap());
+        assert_eq!(reader.reason_for_copy(&own).unwrap(), Some(BEING_OPENED));
+        assert!(opener.try_attach(Hold::Shared).unwrap());
+        assert_eq!(reader.reason_for_copy(&own).unwrap(), None);
     }
 }

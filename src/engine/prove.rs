@@ -14,7 +14,7 @@
 //! What does not hold is recovered as after a power cut. Those who come while others are attached prove nothing: those
 //! who are attached have kept it true.
 
-use crate::engine::Store;
+use super::{Access, Store};
 use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
@@ -48,7 +48,10 @@ impl Store {
             return Ok(false);
         }
         if self.is_anything_pending() {
-            self.repair(true)?;
+            // A reader repairs nothing: what is pending may be a writer's that has attached meanwhile.
+            if self.access != Access::ReadWrite || self.repair(true).is_err() {
+                return Ok(false);
+            }
             cells.are_heads_right = self.are_heads_right();
             // Its death has been dealt with, and nobody else must count it.
             self.medium.initialise_locks().map_err(Error::io("make the locks of", self.path()))?;

@@ -1,14 +1,15 @@
 //! Operations on one record: transactions with a list of one.
 //!
 //! They take the steps of [`stage`](super::stage) and [`publish`](super::publish) in the same order as a
-//! [`Transaction`](crate::engine::txn::Transaction), but have at hand what that has to look up again, since nothing happens in between.
+//! [`Transaction`](crate::engine::transaction::Transaction), but have at hand what that has to look up again, since nothing happens in between.
 //!
 //! What can be done before the lock is taken is done before: the checksum, the hash, and touching the pages of the slot.
 
 use super::{Encoded, Store};
+use crate::engine::change::{Change, NewContent, VisibleCell};
+use crate::engine::commit::OneChange;
 use crate::engine::guard::WriteGuard;
 use crate::engine::read::Meta;
-use crate::engine::stage::{Change, NewContent, VisibleCell};
 use crate::error::{Error, Internal};
 use crate::format::cell::Head;
 use crate::format::control::FREE_TAKEN;
@@ -23,9 +24,9 @@ impl Store {
     pub fn insert(&self, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_next_free_slot();
         let hash = self.hash_of_key(record.payload);
-        self.under_lock(|shared| match shared.locate(record.payload, hash)? {
+        self.under_lock(|view| match view.locate(record.payload, hash)? {
             Some(slot) => Err(self.duplicate_key_in(slot, record)),
-            None => insert(shared, record, hash),
+            None => insert(view, record, hash),
         })
     }
 
@@ -33,13 +34,13 @@ impl Store {
     #[inline(always)]
     pub fn update(&self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_slot(id.slot());
-        self.under_lock(|shared| {
-            let (head, seen) = shared.current(shared.slot_of(id)?)?;
+        self.under_lock(|view| {
+            let (head, seen) = view.current(view.slot_of(id)?)?;
             seen.expect(id, expected_version)?;
-            if !seen.slot.has_key_of(seen.cell, shared.geometry, record.payload) {
+            if !seen.slot.has_key_of(seen.cell, view.geometry, record.payload) {
                 return Err(Error::KeyChanged.into());
             }
-            publish(shared, head, seen, NewContent::update(seen.header, record), 0, None)
+            write(view, head, seen, NewContent::update(seen.header, record), 0, None)
         })
     }
 
@@ -47,11 +48,11 @@ impl Store {
     #[inline(always)]
     pub fn delete(&self, id: RecordId, expected_version: Option<u64>) -> Internal<Meta> {
         self.touch_slot(id.slot());
-        self.under_lock(|shared| {
-            let (head, seen) = shared.current(shared.slot_of(id)?)?;
+        self.under_lock(|view| {
+            let (head, seen) = view.current(view.slot_of(id)?)?;
             seen.expect(id, expected_version)?;
-            let hash = shared.hash_of_key_in(seen.slot, seen.cell);
-            publish(shared, head, seen, NewContent::delete(seen.header), 0, hash)
+            let hash = view.hash_of_key_in(seen.slot, seen.cell);
+            write(view, head, seen, NewContent::delete(seen.header), 0, hash)
         })
     }
 
@@ -59,17 +60,17 @@ impl Store {
     pub fn upsert(&self, record: Encoded<'_>) -> Internal<Meta> {
         let hash = self.hash_of_key(record.payload);
         let guess = self.touch_slot_with_key(record, hash);
-        self.under_lock(|shared| {
+        self.under_lock(|view| {
             let located = match guess {
-                Some(slot) if shared.is_live_with_key_of(slot, record.payload) => guess,
-                _ => shared.locate(record.payload, hash)?,
+                Some(slot) if view.is_live_with_key_of(slot, record.payload) => guess,
+                _ => view.locate(record.payload, hash)?,
             };
             match located {
                 Some(slot) => {
-                    let (head, seen) = shared.current(shared.slot(slot))?;
-                    publish(shared, head, seen, NewContent::update(seen.header, record), 0, None)
+                    let (head, seen) = view.current(view.slot(slot))?;
+                    write(view, head, seen, NewContent::update(seen.header, record), 0, None)
                 }
-                None => insert(shared, record, hash),
+                None => insert(view, record, hash),
             }
         })
     }
@@ -93,8 +94,8 @@ impl Store {
     #[inline(always)]
     pub(super) fn touch_next_free_slot(&self) {
         if self.syncs_are_made() {
-            let shared = self.view();
-            if let Ok(slot) = shared.free_ring_entry(shared.control.load(FREE_TAKEN, Ordering::Relaxed)) {
+            let view = self.view();
+            if let Ok(slot) = view.free_ring_entry(view.control.load(FREE_TAKEN, Ordering::Relaxed)) {
                 self.touch_slot(slot);
             }
         }
@@ -113,44 +114,34 @@ impl Store {
 
 /// Inserts a record whose key is not there.
 #[inline(always)]
-fn insert(shared: TableView<'_>, record: Encoded<'_>, hash: KeyHash) -> Internal<Meta> {
-    let Some(slot) = shared.free_slot(0)? else { return Err(shared.full()) };
-    let (head, seen) = shared.current(shared.slot(slot))?;
-    let next = shared.insertion(seen.header, record)?;
-    publish(shared, head, seen, next, 1, Some(hash))
+fn insert(view: TableView<'_>, record: Encoded<'_>, hash: KeyHash) -> Internal<Meta> {
+    let Some(slot) = view.free_slot(0)? else { return Err(view.full()) };
+    let (head, seen) = view.current(view.slot(slot))?;
+    let next = view.insertion(seen.header, record)?;
+    write(view, head, seen, next, 1, Some(hash))
 }
 
 /// Makes the next content of a slot its current one. `hash` is that of the key, if it comes or goes.
 #[inline(always)]
-fn publish(
-    shared: TableView<'_>,
+fn write(
+    view: TableView<'_>,
     old_head: Head,
     VisibleCell { slot, header: old, .. }: VisibleCell<'_>,
     next: NewContent<'_>,
-    taken_count: u64,
+    taken_slot_count: u64,
     hash: Option<KeyHash>,
 ) -> Internal<Meta> {
-    let mut state = shared.newest_state()?;
-    state.number = shared.take_number()?;
-    let cell = shared.choose_cell(slot, old_head);
+    let mut state = view.newest_state()?;
+    // 1. Stage.
+    state.number = view.take_number()?;
+    let cell = view.choose_cell(slot, old_head);
     let change = Change { slot, old_head, old, new: next.header(state.number) };
-    let intent = change.intent(cell, hash.is_some() && shared.geometry.key().is_some(), true);
-    shared.list(0, intent);
+    let intent = change.intent(cell, hash.is_some() && view.geometry.key().is_some(), true);
+    view.list(0, intent);
     slot.stage(cell, change.new, next.payload());
+    // 2. and 3.
     change.apply_to(&mut state);
-    shared.make_room_for_keys(u64::from(intent.inserts_key), state.live_count);
-    let sealed = shared.prepare(state, taken_count, u64::from(intent.frees_slot));
-    // From here on the transaction has happened: whatever comes, it is finished and not undone.
-    if let (true, Some(hash)) = (intent.inserts_key, hash) {
-        shared.insert_key(slot, hash)?;
-    }
-    slot.publish(Head::new(state.number, change.new.is_live, cell));
-    if let (true, Some(hash)) = (intent.removes_key, hash) {
-        shared.index().remove(hash, slot.index());
-    }
-    if taken_count > 0 || intent.frees_slot {
-        shared.move_free_slots([intent].into_iter());
-    }
-    shared.finish(sealed);
+    let one = OneChange { slot, intent, is_live: change.new.is_live, hash };
+    view.commit(state, one, one.tally(taken_slot_count))?;
     Ok(Meta::new(slot.index(), change.new))
 }

@@ -1,4 +1,5 @@
-//! Staging, and the commit point: the steps of every write, of one record or of many.
+//! Step 1 of every write, of one record or of many: staging. It takes a number, slots, cells and generations, lists each cell, and
+//! fills it. Steps 2 and 3 are in [`commit`](super::commit).
 //!
 //! Invariants:
 //!
@@ -8,134 +9,21 @@
 //! 3. A write never touches the current cell, the cell visible at `DURABLE`, or the one visible at `PIN`. `PIN` is
 //!    read first and `DURABLE` second: a syncer stores them in the other order, so that a sync that ends in
 //!    between is seen in one of the two.
-//! 4. The sealed intent is complete before `PREPARED` gets the transaction's number, in one release store. From then on
-//!    the transaction has happened, whoever dies.
 //!
-//! Memory ordering: `USED`, the intent list and its count, and `PREPARED` are each stored with release, so that the compiler too keeps their
-//! order for a repairer. The model checker lets nobody die in between, and does not see that.
+//! Memory ordering: `USED`, and the intent list and its count, are stored with release, so that the compiler too keeps their order for
+//! a repairer. The model checker lets nobody die in between, and does not see that.
 
-use crate::engine::Encoded;
-use crate::engine::read::Meta;
+use super::Encoded;
+use super::change::{NewContent, VisibleCell, not_found};
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, Intent, NUMBER_LIMIT};
-use crate::format::checksum::digest_of_cell;
-use crate::format::control::{
-    DURABLE, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INTENDED_STATE,
-    INTENT_COUNT, NO_PIN, PIN, PREPARED, USED,
-};
+use crate::format::control::{DURABLE, FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INTENT_COUNT, NO_PIN, PIN, USED};
 use crate::format::geometry::word;
-use crate::format::sync_record::{STATE_WORDS, State};
 use crate::layout::index::KeyHash;
 use crate::layout::slot::{Slot, free_cell};
 use crate::layout::view::TableView;
 use crate::record_id::RecordId;
 use crate::sys::words::Ordering;
-
-/// What a writer sees in a slot: the current cell, or the one that it has staged. Of a slot that was never written, a
-/// header of zeros.
-#[derive(Clone, Copy)]
-pub struct VisibleCell<'a> {
-    pub slot: Slot<'a>,
-    pub cell: u32,
-    pub header: CellHeader,
-}
-
-impl VisibleCell<'_> {
-    /// That this is the live record with an id, of the version that is expected.
-    #[inline(always)]
-    pub fn expect(self, id: RecordId, expected_version: Option<u64>) -> Internal<()> {
-        if !self.header.is_live || self.header.generation != id.generation() {
-            return Err(not_found(id));
-        }
-        match expected_version {
-            Some(expected) if expected != self.header.number => Err(conflict(expected, self.header.number)),
-            _ => Ok(()),
-        }
-    }
-
-    #[inline(always)]
-    pub fn meta(self) -> Meta {
-        Meta::new(self.slot.index(), self.header)
-    }
-}
-
-/// The next content of a slot: a record, or `None` for a tombstone.
-#[derive(Clone, Copy)]
-pub struct NewContent<'a> {
-    pub record: Option<Encoded<'a>>,
-    pub generation: u64,
-    pub update_count: u32,
-}
-
-impl<'a> NewContent<'a> {
-    /// Another content of a record.
-    #[inline(always)]
-    pub fn update(header: CellHeader, record: Encoded<'a>) -> Self {
-        let update_count = header.update_count.saturating_add(1);
-        NewContent { record: Some(record), generation: header.generation, update_count }
-    }
-
-    /// The end of a record.
-    #[inline(always)]
-    pub fn delete(header: CellHeader) -> Self {
-        NewContent { record: None, generation: header.generation, update_count: header.update_count }
-    }
-
-    #[inline(always)]
-    pub fn header(self, number: u64) -> CellHeader {
-        let payload_crc = self.record.map_or(0, |record| record.payload_crc);
-        CellHeader::new(number, self.generation, self.record.is_some(), self.update_count, payload_crc)
-    }
-
-    #[inline(always)]
-    pub fn payload(self) -> &'a [u64] {
-        match self.record {
-            Some(record) => record.payload,
-            None => &[],
-        }
-    }
-}
-
-/// What a transaction does to one slot.
-#[derive(Clone, Copy)]
-pub struct Change<'a> {
-    pub slot: Slot<'a>,
-    pub old_head: Head,
-    /// The header of the cell that the old head names, if there is one.
-    pub old: CellHeader,
-    pub new: CellHeader,
-}
-
-impl Change<'_> {
-    /// Brings a state of the table up to date.
-    #[inline(always)]
-    pub fn apply_to(&self, state: &mut State) {
-        let Change { old_head, old, new, .. } = self;
-        state.digest = state.digest.wrapping_add(digest_of_cell(self.slot.index(), new.number, new.check));
-        if old_head.exists() {
-            state.digest = state.digest.wrapping_sub(digest_of_cell(self.slot.index(), old.number, old.check));
-        }
-        state.live_count =
-            state.live_count.wrapping_add(u64::from(new.is_live)).wrapping_sub(u64::from(old_head.is_live()));
-    }
-
-    /// What publishing will have to do. An entry of the index is a hash and a slot: an old and a new key of one hash share it.
-    #[inline(always)]
-    pub fn intent(&self, cell: u32, has_key: bool, keeps_hash: bool) -> Intent {
-        let Change { old_head, new, .. } = self;
-        let keeps_entry = old_head.is_live() && new.is_live && keeps_hash;
-        Intent {
-            slot: self.slot.index(),
-            cell,
-            old_cell: old_head.cell(),
-            was_live: old_head.is_live(),
-            inserts_key: has_key && new.is_live && !keeps_entry,
-            removes_key: has_key && old_head.is_live() && !keeps_entry,
-            // A slot that has used up its generations is not given out again.
-            frees_slot: !new.is_live && new.generation < GENERATION_LIMIT - 1,
-        }
-    }
-}
 
 impl<'a> TableView<'a> {
     /// The slot of a record, if the table has as many.
@@ -254,44 +142,10 @@ impl<'a> TableView<'a> {
         self.control.store(INTENT_COUNT, word(position).wrapping_add(1), Ordering::Release);
     }
 
-    /// The commit point. The intent list is complete; what is sealed is the state that it leads to.
-    #[inline(always)]
-    pub fn prepare(self, state: State, taken_count: u64, freed_count: u64) -> [u64; STATE_WORDS] {
-        let control = self.control;
-        if taken_count + freed_count > 0 {
-            let taken = control.load(FREE_TAKEN, Ordering::Relaxed).wrapping_add(taken_count);
-            control.store(FREE_TAKEN_NEXT, taken, Ordering::Relaxed);
-            let returned = control.load(FREE_RETURNED, Ordering::Relaxed).wrapping_add(freed_count);
-            control.store(FREE_RETURNED_NEXT, returned, Ordering::Relaxed);
-        }
-        let sealed = state.to_words(self.digest_seed);
-        self.put_state(INTENDED_STATE, sealed);
-        control.store(PREPARED, state.number, Ordering::Release);
-        sealed
-    }
-
-    /// Makes room in the index for keys that are about to be put in. Before the commit point, since readers look on.
-    #[inline(always)]
-    pub fn make_room_for_keys(self, insert_count: u64, live_count: u64) {
-        if insert_count > 0 && self.index().needs_rebuild(insert_count, live_count) {
-            self.index().rebuild();
-        }
-    }
-
     #[cold]
     pub fn stray_entry(self, slot: u32) -> Fault {
         Error::damaged(format!("the index names slot {slot} of {}", self.geometry.capacity())).into()
     }
-}
-
-#[cold]
-fn not_found(id: RecordId) -> Fault {
-    Error::NotFound { id }.into()
-}
-
-#[cold]
-fn conflict(expected: u64, found: u64) -> Fault {
-    Error::Conflict { expected, found }.into()
 }
 
 #[cold]

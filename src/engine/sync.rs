@@ -32,6 +32,7 @@ use crate::format::control::{
 };
 use crate::format::geometry::{PAGE_WORDS, SYNC_RECORD_COUNT};
 use crate::format::sync_record::{SYNC_RECORD_WORDS, State, SyncRecord};
+use crate::sys::attachment::Attachment;
 use crate::sys::lock::Acquired;
 use crate::sys::private::Remembered;
 use crate::sys::words::Ordering;
@@ -114,7 +115,7 @@ impl Store {
         }
         self.sync_now_due(interval).map_err(|source| match source {
             // What was written is in a file that nobody will find: as if it had not been written.
-            Error::Superseded => source.into(),
+            Error::Superseded if self.attachment.as_ref().is_some_and(Attachment::is_nameless) => source.into(),
             source => Error::SyncAfterWrite { source: Box::new(source) }.into(),
         })
     }

@@ -145,9 +145,8 @@ fn reserve_blocks(attachment: &Attachment, header: &Header) -> Result<()> {
     let length = i64::try_from(file_bytes)
         .map_err(|_| Error::io("reserve the blocks of", path)(io::ErrorKind::FileTooLarge.into()))?;
     // Whoever makes a table fills it; only a copy has holes.
-    match nix::unistd::lseek(file, 0, nix::unistd::Whence::SeekHole) {
-        Ok(first_hole) if first_hole >= length => return Ok(()),
-        _ => {}
+    if attachment.first_hole().is_ok_and(|first_hole| first_hole >= file_bytes) {
+        return Ok(());
     }
     match nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), 0, length) {
         // A file system that cannot reserve blocks, such as ZFS, has no use for them either: it writes elsewhere each time.

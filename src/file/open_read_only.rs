@@ -9,10 +9,14 @@
 //! 3. A file that needs a recovery is copied behind its gate, so that nobody is in the middle of one.
 
 use super::open::{open_file, read_header};
+use crate::engine::private_copy::BEING_OPENED;
 use crate::engine::{Access, Settings, Store};
 use crate::error::{Error, Result};
 use crate::sys::attachment::Incarnation;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// Why a file that no writer has open is taken to be in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +61,14 @@ impl Store {
             Belief::Marks => Ok(store.recovery_reason(&own)),
             Belief::Proof => store.reason_for_copy(&own),
         };
-        if reason_for_copy(&store)?.is_some() {
+        let mut reason = reason_for_copy(&store)?;
+        // Not at the gate, where a reader would be in the way of the next writer.
+        let start = Instant::now();
+        while reason == Some(BEING_OPENED) && start.elapsed() < settings.lock_timeout {
+            std::thread::sleep(PAUSE);
+            reason = reason_for_copy(&store)?;
+        }
+        if reason.is_some() {
             // Perhaps another process is just at it, or has attached and begun to write since.
             store.wait_at_gate()?;
         }

@@ -24,7 +24,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -56,13 +56,22 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// Which file it is, as long as it exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct FileId {
     pub device: u64,
     pub inode: u64,
     /// When it was made, in nanoseconds since 1970; 0 where the file system does not say. A file that is made where another was
     /// deleted mostly gets its inode number.
     pub birth_time: u64,
+}
+
+/// A time of birth that one side does not know tells nothing: whether it is known hangs on what a process may ask the kernel.
+impl PartialEq for FileId {
+    fn eq(&self, other: &Self) -> bool {
+        let is_birth_known = self.birth_time != 0 && other.birth_time != 0;
+        (self.device, self.inode) == (other.device, other.inode)
+            && (!is_birth_known || self.birth_time == other.birth_time)
+    }
 }
 
 impl FileId {
@@ -93,20 +102,40 @@ pub struct Attachment {
     root: Option<FileId>,
     /// The process that opened the file, by its fork generation: only that one lets its locks go.
     process: Remembered,
+    /// The position of the open file, which tells it from others: a random one.
+    position: Remembered,
 }
 
 impl Attachment {
     pub fn new(file: File, path: &Path) -> Result<Self> {
-        let id = FileId::of(&file.metadata().map_err(Error::io("look at", path))?);
+        let metadata = file.metadata().map_err(Error::io("look at", path))?;
+        let id = FileId::of(&metadata);
         let attachment = Attachment {
             file: Some(file),
             path: path.to_owned(),
             id,
             root: FileId::of_path(Path::new("/")),
             process: Remembered::default(),
+            position: Remembered::default(),
         };
+        // What is no regular file has no position, and will be refused.
+        if metadata.is_file() {
+            attachment.position.set(random_word() >> 33 | 1);
+            attachment.go_to_position().map_err(Error::io("seek in", path))?;
+        }
         attachment.process.set(fork_generation().into());
         Ok(attachment)
+    }
+
+    fn go_to_position(&self) -> io::Result<u64> {
+        self.file().seek(SeekFrom::Start(self.position.get()))
+    }
+
+    /// Where the first part of the file begins that has no blocks; its length, if there is none.
+    pub fn first_hole(&self) -> io::Result<u64> {
+        let found = nix::unistd::lseek(self.file(), 0, nix::unistd::Whence::SeekHole);
+        self.go_to_position()?;
+        Ok(u64::try_from(found?).unwrap_or(0))
     }
 
     pub fn file(&self) -> &File {
@@ -116,10 +145,13 @@ impl Attachment {
         }
     }
 
-    /// Whether the descriptor still is that of the file: a program that closes all descriptors by their numbers, as daemons do when
-    /// they begin, has closed this one too, and the next file that it opens may have got the number.
+    /// Whether the descriptor still is that of this open file: a program that closes all descriptors by their numbers, as daemons do
+    /// when they begin, has closed this one too, and the next file that it opens may have got the number: also the same file, opened
+    /// once more. An open file is told from another by its position, which nothing else uses.
     pub fn has_its_descriptor(&self) -> bool {
-        self.file().metadata().is_ok_and(|metadata| FileId::of(&metadata) == self.id)
+        let is_same_position = |position| position == self.position.get();
+        (self.position.get() == 0 || self.file().stream_position().is_ok_and(is_same_position))
+            && self.file().metadata().is_ok_and(|metadata| FileId::of(&metadata) == self.id)
     }
 
     /// The absolute path that the file was opened by.
@@ -161,11 +193,21 @@ impl Attachment {
 
     /// Whether another handle, of this process or another, has the attachment.
     pub fn is_attached_by_others(&self) -> Result<bool> {
+        Ok(self.hold_of_others()? != Hold::Nothing)
+    }
+
+    /// How another handle, of this process or another, has the attachment: exclusively while it is the first and has not finished
+    /// opening.
+    pub fn hold_of_others(&self) -> Result<Hold> {
         // Asking whether it could be had exclusively changes nothing.
         let mut range = byte_range(ATTACHMENT, libc::F_WRLCK);
         fcntl(self.file(), FcntlArg::F_OFD_GETLK(&mut range))
             .map_err(|error| Error::io("look at the locks of", &self.path)(error.into()))?;
-        Ok(libc::c_int::from(range.l_type) != libc::F_UNLCK)
+        Ok(match libc::c_int::from(range.l_type) {
+            libc::F_UNLCK => Hold::Nothing,
+            libc::F_WRLCK => Hold::Exclusive,
+            _ => Hold::Shared,
+        })
     }
 
     /// A process that has the attachment, where /proc tells it.
@@ -221,6 +263,7 @@ impl Attachment {
         crate::sys::process::replace_descriptor(self.file(), own.file())
             .map_err(Error::io("take over, in the child of a fork, the descriptor of", &self.path))?;
         self.process.set(fork_generation().into());
+        self.position.set(own.position.get());
         // The locks are those of the open file, which is this one's too by now.
         own.process.set(0);
         Ok(())
@@ -302,7 +345,7 @@ fn byte_range(byte: i64, kind: libc::c_int) -> libc::flock {
 }
 
 /// Everything that must be the same for two processes to share the mutexes in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Incarnation {
     pub boot_id: [u64; 2],
     pub file: FileId,
@@ -479,7 +522,7 @@ mod tests {
                 false,
             ),
             (Some(Incarnation { file: FileId { inode: !own.file.inode, ..own.file }, ..own }), "another device", false),
-            (Some(Incarnation { file: FileId { birth_time: 0, ..own.file }, ..own }), "time of birth", false),
+            (Some(Incarnation { file: FileId { birth_time: 1, ..own.file }, ..own }), "time of birth", false),
             (Some(Incarnation { pid_namespace: 1, ..own }), "another PID namespace (1,", true),
             (Some(Incarnation { mutex_fingerprint: 2, ..own }), "C library makes other mutexes", true),
         ] {

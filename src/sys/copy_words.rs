@@ -37,6 +37,7 @@ pub fn copy_words(source: &[AtomicU64], target: &mut [u64]) {
 }
 
 /// Copies words to where they are shared, two at a time: as by a relaxed store of each. Stops at the end of the shorter one.
+#[cfg(not(fuzzing))]
 #[inline(always)]
 pub fn copy_words_in(source: &[u64], target: &[AtomicU64]) {
     use std::arch::asm;

@@ -21,11 +21,12 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     /// As [`Table::replace_all`](crate::Table::replace_all); [`SlotTaken`](Error::SlotTaken) if one of the records stays in a slot that
     /// it got in this transaction, when another one was deleted that is to come back now.
     pub fn replace_all(&mut self, records: impl IntoIterator<Item = impl Borrow<T>>) -> Result<()> {
-        self.is_broken = true;
+        let was_broken = std::mem::replace(&mut self.is_broken, true);
         let (kept_slots, absent) = self.update_in_place(records)?;
         self.delete_others(&kept_slots)?;
         self.insert_absent(&absent)?;
-        self.is_broken = false;
+        // One that failed before is not mended by this one.
+        self.is_broken = was_broken;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::words::{record_of, row_of, words_of};
 use crate::engine::Encoded;
 use crate::engine::Store;
 use crate::engine::read::Meta;
-use crate::engine::txn::Transaction;
+use crate::engine::transaction::Transaction;
 use crate::error::{Error, Result};
 use crate::record_id::RecordId;
 use crate::value::field::Key;
@@ -32,11 +32,11 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         Ok(WriteTransaction { transaction: store.begin()?, is_broken: false, _records: PhantomData })
     }
 
-    pub(super) fn publish(&mut self) -> Result<u64> {
+    pub(super) fn commit(&mut self) -> Result<u64> {
         if self.is_broken {
             return Err(broken());
         }
-        Ok(self.transaction.publish()?)
+        Ok(self.transaction.commit()?)
     }
 
     // -- reading -----------------------------------------------------------------------------------
@@ -285,8 +285,9 @@ impl<T: Keyed> WriteTransaction<'_, T> {
             return Ok(row);
         }
         let words = words_of(record);
-        let meta = self.transaction.insert(Encoded::new(words.as_ref()))?;
-        Ok(Row::new(meta, record_of(&words)?))
+        // What cannot be read back is not written, since it is to be returned.
+        let inserted = record_of(&words)?;
+        Ok(Row::new(self.transaction.insert(Encoded::new(words.as_ref()))?, inserted))
     }
 
     /// Changes the record with a key, and returns what it is now; `None` if there is none.

@@ -4,7 +4,7 @@ use super::record::{Keyed, Record};
 use super::words::key_words;
 use crate::engine::Store;
 use crate::engine::read::Meta;
-use crate::engine::txn::Transaction;
+use crate::engine::transaction::Transaction;
 use crate::error::{Error, Internal, Result};
 use crate::record_id::RecordId;
 use crate::value::field::Key;

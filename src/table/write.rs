@@ -277,7 +277,7 @@ impl<T: Record> Table<T> {
     ) -> Result<R, E> {
         let mut write = WriteTransaction::begin(self.store())?;
         let result = inside_closure(self.store(), || body(&mut write))?;
-        write.publish()?;
+        write.commit()?;
         // A sync takes the write lock itself.
         drop(write);
         self.store().sync_if_due().map_err(Error::from)?;
@@ -354,12 +354,14 @@ impl<T: Keyed> Table<T> {
     /// As [`insert`](Self::insert), without `DuplicateKey`; [`KeyChanged`](Error::KeyChanged) if the closure changed the key.
     pub fn upsert_with(&self, record: &T, mut change: impl FnMut(&mut T)) -> Result<Row<T>> {
         let words = words_of(record);
+        // What cannot be read back is not written, since it is to be returned.
+        let inserted = record_of::<T>(&words)?;
         for _ in 0..ATTEMPT_COUNT {
             if let Some(row) = self.update_by_key(record.key(), &mut change)? {
                 return Ok(row);
             }
             match self.store().insert(Encoded::new(words.as_ref())) {
-                Ok(meta) => return Ok(Row::new(meta, record_of(&words)?)),
+                Ok(meta) => return Ok(Row::new(meta, inserted)),
                 Err(fault) => somebody_was_faster(fault)?,
             }
         }

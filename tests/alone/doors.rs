@@ -16,6 +16,7 @@ pub const ROLES: &[(&str, Role)] = &[
     ("be inside without an attachment", be_inside_without_attachment),
     ("close all descriptors", close_all_descriptors),
     ("close all descriptors and open another table", close_all_descriptors_and_open_another_table),
+    ("close all descriptors and open again", close_all_descriptors_and_open_again),
     ("die inside a dead handle after a fork", die_inside_a_dead_handle_after_a_fork),
 ];
 
@@ -284,4 +285,37 @@ fn a_child_keeps_nothing_of_a_dead_handle() {
     let opened = options().open(&path);
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), nix::sys::signal::Signal::SIGKILL).unwrap();
     assert_good(&opened.unwrap(), &path, &[0, 1, 2]);
+}
+
+/// The daemon opens the same table again, under the number that its old handle had.
+fn close_all_descriptors_and_open_again(path: &Path, _: &str) {
+    let old = options().open(path).unwrap();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) }, 0);
+    let new = options().open(path).unwrap();
+    drop(old);
+    say("open");
+    hear();
+    new.insert(&visit(4, 0)).unwrap();
+    new.close().unwrap();
+    say("inserted");
+    hear();
+}
+
+/// The old handle took the new one's descriptor for its own: it is of the same file.
+#[test]
+fn a_handle_whose_descriptor_is_of_the_same_file_opened_again_leaves_that_alone() {
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    let mut child = Child::spawn("close all descriptors and open again", &path, "");
+    child.expect("open");
+    ControlWords::of(&path).set(FAILED, 1);
+    let outcome = options().open(&path).map(drop);
+    assert!(matches!(outcome, Err(Error::FlushFailed { source: None })), "{outcome:?}");
+    ControlWords::of(&path).set(FAILED, 0);
+    child.tell("go on");
+    child.expect("inserted");
+    child.tell("end");
+    child.finish();
+    assert_good(&options().open(&path).unwrap(), &path, &[0, 1, 2, 4]);
 }

@@ -100,6 +100,10 @@ fn each_part_of_an_incarnation_keeps_others_out_while_the_table_is_in_use() {
     };
     for (word, message) in DIFFERENCES {
         for other in [own[word] ^ 1, own[word].wrapping_add(1), 0, u64::MAX] {
+            // A time of birth that is not known tells nothing.
+            if (word, other) == (4, 0) {
+                continue;
+            }
             let mut words = own;
             words[word] = other;
             written.put(words, seal_of(words));

@@ -101,7 +101,7 @@ fn a_key_whose_record_is_deleted_and_inserted_again_in_one_transaction_is_always
         let mut transaction = store.begin().unwrap();
         transaction.delete(first(0), None).unwrap();
         transaction.insert(Encoded::new(&[key, 101])).unwrap();
-        transaction.publish().unwrap();
+        transaction.commit().unwrap();
     });
     start.explore(Some(3), [reader, writer], |_| {});
 }

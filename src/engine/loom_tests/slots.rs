@@ -2,7 +2,7 @@
 
 use super::{Start, body, first, get};
 use crate::engine::copy::CopyOfNewest;
-use crate::engine::txn::Transaction;
+use crate::engine::transaction::Transaction;
 use crate::engine::{Encoded, Store};
 use crate::format::cell::CELL_HEADER_WORDS;
 use crate::format::control::PREPARED;
@@ -120,7 +120,7 @@ fn what_a_snapshot_reads_is_of_one_moment_of_a_transaction_over_two_records() {
         for slot in [0, 1] {
             transaction.update(first(slot), None, Encoded::new(&[0, 101])).unwrap();
         }
-        transaction.publish().unwrap();
+        transaction.commit().unwrap();
     });
     start.explore(None, [reader, writer], |_| {});
 }
@@ -187,7 +187,7 @@ fn what_a_copy_holds_is_all_of_a_transaction_over_two_records_or_nothing() {
         for slot in [0, 1] {
             transaction.update(first(slot), None, Encoded::new(&[0, 101])).unwrap();
         }
-        transaction.publish().unwrap();
+        transaction.commit().unwrap();
     });
     start.explore(Some(2), [reader, writer], |_| {});
 }

@@ -178,7 +178,7 @@ impl Cuts {
             assert!(!past.given_ids.contains(&id), "the id {id:?} is given out again");
             assert!(past.is_new(meta.version), "the number {} is given out again", meta.version);
         }
-        let number = transaction.publish().unwrap();
+        let number = transaction.commit().unwrap();
         drop(transaction);
         assert_eq!(self.bench.sync().unwrap(), number);
         assert_eq!(self.bench.live_count().unwrap(), recovered.content.len() as u64);

@@ -174,7 +174,7 @@ fn records_without_a_key_are_as_many_as_are_inserted_whatever_is_in_them() {
     transaction.update(several[0], None, Encoded::new(&[6])).unwrap();
     transaction.delete(several[1], None).unwrap();
     transaction.insert(record).unwrap();
-    transaction.publish().unwrap();
+    transaction.commit().unwrap();
     drop(transaction);
     assert_eq!(table.live_count().unwrap(), 6);
     table.delete(single[0], None).unwrap();
@@ -204,7 +204,7 @@ fn keys_that_come_and_go_for_ever_never_fill_the_index() {
             transaction.delete(ids.pop_front().unwrap(), None).unwrap();
         }
         ids.push_back(transaction.insert(Encoded::new(&[number, 0])).unwrap().id);
-        transaction.publish().unwrap();
+        transaction.commit().unwrap();
         drop(transaction);
         assert!(table.find(&number.to_ne_bytes(), &mut [0; 2]).unwrap().is_some(), "key {number}");
         assert!(table.find(&(number + 1).to_ne_bytes(), &mut [0; 2]).unwrap().is_none());

@@ -5,7 +5,7 @@ use crate::RecordId;
 use crate::engine::read::Meta;
 use crate::engine::tests::heap_store;
 use crate::engine::tests::world::{header, settings};
-use crate::engine::txn::Transaction;
+use crate::engine::transaction::Transaction;
 use crate::engine::{Encoded, Store};
 use crate::error::{Error, Internal};
 use crate::format::cell::GENERATION_LIMIT;
@@ -24,7 +24,7 @@ fn in_transaction<R>(store: &Store, body: impl FnOnce(&mut Transaction<'_>) -> I
     let mut transaction = store.begin().unwrap();
     transaction.upsert(Encoded::new(&[1000, 0])).unwrap();
     let result = body(&mut transaction);
-    error_of(result).or_else(|| error_of(transaction.publish()))
+    error_of(result).or_else(|| error_of(transaction.commit()))
 }
 
 fn error_of<T>(result: Internal<T>) -> Option<Error> {
@@ -136,7 +136,7 @@ fn a_transaction_sees_what_it_deleted_and_put_in_its_place() {
     assert!(matches!(error_of(transaction.insert(Encoded::new(&[3, 7]))), Some(Error::DuplicateKey { .. })));
     assert!(matches!(error_of(transaction.insert(Encoded::new(&[2, 7]))), Some(Error::DuplicateKey { .. })));
     assert!(matches!(error_of(transaction.insert(Encoded::new(&[4, 7]))), Some(Error::Full { .. })));
-    transaction.publish().unwrap();
+    transaction.commit().unwrap();
     drop(transaction);
     for (key, expected) in [(1, None), (2, Some(2)), (3, Some(3))] {
         let found = store.find(&u64::to_ne_bytes(key), &mut payload).unwrap();

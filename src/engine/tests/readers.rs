@@ -139,7 +139,7 @@ fn what_a_snapshot_reads_is_of_one_moment() {
                     let mut transaction = writing.begin().unwrap();
                     transaction.upsert(Encoded::new(&[1, value])).unwrap();
                     transaction.upsert(Encoded::new(&[2, value])).unwrap();
-                    transaction.publish().unwrap();
+                    transaction.commit().unwrap();
                 }
             },
         );
@@ -213,14 +213,14 @@ type Write = (fn(&Store, u64, u64), fn(&Store, u64));
 fn insert_in_transaction(store: &Store, key: u64, value: u64) {
     let mut transaction = store.begin().unwrap();
     transaction.insert(Encoded::new(&[key, value])).unwrap();
-    transaction.publish().unwrap();
+    transaction.commit().unwrap();
 }
 
 fn delete_in_transaction(store: &Store, key: u64) {
     let mut transaction = store.begin().unwrap();
     let meta = transaction.find(&[key, 0], &mut [0; 2]).unwrap().expect("it is there");
     transaction.delete(meta.id, None).unwrap();
-    transaction.publish().unwrap();
+    transaction.commit().unwrap();
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn a_stopped_writer_holds_no_reader_up() {
                 let mut payload = [0; 2];
                 let meta = transaction.find(&[2, 0], &mut payload).unwrap().expect("it is there");
                 transaction.delete(meta.id, None).unwrap();
-                transaction.publish().unwrap();
+                transaction.commit().unwrap();
             },
         );
         let Outcome::Running(writer) = writer.advance(steps) else { return };

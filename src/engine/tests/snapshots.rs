@@ -61,7 +61,7 @@ fn write(store: &Store, random: &mut fastrand::Rng, records: &mut Records, state
     }
     if random.u32(..4) > 0 {
         expect(&after);
-        transaction.publish().unwrap();
+        transaction.commit().unwrap();
         *records = after;
     }
 }
@@ -268,7 +268,7 @@ fn after_a_death(store_count: u32, lock_timeout: Duration) -> Option<(Store, boo
         for key in 0..2 {
             transaction.upsert(Encoded::new(&[key, 1])).unwrap();
         }
-        transaction.publish().unwrap();
+        transaction.commit().unwrap();
     };
     if die_after_store(store_count, write).is_some() {
         return None;

@@ -9,7 +9,7 @@ use crate::engine::tests::actor::{Actor, heap_of};
 use crate::engine::tests::cuts::{Cuts, Effort};
 use crate::engine::tests::disk::{Disk, Place, Step};
 use crate::engine::tests::past::{Past, Recovered, content_of, record_of};
-use crate::engine::txn::Transaction;
+use crate::engine::transaction::Transaction;
 use crate::engine::{Access, Encoded, Settings, Store};
 use crate::error::Error;
 use crate::format::control::{FAILED, LAST};
@@ -439,6 +439,6 @@ fn write_several(
         past.intended_ids = new_ids;
     }
     if !is_rolled_back {
-        transaction.publish().unwrap();
+        transaction.commit().unwrap();
     }
 }

@@ -110,7 +110,7 @@ impl Operation {
                     assert_returned(meta.unwrap(), record);
                 }
                 if matches!(self, Operation::Several(_)) {
-                    assert_eq!(transaction.publish().unwrap(), after.last);
+                    assert_eq!(transaction.commit().unwrap(), after.last);
                 }
             }
             Operation::Sync => assert!(store.sync().unwrap() >= before.last),

@@ -4,14 +4,15 @@
 //! the transaction can only come back to its own slot, so readers never miss it.
 
 use super::{Encoded, Store};
+use crate::engine::change::{Change, NewContent, VisibleCell};
+use crate::engine::commit::{ListedChanges, Tally};
 use crate::engine::guard::WriteGuard;
-use crate::engine::publish::Steps;
 use crate::engine::read::Meta;
-use crate::engine::stage::{Change, NewContent, VisibleCell, not_free};
+use crate::engine::stage::not_free;
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::Intent;
 use crate::format::geometry::widen;
-use crate::format::sync_record::STATE_WORDS;
+use crate::format::sync_record::State;
 use crate::layout::index::KeyHash;
 use crate::layout::view::TableView;
 use crate::record_id::RecordId;
@@ -23,7 +24,7 @@ const SHORT_LIST: usize = 8;
 /// A transaction in progress. Dropped before it is published, it never happened.
 pub struct Transaction<'a> {
     store: &'a Store,
-    shared: TableView<'a>,
+    view: TableView<'a>,
     guard: WriteGuard<'a>,
     /// The number; 0 before anything is staged.
     number: u64,
@@ -63,7 +64,7 @@ impl Store {
         let guard = WriteGuard::lock(self)?;
         Ok(Transaction {
             store: self,
-            shared: self.view(),
+            view: self.view(),
             guard,
             number: 0,
             intent_count: 0,
@@ -91,7 +92,7 @@ impl<'a> Transaction<'a> {
             Located::Deleted(slot) => slot,
             Located::Absent => self.take_free_slot()?,
         };
-        let next = self.shared.insertion(self.seen(slot)?.header, record)?;
+        let next = self.view.insertion(self.seen(slot)?.header, record)?;
         self.stage(slot, next)
     }
 
@@ -136,15 +137,15 @@ impl<'a> Transaction<'a> {
 
     /// How many slots the table has.
     pub fn capacity(&self) -> u32 {
-        self.shared.geometry.capacity()
+        self.view.geometry.capacity()
     }
 
     /// How many records there are, as this transaction sees it.
     pub fn live_count(&self) -> Internal<u64> {
-        let mut count = self.shared.newest_state()?.live_count;
+        let mut count = self.view.newest_state()?.live_count;
         for position in 0..self.intent_count {
-            let intent = self.shared.intent(position)?;
-            let staged = self.shared.slot(intent.slot).cell_header(intent.cell);
+            let intent = self.view.intent(position)?;
+            let staged = self.view.slot(intent.slot).cell_header(intent.cell);
             count = count.wrapping_add(u64::from(staged.is_live)).wrapping_sub(u64::from(intent.was_live));
         }
         Ok(count)
@@ -152,7 +153,7 @@ impl<'a> Transaction<'a> {
 
     /// Copies the record with an id, as this transaction sees it.
     pub fn get(&mut self, id: RecordId, payload: &mut [u64]) -> Internal<Option<Meta>> {
-        if id.slot() >= self.shared.geometry.capacity() {
+        if id.slot() >= self.view.geometry.capacity() {
             return Ok(None);
         }
         Ok(self.read_slot(id.slot(), payload)?.filter(|meta| meta.id == id))
@@ -181,7 +182,7 @@ impl<'a> Transaction<'a> {
 
     /// The live record with this id and version.
     fn expect(&mut self, id: RecordId, expected_version: Option<u64>) -> Internal<VisibleCell<'a>> {
-        self.shared.slot_of(id)?;
+        self.view.slot_of(id)?;
         let seen = self.seen(id.slot())?;
         seen.expect(id, expected_version)?;
         Ok(seen)
@@ -190,15 +191,15 @@ impl<'a> Transaction<'a> {
     /// What this transaction sees in a slot: what it staged itself, or what is current.
     fn seen(&mut self, slot: u32) -> Internal<VisibleCell<'a>> {
         if let Some((_, intent)) = self.intent_of(slot)? {
-            let slot = self.shared.slot(slot);
+            let slot = self.view.slot(slot);
             return Ok(VisibleCell { slot, cell: intent.cell, header: slot.cell_header(intent.cell) });
         }
-        let (_, seen) = self.shared.current(self.shared.slot(slot))?;
+        let (_, seen) = self.view.current(self.view.slot(slot))?;
         Ok(seen)
     }
 
     fn has_key_of(&self, seen: VisibleCell<'_>, record: &[u64]) -> bool {
-        seen.slot.has_key_of(seen.cell, self.shared.geometry, record)
+        seen.slot.has_key_of(seen.cell, self.view.geometry, record)
     }
 
     // -- looking for keys --------------------------------------------------------------------------
@@ -206,7 +207,7 @@ impl<'a> Transaction<'a> {
     /// Looks for a key, given as a record of which nothing else is looked at.
     fn locate(&mut self, record: &[u64]) -> Internal<Located> {
         let hash = self.store.hash_of_key(record);
-        if self.intent_count > 0 && self.shared.geometry.key().is_some() {
+        if self.intent_count > 0 && self.view.geometry.key().is_some() {
             let staged = self.up_to_date()?.keys.get(&hash).cloned().unwrap_or_default();
             for slot in staged {
                 let seen = self.seen(slot)?;
@@ -215,7 +216,7 @@ impl<'a> Transaction<'a> {
                 }
             }
         }
-        let Some(slot) = self.shared.locate(record, hash)? else { return Ok(Located::Absent) };
+        let Some(slot) = self.view.locate(record, hash)? else { return Ok(Located::Absent) };
         // A slot that the transaction touched and that still has the key was found above.
         let is_touched = self.intent_of(slot)?.is_some();
         Ok(if is_touched { Located::Deleted(slot) } else { Located::Live(slot) })
@@ -226,7 +227,7 @@ impl<'a> Transaction<'a> {
     fn intent_of(&mut self, slot: u32) -> Internal<Option<(usize, Intent)>> {
         if self.intent_count <= SHORT_LIST {
             for position in 0..self.intent_count {
-                let intent = self.shared.intent(position)?;
+                let intent = self.view.intent(position)?;
                 if intent.slot == slot {
                     return Ok(Some((position, intent)));
                 }
@@ -234,20 +235,20 @@ impl<'a> Transaction<'a> {
             return Ok(None);
         }
         match self.up_to_date()?.positions.get(&slot).copied() {
-            Some(position) => Ok(Some((position, self.shared.intent(position)?))),
+            Some(position) => Ok(Some((position, self.view.intent(position)?))),
             None => Ok(None),
         }
     }
 
     /// The maps of a transaction of several steps, with everything that is on the intent list.
     fn up_to_date(&mut self) -> Internal<&mut Several> {
-        let shared = self.shared;
+        let view = self.view;
         let several = self.several.get_or_insert_default();
         for position in several.seen_count..self.intent_count {
-            let intent = shared.intent(position)?;
+            let intent = view.intent(position)?;
             several.positions.insert(intent.slot, position);
             several.seen_count = position + 1;
-            if let Some(hash) = shared.hash_of_live_cell(shared.slot(intent.slot), intent.cell) {
+            if let Some(hash) = view.hash_of_live_cell(view.slot(intent.slot), intent.cell) {
                 several.keys.entry(hash).or_default().push(intent.slot);
             }
         }
@@ -258,7 +259,7 @@ impl<'a> Transaction<'a> {
 
     /// The slot that has been free for longest; when the ring is empty, one that this transaction made free.
     fn take_free_slot(&mut self) -> Internal<u32> {
-        if let Some(slot) = self.shared.free_slot(self.taken_count)? {
+        if let Some(slot) = self.view.free_slot(self.taken_count)? {
             if self.intent_of(slot)?.is_some() {
                 return Err(not_free(slot));
             }
@@ -266,7 +267,7 @@ impl<'a> Transaction<'a> {
             return Ok(slot);
         }
         for position in self.several.get_or_insert_default().freed_search_start..self.intent_count {
-            let slot = self.shared.intent(position)?.slot;
+            let slot = self.view.intent(position)?.slot;
             if !self.seen(slot)?.header.is_live {
                 let several = self.several.get_or_insert_default();
                 several.freed_search_start = position + 1;
@@ -274,21 +275,21 @@ impl<'a> Transaction<'a> {
                 return Ok(slot);
             }
         }
-        Err(self.shared.full())
+        Err(self.view.full())
     }
 
     /// Writes the next content of a slot into a cell that nobody needs.
     fn stage(&mut self, slot: u32, next: NewContent<'_>) -> Internal<Meta> {
         self.check_mine()?;
         if self.number == 0 {
-            self.number = self.shared.take_number()?;
+            self.number = self.view.take_number()?;
         }
         let cell = match self.intent_of(slot)? {
             Some((_, intent)) => intent.cell,
             None => self.list(slot)?,
         };
         let header = next.header(self.number);
-        self.shared.slot(slot).stage(cell, header, next.payload());
+        self.view.slot(slot).stage(cell, header, next.payload());
         if let (Some(several), Some(Encoded { payload, .. })) = (&mut self.several, next.record) {
             // A slot that is in the maps already may have got another key.
             let key_hash = self.store.hash_of_key(payload);
@@ -299,12 +300,12 @@ impl<'a> Transaction<'a> {
 
     /// Chooses a cell of a slot and puts both on the intent list.
     fn list(&mut self, slot: u32) -> Internal<u32> {
-        if self.intent_count >= widen(self.shared.geometry.capacity()) {
+        if self.intent_count >= widen(self.view.geometry.capacity()) {
             return Err(list_too_long());
         }
-        let found = self.shared.slot(slot);
+        let found = self.view.slot(slot);
         let head = found.head();
-        let cell = self.shared.choose_cell(found, head);
+        let cell = self.view.choose_cell(found, head);
         let intent = Intent {
             slot,
             cell,
@@ -314,7 +315,7 @@ impl<'a> Transaction<'a> {
             removes_key: false,
             frees_slot: false,
         };
-        self.shared.list(self.intent_count, intent);
+        self.view.list(self.intent_count, intent);
         self.intent_count += 1;
         Ok(cell)
     }
@@ -323,15 +324,15 @@ impl<'a> Transaction<'a> {
 
     /// Makes everything that was staged happen at once. Returns the transaction's number: the version of every record
     /// that it wrote. A transaction that staged nothing has the number of the one before it.
-    pub fn publish(&mut self) -> Internal<u64> {
+    pub fn commit(&mut self) -> Internal<u64> {
         if self.intent_count == 0 {
-            return Ok(self.shared.newest_state()?.number);
+            return Ok(self.view.newest_state()?.number);
         }
         self.check_mine()?;
-        let (state, steps) = self.prepare()?;
-        // From here on the transaction has happened: whatever comes, it is finished and not undone.
-        let intent_count = std::mem::take(&mut self.intent_count);
-        self.shared.publish(state, intent_count, steps)?;
+        let (state, tally) = self.complete_list()?;
+        // Prepared or not, from here on it is for a repair.
+        let changes = ListedChanges { count: std::mem::take(&mut self.intent_count) };
+        self.view.commit(state, changes, tally)?;
         Ok(self.number)
     }
 
@@ -346,40 +347,39 @@ impl<'a> Transaction<'a> {
 
     fn undo(&mut self) {
         if self.check_mine().is_ok() {
-            self.shared.undo(self.intent_count);
+            self.view.undo(self.intent_count);
         }
     }
 
-    /// Completes the intent list and seals the intent: the commit point.
-    fn prepare(&mut self) -> Internal<([u64; STATE_WORDS], Steps)> {
-        let shared = self.shared;
-        let mut state = shared.newest_state()?;
+    /// The end of step 1: the flags of the intent list, and what all of it leads to.
+    fn complete_list(&self) -> Internal<(State, Tally)> {
+        let view = self.view;
+        let mut state = view.newest_state()?;
         state.number = self.number;
         let reuses_slots = self.several.as_ref().is_some_and(|several| several.reuses_slots);
-        let (mut insert_count, mut remove_count, mut freed_count) = (0, 0, 0);
+        let mut tally = Tally {
+            inserted_key_count: 0,
+            removed_key_count: 0,
+            freed_slot_count: 0,
+            taken_slot_count: self.taken_count,
+        };
         for position in 0..self.intent_count {
-            let intent = shared.intent(position)?;
-            let slot = shared.slot(intent.slot);
-            let (old_head, seen) = shared.current(slot)?;
+            let intent = view.intent(position)?;
+            let slot = view.slot(intent.slot);
+            let (old_head, seen) = view.current(slot)?;
             let change = Change { slot, old_head, old: seen.header, new: slot.cell_header(intent.cell) };
             change.apply_to(&mut state);
-            let hash_in = |cell| shared.hash_of_live_cell(slot, cell);
+            let hash_in = |cell| view.hash_of_live_cell(slot, cell);
             let keeps_hash = !reuses_slots || hash_in(old_head.cell()) == hash_in(intent.cell);
-            let finished = change.intent(intent.cell, shared.geometry.key().is_some(), keeps_hash);
-            insert_count += u64::from(finished.inserts_key);
-            remove_count += u64::from(finished.removes_key);
-            freed_count += u64::from(finished.frees_slot);
+            let finished = change.intent(intent.cell, view.geometry.key().is_some(), keeps_hash);
+            tally.inserted_key_count += u64::from(finished.inserts_key);
+            tally.removed_key_count += u64::from(finished.removes_key);
+            tally.freed_slot_count += u64::from(finished.frees_slot);
             if finished != intent {
-                shared.put_intent(position, finished);
+                view.put_intent(position, finished);
             }
         }
-        shared.make_room_for_keys(insert_count, state.live_count);
-        let steps = Steps {
-            inserts_keys: insert_count > 0,
-            removes_keys: remove_count > 0,
-            moves_free_slots: self.taken_count + freed_count > 0,
-        };
-        Ok((shared.prepare(state, self.taken_count, freed_count), steps))
+        Ok((state, tally))
     }
 }
 
