@@ -83,7 +83,7 @@ FAULTS = {
  'flush: the records too': [(C,"self.medium.flush(self.geometry.durable_group())","self.medium.flush(self.geometry.cells()..self.geometry.durable_group().end)")],
  'raised record flushed before the control group': [(R,"        self.flush_recovery()?;\n        self.rebuild_control(","        self.rebuild_control(")],
  'floor': [(R,".saturating_add(jump.generation)","")],
- 'nothing lost: only the newest': [(R,"is_new || is_same_boot && choice.is_newest","is_new || is_same_boot")],
+ 'restored: nothing is lost only with the newest': [(R,"is_new || is_same_boot && choice.is_newest","is_new || is_same_boot")],
  'report: what is lost': [(R,"            highest_number_seen: choice.highest_number_seen,\n            live_count: choice","            highest_number_seen: choice.state.number,\n            live_count: choice")],
  'report: what is lost is said': [(R,"if !self.nothing_lost && self.highest_number_seen > self.number {","if matches!(self.found, RecoveryOutcome::Checkpoint { .. }) && self.highest_number_seen > self.number {")],
  'report: the time of the sync': [(R,"RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds }","RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds.saturating_sub(1) }")],
