@@ -14,14 +14,14 @@ fn main() -> Result<(), locule::Error> {
     // Fifty processes can do this at once: they get one table.
     let table = Table::<Session>::options().capacity(10_000).open_or_create("sessions.loc")?;
 
-    // Inserted once, and changed from then on. The closure runs again if somebody was faster.
+    // Inserted once, and changed from then on. The closure runs again if another process was faster.
     let ada = Session { id: 42, user: Text::new("ada")?, hits: 1, ..Session::default() };
     table.upsert_with(&ada, |session| session.hits += 1)?;
     // A read takes no lock and makes no system call.
     if let Some(row) = table.find(&42)? {
         println!("{} has {} hits, version {}", row.user, row.hits, row.version());
     }
-    // All or nothing, and nobody comes in between.
+    // All or nothing, and no other write comes in between.
     table.write(|transaction| {
         for row in transaction.select(|session| session.hits > 3)? {
             transaction.delete(row.id())?;

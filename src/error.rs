@@ -11,8 +11,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation did not happen. Unless a variant says otherwise, the table is as it was before the call.
 ///
-/// As text an error is complete, with the reason that another one gave: its `source()` is what comes behind that one, so a report of
-/// the whole chain says nothing twice.
+/// The text of an error includes that of the error that caused it. Its `source()` is what comes after that one, so a
+/// report of the whole chain says nothing twice.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -84,27 +84,30 @@ pub enum Error {
         /// Which part of the environment differs, and what to do.
         reason: String,
     },
-    /// Somebody held a lock for the whole timeout. The holder is alive, perhaps stopped: a dead one is repaired.
+    /// Another process or thread held a lock for the whole timeout. The holder is alive, perhaps stopped: what a dead
+    /// one left is repaired.
     Timeout {
-        /// Which lock: "write", held while records are written; "sync", held while a sync is made; "gate", held while a file is
-        /// opened; or "handle": another thread of this process is using the handle, or reopening it.
+        /// Which lock: "write", held while records are written; "sync", held while a sync is made; "gate", held while a
+        /// file is opened; or "handle": another thread of this process is using the handle, or reopening it.
         lock: &'static str,
         /// The process that holds it, if it could be found out. If it is this one, another of its threads does.
         holder_pid: Option<u32>,
         /// How long this call waited.
         waited: Duration,
     },
-    /// A lock of the table can no longer be used. Every process must call `reopen` on its handles, or drop them; who opens the file
-    /// when all have let it go makes the locks anew, and no published write is lost.
+    /// A lock of the table can no longer be used. Every process must call `reopen` on its handles, or drop them. The
+    /// first process that then opens the file makes the locks anew, and no published write is lost.
     Condemned,
     /// The file was replaced or destroyed. `reopen` attaches to the file that has its name now, if there is one.
     Superseded,
-    /// Another process recovered the file while this handle was not attached to it: a read-only handle, one that was inherited
-    /// and not used yet, where the file may also need a recovery now, or one whose file was unlocked behind its back. `reopen` attaches to the file as it is now.
+    /// Another process recovered the file while this handle was not attached to it. That happens to a read-only handle,
+    /// to one whose descriptor or lock was taken away without its knowledge, and to one that the child of a fork
+    /// inherited and had not used yet; there it can also mean that the file needs a recovery now. `reopen` attaches to
+    /// the file as it is now.
     Recovered,
-    /// A flush failed in this process or another, so nothing written since the last sync can be promised to survive
-    /// a power cut. Writes that were published are still served. Every process must call `reopen` on its handles, or drop them; who
-    /// opens the file when all have let it go recovers it.
+    /// A flush failed in this process or another, so nothing written since the last sync can be promised to survive a
+    /// power cut. Writes that were published are still served. Every process must call `reopen` on its handles, or drop
+    /// them. The first process that then opens the file recovers it.
     FlushFailed {
         /// What the operating system said, if it said so in this process.
         source: Option<io::Error>,
@@ -143,8 +146,8 @@ pub enum Error {
     /// An update would have changed the record's key. Delete it and insert a new one, in one `write` if need be.
     KeyChanged,
     /// In one transaction a key was deleted, its slot was given to another record because no other was free, and now
-    /// the key is to be inserted again. Insert the keys that stay before those that are new, or update in place, as `replace_all`
-    /// does, which makes a table hold exactly the records that it is given.
+    /// the key is to be inserted again. Insert the keys that stay before those that are new, or update in place, as
+    /// `replace_all` does, which makes a table hold exactly the records that it is given.
     SlotTaken {
         /// The slot.
         slot: u32,
@@ -154,18 +157,18 @@ pub enum Error {
         /// The id.
         id: RecordId,
     },
-    /// Somebody else changed the record first.
+    /// The record was changed since the caller read it.
     Conflict {
         /// The version that the caller had seen.
         expected: u64,
         /// The version that the record has now.
         found: u64,
     },
-    /// Something was written since the closure of a snapshot began, so what it asked for could only be had as of another moment.
-    /// Only the closure meets this: pass it on with `?`, and the closure runs again.
+    /// Something was written since the closure of a snapshot began, so a read could only return what was there at
+    /// another moment. Only the closure gets this error: pass it on with `?`, and the closure runs again.
     StaleSnapshot,
-    /// Others wrote so much that for the whole lock timeout no moment of the table could be copied, and a read-only handle cannot
-    /// take the lock to stop them.
+    /// Others wrote so much during the whole lock timeout that no moment of the table could be copied, and a read-only
+    /// handle cannot take the lock to stop them.
     SnapshotBusy {
         /// How often it was tried.
         attempt_count: u32,
@@ -266,8 +269,8 @@ impl fmt::Display for Error {
             Error::Damaged { reason } => {
                 write!(
                     f,
-                    "the table is damaged: {reason}; keep a copy of the file: `locule verify` names every bad place, and \
-                     `locule dump --salvage` prints what is left"
+                    "the table is damaged: {reason}; keep a copy of the file: `locule verify` names every bad place, \
+                     and `locule dump --salvage` prints what is left"
                 )
             }
             Error::SchemaMismatch { expected, found } => write!(
@@ -276,32 +279,30 @@ impl fmt::Display for Error {
             ),
             Error::CapacityMismatch { expected, found } => write!(
                 f,
-                "the table has room for {found} records, not for the {expected} that were required: a capacity never changes, so \
-                 require {found}, or copy the records into a new table"
+                "the table has room for {found} records, not for the {expected} that were required: a capacity never \
+                 changes, so require {found}, or copy the records into a new table"
             ),
             Error::Incompatible { reason } => f.write_str(reason),
             Error::Timeout { lock: "handle", waited, .. } => write!(
                 f,
-                "waited {waited:?} for the handle, which another thread of this process is using or reopening: let that end, \
-                 and try again"
+                "waited {waited:?} for the handle, which another thread of this process is using or reopening: let \
+                 that end, and try again"
             ),
             Error::Timeout { lock, holder_pid, waited } => {
                 write!(f, "waited {waited:?} for the {lock} lock, ")?;
                 match holder_pid {
-                    Some(pid) if *pid == std::process::id() => {
-                        f.write_str("which another thread of this process holds: let that end what it is doing, and try again")
-                    }
+                    Some(pid) if *pid == std::process::id() => f.write_str(
+                        "which another thread of this process holds: let that end what it is doing, and try again",
+                    ),
                     Some(pid) => write!(f, "which process {pid} holds: continue it if it is stopped, or end it"),
                     None => f.write_str("whose holder could not be found out: try again"),
                 }
             }
             Error::Condemned => f.write_str(
-                "a lock of the table can no longer be used: call `reopen` on every handle in every process, or drop them all and \
-                 open the file again",
+                "a lock of the table can no longer be used: call `reopen` on every handle in every process, or drop \
+                 them all and open the file again",
             ),
-            Error::Superseded => {
-                f.write_str("the file was replaced or destroyed since it was opened: call `reopen`")
-            }
+            Error::Superseded => f.write_str("the file was replaced or destroyed since it was opened: call `reopen`"),
             Error::Recovered => f.write_str(
                 "another process recovered the file while this handle was not attached to it: call `reopen`",
             ),
@@ -311,8 +312,8 @@ impl fmt::Display for Error {
                     write!(f, " ({source})")?;
                 }
                 f.write_str(
-                    ": syncs are refused until every process has called `reopen` on its handles, or dropped them, and the file is \
-                     opened again",
+                    ": syncs are refused until every process has called `reopen` on its handles, or dropped them, and \
+                     the file is opened again",
                 )
             }
             Error::SyncAfterWrite { source } => {
@@ -320,9 +321,12 @@ impl fmt::Display for Error {
             }
             Error::ReadOnly { operation } => write!(f, "{operation} on a read-only handle: open the file for writing"),
             Error::Nested => f.write_str(
-                "the call would wait for the transaction that it is made in: use the transaction that the closure is given",
+                "the call would wait for the transaction that it is made in: \
+                 use the transaction that the closure is given",
             ),
-            Error::Forked => f.write_str("this process was forked inside a transaction, which is its parent's to finish"),
+            Error::Forked => {
+                f.write_str("this process was forked inside a transaction, which is its parent's to finish")
+            }
             Error::Full { live_count, capacity, retired_count } => {
                 write!(f, "the table is full: {live_count} records in {capacity} slots")?;
                 if *retired_count > 0 {
@@ -346,18 +350,17 @@ impl fmt::Display for Error {
                  insert the keys that stay before the new ones, or call `replace_all`, which keeps them in place"
             ),
             Error::NotFound { id } => write!(f, "no record has id {id}: it was deleted, or never was"),
-            Error::Conflict { expected, found } => write!(
-                f,
-                "expected version {expected} and found {found}: somebody was faster, read the record again"
-            ),
+            Error::Conflict { expected, found } => {
+                write!(f, "expected version {expected} and found {found}: somebody was faster, read the record again")
+            }
             Error::Caller { source } => fmt::Display::fmt(source, f),
             Error::StaleSnapshot => {
                 f.write_str("the table changed since the snapshot began: return this error, and the closure runs again")
             }
             Error::SnapshotBusy { attempt_count } => write!(
                 f,
-                "the table changed too much during each of {attempt_count} passes over it: allow a longer lock timeout, or open the \
-                 file for writing"
+                "the table changed too much during each of {attempt_count} passes over it: allow a longer lock \
+                 timeout, or open the file for writing"
             ),
             Error::TooLong { capacity_bytes, found_bytes } => {
                 write!(f, "a value of {found_bytes} bytes does not fit a field of {capacity_bytes} bytes")
@@ -378,7 +381,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// Ends the thread, since something is not as this crate has always left it: going on could only do harm. Names the invariant.
+/// Ends the thread, since something is not as this crate has always left it: going on could only do harm. Names the
+/// invariant.
 #[cold]
 #[expect(clippy::panic, reason = "an error in this crate, after which nothing that is returned could be believed")]
 pub fn broken_invariant(invariant: &str) -> ! {

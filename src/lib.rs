@@ -23,16 +23,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reads take no lock and never wait. Writes are all or nothing: when a process dies at any instruction, the next caller
-//! finishes what it had prepared, or undoes what it had not. [`Table::sync`] makes what was published survive a power cut; by
-//! default a write does that when the last sync is older than a second ([`OpenOptions::sync_every`]).
+//! Reads take no lock and never wait. Writes are all or nothing: when a process dies at any instruction, the next
+//! caller finishes what it had prepared, or undoes what it had not. [`Table::sync`] makes what was published survive a
+//! power cut; by default a write does that when the last sync is older than a second ([`OpenOptions::sync_every`]).
 //!
 //! # Feature `serde`
 //!
 //! With the feature `serde`, these types can be serialized and deserialized, and so can records that derive it: write
-//! `#[derive(serde::Serialize, serde::Deserialize)]` above the struct in [`record!`] or the enumeration in [`field_enum!`], and
-//! serde's own attributes where they are needed. Where serde says that a format is for people to read, such as JSON, each is the text
-//! that its `Display` writes and its `FromStr` reads; in other formats it is smaller:
+//! `#[derive(serde::Serialize, serde::Deserialize)]` above the struct in [`record!`] or the enumeration in
+//! [`field_enum!`], and serde's own attributes where they are needed. Where serde says that a format is for people to
+//! read, such as JSON, each is the text that its `Display` writes and its `FromStr` reads; in other formats it is
+//! smaller:
 //!
 //! | type | formats for people | other formats |
 //! |---|---|---|
@@ -47,8 +48,8 @@
 //!
 //! # Trust
 //!
-//! Whoever may write the file is trusted: see the README for that and for what locule is not for, and `format.md` for every byte
-//! of the file.
+//! A process that may write the file is trusted: see the README for that and for what locule is not for, and
+//! `format.md` for every byte of the file.
 
 #![deny(missing_docs, unsafe_code)]
 // When the model checker runs, there are no files, and nothing uses what is for them; Miri leaves out some tests.
@@ -117,9 +118,9 @@ pub use table::macro_support;
 ///
 /// # Errors
 ///
-/// [`Error::DoesNotExist`], [`Error::Foreign`], [`Error::Incompatible`] if it is in use by processes that this one cannot
-/// share a lock with, [`Error::Timeout`] if somebody holds its lock for five seconds, [`Error::Io`]: if that is about flushing
-/// the directory, the table is gone for all processes, but may be back after a power cut.
+/// [`Error::DoesNotExist`], [`Error::Foreign`], [`Error::Incompatible`] if it is in use by processes that this one
+/// cannot share a lock with, [`Error::Timeout`] if its lock is held for five seconds, [`Error::Io`]: if that is
+/// about flushing the directory, the table is gone for all processes, but may be back after a power cut.
 #[cfg(not(loom))]
 pub fn destroy(path: impl AsRef<std::path::Path>) -> Result<()> {
     file::create::destroy(path.as_ref(), &engine::Settings::default())

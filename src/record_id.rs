@@ -1,4 +1,5 @@
-//! The name of a record. It is beside the errors, and not among the formats, since errors say which record they are about.
+//! The name of a record. It is beside the errors, and not among the formats, since errors say which record they are
+//! about.
 
 use std::fmt;
 
@@ -9,9 +10,10 @@ const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
 /// Which record: a slot of the table and the generation of the record in it, so that the id of a deleted record never
 /// names the record that has its slot now.
 ///
-/// The table gives ids out: they come with each insert and each row. An id stays valid across processes and restarts until the
-/// record is deleted. To keep one elsewhere, such as in a field of another record, take it as a number and make it from that
-/// number again. There is no `From<u64>`: a key that is a `u64` is no id, and cannot be taken for one by mistake.
+/// The table gives ids out: they come with each insert and each row. An id stays valid across processes and restarts
+/// until the record is deleted. To keep one elsewhere, such as in a field of another record, take it as a number and
+/// make it from that number again. There is no `From<u64>`: a key that is a `u64` is no id, and cannot be taken for one
+/// by mistake.
 ///
 /// ```
 /// use locule::RecordId;
@@ -36,7 +38,8 @@ impl RecordId {
         RecordId(generation << SLOT_BITS | (slot & SLOT_MASK) as u64)
     }
 
-    /// The id that was kept elsewhere as this number. Any number is an id; one that the table has not given out names no record.
+    /// The id that was kept elsewhere as this number. Any number is an id; one that the table has not given out names
+    /// no record.
     #[inline]
     #[must_use]
     pub const fn from_u64(number: u64) -> Self {

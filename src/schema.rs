@@ -1,7 +1,7 @@
 //! The schema of a table: the names and types of the fields of its records, where they lie, and how the file says so.
 //!
-//! A [`Schema`] can only be made by checking: whoever has one knows that its fields follow each other without gaps, that
-//! their offsets and widths add up to at most [`Schema::RECORD_BYTES_MAX`], and that all the rules below hold.
+//! A [`Schema`] can only be made by checking: whoever has one knows that its fields follow each other without gaps,
+//! that their offsets and widths add up to at most [`Schema::RECORD_BYTES_MAX`], and that all the rules below hold.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -209,7 +209,8 @@ impl FieldSchema {
         let name = &self.name;
         if !is_field_name(name.as_bytes()) {
             return Err(invalid(format!(
-                "a field is named {name:?}: expected ASCII letters, digits and underscores, no digit first, 1 to 255 bytes"
+                "a field is named {name:?}: expected ASCII letters, digits and underscores, no digit first, \
+                 1 to 255 bytes"
             )));
         }
         if let FieldType::Text(0) | FieldType::Bytes(0) = self.field_type {
@@ -292,9 +293,9 @@ impl Schema {
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] unless there is at least one field, a record has at most
-    /// [`RECORD_BYTES_MAX`](Self::RECORD_BYTES_MAX) bytes, names differ from each other and are ASCII letters, digits and
-    /// underscores (at most 255, no digit first), at most one field is the key, which is neither nullable nor a float,
-    /// text and bytes have a capacity of at least 1, and each default is a value that its field can have.
+    /// [`RECORD_BYTES_MAX`](Self::RECORD_BYTES_MAX) bytes, names differ from each other and are ASCII letters, digits
+    /// and underscores (at most 255, no digit first), at most one field is the key, which is neither nullable nor a
+    /// float, text and bytes have a capacity of at least 1, and each default is a value that its field can have.
     pub fn new(fields: Vec<FieldSchema>) -> Result<Self> {
         if fields.is_empty() {
             return Err(invalid("a record without fields: expected at least one".to_owned()));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Removes each rule of the protocol from a copy of the sources, one by one, and shows which tests go red.
 
-    python3 tests/plant_faults.py            all of them, about a quarter of an hour
+    python3 tests/plant_faults.py            all of them: half a minute for each, on two cores
     python3 tests/plant_faults.py wipe seal  only these
 
 The names are those of the rules. Exits 0 if every fault was seen: a rule that no test misses is not tested. Tests that a fault

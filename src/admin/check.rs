@@ -1,7 +1,7 @@
 //! What has to be true of a table at rest: each part by itself, and each against the others.
 //!
-//! 1. Every cell that holds something has its check and a number that was published, and no two cells of a slot have the
-//!    same one.
+//! 1. Every cell that holds something has its check and a number that was published, and no two cells of a slot have
+//!    the same one.
 //! 2. A head names the cell of its slot with the highest number, and says of it what is true.
 //! 3. The newest state is sealed, of the last transaction, and its digest and live count are those of the cells.
 //! 4. One sync record carries the durable number, and the cells that were visible then are all there.

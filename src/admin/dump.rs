@@ -31,9 +31,10 @@ use std::path::Path;
 /// # Errors
 ///
 /// [`DoesNotExist`](Error::DoesNotExist), [`Foreign`](Error::Foreign) if the file is no locule table or its header is
-/// damaged, [`Damaged`](Error::Damaged) if it needs a recovery that is not possible (then [`salvage`](super::salvage) gives what is
-/// left), [`Timeout`](Error::Timeout) if another process was opening it all the time, [`Recovered`](Error::Recovered) or
-/// [`Superseded`](Error::Superseded) if it was recovered or replaced meanwhile, [`Io`](Error::Io).
+/// damaged, [`Damaged`](Error::Damaged) if it needs a recovery that is not possible (then [`salvage`](super::salvage)
+/// gives what is left), [`Timeout`](Error::Timeout) if another process was opening it all the time,
+/// [`Recovered`](Error::Recovered) or [`Superseded`](Error::Superseded) if it was recovered or replaced meanwhile,
+/// [`Io`](Error::Io).
 pub fn dump(path: impl AsRef<Path>) -> Result<Dump> {
     let (path, settings) = (path.as_ref(), super::settings());
     match Store::open_read_only(path, &settings) {
@@ -48,9 +49,10 @@ pub fn dump(path: impl AsRef<Path>) -> Result<Dump> {
 
 /// The records of a table, one slot after the other; made by [`dump`].
 ///
-/// They are those of one moment, in a copy that was made then: the newest transaction is there as a whole, also one that a dead
-/// writer has prepared and not published. Where no such copy could be had ([`is_of_one_moment`](Self::is_of_one_moment)), each
-/// record is whole: one that is there all the time is seen exactly once, one that is inserted or deleted meanwhile is seen or not.
+/// They are those of one moment, from a copy that was made then. The newest transaction is there as a whole, even one
+/// that a dead writer has prepared and not published. Where no such copy could be made
+/// ([`is_of_one_moment`](Self::is_of_one_moment)), each record is still whole: one that is there all the time is seen
+/// exactly once, and one that is inserted or deleted meanwhile is seen or not.
 ///
 /// After an error the iteration goes on with the next slot, so that one damaged record does not hide the others.
 ///
@@ -149,15 +151,15 @@ impl Dump {
         &self.recovery
     }
 
-    /// Whether all records are those of one moment. They are not if others wrote so much for as long as a lock is waited for
-    /// that no copy of one moment could be made, or if the table is damaged, which is the first item then.
+    /// Whether all records are those of one moment. They are not if others wrote so much for five seconds that no copy
+    /// of one moment could be made, or if the table is damaged; then the first item says how.
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("visits.loc");
     /// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
-    /// assert!(locule::admin::dump(&path)?.is_of_one_moment()); // nobody writes
+    /// assert!(locule::admin::dump(&path)?.is_of_one_moment()); // no process writes
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_of_one_moment(&self) -> bool {

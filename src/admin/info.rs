@@ -41,17 +41,17 @@ pub struct Info {
     pub schema: Schema,
     /// The length of the file.
     pub file_bytes: u64,
-    /// Whether the file is in memory (tmpfs): then `sync` makes nothing durable, and a restart of the machine deletes it.
+    /// Whether the file is in memory (tmpfs): then `sync` makes nothing durable, and the file is gone in the next boot.
     pub is_in_memory: bool,
     /// Whether other handles had the file open.
     pub is_in_use: bool,
     /// Whether the file needs a recovery.
     pub condition: Condition,
-    /// The counters as they are in the file, and who holds the write lock at the moment. Only `live_count` is that after
-    /// the recovery, if the file needs one that is possible.
+    /// The counters as they are in the file, and which process holds the write lock. If the file needs a recovery that
+    /// is possible, `live_count` is already that after the recovery.
     pub status: Status,
-    /// The transaction that a dead writer has left half done, if there is one and the file needs no recovery. That of a writer
-    /// that lives, or may live, is `status.writer`'s.
+    /// The transaction that a dead writer has left half done, if there is one and the file needs no recovery. What a
+    /// writer is doing that lives, or may live, is in `status.writer`.
     pub pending: Option<Pending>,
     /// How many records can be inserted before the table is full.
     pub free_count: u64,
@@ -124,7 +124,7 @@ impl From<SyncRecord> for SyncInfo {
     }
 }
 
-/// Tells what a table is and how it is doing. What it tells is read word by word while others may write.
+/// Tells what a table is and how it is doing. It reads word by word while others may write.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }

@@ -2,13 +2,13 @@
 //!
 //! | function | what it tells |
 //! |---|---|
-//! | [`info`] | what the table is, how full, how far synced, who holds its lock, whether it needs a recovery |
+//! | [`info`] | what the table is, how full, how far synced, which process holds its lock, whether it needs a recovery |
 //! | [`dump`] | every record, as named values |
 //! | [`verify`] | every place where the file contradicts itself |
 //! | [`salvage`] | every record whose own checksum holds, in a file that is too damaged for all others |
 //!
-//! None of them takes a mutex or changes a byte, so none of them can hold up or harm the processes that use the table, and
-//! none waits for a writer that is stopped. A table that needs a recovery is recovered in a private copy in memory.
+//! None of them takes a mutex or changes a byte, so none of them can hold up or harm the processes that use the table,
+//! and none waits for a writer that is stopped. A table that needs a recovery is recovered in a private copy in memory.
 //!
 //! ```
 //! # locule::record! { struct Visit { key id: u64, hits: u32 } }

@@ -16,18 +16,20 @@ use std::path::Path;
 /// How often a slot is read again that has something wrong, and each time something else.
 const READ_COUNT: u32 = 16;
 
-/// Reads what is left of the records of a file, by the schema in it. For files that [`dump`](super::dump) refuses: it believes
-/// nothing but the header, and each cell by itself.
+/// Reads what is left of the records of a file, by the schema in it. For files that [`dump`](super::dump) refuses: it
+/// believes nothing but the header, and each cell by itself.
 ///
-/// Of each slot it gives the record in the cell with the highest transaction number whose checksum holds, unless that says
-/// that the record was deleted; and it names each cell that holds something and is not as it should be.
+/// Of each slot it gives the record in the cell with the highest transaction number whose checksum holds, unless that
+/// says that the record was deleted; and it names each cell that holds something and is not as it should be.
 ///
-/// **What is promised of a salvaged record:** it is, bit by bit, what a writer once put into this slot. **What is not:** it may
-/// be older than the last sync, if what was newer is damaged; it may be newer, and even of a transaction that was never
-/// finished; records may be of several moments, so that one that was deleted may be there again, or a key twice; and what is not
-/// given may have been there. Of a file that was cut short, what is missing counts as never written.
+/// A salvaged record is, bit by bit, what a writer once put into this slot. Nothing else is promised:
 ///
-/// It takes no lock and changes nothing. In a table that is in use it can be slowed down by writers, and never holds them up.
+/// * It may be older than the last sync, if what was newer is damaged.
+/// * It may be newer than the last sync, even of a transaction that was never finished.
+/// * The records may be of several moments. A record that was deleted may be there again, and a key may be there twice.
+/// * Records may be missing. Of a file that was cut short, what is missing counts as never written.
+///
+/// It takes no lock and changes nothing. In a table that is in use writers can slow it down, but never wait for it.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -47,15 +49,17 @@ const READ_COUNT: u32 = 16;
 ///
 /// # Errors
 ///
-/// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if the file is no locule table or its header
-/// is damaged, [`Io`](crate::Error::Io) if the header cannot be read. What is wrong behind the header is an item.
+/// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if the file is no locule table or
+/// its header is damaged, [`Io`](crate::Error::Io) if the header cannot be read. What is wrong behind the header is an
+/// item.
 pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage> {
     let remains = Remains::open(path.as_ref(), &super::settings())?;
     let (expected_bytes, found_bytes) = (word(remains.header().geometry.file_bytes()), remains.found_bytes());
     let cut = (found_bytes < expected_bytes).then(|| Problem {
         place: Location::File,
         description: format!(
-            "expected {expected_bytes} bytes, found {found_bytes}: it was cut short, and what is missing counts as zeros"
+            "expected {expected_bytes} bytes, found {found_bytes}: it was cut short, \
+             and what is missing counts as zeros"
         ),
     });
     let payload = vec![0; remains.header().geometry.record_words()];
@@ -139,8 +143,8 @@ impl Salvage {
     }
 }
 
-/// Reads a slot until nothing is wrong with it, or the same twice. A cell that is filled while it is read can look torn, and not
-/// twice in the same way: while it is filled, it counts as one that holds nothing.
+/// Reads a slot until nothing is wrong with it, or the same twice. A cell that is filled while it is read can look
+/// torn, and not twice in the same way: while it is filled, it counts as one that holds nothing.
 fn settled(mut read: impl FnMut() -> Slot) -> Slot {
     let mut slot = read();
     for _ in 1..READ_COUNT {
@@ -193,7 +197,8 @@ impl std::iter::FusedIterator for Salvage {}
 mod tests {
     use super::*;
 
-    /// What a slot is taken for that has this problem at each time that it is read, 0 for none, and how often it was read.
+    /// What a slot is taken for that has this problem at each time that it is read, 0 for none, and how often it was
+    /// read.
     fn settled_after(problems: impl IntoIterator<Item = u32>) -> (Vec<Problem>, u32) {
         let (mut problems, mut read_count) = (problems.into_iter(), 0);
         let slot = settled(|| {

@@ -1,5 +1,5 @@
-//! Whatever store a writer or syncer dies at, `verify` finds nothing: what is half done is no damage. And `dump` shows what
-//! the next writer would find.
+//! Whatever store a writer or syncer dies at, `verify` finds nothing: what is half done is no damage. And `dump` shows
+//! what the next writer would find.
 
 use crate::admin::dump::{Dump, DumpedRow};
 use crate::admin::verification::{Extent, Verification};
@@ -21,8 +21,8 @@ use std::time::Duration;
 
 const CAPACITY: u64 = 7;
 
-/// One of a series of operations on a full table, whose records have the keys from `first_key` on. Returns the first key
-/// after it.
+/// One of a series of operations on a full table, whose records have the keys from `first_key` on. Returns the first
+/// key after it.
 fn operate(store: &Store, step: u64, first_key: u64) -> Result<u64> {
     let record = |key: u64| [key];
     let id_of = |key: u64| -> Result<RecordId> {
@@ -100,7 +100,8 @@ fn rows_of(dump: Dump) -> Vec<DumpedRow> {
     dump.map(Result::unwrap).collect()
 }
 
-/// After a death at "prepared" a dump once showed the state before, and after one while publishing half of the transaction.
+/// After a death at "prepared" a dump once showed the state before, and after one while publishing half of the
+/// transaction.
 #[test]
 #[cfg_attr(miri, ignore = "Miri maps no files")]
 fn a_dump_is_what_the_next_writer_would_find_whichever_store_is_the_last() {

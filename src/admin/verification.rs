@@ -100,22 +100,22 @@ impl fmt::Display for Problem {
 pub enum Extent {
     /// All of it, as it was at one moment.
     Everything,
-    /// Each record by itself: others wrote all the time, so no copy of one moment could be had. That each part fits the
-    /// others was not checked.
+    /// Each record by itself: others wrote all the time, so no copy of one moment could be made. Whether the parts of
+    /// the file fit each other was not checked.
     RecordsOnly {
         /// How often a copy was tried.
         attempt_count: u32,
     },
-    /// The file needs a recovery: that it is possible, and everything that it leads to.
+    /// The file needs a recovery. That it is possible was checked, and the table that it leads to.
     Recovery(Recovery),
-    /// Each cell by itself, as [`salvage`](super::salvage) reads them: the file needs a recovery that is not possible, or was cut
-    /// short. What was counted are the records that can be salvaged.
+    /// Each cell by itself, as [`salvage`](super::salvage) reads them: the file needs a recovery that is not possible,
+    /// or was cut short. The records that can be salvaged were counted.
     CellsOnly,
     /// Nothing: the header cannot be believed.
     Nothing,
 }
 
-/// What [`verify`] found.
+/// What [`verify`](super::verify) found.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -138,8 +138,9 @@ pub struct Verification {
     pub problem_count: u64,
     /// The problems, the first thousand of them.
     pub problems: Vec<Problem>,
-    /// Cells that are not whole in a file that needs a recovery, and that the recovery does without; the first thousand of them.
-    /// They are no problems: a power cut leaves such cells of what was being written. So does damage, which cannot be told from it.
+    /// Cells that are not whole in a file that needs a recovery, and that the recovery does not need; the first
+    /// thousand of them. They do not count as problems, since a power cut leaves such cells where something was being
+    /// written. Damage looks the same.
     pub remnants: Vec<Problem>,
 }
 

@@ -10,12 +10,13 @@ use crate::file::open_read_only::{Belief, FileForReading};
 use crate::format::geometry::word;
 use std::path::Path;
 
-/// Reads a whole file and reports every contradiction in it: that it is damaged, or no table at all, is a result and not
-/// an error.
+/// Reads a whole file and reports every contradiction in it. If the file is damaged, or no table at all, that is a
+/// result and not an error.
 ///
-/// While others use the table, a copy of one moment is checked; if they write too busily for that, each record by itself.
-/// Of a file that needs a recovery it is checked that the recovery would succeed, and everything that it leads to, and each cell is
-/// named that is not whole and not needed for that; if it would not, each cell is checked by itself.
+/// While others use the table, a copy of one moment is checked; if they write too much for that, each record by itself.
+/// If the file needs a recovery, that recovery is made in a copy, and its result is checked; cells that are not whole,
+/// and not needed for it, are named as [`remnants`](Verification::remnants). If the recovery is not possible, each cell
+/// is checked by itself.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }

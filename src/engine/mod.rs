@@ -12,17 +12,15 @@
 //! | `publish` | publishing, and repairing what a dead owner left |
 //! | `sync` | making everything durable with one flush |
 //! | `recover` | which state a first opener believes, and how the file gets there |
-//! | `shared` | a table's words, for the length of one operation |
 //! | `copy` | a private copy of the newest state, made while others write, for snapshots of read-only handles |
 //! | `inspect` | looking at what the others keep, for checks and reports |
-//! | `occupancy`, `private` | which process and how many of its threads use a handle, and when it is dead |
-//! | `open`, `open_read_only`, `create`, `attach` | files, their locks, and who may share one |
+//! | `occupancy` | which process and how many of its threads use a handle, and when it is dead |
+//! | `attach` | attaching to a mapped file, as the first or as one of many |
 //! | `fork` | attaching anew in the child of a fork |
 //! | `prove`, `clean` | whether a first opener finds the table in order |
 //! | `leave` | giving a handle up |
-//! | `temporary` | new files before they have their names, and what is left of them where their maker died |
-//! | `pending` | what a dead writer has left half done, seen from outside |
-//! | `remains` | the cells of a file of which nothing but the header is believed |
+//! | `private_copy` | what a read-only handle reads where the file needs a recovery |
+//! | `pending`, `status` | what a dead writer has left half done, counters, and which process writes, seen from outside |
 
 #[cfg(not(loom))]
 pub mod attach;

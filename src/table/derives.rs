@@ -1,5 +1,5 @@
-//! The derives that a program writes above a struct of `record!` or an enumeration of `field_enum!`, without those that these
-//! macros add: twice the same one would not compile.
+//! The derives that a program writes above a struct of `record!` or an enumeration of `field_enum!`, without those that
+//! these macros add: twice the same one would not compile.
 
 /// Writes an item with its attributes, less the derives that the macro adds itself.
 ///

@@ -1,7 +1,7 @@
 //! The handle that a table uses, and those that it used before a reopening.
 //!
-//! Readers take no lock and are not counted, so nobody knows when the last of them has left a handle: each is kept, dead, until the
-//! table is dropped.
+//! Readers take no lock and are not counted, so nobody knows when the last of them has left a handle: each is kept,
+//! dead, until the table is dropped.
 
 use crate::engine::Store;
 use crate::sys::once_box::OnceBox;

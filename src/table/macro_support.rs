@@ -1,5 +1,5 @@
-//! What the code that `record!` and `field_enum!` write calls. It is public since that code is in other crates, and not for
-//! anybody else.
+//! What the code that `record!` and `field_enum!` write calls. It is public since that code is in other crates, and not
+//! for anybody else.
 
 #![allow(missing_docs)]
 
@@ -33,8 +33,9 @@ pub fn exactly(bytes: &[u8], record_bytes: usize) -> Result<&[u8]> {
     }
 }
 
-/// All that `record!` asks of the type of a field, as one constant. Whatever it names of a type that cannot be a field would be
-/// an error of its own; naming one thing, at one place, makes it one error. The compiler knows the functions and inlines them.
+/// All that `record!` asks of the type of a field, as one constant. Whatever it names of a type that cannot be a field
+/// would be an error of its own; naming one thing, at one place, makes it one error. The compiler knows the functions
+/// and inlines them.
 pub trait RecordField: FieldValue {
     const CODE: FieldCode<Self> = FieldCode {
         stored_bytes: <Self::Stored as Field>::FIELD_BYTES,

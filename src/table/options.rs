@@ -82,15 +82,15 @@ impl<T: Record> OpenOptions<T> {
         OpenOptions { capacity: 10_000, mode: 0o600, settings: Settings::default(), _records: PhantomData }
     }
 
-    /// How many records a new table has room for: 1 to 16,777,216; 10,000 if nothing is said. It never changes, and is not
-    /// looked at when a table is opened that is there already: see [`require_capacity`](Self::require_capacity).
+    /// How many records a new table has room for: 1 to 16,777,216, and 10,000 by default. It never changes. When a
+    /// table is opened that exists already, it is ignored: see [`require_capacity`](Self::require_capacity).
     pub fn capacity(mut self, slot_count: u64) -> Self {
         self.capacity = slot_count;
         self
     }
 
-    /// How many records a new table has room for, as [`capacity`](Self::capacity), and one that is there already too: to open one
-    /// with another capacity is an error, which says both.
+    /// How many records the table has room for: a new one gets this [`capacity`](Self::capacity), and to open one that
+    /// has another is an error, which says both.
     ///
     /// ```
     /// # use locule::{Error, Table};
@@ -110,48 +110,51 @@ impl<T: Record> OpenOptions<T> {
         self
     }
 
-    /// The permissions of a new file, less the process's umask; 0o600 if nothing is said. Everybody who may write the file
-    /// is trusted: see the README.
+    /// The permissions of a new file, 0o600 by default; the process's umask is taken away from them. They can be up to
+    /// 0o777: any other bit is an [`InvalidArgument`](crate::Error::InvalidArgument) when the file is made. Every
+    /// process that may write the file is trusted: see the README.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
     }
 
-    /// How long an operation waits for a lock at most; 5 seconds if nothing is said. A holder that dies is noticed at
-    /// once; this is for one that is stopped, or too slow. A read-only handle tries so long to copy a moment for a
-    /// [`snapshot`](Table::snapshot).
+    /// How long an operation waits for a lock at most; 5 seconds by default. A holder that dies is noticed at once:
+    /// this is for one that is stopped, or too slow. It is also how long a read-only handle tries to copy one moment
+    /// for a [`snapshot`](Table::snapshot).
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.settings.lock_timeout = timeout;
         self
     }
 
-    /// Lets a write that finds the last sync of the table older than this sync it, after it has happened; so does a handle
-    /// that is dropped, and the last one of all processes that is dropped syncs in any case. One second if nothing is said, and
-    /// `None` for never: then only [`sync`](Table::sync) and [`close`](Table::close) make anything survive a power cut.
-    /// Against the death of processes nothing needs to be synced. A process that is killed syncs nothing: what it wrote waits
-    /// for the next write, or the next handle that is dropped.
+    /// How old the last sync may be before a write syncs too; one second by default. Such a write syncs the table after
+    /// it has happened. Dropping a handle does the same, and dropping the last handle of all processes always syncs.
+    ///
+    /// With `None` none of them does: then only [`sync`](Table::sync) and [`close`](Table::close) make anything survive
+    /// a power cut. Nothing needs to be synced to survive the death of processes. A process that is killed does not
+    /// sync: what it wrote stays unsynced until the next write or the next handle that is dropped.
     pub fn sync_every(mut self, interval: Option<Duration>) -> Self {
         self.settings.sync_every = interval;
         self
     }
 
-    /// Whether each read compares the record's checksum; true if nothing is said. It guards against bad memory, bad disks
-    /// and programs that write where they should not, and costs about as much as the rest of a read. Records are never torn
-    /// either way.
+    /// Whether each read compares the record's checksum; true by default. It guards against bad memory, bad disks
+    /// and programs that write where they should not. `cargo bench` measures what it costs, by reads with it and
+    /// without. Records are never torn either way.
     pub fn verify_reads(mut self, verify: bool) -> Self {
         self.settings.verify_reads = verify;
         self
     }
 
-    /// Whether opening brings the whole file into memory and maps every page, so that no later operation has to; false if
-    /// nothing is said.
+    /// Whether opening brings the whole file into memory and maps every page, so that the first operations need not;
+    /// false by default. The first write to a page after each flush still takes a page fault. The child of a fork maps
+    /// the file again without this.
     pub fn prefault(mut self, prefault: bool) -> Self {
         self.settings.prefault = prefault;
         self
     }
 
-    /// Whether network and FUSE file systems are accepted, on which processes of several machines would not see each other's
-    /// writes; false if nothing is said.
+    /// Whether network and FUSE file systems are accepted; false by default. On these, processes on different hosts
+    /// would not see each other's writes.
     pub fn allow_any_file_system(mut self, allow: bool) -> Self {
         self.settings.any_file_system = allow;
         self
@@ -160,37 +163,40 @@ impl<T: Record> OpenOptions<T> {
 
 #[cfg(not(loom))]
 impl<T: Record> OpenOptions<T> {
-    /// Makes a new table. Nobody sees the file before it is whole and on the disk. When this returns, the name is on the disk
-    /// too: the directory is flushed, or, where the process may change but not read it, the whole file system.
+    /// Makes a new table. No process sees the file before it is whole and on the disk. When this returns, the name is
+    /// on the disk too: the directory is flushed or, where the process may change the directory but not read it, the
+    /// whole file system.
     ///
     /// # Errors
     ///
     /// [`AlreadyExists`](crate::Error::AlreadyExists) if there is a file of that name,
-    /// [`InvalidArgument`](crate::Error::InvalidArgument) if the capacity is out of range, [`Io`](crate::Error::Io) with what
-    /// the system says, such as that the disk is full, or with the limit that this process has for the size of its files
-    /// (`ulimit -f`); nothing is left behind then.
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) if the capacity or the mode is out of range, and
+    /// [`Io`](crate::Error::Io) with what the system says, such as that the disk is full or the file larger than this
+    /// process may make one (`ulimit -f`). Nothing is left behind then.
     pub fn create(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = create::create(path.as_ref(), &self.plan(), &self.settings)?;
         Table::new(store)
     }
 
-    /// Makes a new, empty table in the place of one that may be there and in use. Processes that have the old one open get
-    /// [`Superseded`](crate::Error::Superseded) from then on; what they wrote is gone. A file that is not a locule table is
-    /// left alone. The new file has the owner, the group and the permissions of the old one, and not those of
-    /// [`mode`](Self::mode), as far as this process may give them: who may not give files away becomes its owner, and if it may
-    /// not have the old group, its group gets no permissions.
+    /// Makes a new, empty table in the place of one that may be there and in use. Processes that have the old one open
+    /// get [`Superseded`](crate::Error::Superseded) from then on, and what they wrote is gone. A file that is not a
+    /// locule table is left alone.
+    ///
+    /// The new file gets the owner, the group and the permissions of the old one, instead of [`mode`](Self::mode), as
+    /// far as this process may set them. If it may not change the owner, it becomes the owner itself; if it may not set
+    /// the old group, the file's group gets no permissions.
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create) and [`open`](Self::open). After an error the old table is there and in use as before; but if
-    /// the file system cannot exchange two names, and only flushing the directory failed, the new one is there.
+    /// As [`create`](Self::create) and [`open`](Self::open). After an error the old table is there and in use as
+    /// before, with one exception: if the file system cannot exchange two names, and only flushing the directory
+    /// failed, the new one is there.
     pub fn replace(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = create::replace(path.as_ref(), &self.plan(), &self.settings)?;
         Table::new(store)
     }
 
-    /// Opens a table. The first process that opens it after a restart of the machine recovers it:
-    /// [`Table::recovery`] says what that found.
+    /// Opens a table. The first process that opens it in a boot recovers it: [`Table::recovery`] says what that found.
     ///
     /// # Errors
     ///
@@ -199,7 +205,9 @@ impl<T: Record> OpenOptions<T> {
     /// [`CapacityMismatch`](crate::Error::CapacityMismatch) if it has another capacity than is required,
     /// [`Incompatible`](crate::Error::Incompatible) if it is in use by processes that cannot share it with this one,
     /// [`Damaged`](crate::Error::Damaged) if part of what was synced is missing (the file stays as it is),
-    /// [`Timeout`](crate::Error::Timeout) if another process was opening it all the time.
+    /// [`Superseded`](crate::Error::Superseded), [`Condemned`](crate::Error::Condemned) or
+    /// [`FlushFailed`](crate::Error::FlushFailed) as long as others are attached to a file that needs a recovery,
+    /// [`Timeout`](crate::Error::Timeout) if another process was opening it all the time, and [`Io`](crate::Error::Io).
     pub fn open(self, path: impl AsRef<Path>) -> Result<Table<T>> {
         let store = Store::open(path.as_ref(), &T::schema(), &self.settings)?;
         Table::new(store)
@@ -215,8 +223,8 @@ impl<T: Record> OpenOptions<T> {
         Table::new(store)
     }
 
-    /// Opens a table for reading. Not a byte of the file is changed, and no mutex is taken: if the file needs a recovery, this
-    /// handle works on a recovered copy in its own memory, which nobody else changes, and
+    /// Opens a table for reading. Not a byte of the file is changed, and no mutex is taken. If the file needs a
+    /// recovery, this handle works on a recovered copy in its own memory, which stays as it is, and
     /// [`recovery`](Table::recovery) says so.
     ///
     /// # Errors

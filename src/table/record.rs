@@ -145,26 +145,30 @@ pub trait Keyed: Record {
 /// The struct is an ordinary one, with the attributes, documentation and visibility that are written, on it and on each
 /// field. It also has:
 ///
-/// * `Clone`, `PartialEq` and `Debug`, derived. Other traits can be derived by an attribute; those that the macro adds anyway
-///   can be written, and change nothing. (If another macro writes the derive, the compiler says "conflicting implementations".)
+/// * `Clone`, `PartialEq` and `Debug`, derived. Other traits can be derived by an attribute; those that the macro adds
+///   anyway can be written, and change nothing. (If another macro writes the derive, the compiler says "conflicting
+///   implementations".)
 /// * `Copy`, if the types of all fields have it.
-/// * `Default`, if the types of all fields without a default have it: each field has its default, or else that of its type.
+/// * `Default`, if the types of all fields without a default have it: each field has its default, or else that of its
+///   type.
 /// * [`Record`](crate::Record), and [`Keyed`](crate::Keyed) if there is a key.
 ///
 /// A **field** is a `bool`, an integer, `f32`, `f64`, [`Text`](crate::Text), [`Bytes`](crate::Bytes), `[u8; N]`,
-/// [`Timestamp`](crate::Timestamp), [`Date`](crate::Date), an enumeration made by [`field_enum!`](crate::field_enum), any other
-/// type that implements [`FieldValue`](crate::FieldValue), or an `Option` of one of these. Those of this crate have to be imported
-/// or written with their path, like any type. All fields together have at most 65,536 bytes. Field
-/// names are ASCII; a raw one, such as `r#type`, has its plain name in the file. A field's documentation goes into the file.
+/// [`Timestamp`](crate::Timestamp), [`Date`](crate::Date), an enumeration made by [`field_enum!`](crate::field_enum),
+/// any other type that implements [`FieldValue`](crate::FieldValue), or an `Option` of one of these. Those of this
+/// crate have to be imported or written with their path, like any type. All fields together have at most 65,536 bytes.
+/// Field names are ASCII; a raw one, such as `r#type`, has its plain name in the file. A field's documentation goes
+/// into the file.
 ///
-/// **`key`** before the name of at most one field makes it the [key](crate::KeyField): any type but one that is stored as a float
-/// or an option.
+/// **`key`** before the name of at most one field makes it the [key](crate::KeyField): any type but one that is stored
+/// as a float or an option.
 ///
 /// A **default** is a constant expression of the field's type. One that does not fit, such as a too long
 /// [`Text::literal`](crate::Text::literal), does not compile.
 ///
-/// The struct is not generic. Fields cannot be conditional (`#[cfg]`), since all programs that share a file must agree on
-/// them. A struct of more than about a hundred fields, attributes and derives needs `#![recursion_limit = "512"]` at the top of the crate.
+/// The struct is not generic. Fields cannot be conditional (`#[cfg]`), since all programs that share a file must agree
+/// on them. A struct of more than about a hundred fields, attributes and derives needs `#![recursion_limit = "512"]` at
+/// the top of the crate.
 #[macro_export]
 macro_rules! record {
     (
@@ -192,8 +196,8 @@ macro_rules! record {
 /// @read [attributes visibility struct Name] [the key, if it was read] [the fields read so far] { the others }
 /// ```
 ///
-/// The key is `name (type) [the types before it]`, a field is `{[attributes] [visibility] is_key name (type) [default]}`.
-/// Mistakes are looked for first, since a type cannot be looked into once it is matched as one.
+/// The key is `name (type) [the types before it]`, a field is `{[attributes] [visibility] is_key name (type)
+/// [default]}`. Mistakes are looked for first, since a type cannot be looked into once it is matched as one.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! record_rules {

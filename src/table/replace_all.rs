@@ -1,7 +1,7 @@
 //! Making a table hold exactly what it is given.
 //!
-//! In this order: what stays is updated where it is, the rest is deleted, and then the new ones are inserted. So a key that was there
-//! never looks for another slot, and a full table has room.
+//! In this order: what stays is updated where it is, the rest is deleted, and then the new ones are inserted. So a key
+//! that was there never looks for another slot, and a full table has room.
 
 use super::record::Keyed;
 use super::transaction::WriteTransaction;
@@ -13,13 +13,14 @@ use std::borrow::Borrow;
 use std::collections::HashSet;
 
 impl<T: Keyed> WriteTransaction<'_, T> {
-    /// Makes the table hold exactly these records. See [`Table::replace_all`](crate::Table::replace_all). After an error nothing of the
-    /// transaction happens, whatever the closure returns: part of the records may be replaced.
+    /// Makes the table hold exactly these records. See [`Table::replace_all`](crate::Table::replace_all). An error may
+    /// come when part of the records are replaced, so after one nothing of the transaction happens, whatever the
+    /// closure returns.
     ///
     /// # Errors
     ///
-    /// As [`Table::replace_all`](crate::Table::replace_all); [`SlotTaken`](Error::SlotTaken) if one of the records stays in a slot that
-    /// it got in this transaction, when another one was deleted that is to come back now.
+    /// As [`Table::replace_all`](crate::Table::replace_all); and [`SlotTaken`](crate::Error::SlotTaken) if this
+    /// transaction deleted one of the records before, and gave its slot to another that stays.
     pub fn replace_all(&mut self, records: impl IntoIterator<Item = impl Borrow<T>>) -> Result<()> {
         let was_broken = std::mem::replace(&mut self.is_broken, true);
         let (kept_slots, absent) = self.update_in_place(records)?;

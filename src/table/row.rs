@@ -5,11 +5,11 @@ use crate::record_id::RecordId;
 use std::fmt;
 use std::ops::Deref;
 
-/// A record and what the table knows of it, as of one moment. It is a copy: nothing that others do later changes it, and
-/// changing it changes nothing in the table.
+/// A record and what the table knows of it, as of one moment. It is a copy: nothing that others do later changes it,
+/// and changing it changes nothing in the table.
 ///
-/// The row dereferences to the record, and has no field of its own: `row.hits` is the record's field, and so are `row.id` and
-/// `row.version` if the record has fields of these names. What the table knows are methods.
+/// The row dereferences to the record, and has no field of its own: `row.hits` is the record's field, and so are
+/// `row.id` and `row.version` if the record has fields of these names. What the table knows are methods.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, version: u8, record: u8, hits: u32 } }
@@ -19,7 +19,7 @@ use std::ops::Deref;
 /// let row = table.find(&42)?.ok_or("not there")?;
 /// assert_eq!((row.id, row.version, row.record, row.hits), (42, 1, 2, 3));
 /// assert_eq!((row.id(), row.update_count()), (id, 0));
-/// // Nobody has changed it since:
+/// // It was not changed since:
 /// table.update_if(row.id(), row.version(), &Visit { hits: 4, ..*row })?;
 /// assert!(table.update_if(row.id(), row.version(), &Visit { hits: 5, ..*row }).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -9,8 +9,8 @@ use crate::error::Result;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter). When the table is replaced
-/// or condemned meanwhile, the error that says so is the last item.
+/// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter). If the handle ends
+/// meanwhile, such as when the table is replaced, the error that says so is the last item.
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct Rows<'a, T> {
     store: &'a Store,

@@ -13,8 +13,9 @@ use std::marker::PhantomData;
 
 /// A table as of one moment. See [`Table::snapshot`](crate::Table::snapshot).
 ///
-/// Whatever is read from it is of this moment. Once something else was written the moment cannot be had any more, and each
-/// read returns [`StaleSnapshot`](crate::Error::StaleSnapshot): the closure passes that on, and runs again with another moment.
+/// Whatever is read from it is of this moment. Once something else is written the moment has passed, and each read
+/// returns [`StaleSnapshot`](crate::Error::StaleSnapshot): the closure passes that on, and runs again with another
+/// moment.
 pub struct Snapshot<'a, T> {
     moment: Moment<'a>,
     _records: PhantomData<fn() -> T>,
@@ -29,7 +30,8 @@ impl<'a, T: Record> Snapshot<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as [`Table::get`](crate::Table::get).
+    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as
+    /// [`Table::get`](crate::Table::get).
     pub fn get(&self, id: RecordId) -> Result<Option<Row<T>>> {
         let mut words = T::ZEROED;
         let meta = self.moment.get(id, words.as_mut())?;
@@ -54,7 +56,8 @@ impl<'a, T: Record> Snapshot<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as [`Table::len`](crate::Table::len).
+    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as
+    /// [`Table::len`](crate::Table::len).
     pub fn len(&self) -> Result<u64> {
         Ok(self.moment.live_count()?)
     }
@@ -74,7 +77,8 @@ impl<T: Keyed> Snapshot<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as [`Table::find`](crate::Table::find).
+    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as
+    /// [`Table::find`](crate::Table::find).
     pub fn find<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Row<T>>> {
         let mut words = T::ZEROED;
         let meta = self.find_words(key, &mut words)?;

@@ -20,8 +20,9 @@ use std::path::Path;
 
 /// A table of records of one type, shared with any number of processes.
 ///
-/// A handle can be used by many threads at once. Dropping it syncs only if it is the last one of all processes, or if a sync is
-/// due ([`OpenOptions::sync_every`]), and tells nobody of an error; [`close`](Self::close) syncs always.
+/// A handle can be used by many threads at once. Dropping it syncs only if it is the last handle of all processes, or
+/// if a sync is due ([`OpenOptions::sync_every`](crate::OpenOptions::sync_every)), and an error of that sync is not
+/// reported. [`close`](Self::close) always syncs.
 ///
 /// ```
 /// use locule::{Table, Text};
@@ -44,6 +45,30 @@ use std::path::Path;
 /// table.sync()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Errors that any call can return
+///
+/// Each method names the errors that are its own. Besides these, every call that reads or writes can return:
+///
+/// * [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned) or [`Recovered`](Error::Recovered). They end
+///   the handle: every later call returns the same error until [`reopen`](Self::reopen) has succeeded. So does
+///   [`FlushFailed`](Error::FlushFailed) once a `reopen` after a failed flush has begun.
+/// * [`Damaged`](Error::Damaged), if something in the file contradicts itself, such as a record and its checksum.
+/// * In the child of a fork, whose first call attaches to the table: [`Io`](Error::Io) or
+///   [`Incompatible`](Error::Incompatible) if that is not possible, [`Timeout`](Error::Timeout) if the gate or the
+///   handle was in use by others all the time. The next call tries again.
+///
+/// Every call that writes or syncs can also return:
+///
+/// * [`Timeout`](Error::Timeout), which names the process that held the lock for the whole timeout.
+/// * [`ReadOnly`](Error::ReadOnly), from a read-only handle.
+/// * [`Nested`](Error::Nested), inside a closure of the same table on the same thread.
+/// * [`SyncAfterWrite`](Error::SyncAfterWrite): the write happened, and the sync that was due after it failed.
+///
+/// After an error the write has not happened, with three exceptions: after `SyncAfterWrite` it has; after `Recovered`
+/// it may have; after `Superseded` it may be in the old file, which others do not see.
+///
+/// A transaction can also return [`Forked`](Error::Forked), if its closure forked and this is the child.
 pub struct Table<T> {
     handles: Handles,
     /// Held by the thread that reopens.
@@ -81,12 +106,14 @@ impl<T: Record> Table<T> {
 
     // -- reading -----------------------------------------------------------------------------------
 
-    /// The record with an id; `None` if it was deleted. Takes no lock, makes no system call, never waits for a writer.
+    /// The record with an id; `None` if it was deleted. Takes no lock, makes no system call, and never waits for a
+    /// writer.
     ///
     /// # Errors
     ///
-    /// [`Damaged`](Error::Damaged) if the record does not have its checksum, [`Superseded`](Error::Superseded),
-    /// [`Condemned`](Error::Condemned).
+    /// Those of [any call](Self#errors-that-any-call-can-return), such as [`Damaged`](Error::Damaged) if the record
+    /// does not have its checksum. For a field with a type of your own, also what its
+    /// [`from_stored`](crate::FieldValue::from_stored) returns.
     #[inline]
     pub fn get(&self, id: RecordId) -> Result<Option<Row<T>>> {
         self.read(&id)
@@ -103,7 +130,7 @@ impl<T: Record> Table<T> {
     ///
     /// # Errors
     ///
-    /// [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned).
+    /// Those of [any call](Self#errors-that-any-call-can-return).
     pub fn len(&self) -> Result<u64> {
         Ok(self.store().live_count()?)
     }
@@ -123,16 +150,17 @@ impl<T: Record> Table<T> {
         u64::from(self.store().geometry().capacity())
     }
 
-    /// All records, in no order that means anything. Each is whole, and was there at some moment while the iteration passed
-    /// it; a record that is there all the time is seen exactly once; one that is inserted or deleted meanwhile may be seen or
+    /// All records, in no particular order. Each is whole, and was there at the moment when the iteration read it. A
+    /// record that is there all the time is seen exactly once; one that is inserted or deleted meanwhile may be seen or
     /// not. For records of one moment, use [`snapshot`](Self::snapshot).
     pub fn iter(&self) -> Rows<'_, T> {
         Rows::new(self.store())
     }
 
-    /// The records that a closure accepts. They are seen as [`iter`](Self::iter) sees them: while others write, they need
-    /// not be of one moment. What is returned are copies, which may be out of date when they are looked at; so change
-    /// them with [`update`](Self::update), which starts from the newest content, or [`update_if`](Self::update_if).
+    /// The records that a closure accepts. They are read as [`iter`](Self::iter) reads them: while others write, they
+    /// need not be of one moment. They are copies, which may be out of date by the time you look at them. So change a
+    /// record with [`update`](Self::update), which starts from its newest content, or with
+    /// [`update_if`](Self::update_if).
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -155,20 +183,21 @@ impl<T: Record> Table<T> {
         self.iter().filter(|row| row.as_ref().map_or(true, |row| accept(row))).collect()
     }
 
-    /// Several reads that agree: everything that the closure reads from its argument is of one moment, in each of its runs.
+    /// Several reads that agree: everything that one run of the closure reads from its argument is of one moment.
     ///
-    /// A run takes no lock and holds nobody up. When something else is written meanwhile, the moment is gone: from then on each
-    /// read returns [`StaleSnapshot`](Error::StaleSnapshot), which the closure passes on with `?`; it runs again, with another
-    /// moment, whatever it returned. So it may run up to 17 times, must not rely on running once, and what it does
+    /// A run takes no lock, and other processes do not wait for it. If one of them writes meanwhile, the moment is
+    /// gone: from then on each read returns [`StaleSnapshot`](Error::StaleSnapshot). The closure passes that on with
+    /// `?`, and it runs again with another moment, whatever it returned. So it may run up to 17 times, and what it does
     /// besides reading should do no harm when it is done again. What its last run returns is the result.
     ///
-    /// The last of these runs cannot be disturbed. It is made under the write lock, for which others wait meanwhile, so the closure
-    /// should be short. A read-only handle, which cannot take that, makes it on a copy of the newest state in its own memory
-    /// instead: that holds nobody up, and takes a few milliseconds and as much memory as the file has for a table of 10,000 small
-    /// records. The copy is also made when a writer has died half way, and then what it had prepared has happened.
+    /// The last run cannot be disturbed. It is made under the write lock, so other writers wait for it, and the closure
+    /// should be short. A read-only handle cannot take that lock. It makes the last run on a copy of the newest state
+    /// in its own memory instead: nobody waits for that, and for a table of 10,000 small records it takes a few
+    /// milliseconds and as much memory as the file is long. The copy is also made when a writer has died half way; it
+    /// then includes what that writer had prepared.
     ///
-    /// Inside, calls of this table that take a lock are refused. Reads of the table itself, and not of the closure's argument, are of
-    /// any moment.
+    /// Inside the closure, calls of this table that take a lock are refused. Reads of the table itself, instead of the
+    /// closure's argument, may be of any moment.
     ///
     /// ```
     /// # locule::record! { struct Account { key id: u64, amount: i64 } }
@@ -189,15 +218,17 @@ impl<T: Record> Table<T> {
     ///
     /// # Errors
     ///
-    /// What the closure returns; what taking the lock returns ([`Timeout`](Error::Timeout), for one); on a read-only handle
-    /// [`SnapshotBusy`](Error::SnapshotBusy) if others wrote so much for the whole lock timeout that no copy of one moment could be
-    /// made, and [`Damaged`](Error::Damaged) if the records are not those of the newest state.
+    /// What the closure returns; those of [any call](Self#errors-that-any-call-can-return), such as
+    /// [`Timeout`](Error::Timeout); on a read-only handle [`SnapshotBusy`](Error::SnapshotBusy) if others wrote so much
+    /// during the whole lock timeout that no copy of one moment could be made, and [`Damaged`](Error::Damaged) if the
+    /// records are not those of the newest state.
     pub fn snapshot<R>(&self, body: impl FnMut(&Snapshot<'_, T>) -> Result<R>) -> Result<R> {
         self.try_snapshot(body)
     }
 
-    /// A [`snapshot`](Self::snapshot) whose closure has errors of its own type, which has to be made from an [`Error`]: so `?` takes
-    /// both kinds. A run that met [`StaleSnapshot`](Error::StaleSnapshot) is repeated, whatever the closure made of that.
+    /// A [`snapshot`](Self::snapshot) whose closure returns errors of a type of your own. That type must have
+    /// `From<Error>`, so that `?` works for both kinds. A run that met [`StaleSnapshot`](Error::StaleSnapshot) is
+    /// repeated, whatever the closure made of that error.
     ///
     /// ```
     /// # locule::record! { struct Account { key id: u64, amount: i64 } }
@@ -224,13 +255,13 @@ impl<T: Record> Table<T> {
 
     // -- the file ----------------------------------------------------------------------------------
 
-    /// Makes everything that was published before the call survive a power cut; returns the number of the newest transaction
-    /// that does. One flush serves all processes that wait for one.
+    /// Makes everything that was published before the call survive a power cut, and returns the number of the newest
+    /// transaction that does. One flush serves all processes that wait for one.
     ///
     /// # Errors
     ///
-    /// [`FlushFailed`](Error::FlushFailed), which stays until every process has dropped its handle and the table was opened
-    /// again; and what any write can return (see [`insert`](Self::insert)).
+    /// [`FlushFailed`](Error::FlushFailed), which every sync returns from then on, until every process has reopened or
+    /// dropped its handles; and those of [any call](Self#errors-that-any-call-can-return) that syncs.
     pub fn sync(&self) -> Result<u64> {
         self.store().sync()
     }
@@ -247,18 +278,18 @@ impl<T: Record> Table<T> {
         Ok(())
     }
 
-    /// Attaches to the file that has the path now, with the options that this handle was made with: after
+    /// Attaches to the file that has the path now, with the options that this handle was made with. Call it after
     /// [`Superseded`](Error::Superseded), [`Condemned`](Error::Condemned), [`Recovered`](Error::Recovered) or
-    /// [`FlushFailed`](Error::FlushFailed). Does nothing if the handle is in order, so every thread that got such an error can call it:
-    /// the first does the work, and the others find it done.
+    /// [`FlushFailed`](Error::FlushFailed). It does nothing if the handle is in order, so every thread that got such an
+    /// error can call it: the first one does the work, and the others find it done.
     ///
-    /// The handle is dead from the beginning of the call on: what other threads are doing is finished or fails, what they begin
-    /// fails with the error that was the reason, and the call waits for them, for at most the lock's timeout. It then ends with
-    /// a handle that is attached, or with an error and a handle that stays dead, and can be reopened again. Record ids of a
-    /// file that was replaced mean nothing in the new one.
+    /// The handle is dead as soon as the call begins. What other threads are doing through it then finishes or fails,
+    /// and the call waits for that, at most as long as the lock timeout. What they begin meanwhile fails with the error
+    /// that was the reason. When the call returns, the handle is attached; or there was an error, and the handle stays
+    /// dead and can be reopened again. Record ids of a file that was replaced mean nothing in the new one.
     ///
-    /// What the handle used before, a mapping and a descriptor, is kept until the table is dropped, since readers are not
-    /// counted, and may still be in it.
+    /// What the handle used before, a mapping and a descriptor, is kept until the table is dropped, since a reader may
+    /// still be using it: readers are not counted.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -269,7 +300,7 @@ impl<T: Record> Table<T> {
     /// let table = Arc::new(Table::<Visit>::options().capacity(100).create(&path)?);
     /// let handle = |table: &Table<Visit>, id: u64| loop {
     ///     match table.upsert(&Visit { id, hits: 1 }) {
-    ///         // Somebody has replaced the file. All threads come here, and one of them reopens it for all.
+    ///         // The file was replaced. All threads come here, and one of them reopens it for all.
     ///         Err(Error::Superseded | Error::Condemned | Error::Recovered) => table.reopen()?,
     ///         done => return done,
     ///     }
@@ -287,8 +318,9 @@ impl<T: Record> Table<T> {
     ///
     /// # Errors
     ///
-    /// As [`OpenOptions::open`], such as [`FlushFailed`](Error::FlushFailed) or [`Condemned`](Error::Condemned) as long as others are
-    /// attached to a file that needs a recovery; [`Timeout`](Error::Timeout) if another thread did not end what it was doing;
+    /// Those of [`OpenOptions::open`](crate::OpenOptions::open), such as [`FlushFailed`](Error::FlushFailed) or
+    /// [`Condemned`](Error::Condemned) as long as others are attached to a file that needs a recovery;
+    /// [`Timeout`](Error::Timeout) of the handle if another thread did not finish what it was doing;
     /// [`Nested`](Error::Nested) inside a closure of this table.
     #[cfg(not(loom))]
     pub fn reopen(&self) -> Result<()> {
@@ -329,7 +361,7 @@ impl<T: Record> Table<T> {
         self.store().recovery()
     }
 
-    /// Counters, and who holds the write lock at the moment. Takes no lock.
+    /// Counters, and which process holds the write lock at the moment. Takes no lock.
     #[must_use]
     pub fn status(&self) -> Status {
         self.store().status()
@@ -337,8 +369,8 @@ impl<T: Record> Table<T> {
 }
 
 impl<T: Keyed> Table<T> {
-    /// The record with a key; `None` if there is none. Takes no lock, makes no system call, and never waits for a writer,
-    /// whether the key is there or not.
+    /// The record with a key; `None` if there is none. Takes no lock, makes no system call, and never waits for a
+    /// writer, whether the key is there or not.
     ///
     /// # Errors
     ///

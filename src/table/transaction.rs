@@ -15,11 +15,15 @@ use crate::value::field::Key;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A transaction in progress. See [`Table::write`].
+/// A transaction in progress. See [`Table::write`](crate::Table::write).
 ///
-/// Its methods are those of the table, and see what the transaction has written; its closures run once. An error of one of them
-/// leaves the transaction as it was before that call, but for [`replace_all`](Self::replace_all); whether the whole is to fail is
-/// the closure's decision.
+/// Its methods are those of the table. They see what the transaction has written, and their closures run once. An error
+/// leaves the transaction as it was before the call that returned it, except for [`replace_all`](Self::replace_all).
+/// The closure decides whether the whole transaction fails.
+///
+/// Besides the errors that they name, all methods can return [`Damaged`](Error::Damaged). Those that write can also
+/// return [`Recovered`](Error::Recovered), if a recovery has ended the handle meanwhile, and [`Forked`](Error::Forked),
+/// in a child that was forked inside the closure.
 pub struct WriteTransaction<'a, T> {
     pub(super) transaction: Transaction<'a>,
     /// Whether a call failed half way, so that nothing of the transaction may happen.
@@ -45,7 +49,7 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
     ///
     /// # Errors
     ///
-    /// As [`Table::get`].
+    /// As [`Table::get`](crate::Table::get).
     pub fn get(&mut self, id: RecordId) -> Result<Option<Row<T>>> {
         self.read(&id)
     }
@@ -54,7 +58,7 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
     ///
     /// # Errors
     ///
-    /// As [`Table::len`].
+    /// As [`Table::len`](crate::Table::len).
     pub fn len(&mut self) -> Result<u64> {
         Ok(self.transaction.live_count()?)
     }
@@ -68,7 +72,7 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         Ok(self.len()? == 0)
     }
 
-    /// All records, in no order that means anything. To write while going through them, collect them first, or use
+    /// All records, in no particular order. To write while you go through them, collect them first, or use
     /// [`select`](Self::select).
     pub fn iter(&mut self) -> TransactionRows<'_, 'a, T> {
         TransactionRows { transaction: &mut self.transaction, next_slot: 0, _records: PhantomData }
@@ -112,7 +116,8 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         Ok(self.transaction.insert(encoded)?.id)
     }
 
-    /// Inserts a record, and tells its version besides its id: that of everything that the transaction writes.
+    /// Inserts a record, and returns its version besides its id. Everything that the transaction writes gets the same
+    /// version.
     ///
     /// # Errors
     ///
@@ -123,7 +128,7 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         Ok((meta.id, meta.version))
     }
 
-    /// Changes the record with an id; returns its new version.
+    /// Changes the record with an id, and returns its new version.
     ///
     /// # Errors
     ///
@@ -137,8 +142,8 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         Ok(row.version())
     }
 
-    /// Changes the record with an id, or leaves it: what the closure returns is returned, and the record is written if that is
-    /// `Some`.
+    /// Changes the record with an id, or leaves it as it is. The record is written if the closure returns `Some`, and
+    /// what the closure returns is returned.
     ///
     /// # Errors
     ///
@@ -147,8 +152,8 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         Unwritten::catch(self.try_update(id, |record| change(record).ok_or(Unwritten::Left)))
     }
 
-    /// Changes the record with an id, unless the closure fails, with an error of its own type: then the record stays as it was
-    /// before this call. Returns what the closure returns.
+    /// Changes the record with an id, unless the closure returns an error: then the record stays as it was before this
+    /// call. The error can be of a type of your own that has `From<Error>`. What the closure returns is returned.
     ///
     /// # Errors
     ///
@@ -162,7 +167,7 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         Ok(result)
     }
 
-    /// Writes another content of the record with an id; returns its new version.
+    /// Writes new content of the record with an id, and returns its new version.
     ///
     /// # Errors
     ///
@@ -171,7 +176,7 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         Ok(self.put(id, None, record)?.version)
     }
 
-    /// Writes another content of the record with an id if it still is this version.
+    /// Writes new content of the record with an id if it still has this version, and returns its new version.
     ///
     /// # Errors
     ///
@@ -190,7 +195,7 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         Ok(())
     }
 
-    /// Deletes the record with an id if it still is this version.
+    /// Deletes the record with an id if it still has this version.
     ///
     /// # Errors
     ///
@@ -248,7 +253,7 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`Table::find`].
+    /// As [`Table::find`](crate::Table::find).
     pub fn find<Q: Key<T::Key> + ?Sized>(&mut self, key: &Q) -> Result<Option<Row<T>>> {
         self.read(&ByKey(key))
     }
@@ -257,13 +262,13 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`Table::find`].
+    /// As [`Table::find`](crate::Table::find).
     pub fn contains_key<Q: Key<T::Key> + ?Sized>(&mut self, key: &Q) -> Result<bool> {
         let mut words = T::ZEROED;
         Ok(Which::<T>::read_in(&ByKey(key), &mut self.transaction, &mut words)?.is_some())
     }
 
-    /// Inserts a record, or writes it over the one that has its key; says which.
+    /// Inserts a record, or writes it over the one that has its key, and says which of the two it did.
     ///
     /// # Errors
     ///
@@ -279,7 +284,8 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     ///
     /// # Errors
     ///
-    /// As [`insert`](Self::insert), without `DuplicateKey`; [`KeyChanged`](Error::KeyChanged) if the closure changed the key.
+    /// As [`insert`](Self::insert), without `DuplicateKey`; [`KeyChanged`](Error::KeyChanged) if the closure changed
+    /// the key.
     pub fn upsert_with(&mut self, record: &T, change: impl FnOnce(&mut T)) -> Result<Row<T>> {
         if let Some(row) = self.update_by_key(record.key(), change)? {
             return Ok(row);

@@ -1,7 +1,8 @@
 //! Writing to a table: one record at a time, or many in a transaction.
 //!
-//! The closure of an update runs without the lock, on a copy of the newest content; then the lock is taken, and the record is
-//! written if it still is that version. After a few times that others were faster, all of it is done under the lock.
+//! The closure of an update runs without the lock, on a copy of the newest content; then the lock is taken, and the
+//! record is written if it still is that version. After a few times that others were faster, all of it is done under
+//! the lock.
 
 use super::record::{Keyed, Record};
 use super::row::Row;
@@ -26,18 +27,16 @@ impl<T: Record> Table<T> {
     ///
     /// # Errors
     ///
-    /// [`DuplicateKey`](Error::DuplicateKey), which names the record that has the key; [`Full`](Error::Full), with both counts; and
-    /// what any write can return: [`Timeout`](Error::Timeout), which names the process that holds the lock,
-    /// [`ReadOnly`](Error::ReadOnly), [`Nested`](Error::Nested), [`Superseded`](Error::Superseded),
-    /// [`Condemned`](Error::Condemned), [`Damaged`](Error::Damaged). After any of them nothing was changed. Only
-    /// [`SyncAfterWrite`](Error::SyncAfterWrite) says that the write happened and the sync after it did not.
+    /// [`DuplicateKey`](Error::DuplicateKey), which names the record that has the key; [`Full`](Error::Full), with the
+    /// number of records, of slots, and of slots that are worn out; and those of [any
+    /// call](Self#errors-that-any-call-can-return) that writes.
     #[inline]
     pub fn insert(&self, record: &T) -> Result<RecordId> {
         let words = words_of(record);
         Ok(self.store().insert(Encoded::new(words.as_ref()))?.id)
     }
 
-    /// Inserts a record, and tells its first version besides its id.
+    /// Inserts a record, and returns its first version besides its id.
     ///
     /// # Errors
     ///
@@ -48,15 +47,15 @@ impl<T: Record> Table<T> {
         Ok((meta.id, meta.version))
     }
 
-    /// Changes the record with an id, and returns its new version. The closure gets a copy of the newest content and runs
-    /// *without* the lock; if somebody else changed the record meanwhile it runs again, on what they wrote, and after a few
-    /// times under the lock. So it may run several times, must not rely on running once, and inside it calls of this table
-    /// that take a lock are refused. A closure that panics changes nothing.
+    /// Changes the record with an id, and returns its new version. The closure gets a copy of the newest content and
+    /// runs *without* the lock. If another process or thread changes the record meanwhile, the closure runs again on
+    /// the newer content; after a few attempts it runs under the lock. So it must not rely on running once. Inside it,
+    /// calls of this table that take a lock are refused. A closure that panics changes nothing.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](Error::NotFound) if the record was deleted, [`KeyChanged`](Error::KeyChanged) if the closure changed the
-    /// key, and what any write can return (see [`insert`](Self::insert)).
+    /// [`NotFound`](Error::NotFound) if the record was deleted, [`KeyChanged`](Error::KeyChanged) if the closure
+    /// changed the key, and those of [any call](Self#errors-that-any-call-can-return) that writes.
     #[inline]
     pub fn update(&self, id: RecordId, mut change: impl FnMut(&mut T)) -> Result<u64> {
         let change = |record: &mut T| {
@@ -66,8 +65,8 @@ impl<T: Record> Table<T> {
         found(id, self.change(&id, change, |row, ()| row.version())?)
     }
 
-    /// Changes the record with an id, or leaves it: what the closure returns is returned, and the record is written if that is
-    /// `Some`. The closure may run several times, as that of [`update`](Self::update).
+    /// Changes the record with an id, or leaves it as it is. The record is written if the closure returns `Some`, and
+    /// what the closure returns is returned. It may run several times, like that of [`update`](Self::update).
     ///
     /// ```
     /// # locule::record! { struct Seat { key number: u64, guest: u64 } }
@@ -77,7 +76,7 @@ impl<T: Record> Table<T> {
     /// let take = |guest| {
     ///     table.update_with(id, |seat| {
     ///         if seat.guest != 0 {
-    ///             return None; // somebody has it: nothing is written
+    ///             return None; // it is taken: nothing is written
     ///         }
     ///         seat.guest = guest;
     ///         Some(seat.number)
@@ -94,9 +93,9 @@ impl<T: Record> Table<T> {
         Unwritten::catch(self.try_update(id, |record| change(record).ok_or(Unwritten::Left)))
     }
 
-    /// Changes the record with an id, unless the closure fails, with an error of its own type, which has to be made from an
-    /// [`Error`]: then the record stays as it is. Returns what the closure returns, which may run several times, as that of
-    /// [`update`](Self::update).
+    /// Changes the record with an id, unless the closure returns an error: then the record stays as it is. The error
+    /// can be of a type of your own that has `From<Error>`. What the closure returns is returned. It may run several
+    /// times, like that of [`update`](Self::update).
     ///
     /// ```
     /// # locule::record! { struct Account { key id: u64, amount: i64 } }
@@ -129,7 +128,7 @@ impl<T: Record> Table<T> {
         Ok(found(id, self.change(&id, change, |_, result| result)?)?)
     }
 
-    /// Writes another content of the record with an id, whatever its version; returns the new one.
+    /// Writes new content of the record with an id, whatever its version, and returns the new version.
     ///
     /// # Errors
     ///
@@ -139,36 +138,39 @@ impl<T: Record> Table<T> {
         Ok(put(self.store(), id, None, record)?.version)
     }
 
-    /// Writes another content of the record with an id if it still is this version; returns the new one.
+    /// Writes new content of the record with an id if it still has this version, and returns the new version.
     ///
     /// # Errors
     ///
-    /// [`Conflict`](Error::Conflict) if somebody was faster, with both versions; else as [`update`](Self::update).
+    /// [`Conflict`](Error::Conflict), with both versions, if the record was changed since; else as
+    /// [`update`](Self::update).
     #[inline]
     pub fn update_if(&self, id: RecordId, version: u64, record: &T) -> Result<u64> {
         Ok(put(self.store(), id, Some(version), record)?.version)
     }
 
-    /// Deletes the record with an id; returns the number of the transaction that did it. A full table can always delete.
+    /// Deletes the record with an id, and returns the number of the transaction that did it. This also works in a full
+    /// table.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](Error::NotFound) if it was deleted already: an id never names another record later. And what any write
-    /// can return (see [`insert`](Self::insert)).
+    /// [`NotFound`](Error::NotFound) if it was deleted already (an id never names another record later), and those of
+    /// [any call](Self#errors-that-any-call-can-return) that writes.
     pub fn delete(&self, id: RecordId) -> Result<u64> {
         Ok(self.store().delete(id, None)?.version)
     }
 
-    /// Deletes the record with an id if it still is this version.
+    /// Deletes the record with an id if it still has this version.
     ///
     /// # Errors
     ///
-    /// [`Conflict`](Error::Conflict) if somebody changed it, with both versions; else as [`delete`](Self::delete).
+    /// [`Conflict`](Error::Conflict), with both versions, if the record was changed since; else as
+    /// [`delete`](Self::delete).
     pub fn delete_if(&self, id: RecordId, version: u64) -> Result<u64> {
         Ok(self.store().delete(id, Some(version))?.version)
     }
 
-    /// Deletes the record with an id, and returns it as it was. [`delete`](Self::delete) does less.
+    /// Deletes the record with an id, and returns it as it was. [`delete`](Self::delete) does not copy it.
     ///
     /// # Errors
     ///
@@ -177,14 +179,14 @@ impl<T: Record> Table<T> {
         found(id, self.take(&id)?)
     }
 
-    /// All or nothing: what the closure does happens at once when it returns `Ok`, and not at all when it returns an error
-    /// or panics. It may touch any number of records, up to all of them, and sees its own writes. Other processes read
-    /// on meanwhile, and wait with their own writes: so it should be short, and nobody else comes between what it reads and what
-    /// it writes.
+    /// All or nothing: what the closure does happens at once when it returns `Ok`, and not at all when it returns an
+    /// error or panics. It may touch any number of records, up to all of them, and sees its own writes. No other
+    /// process writes between what it reads and what it writes. Others go on reading meanwhile, and wait with their
+    /// writes, so the closure should be short.
     ///
-    /// The first write to a page of the file after a flush makes the kernel do something, and can wait for the disk. An operation
-    /// on one record has that behind it before it takes the lock. In a transaction, which learns what it writes under the lock,
-    /// others wait for it: what matters to them is better done one by one where that is enough.
+    /// The first write to a page of the file after a flush takes longer, and can wait for the disk. An operation on one
+    /// record does that part before it takes the lock. A transaction learns under the lock what it is to write, so
+    /// others wait for it meanwhile. Where single operations are enough, they are better for the other processes.
     ///
     /// ```
     /// # locule::record! { struct Account { key id: u64, amount: i64 } }
@@ -227,17 +229,19 @@ impl<T: Record> Table<T> {
     ///
     /// # Errors
     ///
-    /// What the closure returns (for errors of another type there is [`try_write`](Self::try_write)), and what any write can return
-    /// (see [`insert`](Self::insert)).
+    /// What the closure returns (for errors of another type there is [`try_write`](Self::try_write)),
+    /// [`Forked`](Error::Forked) in the child if the closure forked, and those of
+    /// [any call](Self#errors-that-any-call-can-return) that writes.
     pub fn write<R>(&self, body: impl FnOnce(&mut WriteTransaction<'_, T>) -> Result<R>) -> Result<R> {
         self.try_write(body)
     }
 
-    /// A [`write`](Self::write) whose closure has errors of its own type, which has to be made from an [`Error`]: so `?` takes both
-    /// kinds. (It is tried as [`write`](Self::write) is: it waits for the lock.)
+    /// A [`write`](Self::write) whose closure returns errors of a type of your own. That type must have `From<Error>`,
+    /// so that `?` works for both kinds. (The name does not mean that it gives up early: it waits for the lock as
+    /// [`write`](Self::write) does.)
     ///
-    /// The compiler has to learn the type from something: an `Err` of it inside, the function's own result if the call is the last
-    /// thing in it, or else a type that is written down, as here.
+    /// The compiler must be able to infer the type: from an `Err` of it in the closure, from the result of the function
+    /// if the call is the last thing in it, or from a type that is written down, as here.
     ///
     /// ```
     /// # locule::record! { struct Account { key id: u64, amount: i64 } }
@@ -284,8 +288,8 @@ impl<T: Record> Table<T> {
         Ok(result)
     }
 
-    /// Changes a record; what the caller keeps of what it is now and of what the closure returned, so that nothing else is copied.
-    /// `None` if there is none.
+    /// Changes a record; what the caller keeps of what it is now and of what the closure returned, so that nothing else
+    /// is copied. `None` if there is none.
     #[inline(always)]
     fn change<R, E: From<Error>, K>(
         &self,
@@ -326,7 +330,7 @@ impl<T: Record> Table<T> {
 }
 
 impl<T: Keyed> Table<T> {
-    /// Inserts a record, or writes it over the one that has its key; says which.
+    /// Inserts a record, or writes it over the one that has its key, and says which of the two it did.
     ///
     /// # Errors
     ///
@@ -337,7 +341,7 @@ impl<T: Keyed> Table<T> {
     }
 
     /// Inserts a record, or changes the one that has its key, and returns what is there now: its
-    /// [`update_count`](Row::update_count) is 0 if it was inserted. The closure may run several times, as that of
+    /// [`update_count`](Row::update_count) is 0 if it was inserted. The closure may run several times, like that of
     /// [`update`](Self::update).
     ///
     /// ```
@@ -351,7 +355,8 @@ impl<T: Keyed> Table<T> {
     ///
     /// # Errors
     ///
-    /// As [`insert`](Self::insert), without `DuplicateKey`; [`KeyChanged`](Error::KeyChanged) if the closure changed the key.
+    /// As [`insert`](Self::insert), without `DuplicateKey`; [`KeyChanged`](Error::KeyChanged) if the closure changed
+    /// the key.
     pub fn upsert_with(&self, record: &T, mut change: impl FnMut(&mut T)) -> Result<Row<T>> {
         let words = words_of(record);
         // What cannot be read back is not written, since it is to be returned.
@@ -368,8 +373,8 @@ impl<T: Keyed> Table<T> {
         self.write(|transaction| transaction.upsert_with(record, &mut change))
     }
 
-    /// Changes the record with a key, and returns what it is now; `None` if there is none. The closure may run several times, as
-    /// that of [`update`](Self::update).
+    /// Changes the record with a key, and returns what it is now; `None` if there is none. The closure may run several
+    /// times, like that of [`update`](Self::update).
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -415,9 +420,9 @@ impl<T: Keyed> Table<T> {
         self.take(&ByKey(key))
     }
 
-    /// Makes the table hold exactly these records, all or nothing, also if it is full: what has the key of one of them is updated
-    /// in place and keeps its id, what has another key is deleted, and the others are inserted. A record that is there already,
-    /// with the same content, is left as it is, with its version.
+    /// Makes the table hold exactly these records, all or nothing; this also works in a full table. A record that has
+    /// the key of one of them is updated in place and keeps its id; if its content is the same already, it keeps its
+    /// version too. Records with other keys are deleted, and the rest are inserted.
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -431,8 +436,8 @@ impl<T: Keyed> Table<T> {
     ///
     /// # Errors
     ///
-    /// [`DuplicateKey`](Error::DuplicateKey) if two of the records have the same key, [`Full`](Error::Full) if they are more than
-    /// the table has room for, and what any write can return (see [`insert`](Self::insert)).
+    /// [`DuplicateKey`](Error::DuplicateKey) if two of the records have the same key, [`Full`](Error::Full) if they are
+    /// more than the table has room for, and those of [any call](Self#errors-that-any-call-can-return) that writes.
     pub fn replace_all(&self, records: impl IntoIterator<Item = impl Borrow<T>>) -> Result<()> {
         self.write(|transaction| transaction.replace_all(records))
     }

@@ -7,8 +7,8 @@ use super::time::{Date, MICROSECONDS_PER_DAY, Timestamp};
 use crate::{Error, Result};
 
 impl Timestamp {
-    /// The moment that is later by a duration, of which what is less than a microsecond is cut off; `None` if it is later than
-    /// [`MAX`](Self::MAX).
+    /// The moment that is later by a duration, of which what is less than a microsecond is cut off; `None` if it is
+    /// later than [`MAX`](Self::MAX).
     ///
     /// ```
     /// use locule::Timestamp;
@@ -23,8 +23,8 @@ impl Timestamp {
         self.microseconds().checked_add_unsigned(whole_microseconds(duration)?).map(Self::from_microseconds)
     }
 
-    /// The moment that is earlier by a duration, of which what is less than a microsecond is cut off; `None` if it is earlier than
-    /// [`MIN`](Self::MIN).
+    /// The moment that is earlier by a duration, of which what is less than a microsecond is cut off; `None` if it is
+    /// earlier than [`MIN`](Self::MIN).
     ///
     /// ```
     /// use locule::Timestamp;
@@ -54,8 +54,8 @@ impl Timestamp {
         (self >= earlier).then(|| Duration::from_micros(self.microseconds().abs_diff(earlier.microseconds())))
     }
 
-    /// How long after another moment this one is, and zero if it is before that: clocks are set back, and those of two processes
-    /// are read in any order. `later - earlier` is the same.
+    /// How long after another moment this one is, and zero if it is before that: clocks are set back, and those of two
+    /// processes are read in any order. `later - earlier` is the same.
     ///
     /// ```
     /// use locule::Timestamp;
@@ -120,7 +120,8 @@ impl Add<Duration> for Timestamp {
 
     /// # Panics
     ///
-    /// If it is later than [`Timestamp::MAX`], as `SystemTime` does. [`checked_add`](Timestamp::checked_add) does not panic.
+    /// If it is later than [`Timestamp::MAX`], as `SystemTime` does. [`checked_add`](Timestamp::checked_add) does not
+    /// panic.
     #[allow(clippy::expect_used, reason = "an operator has no other way to say it, and std says it so")]
     fn add(self, duration: Duration) -> Self {
         self.checked_add(duration).expect("overflow when adding a duration to a timestamp")
@@ -142,7 +143,8 @@ impl Sub<Duration> for Timestamp {
 
     /// # Panics
     ///
-    /// If it is earlier than [`Timestamp::MIN`], as `SystemTime` does. [`checked_sub`](Timestamp::checked_sub) does not panic.
+    /// If it is earlier than [`Timestamp::MIN`], as `SystemTime` does. [`checked_sub`](Timestamp::checked_sub) does not
+    /// panic.
     #[allow(clippy::expect_used, reason = "an operator has no other way to say it, and std says it so")]
     fn sub(self, duration: Duration) -> Self {
         self.checked_sub(duration).expect("overflow when subtracting a duration from a timestamp")

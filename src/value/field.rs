@@ -26,18 +26,19 @@ pub(super) mod sealed {
     pub trait Present: super::Field {}
 }
 
-/// A type that a field of a [`record!`](crate::record) can have. Implement it for a type of your own to say as which field type
-/// the file stores it; for an enumeration, [`field_enum!`](crate::field_enum) does that.
+/// A type that a field of a [`record!`](crate::record) can have. Implement it for a type of your own to say as which
+/// field type the file stores it; for an enumeration, [`field_enum!`](crate::field_enum) does that.
 ///
-/// It is implemented for each [`Field`], which is stored as it is; for `[u8; N]`, which is stored as [`Bytes<N>`](Bytes); for
-/// [`RecordId`]; and for an `Option` of each type that has it, unless that is stored as an option already. Other arrays have no implementation: the
-/// format has no type that could tell a dump what their bytes mean, so give each number a field, or write a type of your own for
-/// the array that says how it becomes [`Bytes`].
+/// It is implemented for each [`Field`], which is stored as it is; for `[u8; N]`, which is stored as
+/// [`Bytes<N>`](Bytes); for [`RecordId`](crate::RecordId); and for an `Option` of each type that has it, unless that is
+/// stored as an option already. Other arrays have no implementation: the format has no type that could tell a dump what
+/// their bytes mean, so give each number a field, or write a type of your own for the array that says how it becomes
+/// [`Bytes`].
 ///
 /// ```
 /// use locule::{FieldValue, Text};
 ///
-/// /// An address that has been looked at once, when it was made.
+/// /// An address that was checked when it was made.
 /// #[derive(Clone, Debug, PartialEq)]
 /// pub struct Email(String);
 ///
@@ -87,18 +88,18 @@ pub(super) mod sealed {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Changing the stored type makes another record, and a file of the old one is refused. The file knows nothing of this type, so
-/// `locule dump` and programs that use the stored type by itself can read it too.
+/// Changing the stored type makes another record, and a file of the old one is refused. The file knows nothing of this
+/// type, so `locule dump` and programs that use the stored type by itself can read it too.
 ///
 /// # Rules
 ///
-/// `from_stored` should give back the value of which `to_stored` made what is stored. Values that are equal should be stored
-/// equal, and if they are keys, values that are not equal should not: the file compares what is stored. Where this is broken,
-/// records are not found or have other values than were written, and nothing worse.
+/// `from_stored` should give back the value of which `to_stored` made what is stored. Values that are equal should be
+/// stored equal, and if they are keys, values that are not equal should not: the file compares what is stored. Where
+/// this is broken, records are not found or have other values than were written, and nothing worse.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a record",
-    note = "a field is a bool, an integer from i8 to i128 or u8 to u128, f32, f64, Text<N>, Bytes<N>, [u8; N], Timestamp, Date, \
-            a type that implements `locule::FieldValue`, or an Option of one of these"
+    note = "a field is a bool, an integer from i8 to i128 or u8 to u128, f32, f64, Text<N>, Bytes<N>, [u8; N], \
+            Timestamp, Date, a type that implements `locule::FieldValue`, or an Option of one of these"
 )]
 pub trait FieldValue: Clone + PartialEq + fmt::Debug + 'static {
     /// The field type that the file has.
@@ -111,16 +112,16 @@ pub trait FieldValue: Clone + PartialEq + fmt::Debug + 'static {
     ///
     /// # Errors
     ///
-    /// Any error if no value is stored like this, such as [`Error::InvalidValue`]; the reason of that one gets the name of the
-    /// field put in front. It is returned by the read that met it.
+    /// Any error if no value is stored like this, such as [`Error::InvalidValue`]; the reason of that one gets the name
+    /// of the field put in front. It is returned by the read that met it.
     fn from_stored(stored: Self::Stored) -> Result<Self>;
 }
 
 /// A type that a field of the file can have: `bool`, the integers from `i8` to `i128` and `u8` to `u128`, `f32`, `f64`,
 /// [`Text`], [`Bytes`], [`Timestamp`], [`Date`], and `Option` of each of these.
 ///
-/// The trait is sealed: the file format describes the encoding of each of these types, and of no other. A type of a program's
-/// own is stored as one of them, by [`FieldValue`].
+/// The trait is sealed: the file format describes the encoding of each of these types, and of no other. A type of a
+/// program's own is stored as one of them, by [`FieldValue`].
 ///
 /// ```
 /// use locule::{Field, Text};
@@ -132,8 +133,8 @@ pub trait FieldValue: Clone + PartialEq + fmt::Debug + 'static {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no type of the file format",
-    note = "these are bool, the integers from i8 to i128 and u8 to u128, f32, f64, Text<N>, Bytes<N>, Timestamp, Date, and an \
-            Option of one of them; other types are stored as one of them by `locule::FieldValue`"
+    note = "these are bool, the integers from i8 to i128 and u8 to u128, f32, f64, Text<N>, Bytes<N>, Timestamp, Date, \
+            and an Option of one of them; other types are stored as one of them by `locule::FieldValue`"
 )]
 pub trait Field: sealed::Sealed + FieldValue<Stored = Self> + Copy + Default + Send + Sync {
     /// The type as the schema names it, without the option.
@@ -158,8 +159,9 @@ pub trait Field: sealed::Sealed + FieldValue<Stored = Self> + Copy + Default + S
     fn decode(bytes: &[u8]) -> Result<Self>;
 }
 
-/// A type that a key in the file can have: any [`Field`] but floats, which are not equal to themselves when they are not a
-/// number, and options. The key of a record has such a type, or one that is stored as such a type ([`FieldValue`]).
+/// A type that a key in the file can have: any [`Field`] but floats, which are not equal to themselves when they are
+/// not a number, and options. The key of a record has such a type, or one that is stored as such a type
+/// ([`FieldValue`]).
 ///
 /// ```
 /// use locule::{KeyField, Keyed, Text};
@@ -175,14 +177,14 @@ pub trait Field: sealed::Sealed + FieldValue<Stored = Self> + Copy + Default + S
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a key",
-    note = "a key is a bool, an integer, Text<N>, Bytes<N>, [u8; N], Timestamp, Date, or a type that is stored as one of these: \
-            neither nullable nor a float"
+    note = "a key is a bool, an integer, Text<N>, Bytes<N>, [u8; N], Timestamp, Date, or a type that is stored as one \
+            of these: neither nullable nor a float"
 )]
 pub trait KeyField: Field + Eq + Ord + Hash {}
 
 /// A value by which a record with keys of type `K` can be looked up: the key itself, or what can stand for it, such as
-/// `str` for [`Text`] and `[u8]` for [`Bytes`]. What can stand for a key of a type of one's own is said by implementing it: see
-/// the example of [`FieldValue`].
+/// `str` for [`Text`] and `[u8]` for [`Bytes`]. What can stand for a key of a type of one's own is said by implementing
+/// it: see the example of [`FieldValue`].
 ///
 /// ```
 /// use locule::{Field, Key, Text};
@@ -220,8 +222,8 @@ impl<K: FieldValue<Stored: KeyField>> Key<K> for K {
 /// If `bytes` is not exactly as long as the stored type's encoding.
 #[inline(always)]
 pub(crate) fn encode_stored<T: FieldValue>(value: &T, bytes: &mut [u8]) {
-    // What is stored as it is need not be copied first, which would take as long as encoding it. The compiler knows the types,
-    // so nothing is asked when the program runs.
+    // What is stored as it is need not be copied first, which would take as long as encoding it. The compiler knows the
+    // types, so nothing is asked when the program runs.
     match (value as &dyn Any).downcast_ref::<T::Stored>() {
         Some(stored) => stored.encode(bytes),
         None => value.to_stored().encode(bytes),
@@ -455,8 +457,8 @@ pub(crate) mod tests {
         bytes
     }
 
-    /// The value comes back, alone and in an option, and with the same bytes, which also tells 0.0 from -0.0 and one NaN
-    /// from another.
+    /// The value comes back, alone and in an option, and with the same bytes, which also tells 0.0 from -0.0 and one
+    /// NaN from another.
     fn round_trip<T: Field + sealed::Present>(value: T) {
         let bytes = bytes_of(value);
         assert_eq!(bytes.len(), T::TYPE.value_bytes());

@@ -1,7 +1,7 @@
 //! The macro that declares an enumeration which can be a field.
 
-/// Declares an enumeration without contents that can be a field of a [`record!`](crate::record): the file stores the number of the
-/// variant, as the integer type after the colon.
+/// Declares an enumeration without contents that can be a field of a [`record!`](crate::record): the file stores the
+/// number of the variant, as the integer type after the colon.
 ///
 /// ```
 /// locule::field_enum! {
@@ -32,14 +32,14 @@
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The enumeration is an ordinary one, with the attributes, documentation and visibility that are written. It also has `Clone`,
-/// `Copy`, `PartialEq`, `Eq`, `Hash` and `Debug`, derived, and [`FieldValue`](crate::FieldValue). Other traits can be derived by an
-/// attribute; those that are derived already can be written, and change nothing.
+/// The enumeration is an ordinary one, with the attributes, documentation and visibility that are written. It also has
+/// `Clone`, `Copy`, `PartialEq`, `Eq`, `Hash` and `Debug`, derived, and [`FieldValue`](crate::FieldValue). Other traits
+/// can be derived by an attribute; those that are derived already can be written, and change nothing.
 ///
-/// Each variant has its number written, since the file keeps it: a variant can get another name and another place in the list,
-/// but its number must stay its own. A number that no variant has, perhaps of a newer program, is an error when the record is
-/// read: [`Error::InvalidValue`](crate::Error::InvalidValue), which names the field. A number that does not fit the integer type, or
-/// that two variants have, does not compile.
+/// Each variant has its number written, since the file keeps it: a variant can get another name and another place in
+/// the list, but its number must stay its own. A number that no variant has, perhaps of a newer program, is an error
+/// when the record is read: [`Error::InvalidValue`](crate::Error::InvalidValue), which names the field. A number that
+/// does not fit the integer type, or that two variants have, does not compile.
 #[macro_export]
 macro_rules! field_enum {
     (

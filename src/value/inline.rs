@@ -44,8 +44,8 @@ impl<const N: usize> Inline<N> {
         Ok(inline)
     }
 
-    /// `new` for constants. It panics, which stops the compiler, and copies byte by byte, since `copy_from_slice` cannot
-    /// be called in a constant before Rust 1.87.
+    /// `new` for constants. It panics, which stops the compiler, and copies byte by byte, since `copy_from_slice`
+    /// cannot be called in a constant before Rust 1.87.
     const fn literal(content: &[u8]) -> Self {
         assert!(content.len() <= Self::CAPACITY_BYTES as usize, "the literal is longer than the field");
         let mut inline = Self::EMPTY;

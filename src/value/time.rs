@@ -1,8 +1,8 @@
 //! Points in time and days, in the Gregorian calendar, which is taken to hold at all times ("proleptic").
 //!
-//! The two calendar functions are `days_from_civil` and `civil_from_days` of Howard Hinnant, "chrono-Compatible Low-Level
-//! Date Algorithms", <https://howardhinnant.github.io/date_algorithms.html>. Their year begins in March, so that the
-//! leap day is its last, and they count in eras of 400 years, all of which are alike.
+//! The two calendar functions are `days_from_civil` and `civil_from_days` of Howard Hinnant, "chrono-Compatible
+//! Low-Level Date Algorithms", <https://howardhinnant.github.io/date_algorithms.html>. Their year begins in March, so
+//! that the leap day is its last, and they count in eras of 400 years, all of which are alike.
 
 use std::fmt;
 use std::str::FromStr;
@@ -75,8 +75,8 @@ impl fmt::Display for Civil {
     }
 }
 
-/// A day: the number of days since 1970-01-01, which an `i32` holds. Years reach from -5,877,641 to 5,881,580; year 0 is
-/// the one before year 1.
+/// A day: the number of days since 1970-01-01, which an `i32` holds. Years reach from -5,877,641 to 5,881,580; year 0
+/// is the one before year 1.
 ///
 /// It is written in ISO 8601, and years beyond 0 to 9999 with a sign.
 ///
@@ -209,11 +209,11 @@ impl FromStr for Date {
     }
 }
 
-/// A point in time: microseconds since 1970-01-01T00:00:00Z, leap seconds not counted, which an `i64` holds. Years reach
-/// from -290,308 to 294,247.
+/// A point in time: microseconds since 1970-01-01T00:00:00Z, leap seconds not counted, which an `i64` holds. Years
+/// reach from -290,308 to 294,247.
 ///
-/// It is written in ISO 8601, as RFC 3339 has it, with six decimals and `Z`; and years beyond 0 to 9999 with a sign, which is
-/// beyond RFC 3339.
+/// It is written in ISO 8601, as RFC 3339 has it, with six decimals and `Z`; and years beyond 0 to 9999 with a sign,
+/// which is beyond RFC 3339.
 ///
 /// ```
 /// use locule::Timestamp;
@@ -275,8 +275,9 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Reads what `Display` writes, and other times of RFC 3339: with fewer decimals than six, or none and no point, and with an offset
-/// from UTC such as `+02:00` for the `Z`. More decimals than six are refused, since nothing is cut unasked.
+/// Reads what `Display` writes, and other times of RFC 3339: with fewer decimals than six, or none and no point, and
+/// with an offset from UTC such as `+02:00` for the `Z`. More decimals than six are refused, since nothing is cut
+/// unasked.
 ///
 /// ```
 /// use locule::Timestamp;
