@@ -38,6 +38,9 @@ pub struct Tally {
 }
 
 impl Tally {
+    pub const NOTHING: Tally =
+        Tally { inserted_key_count: 0, removed_key_count: 0, freed_slot_count: 0, taken_slot_count: 0 };
+
     /// For a repair, which does not know.
     pub const ALL: Tally =
         Tally { inserted_key_count: 1, removed_key_count: 1, freed_slot_count: 1, taken_slot_count: 1 };

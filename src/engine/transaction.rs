@@ -357,12 +357,7 @@ impl<'a> Transaction<'a> {
         let mut state = view.newest_state()?;
         state.number = self.number;
         let reuses_slots = self.several.as_ref().is_some_and(|several| several.reuses_slots);
-        let mut tally = Tally {
-            inserted_key_count: 0,
-            removed_key_count: 0,
-            freed_slot_count: 0,
-            taken_slot_count: self.taken_count,
-        };
+        let mut tally = Tally { taken_slot_count: self.taken_count, ..Tally::NOTHING };
         for position in 0..self.intent_count {
             let intent = view.intent(position)?;
             let slot = view.slot(intent.slot);

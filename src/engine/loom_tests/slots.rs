@@ -1,6 +1,7 @@
 //! Reading one slot while it is written, and the moment of several reads.
 
 use super::{Start, body, first, get};
+use crate::engine::commit::{ListedChanges, Tally};
 use crate::engine::copy::CopyOfNewest;
 use crate::engine::transaction::Transaction;
 use crate::engine::{Encoded, Store};
@@ -205,11 +206,10 @@ fn the_state_of_what_is_prepared_is_there_until_something_newer_is_prepared() {
         }
     });
     let writer = body(|store: &Store| {
-        let shared = store.view();
-        let newest = shared.newest_state().unwrap();
+        let view = store.view();
+        let newest = view.newest_state().unwrap();
         for number in [2, 3] {
-            let sealed = shared.prepare(State { number, ..newest }, 0, 0);
-            shared.finish(sealed);
+            view.commit(State { number, ..newest }, ListedChanges { count: 0 }, Tally::NOTHING).unwrap();
         }
     });
     start.explore(Some(2), [reader, writer], |_| {});
