@@ -194,10 +194,10 @@ pub enum Error {
 
 /// An error on its way up through the engine: one word, so that results that are hardly ever errors stay in registers.
 #[derive(Debug)]
-pub(crate) struct Fault(Box<Error>);
+pub struct Fault(Box<Error>);
 
 /// The result of what is called on every operation.
-pub(crate) type Internal<T> = std::result::Result<T, Fault>;
+pub type Internal<T> = std::result::Result<T, Fault>;
 
 impl Fault {
     /// Whether somebody else changed the record first.
