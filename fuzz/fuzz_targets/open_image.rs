@@ -224,6 +224,8 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
     file.put(&image);
 
     let (is_good, seen) = look::<T>(file.path(), file);
+    // What a dead writer has left half done, a writer finishes, and a reader in place does not see before.
+    let is_pending = locule::admin::info(file.path()).is_ok_and(|info| info.pending.is_some());
     let table = match options::<T>().lock_timeout(std::time::Duration::from_secs(2)).open(file.path()) {
         Ok(table) => table,
         Err(error) => {
@@ -241,7 +243,7 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
     };
     let (seen_as, seen) = seen.expect("who reads gets the table as well");
     let found: Vec<_> = table.iter().map(|row| row.map_err(drop)).collect();
-    if seen_as == table.recovery().found {
+    if seen_as == table.recovery().found && !is_pending {
         assert_eq!(found, seen);
     }
     if !is_forged {
