@@ -1,15 +1,17 @@
-//! The engine: lock-free reads, transactions, syncs, recovery, and opening. Knows records as words and keys as
+//! The engine: lock-free reads, transactions, syncs, and recovery. Knows records as words and keys as
 //! bytes; what they mean is the business of the layer above.
 //!
 //! | file | what is there |
 //! |---|---|
 //! | `read` | `get`, `find`, snapshots: no lock, no system call |
 //! | `guard` | taking the write mutex, what is checked then, and who may let it go |
-//! | `stage` | staging: the choice of a cell, the intent list, the commit point |
-//! | `txn` | transactions of any number of records |
+//! | `change` | what a transaction does to one slot |
+//! | `stage` | step 1 of a write: a number, a cell, the intent list |
+//! | `commit` | steps 2 and 3: the commit point, and publishing |
 //! | `single` | transactions of one record |
+//! | `transaction` | transactions of any number of records |
 //! | `duplicate` | what is said when a key is there already |
-//! | `publish` | publishing, and repairing what a dead owner left |
+//! | `repair` | finishing or undoing what a dead owner left |
 //! | `sync` | making everything durable with one flush |
 //! | `recover` | which state a first opener believes, and how the file gets there |
 //! | `copy` | a private copy of the newest state, made while others write, for snapshots of read-only handles |

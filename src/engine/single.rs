@@ -1,7 +1,7 @@
 //! Operations on one record: transactions with a list of one.
 //!
-//! They take the steps of [`stage`](super::stage) and [`publish`](super::publish) in the same order as a
-//! [`Transaction`](crate::engine::transaction::Transaction), but have at hand what that has to look up again, since nothing happens in between.
+//! They take the same steps as a [`Transaction`](crate::engine::transaction::Transaction), those of [`stage`](super::stage) and
+//! [`commit`](super::commit), but have at hand what that has to look up again, since nothing happens in between.
 //!
 //! What can be done before the lock is taken is done before: the checksum, the hash, and touching the pages of the slot.
 
