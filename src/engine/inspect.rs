@@ -77,11 +77,16 @@ impl Store {
         ]
     }
 
-    /// Finishes or undoes, in a copy, what a writer was doing when it was made.
-    pub fn settle(&self) -> Result<()> {
+    /// Finishes or undoes, in a copy, what a writer was doing when it was made. Whether the next one would do so too: it proves first
+    /// that the control region belongs to the cells, and recovers the table if not.
+    pub fn settle(&mut self) -> Result<bool> {
         self.check_is_copy()?;
-        // Where nothing is half done, this changes nothing that anybody reads.
-        Ok(self.repair(false)?)
+        self.access = Access::ReadWrite;
+        let is_proved = self.is_proved();
+        self.access = Access::PrivateCopy;
+        // What cannot be proved is looked at all the same. Where nothing is half done, this changes nothing that anybody reads.
+        self.repair(false)?;
+        is_proved
     }
 
     /// Recovers a copy, and says what was found.
@@ -180,17 +185,19 @@ mod tests {
 
     #[test]
     fn a_copy_can_be_settled_and_the_table_itself_cannot() {
-        let store = heap_store(header(3), settings());
+        let mut store = heap_store(header(3), settings());
         let mut transaction = store.begin().unwrap();
         transaction.insert(crate::engine::Encoded::new(&[1, 2])).unwrap();
-        let copy = store.copy_of_one_moment().unwrap().expect("nobody else writes");
+        let mut copy = store.copy_of_one_moment().unwrap().expect("nobody else writes");
+        let intent_count = |table: &Store| table.view().intent_count().unwrap();
+        assert_eq!(intent_count(&copy), 1);
+        for _ in 0..2 {
+            assert!(copy.settle().is_ok());
+            assert_eq!([&copy, &store].map(intent_count), [0, 1]);
+        }
+        drop(transaction);
         assert!(matches!(store.settle(), Err(Error::ReadOnly { .. })));
         assert!(matches!(store.recover_copy(true), Err(Error::ReadOnly { .. })));
-        let intent_counts = || [&store, &copy].map(|table| table.view().intent_count().unwrap());
-        assert_eq!(intent_counts(), [1, 1]);
-        copy.settle().unwrap();
-        assert_eq!(intent_counts(), [1, 0]);
-        copy.settle().unwrap();
         assert!(copy.recover_copy(true).unwrap().is_private_copy);
     }
 }
