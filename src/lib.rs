@@ -81,7 +81,7 @@ mod table;
 pub mod testing;
 mod value;
 
-pub use engine::recover::{Recovery, RecoveryOutcome};
+pub use engine::outcome::{Recovery, RecoveryOutcome};
 pub use engine::status::{RepairCounts, Status, Writer, WriterState};
 pub use error::{Error, Result};
 pub use record_id::RecordId;

@@ -1,7 +1,7 @@
 //! Every record of a table as named values.
 
 use crate::engine::Store;
-use crate::engine::recover::Recovery;
+use crate::engine::outcome::Recovery;
 use crate::error::{Error, Result};
 use crate::file::open_read_only::{Belief, FileForReading};
 use crate::record_id::RecordId;

@@ -1,8 +1,8 @@
 //! What a table is, and how it is doing.
 
 use crate::engine::Store;
+use crate::engine::outcome::Recovery;
 use crate::engine::pending::Pending;
-use crate::engine::recover::Recovery;
 use crate::engine::status::Status;
 use crate::error::{Error, Result};
 use crate::file::open_read_only::{Belief, FileForReading};

@@ -1,6 +1,6 @@
 //! What a look through a table found.
 
-use crate::engine::recover::Recovery;
+use crate::engine::outcome::Recovery;
 use crate::error::Error;
 use crate::format::geometry::word;
 use std::fmt;

@@ -1,13 +1,11 @@
 //! Attaching to a mapped file: as the first, who is alone and makes it true, or as one of many.
 
 use super::occupancy::Occupancy;
-use super::recover::Recovery;
+use super::outcome::Recovery;
 use super::{Access, Settings, Store};
 use crate::error::{Error, Result};
 use crate::format::checksum::mix;
-use crate::format::control::{
-    CONDEMNED, FAILED, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, LAST, NEWEST_STATE, SUPERSEDED,
-};
+use crate::format::control::{INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, LAST, NEWEST_STATE};
 use crate::format::header::Header;
 use crate::sys::attachment::{Attachment, Hold, Incarnation};
 use crate::sys::mapping::{Map, MappedWords};
@@ -53,7 +51,7 @@ impl Store {
     pub(super) fn is_left_in_order(&self, own: &Incarnation) -> Result<bool> {
         // The file can have been restored in place, with a mutex that somebody held.
         let seems_in_order =
-            self.incarnation() == Some(*own) && self.trouble().is_none() && self.medium.locks_are_free();
+            self.incarnation() == Some(*own) && self.faults().any().is_none() && self.medium.locks_are_free();
         Ok(seems_in_order && (self.is_clean()? || self.is_proved()?))
     }
 
@@ -62,8 +60,8 @@ impl Store {
         if let Some(attachment) = &self.attachment {
             self.share_through(attachment)?;
         }
-        if let Some(trouble) = self.trouble() {
-            return Err(trouble);
+        if let Some(fault) = self.faults().any() {
+            return Err(fault.error());
         }
         self.note_recovery_number();
         self.note_in_order();
@@ -92,20 +90,6 @@ impl Store {
         // There is none, unless a child of a fork attaches that its parent did not know of when it was the last to go.
         self.clear_clean_mark();
         Ok(())
-    }
-
-    /// Why nobody can attach before a recovery.
-    fn trouble(&self) -> Option<Error> {
-        let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
-        if is_set(CONDEMNED) {
-            Some(Error::Condemned)
-        } else if is_set(FAILED) {
-            Some(Error::FlushFailed { source: None })
-        } else if is_set(SUPERSEDED) {
-            Some(Error::Superseded)
-        } else {
-            None
-        }
     }
 
     /// Remembers that opening found the table in order.
@@ -157,6 +141,7 @@ mod tests {
     use super::super::tests::heap_store;
     use super::super::tests::world::{header, incarnation, settings};
     use super::*;
+    use crate::format::control::{CONDEMNED, SUPERSEDED};
     use crate::sys::attachment::FileId;
 
     #[test]

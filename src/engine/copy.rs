@@ -29,10 +29,10 @@ use crate::format::checksum::digest_of_cell;
 use crate::format::control::{GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED};
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
 use crate::format::sync_record::{State, SyncRecord};
+use crate::sys::deadline::Deadline;
 use crate::sys::medium::Medium;
 use crate::sys::words::{Ordering, fence};
 use crate::sys::zeroed_words;
-use std::time::Instant;
 
 impl Store {
     /// A copy of the table as its newest transaction left it, in this process's memory. Tries for as long as the handle waits for
@@ -79,7 +79,7 @@ impl<'a> CopyOfNewest<'a> {
 
     /// Passes until the copy is in a state of the table, which it returns.
     pub(super) fn catch_up(&mut self) -> Result<State> {
-        let start = Instant::now();
+        let deadline = Deadline::after(self.store.settings.lock_timeout);
         let mut pass_count: u32 = 0;
         loop {
             self.store.check_usable()?;
@@ -94,7 +94,7 @@ impl<'a> CopyOfNewest<'a> {
                 return Err(Error::damaged(reason));
             }
             pass_count = pass_count.saturating_add(1);
-            if start.elapsed() >= self.store.settings.lock_timeout {
+            if deadline.has_passed() {
                 return Err(Error::SnapshotBusy { attempt_count: pass_count });
             }
         }

@@ -79,6 +79,7 @@ impl Store {
 
     /// Finishes or undoes, in a copy, what a writer was doing when it was made. Whether the next one would do so too: it proves first
     /// that the control region belongs to the cells, and recovers the table if not.
+    #[cfg(not(loom))]
     pub fn settle(&mut self) -> Result<bool> {
         self.check_is_copy()?;
         self.access = Access::ReadWrite;
@@ -90,9 +91,9 @@ impl Store {
     }
 
     /// Recovers a copy, and says what was found.
-    pub fn recover_copy(&self, is_same_boot: bool) -> Result<crate::engine::recover::Recovery> {
+    pub fn recover_copy(&self, is_same_boot: bool) -> Result<crate::engine::outcome::Recovery> {
         self.check_is_copy()?;
-        Ok(crate::engine::recover::Recovery { is_private_copy: true, ..self.recover(is_same_boot)? })
+        Ok(crate::engine::outcome::Recovery { is_private_copy: true, ..self.recover(is_same_boot)? })
     }
 
     /// A handle that could write to the file would be an error in this crate; the file must not pay for it.

@@ -3,9 +3,9 @@
 use super::{Access, Store};
 use crate::engine::occupancy::Death;
 use crate::error::{Error, Result};
-use crate::format::control::{DURABLE, FAILED, LAST};
+use crate::format::control::{DURABLE, LAST};
 use crate::sys::attachment::Hold;
-use crate::sys::private::wait_until;
+use crate::sys::deadline::poll;
 use crate::sys::words::Ordering;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ impl Store {
     }
 
     fn reason_to_reopen(&self) -> Option<Death> {
-        if self.control().load(FAILED, Ordering::Acquire) != 0 {
+        if self.faults().is_flush_failed {
             return Some(Death::FlushFailed);
         }
         self.has_lost_its_name().then_some(Death::Superseded)
@@ -35,7 +35,8 @@ impl Store {
             let _ = self.die(self.cause_of_death().or_else(|| self.reason_to_reopen()).unwrap_or(Death::Recovered));
         }
         let timeout = self.settings.lock_timeout;
-        if !wait_until(timeout, || self.occupancy.is_empty()) {
+        let is_empty = poll(timeout, || self.occupancy.is_empty().then_some(())).is_some();
+        if !is_empty {
             return Err(Error::Timeout { lock: "handle", holder_pid: Some(std::process::id()), waited: timeout });
         }
         self.let_go();

@@ -13,11 +13,14 @@
 //! | `duplicate` | what is said when a key is there already |
 //! | `repair` | finishing or undoing what a dead owner left |
 //! | `sync` | making everything durable with one flush |
-//! | `recover` | which state a first opener believes, and how the file gets there |
+//! | `choose` | which state a first opener believes |
+//! | `recover` | how the file gets there |
+//! | `outcome` | what a user is told of that |
 //! | `copy` | a private copy of the newest state, made while others write, for snapshots of read-only handles |
 //! | `inspect` | looking at what the others keep, for checks and reports |
 //! | `occupancy` | which process and how many of its threads use a handle, and when it is dead |
 //! | `attach` | attaching to a mapped file, as the first or as one of many |
+//! | `faults` | what is wrong with a table as a whole, and what it ends |
 //! | `fork` | attaching anew in the child of a fork |
 //! | `prove`, `clean` | whether a first opener finds the table in order |
 //! | `leave` | giving a handle up |
@@ -27,11 +30,13 @@
 #[cfg(not(loom))]
 pub mod attach;
 pub mod change;
+pub mod choose;
 #[cfg(not(loom))]
 pub mod clean;
 pub mod commit;
 pub mod copy;
 mod duplicate;
+pub mod faults;
 #[cfg(not(loom))]
 pub mod fork;
 pub mod guard;
@@ -39,6 +44,7 @@ pub mod inspect;
 #[cfg(not(loom))]
 pub mod leave;
 pub mod occupancy;
+pub mod outcome;
 #[cfg(not(loom))]
 pub mod pending;
 #[cfg(not(loom))]
@@ -115,7 +121,7 @@ pub struct Store {
     digest_seed: u64,
     settings: Settings,
     access: Access,
-    recovery: recover::Recovery,
+    recovery: outcome::Recovery,
     occupancy: Occupancy,
     /// Held by the thread that attaches in the child of a fork, or gives the attachment up.
     attaching: ThreadLock,
@@ -161,7 +167,7 @@ impl Store {
             digest_seed,
             settings,
             access,
-            recovery: recover::Recovery::IN_ORDER,
+            recovery: outcome::Recovery::IN_ORDER,
             occupancy,
             attaching: ThreadLock::default(),
             recovery_number: Remembered::default(),
@@ -201,7 +207,7 @@ impl Store {
     }
 
     /// What opening found and repaired.
-    pub fn recovery(&self) -> &recover::Recovery {
+    pub fn recovery(&self) -> &outcome::Recovery {
         &self.recovery
     }
 
@@ -289,17 +295,8 @@ impl Store {
 
     /// Why this handle must not be used any more.
     fn cause_of_death(&self) -> Option<Death> {
-        let control = self.control();
-        // A table that was recovered has had other marks, which say nothing of this handle.
-        if self.is_stale() {
-            Some(Death::Recovered)
-        } else if control.load(CONDEMNED, Ordering::Acquire) != 0 {
-            Some(Death::Condemned)
-        } else if control.load(SUPERSEDED, Ordering::Acquire) != 0 {
-            Some(Death::Superseded)
-        } else {
-            None
-        }
+        // A table that was recovered has had other faults, which say nothing of this handle.
+        if self.is_stale() { Some(Death::Recovered) } else { self.faults().mortal() }
     }
 
     /// Ends the use of this handle, for every thread and for good; the last one inside gives the attachment up, so that a

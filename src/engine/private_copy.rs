@@ -1,6 +1,6 @@
 //! What a read-only handle reads where the file needs a recovery that it may not make: a recovered copy in its own memory.
 
-use super::recover::Recovery;
+use super::outcome::Recovery;
 use super::{Access, Store};
 use crate::error::{Error, Internal, Result};
 use crate::format::control::{CONDEMNED, RECOVERY_NUMBER, SUPERSEDED};
@@ -60,11 +60,11 @@ impl Store {
 
     /// Why the marks of the file say that it cannot be read as it is.
     pub fn recovery_reason(&self, own: &Incarnation) -> Option<&'static str> {
-        let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
-        if is_set(CONDEMNED) {
+        let faults = self.faults();
+        if faults.is_condemned {
             return Some("one of its locks can no longer be used");
         }
-        if is_set(SUPERSEDED) {
+        if faults.is_superseded {
             return Some("it is marked as replaced");
         }
         match self.incarnation() {

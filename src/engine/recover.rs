@@ -1,13 +1,12 @@
-//! Recovery by a first opener, who is alone: which state the file holds, and how it is brought to that state.
+//! Recovery by a first opener, which is alone: how the file is brought to the state that was [chosen](super::choose).
 //!
 //! Invariants:
 //!
 //! 1. Heads, index, ring and all that is not sealed are not believed. A sealed state or sync record is believed only if
 //!    the digest, computed anew from the cells visible at its number, matches.
-//! 2. Nothing is changed before a state is chosen, nor if a sealed record shows that something newer had been acknowledged:
-//!    that is damage and not power loss, and is never served as something older.
+//! 2. Nothing is changed before a state is chosen; if none can be, the file stays as it is.
 //! 3. Each step is flushed before the next, since the power can fail again; at every moment the choice can be made again
-//!    from what is on the disk:
+//!    from what is on the disk. The steps are those of format.md:
 //!    1. every page is written again and flushed, so that later flushes cover what an earlier, failed one left clean;
 //!    2. a sync record carries the choice: if none does, it is put over one that does not verify, else the older;
 //!    3. every cell that the choice does not show is wiped;
@@ -17,9 +16,10 @@
 //!    5. the control group is rebuilt, and the incarnation is written last, by the caller.
 
 use crate::engine::Store;
+use crate::engine::choose::Choice;
+use crate::engine::outcome::{Recovery, RecoveryOutcome};
 use crate::error::{Error, Result};
-use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
-use crate::format::checksum::{crc32, digest_of_cell};
+use crate::format::cell::{GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::control::{
     CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT,
     GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST,
@@ -31,7 +31,6 @@ use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot;
 use crate::sys::attachment::{Incarnation, random_uuid, uuid_words};
 use crate::sys::words::Ordering;
-use std::fmt;
 
 /// How far numbers go on after a recovery, above everything seen: more than were given out in the time that was lost.
 const NUMBER_JUMP: u64 = 1 << 32;
@@ -42,105 +41,6 @@ const GENERATION_JUMP: u64 = 1 << 20;
 /// recovered itself. Up to as much again is added by chance, so that two copies of one file do not meet either.
 const COPY_NUMBER_JUMP: u64 = 1 << 40;
 const COPY_GENERATION_JUMP: u64 = 1 << 26;
-
-/// Which state a table was found in when it was opened.
-///
-/// ```
-/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("visits.loc");
-/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
-/// match table.recovery().found {
-///     locule::RecoveryOutcome::New => println!("made"),
-///     locule::RecoveryOutcome::Checkpoint { wall_time_microseconds } => println!("back to {wall_time_microseconds}"),
-///     _ => println!("opened"),
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RecoveryOutcome {
-    /// The table was new.
-    New,
-    /// The table was in order: other processes use it, or it was left in order in this boot.
-    InOrder,
-    /// The newest state that is whole, though no sync record has it. In the same boot it is mostly the newest
-    /// published transaction, or one that was prepared and is published now; see [`Recovery::nothing_lost`].
-    Newest,
-    /// Exactly the last sync that is whole.
-    Checkpoint {
-        /// When that sync was made, in microseconds since 1970.
-        wall_time_microseconds: i64,
-    },
-}
-
-/// What opening a table found and repaired.
-///
-/// ```
-/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("visits.loc");
-/// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
-/// assert_eq!(table.recovery().found, locule::RecoveryOutcome::New);
-/// drop(table);
-/// // In the same boot nothing has to be recovered, however the last process ended.
-/// let table = locule::Table::<Visit>::open(&path)?;
-/// assert_eq!(table.recovery().found, locule::RecoveryOutcome::InOrder);
-/// assert!(table.recovery().nothing_lost);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Recovery {
-    /// Which state it was.
-    pub found: RecoveryOutcome,
-    /// Whether it is certain that every published transaction is there. After a power cut it never is: the newest state
-    /// on the disk verifies, but a newer one may never have got there.
-    pub nothing_lost: bool,
-    /// The number of the transaction whose state was found.
-    pub number: u64,
-    /// The highest transaction number of which there was any trace. What lies between is lost.
-    pub highest_number_seen: u64,
-    /// Records in the table.
-    pub live_count: u64,
-    /// Whether the handle works on a recovered copy in its own memory, since it may not change the file.
-    pub is_private_copy: bool,
-}
-
-impl Recovery {
-    /// Nothing had to be done.
-    pub(super) const IN_ORDER: Recovery = Recovery {
-        found: RecoveryOutcome::InOrder,
-        nothing_lost: true,
-        number: 0,
-        highest_number_seen: 0,
-        live_count: 0,
-        is_private_copy: false,
-    };
-}
-
-impl fmt::Display for Recovery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.found {
-            RecoveryOutcome::New => f.write_str("new table")?,
-            RecoveryOutcome::InOrder => f.write_str("in order")?,
-            RecoveryOutcome::Newest => write!(f, "recovered the newest whole state, transaction {}", self.number)?,
-            RecoveryOutcome::Checkpoint { wall_time_microseconds } => {
-                let time = crate::value::time::Timestamp::from_microseconds(wall_time_microseconds);
-                write!(f, "went back to the sync of {time}, transaction {}", self.number)?;
-            }
-        }
-        if !self.nothing_lost && self.highest_number_seen > self.number {
-            write!(f, ", losing transactions up to {}", self.highest_number_seen)?;
-        }
-        write!(f, ", {} records", self.live_count)?;
-        f.write_str(if self.nothing_lost { "; nothing lost" } else { "; what was not synced may be lost" })?;
-        if self.is_private_copy {
-            f.write_str(" (in a private copy: the file itself still needs a recovery)")?;
-        }
-        Ok(())
-    }
-}
 
 /// How far a recovery goes on with what must not be given out again.
 struct Jump {
@@ -157,19 +57,6 @@ struct Plan {
     generation_floor: u64,
 }
 
-/// A state that the cells bear out.
-pub(super) struct Choice {
-    pub(super) state: State,
-    /// Whether no candidate has a higher number.
-    pub(super) is_newest: bool,
-    /// The sync record that carries it, if one does.
-    record: Option<(usize, SyncRecord)>,
-    /// The highest number that some sealed word says was acknowledged.
-    pub(super) acknowledged: u64,
-    highest_number_seen: u64,
-    generation_floor: u64,
-}
-
 impl Store {
     /// Brings the table to the newest state that can be found in it. The caller is alone, has checked the header, and
     /// writes the incarnation afterwards. `is_same_boot`: the file was last used in this boot, in place.
@@ -178,6 +65,7 @@ impl Store {
         let mut plan = self.plan_recovery(is_same_boot)?;
         self.control().store(INCARNATION_SEAL, 0, Ordering::Release);
         self.count(RECOVERY_NUMBER);
+        // Step 1.
         self.dirty_durable_group();
         self.flush_recovery()?;
         // A process that writes all the same, though it is not attached, was not refused before the count.
@@ -185,9 +73,12 @@ impl Store {
             plan = self.plan_recovery(is_same_boot)?;
         }
         let Plan { choice, is_new, nothing_lost, number, generation_floor } = plan;
+        // Step 2.
         let carrying = self.see_that_a_record_carries(&choice)?;
+        // Step 3.
         self.wipe_all_but(choice.state.number);
         self.flush_recovery()?;
+        // Step 4.
         let state = State { number, ..choice.state };
         self.put_sync_record(
             1 - carrying,
@@ -199,6 +90,7 @@ impl Store {
             },
         );
         self.flush_recovery()?;
+        // Step 5.
         self.rebuild_control(state, generation_floor);
         self.note_recovery_number();
         Ok(Recovery {
@@ -288,115 +180,6 @@ impl Store {
     fn flush_recovery(&self) -> Result<()> {
         self.flush_durable_group().map_err(|source| Error::FlushFailed { source: Some(source) })
     }
-
-    // -- choosing ----------------------------------------------------------------------------------
-
-    /// The candidate with the highest number that the cells bear out.
-    pub(super) fn choose(&self) -> Result<Choice> {
-        let control = self.control();
-        let records = [0, 1].map(|record| self.sync_record(record).map(|found| (record, found)));
-        let prepared = control.load(PREPARED, Ordering::Relaxed);
-        let intent = self.view().state(INTENDED_STATE).filter(|state| state.number == prepared);
-        let mut candidates: Vec<State> = records.iter().flatten().map(|(_, record)| record.state).collect();
-        candidates.extend(self.view().state(NEWEST_STATE));
-        candidates.extend(intent);
-        candidates.sort_by_key(|state| std::cmp::Reverse(state.number));
-        let highest = candidates.first().map_or(0, |state| state.number);
-        let durable = Some(control.load(DURABLE, Ordering::Relaxed)).filter(|number| *number < NUMBER_LIMIT);
-        let predecessors = records.iter().flatten().map(|(_, record)| record.predecessor);
-        let acknowledged = predecessors.chain(durable).max().unwrap_or(0);
-        let generation_floor = records.iter().flatten().map(|(_, record)| record.generation_floor).max().unwrap_or(0);
-
-        for state in &candidates {
-            let (digest, live_count) = self.digest_at(state.number);
-            if (digest, live_count) != (state.digest, state.live_count) {
-                continue;
-            }
-            if acknowledged > state.number {
-                return Err(Error::damaged(format!(
-                    "the newest state that is whole is transaction {}, and transaction {acknowledged} had been \
-                     synced: part of it is missing; the file was left as it was",
-                    state.number
-                )));
-            }
-            return Ok(Choice {
-                state: *state,
-                is_newest: state.number == highest,
-                record: records.into_iter().flatten().find(|(_, record)| record.state == *state),
-                acknowledged,
-                highest_number_seen: self.highest_number_seen(highest),
-                generation_floor,
-            });
-        }
-        Err(Error::damaged(format!(
-            "none of its {} sealed states fits the cells; the file was left as it was",
-            candidates.len()
-        )))
-    }
-
-    /// Digest and live count of the table as it was at a transaction number.
-    pub(super) fn digest_at(&self, number: u64) -> (u64, u64) {
-        let mut digest = self.digest_seed;
-        let mut live_count = 0;
-        self.for_visible_cells(number, |slot, _, header| {
-            digest = digest.wrapping_add(digest_of_cell(slot, header.number, header.check));
-            live_count += u64::from(header.is_live);
-        });
-        (digest, live_count)
-    }
-
-    /// Calls `visit` with each slot's visible cell: the one with the highest number up to `number` that verifies.
-    pub(super) fn for_visible_cells(&self, number: u64, mut visit: impl FnMut(u32, u32, CellHeader)) {
-        let mut payload = vec![0; self.geometry.record_words()];
-        for slot in 0..self.geometry.capacity() {
-            let mut numbers = self.slot(slot).cell_numbers();
-            while let Some(cell) = slot::visible_cell(numbers, number) {
-                if let Some(header) = self.verified_cell(slot, cell, &mut payload) {
-                    visit(slot, cell, header);
-                    break;
-                }
-                if let Some(found) = numbers.get_mut(widen(cell)) {
-                    *found = 0;
-                }
-            }
-        }
-    }
-
-    /// The header of a cell that holds something and verifies.
-    pub(super) fn verified_cell(&self, slot: u32, cell: u32, payload: &mut [u64]) -> Option<CellHeader> {
-        let header = self.slot(slot).cell_header(cell);
-        if header.number == 0 || header.number >= NUMBER_LIMIT {
-            return None;
-        }
-        if header.is_live {
-            self.slot(slot).payload(cell, 0, payload.len()).copy_to(payload);
-        }
-        header.verifies(crc32(bytemuck::cast_slice(payload))).then_some(header)
-    }
-
-    /// The highest number in any cell that verifies, any sealed state, or a word that may be of a state that is gone.
-    fn highest_number_seen(&self, highest_sealed: u64) -> u64 {
-        let control = self.control();
-        let words = [PREPARED, USED, DURABLE, LAST].map(|index| control.load(index, Ordering::Relaxed));
-        // Not sealed, so not believed beyond what could be.
-        let plausible = words.into_iter().filter(|number| *number < NUMBER_LIMIT / 2).max().unwrap_or(0);
-        let mut highest = highest_sealed.max(plausible);
-        self.for_verified_cells(|_, header| highest = highest.max(header.number));
-        highest
-    }
-
-    fn for_verified_cells(&self, mut visit: impl FnMut(u32, CellHeader)) {
-        let mut payload = vec![0; self.geometry.record_words()];
-        for slot in 0..self.geometry.capacity() {
-            for cell in 0..crate::format::cell::CELLS_PER_SLOT {
-                if let Some(header) = self.verified_cell(slot, cell, &mut payload) {
-                    visit(slot, header);
-                }
-            }
-        }
-    }
-
-    // -- bringing the file there -------------------------------------------------------------------
 
     /// Makes sure that a sync record on the disk carries the choice; returns which.
     fn see_that_a_record_carries(&self, choice: &Choice) -> Result<usize> {

@@ -33,11 +33,12 @@ use crate::format::control::{
 use crate::format::geometry::{PAGE_WORDS, SYNC_RECORD_COUNT};
 use crate::format::sync_record::{SYNC_RECORD_WORDS, State, SyncRecord};
 use crate::sys::attachment::Attachment;
+use crate::sys::deadline::Deadline;
 use crate::sys::lock::Acquired;
 use crate::sys::private::Remembered;
 use crate::sys::words::Ordering;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a wait for another's sync is at most before the lock is tried again.
 const SLICE: Duration = Duration::from_millis(20);
@@ -74,20 +75,20 @@ impl Store {
         self.check_may_lock("sync")?;
         let control = self.control();
         let wanted = control.load(LAST, Ordering::Relaxed);
-        let start = Instant::now();
+        let deadline = Deadline::after(self.settings.lock_timeout);
         let mut waited_in_vain = false;
         loop {
             let end_count = control.load(SYNC_END_COUNT, Ordering::Acquire);
             if let Some((guard, acquired)) = SyncGuard::try_lock(self, waited_in_vain)? {
-                return self.sync_under(guard, acquired, wanted);
+                return self.sync_in_turn(guard, acquired, wanted);
             }
             let durable = control.load(DURABLE, Ordering::Acquire);
             self.check_usable()?;
-            if durable >= wanted && control.load(FAILED, Ordering::Relaxed) == 0 {
+            if durable >= wanted && !self.faults().is_flush_failed {
                 self.check_name()?;
                 return Ok(durable);
             }
-            let left = self.settings.lock_timeout.saturating_sub(start.elapsed());
+            let left = deadline.left();
             if left.is_zero() && waited_in_vain {
                 return Err(self.sync_timeout());
             }
@@ -104,20 +105,28 @@ impl Store {
         // Of a write that a recovery may have met half way, nobody is told that it happened.
         self.check_not_recovered()?;
         match self.settings.sync_every {
-            Some(interval) => self.sync_if_older(interval),
-            None => Ok(()),
+            Some(interval) if self.is_sync_due(interval) => self.sync_in_passing(interval),
+            _ => Ok(()),
         }
     }
 
-    fn sync_if_older(&self, interval: Duration) -> Internal<()> {
-        if !self.is_sync_due(interval) {
-            return Ok(());
-        }
-        self.sync_now_due(interval).map_err(|source| match source {
+    /// Syncs after a write, unless another process is at it. The write has happened, whatever becomes of this.
+    #[cold]
+    fn sync_in_passing(&self, interval: Duration) -> Internal<()> {
+        let wanted = self.control().load(LAST, Ordering::Relaxed);
+        // If the other takes as long again, perhaps it is dead.
+        let is_overdue = self.is_sync_due(interval.saturating_mul(2));
+        let turn = SyncGuard::try_lock(self, is_overdue).map_err(Error::from);
+        let synced =
+            turn.and_then(|turn| turn.map(|(guard, owner)| self.sync_in_turn(guard, owner, wanted)).transpose());
+        match synced {
+            Ok(_) => Ok(()),
             // What was written is in a file that nobody will find: as if it had not been written.
-            Error::Superseded if self.attachment.as_ref().is_some_and(Attachment::is_nameless) => source.into(),
-            source => Error::SyncAfterWrite { source: Box::new(source) }.into(),
-        })
+            Err(source @ Error::Superseded) if self.attachment.as_ref().is_some_and(Attachment::is_nameless) => {
+                Err(source.into())
+            }
+            Err(source) => Err(Error::SyncAfterWrite { source: Box::new(source) }.into()),
+        }
     }
 
     /// Whether the last sync is older than an interval.
@@ -147,35 +156,27 @@ impl Store {
         u64::try_from((self.settings.wall_clock)() / 1000).unwrap_or(0)
     }
 
-    #[cold]
-    fn sync_now_due(&self, interval: Duration) -> Result<()> {
-        let wanted = self.control().load(LAST, Ordering::Relaxed);
-        // Mostly another process is just at it. If that takes as long again, perhaps nobody is.
-        let is_overdue = self.is_sync_due(interval.saturating_mul(2));
-        if let Some((guard, acquired)) = SyncGuard::try_lock(self, is_overdue)? {
-            self.sync_under(guard, acquired, wanted)?;
-        }
-        Ok(())
-    }
-
-    /// Syncs, lets the mutex go, and tells those who wait.
-    fn sync_under(&self, guard: SyncGuard<'_>, acquired: Acquired, wanted: u64) -> Result<u64> {
-        let result = self.sync_alone(acquired, wanted);
+    /// Writes a checkpoint, lets the mutex go, and tells those who wait.
+    fn sync_in_turn(&self, guard: SyncGuard<'_>, acquired: Acquired, wanted: u64) -> Result<u64> {
+        let result = self.write_checkpoint(acquired, wanted);
         drop(guard);
-        // Counted after the mutex is free: who finds it held has seen the count as it was before, and sleeps on that. Now that
-        // others may count too, it takes one step.
+        // Counted after the mutex is free: a thread that finds it held has seen the count as it was before, and sleeps on that. Now
+        // that others may count too, it takes one step.
         self.words().increment(self.geometry.control() + SYNC_END_COUNT, Ordering::Release);
         self.medium.wake_all(self.geometry.control() + SYNC_END_COUNT);
         result
     }
 
-    fn sync_alone(&self, acquired: Acquired, wanted: u64) -> Result<u64> {
+    /// Makes what is published durable, if what is wanted is not yet; the number of the newest transaction that is. Under the
+    /// sync mutex.
+    fn write_checkpoint(&self, acquired: Acquired, wanted: u64) -> Result<u64> {
         self.check_usable()?;
         let control = self.control();
+        // Step 0: what the last owner of the mutex has left.
         if acquired == Acquired::OwnerDied {
             self.count(DEAD_SYNCER_COUNT);
         }
-        if control.load(FAILED, Ordering::Relaxed) != 0 {
+        if self.faults().is_flush_failed {
             return Err(Error::FlushFailed { source: None });
         }
         if control.load(FLUSHING, Ordering::Relaxed) != 0 {
@@ -188,7 +189,9 @@ impl Store {
             self.check_name()?;
             return Ok(durable);
         }
+        // Step 1: the newest state is pinned.
         let state = self.pin_newest()?;
+        // Step 2: its record takes the place of the one that is not durable.
         self.put_sync_record(
             self.record_not_carrying(durable),
             SyncRecord {
@@ -198,16 +201,19 @@ impl Store {
                 wall_time_microseconds: (self.settings.wall_clock)(),
             },
         );
+        // Step 3: one flush of the durable group.
         control.store(FLUSHING, 1, Ordering::Release);
         self.flush_or_fail()?;
         // What belongs to another recovery is left alone.
         self.check_marks()?;
+        // Step 4: it is durable, and nothing is pinned any more.
         control.store(DURABLE, state.number, Ordering::Release);
         control.store(PIN, NO_PIN, Ordering::Release);
         control.store(LAST_SYNC_MILLISECONDS, crate::engine::status::monotonic_milliseconds(), Ordering::Relaxed);
         control.store(LAST_SYNC_WALL_MILLISECONDS, self.wall_milliseconds(), Ordering::Relaxed);
         control.store(FLUSHING, 0, Ordering::Release);
         self.count(SYNC_COUNT);
+        // Step 5: only a file that has its name keeps anything.
         self.check_name()?;
         Ok(state.number)
     }

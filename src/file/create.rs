@@ -10,6 +10,7 @@ use crate::format::header::Header;
 use crate::format::sync_record::{State, SyncRecord};
 use crate::schema::Schema;
 use crate::sys::attachment::{Hold, absolute, random_uuid, random_word};
+use crate::sys::deadline::poll;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, RenameFlags};
 use nix::libc;
@@ -19,7 +20,6 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 /// What a new table is to be.
 #[derive(Clone, Debug)]
@@ -308,16 +308,19 @@ impl DirectoryTurn {
     /// Waits for the lock as long as for any other; goes on without it then, or where there are no such locks: it only
     /// saves work.
     fn take(path: &Path, settings: &Settings) -> Self {
-        let start = Instant::now();
-        let Ok(mut file) = File::open(directory_of(path)) else { return DirectoryTurn { _lock: None } };
-        loop {
+        let mut directory = File::open(directory_of(path)).ok();
+        let turn = poll(settings.lock_timeout, || {
+            let Some(file) = directory.take() else { return Some(None) };
             match nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return DirectoryTurn { _lock: Some(lock) },
-                Err((back, Errno::EAGAIN)) if start.elapsed() < settings.lock_timeout => file = back,
-                Err(_) => return DirectoryTurn { _lock: None },
+                Ok(lock) => Some(Some(lock)),
+                Err((file, Errno::EAGAIN)) => {
+                    directory = Some(file);
+                    None
+                }
+                Err(_) => Some(None),
             }
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        });
+        DirectoryTurn { _lock: turn.flatten() }
     }
 }
 
@@ -329,6 +332,7 @@ mod tests {
     use crate::sys::attachment::Attachment;
     use std::fs::OpenOptions;
     use std::path::PathBuf;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_length_that_no_file_can_have_is_refused_and_any_other_is_asked_for() {

@@ -225,7 +225,7 @@ mod tests {
     use super::*;
     use crate::FieldType;
     use crate::engine::Encoded;
-    use crate::engine::recover::{Recovery, RecoveryOutcome};
+    use crate::engine::outcome::{Recovery, RecoveryOutcome};
     use crate::engine::tests::world::{header, settings};
     use crate::file::create::{Plan, create};
     use crate::schema::FieldSchema;

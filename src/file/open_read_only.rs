@@ -13,10 +13,8 @@ use crate::engine::private_copy::BEING_OPENED;
 use crate::engine::{Access, Settings, Store};
 use crate::error::{Error, Result};
 use crate::sys::attachment::Incarnation;
+use crate::sys::deadline::poll;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-const PAUSE: Duration = Duration::from_micros(50);
 
 /// Why a file that no writer has open is taken to be in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +59,12 @@ impl Store {
             Belief::Marks => Ok(store.recovery_reason(&own)),
             Belief::Proof => store.reason_for_copy(&own),
         };
-        let mut reason = reason_for_copy(&store)?;
         // Not at the gate, where a reader would be in the way of the next writer.
-        let start = Instant::now();
-        while reason == Some(BEING_OPENED) && start.elapsed() < settings.lock_timeout {
-            std::thread::sleep(PAUSE);
-            reason = reason_for_copy(&store)?;
-        }
-        if reason.is_some() {
+        let reason = poll(settings.lock_timeout, || match reason_for_copy(&store) {
+            Ok(Some(BEING_OPENED)) => None,
+            reason => Some(reason),
+        });
+        if reason.transpose()? != Some(None) {
             // Perhaps another process is just at it, or has attached and begun to write since.
             store.wait_at_gate()?;
         }

@@ -16,6 +16,7 @@
 use crate::error::{Error, Result, broken_invariant};
 use crate::format::checksum::mix;
 use crate::format::control::INCARNATION_WORDS;
+use crate::sys::deadline::poll;
 use crate::sys::fork_generation;
 use crate::sys::lock_holder::process_that_holds;
 use crate::sys::private::Remembered;
@@ -36,8 +37,6 @@ const GATE: i64 = 0;
 const ATTACHMENT: i64 = 1;
 /// The byte that is locked while a handle finds out whether it is the last to go.
 const DEPARTURE: i64 = 2;
-const FIRST_PAUSE: Duration = Duration::from_micros(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
 /// How a file is opened to be mapped: what is no regular file must not make anybody wait.
 pub const OPEN_FLAGS: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK);
@@ -297,16 +296,8 @@ impl Attachment {
     }
 
     fn wait_for(&self, byte: i64, hold: Hold, timeout: Duration) -> Result<bool> {
-        let start = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        while !self.try_lock(byte, hold)? {
-            if start.elapsed() >= timeout {
-                return Ok(false);
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-        Ok(true)
+        let attempt = || self.try_lock(byte, hold).map(|is_held| is_held.then_some(())).transpose();
+        Ok(poll(timeout, attempt).transpose()?.is_some())
     }
 
     fn try_lock(&self, byte: i64, hold: Hold) -> Result<bool> {

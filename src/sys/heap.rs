@@ -4,8 +4,9 @@
 
 use crate::format::geometry::PAGE_WORDS;
 use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::deadline::Deadline;
 use crate::sys::lock::{Acquired, Lock, LockFailure};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const FREE: u64 = 0;
 const HELD: u64 = 1;
@@ -74,12 +75,12 @@ impl Heap {
     }
 
     pub fn lock(&self, lock: Lock, timeout: Duration) -> Result<Acquired, LockFailure> {
-        let start = Instant::now();
+        let deadline = Deadline::after(timeout);
         loop {
             if let Some(acquired) = self.try_lock(lock) {
                 return Ok(acquired);
             }
-            if start.elapsed() >= timeout {
+            if deadline.has_passed() {
                 return Err(LockFailure::Timeout { holder: None });
             }
             self.sleep();

@@ -5,6 +5,7 @@ pub mod atomic;
 pub mod attachment;
 #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
 mod copy_words;
+pub mod deadline;
 #[cfg(all(any(test, fuzzing), not(loom)))]
 pub mod heap;
 pub mod lock;

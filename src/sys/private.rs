@@ -1,10 +1,9 @@
 //! What the threads of one process share in a handle, and no other process sees.
 
+use crate::sys::deadline::poll;
 use crate::sys::fork_generation;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-const PAUSE: Duration = Duration::from_micros(50);
+use std::time::Duration;
 
 /// A number that a handle remembers. It orders nothing.
 #[derive(Default)]
@@ -35,19 +34,18 @@ pub struct ThreadGuard<'a>(&'a ThreadLock);
 impl ThreadLock {
     /// Waits for the lock, for so long at most.
     pub fn lock(&self, timeout: Duration) -> Option<ThreadGuard<'_>> {
-        let start = Instant::now();
+        poll(timeout, || self.try_lock())
+    }
+
+    fn try_lock(&self) -> Option<ThreadGuard<'_>> {
         let own = fork_generation();
-        loop {
-            let found = self.process.load(Ordering::Relaxed);
-            // A holder of another process is of before the fork.
-            if found != own && self.process.compare_exchange(found, own, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return Some(ThreadGuard(self));
-            }
-            if start.elapsed() >= timeout {
-                return None;
-            }
-            std::thread::sleep(PAUSE);
+        let found = self.process.load(Ordering::Relaxed);
+        // A holder of another process is of before the fork.
+        if found == own {
+            return None;
         }
+        let locked = self.process.compare_exchange(found, own, Ordering::Acquire, Ordering::Relaxed);
+        locked.is_ok().then_some(ThreadGuard(self))
     }
 }
 
@@ -55,18 +53,6 @@ impl Drop for ThreadGuard<'_> {
     fn drop(&mut self) {
         self.0.process.store(0, Ordering::Release);
     }
-}
-
-/// Waits until a condition holds, for so long at most; whether it does.
-pub fn wait_until(timeout: Duration, condition: impl Fn() -> bool) -> bool {
-    let start = Instant::now();
-    while !condition() {
-        if start.elapsed() >= timeout {
-            return false;
-        }
-        std::thread::sleep(PAUSE);
-    }
-    true
 }
 
 #[cfg(not(loom))]

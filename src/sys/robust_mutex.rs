@@ -18,13 +18,14 @@
 
 use crate::format::control::MUTEX_WORDS;
 use crate::sys::atomic::{AtomicU64, Ordering};
+use crate::sys::deadline::Deadline;
 use crate::sys::lock::{Acquired, LockFailure};
 use crate::sys::thread::{THREAD_ID_LIMIT, is_gone};
 use nix::libc;
 use std::hint::spin_loop;
 use std::io;
 use std::mem::{MaybeUninit, align_of, size_of};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const _: () = {
     assert!(size_of::<libc::pthread_mutex_t>() <= MUTEX_WORDS * 8);
@@ -124,9 +125,9 @@ impl<'a> RobustMutex<'a> {
             }
             spin_loop();
         }
-        let start = Instant::now();
+        let deadline = Deadline::after(timeout);
         loop {
-            let left = timeout.saturating_sub(start.elapsed());
+            let left = deadline.left();
             let code = self.lock_before(left.min(SLICE));
             if let Some(acquired) = self.interpret(code)? {
                 return Ok(acquired);
@@ -341,6 +342,7 @@ fn deadline(clock: libc::clockid_t, slice: Duration) -> libc::timespec {
 mod tests {
     use super::*;
     use std::sync::Arc;
+    use std::time::Instant;
 
     /// Longer than any of these tests takes.
     const FOR_EVER: Duration = Duration::from_secs(600);

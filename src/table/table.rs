@@ -7,7 +7,7 @@ use super::rows::Rows;
 use super::snapshot::Snapshot;
 use super::which::{ByKey, Which};
 use super::words::row_of;
-use crate::engine::recover::Recovery;
+use crate::engine::outcome::Recovery;
 use crate::engine::status::Status;
 use crate::engine::{Access, Store};
 use crate::error::{Error, Result};

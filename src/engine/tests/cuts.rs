@@ -1,6 +1,6 @@
 //! Cuts of the power: after each step of a history, what a first opener makes of what the disk may then hold.
 
-use crate::engine::recover::RecoveryOutcome;
+use crate::engine::outcome::RecoveryOutcome;
 use crate::engine::tests::disk::{Disk, GRAINS, Place, Step, written_ranges};
 use crate::engine::tests::one_of;
 use crate::engine::tests::past::{Past, Recovered, record_of};

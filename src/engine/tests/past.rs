@@ -1,7 +1,7 @@
 //! What really happened to a table, and what a recovery must therefore say and serve.
 
 use crate::engine::Store;
-use crate::engine::recover::RecoveryOutcome;
+use crate::engine::outcome::RecoveryOutcome;
 use crate::format::control::{DURABLE, PREPARED, USED};
 use crate::format::geometry::{Geometry, SYNC_RECORD_COUNT};
 use crate::format::sync_record::SYNC_RECORD_WORDS;

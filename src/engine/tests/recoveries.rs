@@ -1,7 +1,7 @@
 //! What a recovery reports, which numbers it believes, and which death a repair counts.
 
 use super::{heap_store, heap_store_of, words_of};
-use crate::engine::recover::RecoveryOutcome;
+use crate::engine::outcome::RecoveryOutcome;
 use crate::engine::tests::actor::heap_of;
 use crate::engine::tests::world::{header, settings};
 use crate::engine::{Access, Encoded, Store};

@@ -2,7 +2,7 @@
 //! shows the sync; and a few rules that random histories meet too seldom.
 
 use super::{heap_store, heap_store_of, new_words, words_of};
-use crate::engine::recover::RecoveryOutcome;
+use crate::engine::outcome::RecoveryOutcome;
 use crate::engine::tests::world::{World, header, settings};
 use crate::engine::{Encoded, Store};
 use crate::error::Error;

@@ -4,7 +4,7 @@
 //! and then the power is cut there.
 
 use super::{new_words, words_of};
-use crate::engine::recover::RecoveryOutcome;
+use crate::engine::outcome::RecoveryOutcome;
 use crate::engine::tests::actor::{Actor, heap_of};
 use crate::engine::tests::cuts::{Cuts, Effort};
 use crate::engine::tests::disk::{Disk, Place, Step};

@@ -1,7 +1,7 @@
 //! A first opener dies at each place of a recovery, and the next one too, at each place of his: the one after them finds the
 //! same table.
 
-use crate::engine::recover::{Recovery, RecoveryOutcome};
+use crate::engine::outcome::{Recovery, RecoveryOutcome};
 use crate::engine::tests::crash_points::check::{Context, assert_is, assert_is_usable, control_word};
 use crate::engine::tests::crash_points::death::{End, Place, Tally, base_of, kill_where, place_of};
 use crate::engine::tests::crash_points::model::{Model, Step};

@@ -1,7 +1,7 @@
 //! Whoever takes over from the dead, and dies in turn: however many die one after the other, wherever they die, the table is
 //! as it was before the operation or as it is after it.
 
-use crate::engine::recover::RecoveryOutcome;
+use crate::engine::outcome::RecoveryOutcome;
 use crate::engine::tests::crash_points::check::{
     assert_is, assert_is_usable, assert_readers_see_one_of_two, control_word, highest_number_in_cells, which,
 };
