@@ -156,8 +156,8 @@ const USED: usize = 24;
 const PREPARED: usize = 25;
 const LAST: usize = 26;
 const INTENT_COUNT: usize = 27;
-const FREE_TAKEN: usize = 28;
-const FREE_RETURNED: usize = 29;
+const FREE_COUNT: usize = 28;
+const FREE_COUNT_NEXT: usize = 29;
 const NEWEST_STATE: usize = 32;
 const DURABLE: usize = 40;
 const PIN: usize = 41;
@@ -210,8 +210,8 @@ impl Planted {
         self.region(80) + slot
     }
 
-    fn free_ring(&self, position: u64) -> usize {
-        self.region(88) + usize::try_from(position).unwrap() % Self::CAPACITY
+    fn free_stack(&self, position: u64) -> usize {
+        self.region(88) + usize::try_from(position).unwrap()
     }
 
     /// The entries of the hash table that is in use.
@@ -366,26 +366,27 @@ fn every_key_leads_to_its_record_and_no_entry_elsewhere() {
 }
 
 #[test]
-fn the_free_ring_holds_every_free_slot_once() {
+fn the_free_stack_holds_every_free_slot_once() {
     let planted = Planted::new();
-    let [taken, returned] = [FREE_TAKEN, FREE_RETURNED].map(|index| planted.get(planted.control(index)));
-    assert_eq!(returned - taken, 4);
-    for position in taken..returned {
-        let entry = planted.free_ring(position);
+    assert_eq!(planted.get(planted.control(FREE_COUNT)), 4);
+    for position in 0..4 {
+        let entry = planted.free_stack(position);
         for value in [0, 8, u64::MAX] {
-            planted.assert_found("another slot", entry, value, Location::FreeRing);
+            planted.assert_found("another slot", entry, value, Location::FreeStack);
         }
-        let other = planted.free_ring(if position == taken { taken + 1 } else { taken });
-        planted.assert_found("a slot twice", entry, planted.get(other), Location::FreeRing);
+        let other = planted.free_stack(if position == 0 { 1 } else { 0 });
+        planted.assert_found("a slot twice", entry, planted.get(other), Location::FreeStack);
     }
     for (index, value) in [
-        (FREE_TAKEN, taken + 1),
-        (FREE_TAKEN, taken - 1),
-        (FREE_TAKEN, returned + 1),
-        (FREE_RETURNED, returned + 1),
-        (FREE_RETURNED, returned + 9),
+        (FREE_COUNT, 0),
+        (FREE_COUNT, 3),
+        (FREE_COUNT, 5),
+        (FREE_COUNT, 9),
+        (FREE_COUNT, u64::MAX),
+        (FREE_COUNT_NEXT, 3),
+        (FREE_COUNT_NEXT, 5),
     ] {
-        planted.assert_found("a count", planted.control(index), value, Location::FreeRing);
+        planted.assert_found("a count", planted.control(index), value, Location::FreeStack);
     }
 }
 

@@ -118,7 +118,7 @@ fn write(path: &Path, argument: &str) {
 
 /// The regions of a table that may be written over, in words, from its header.
 fn regions(words: &SharedWords) -> Vec<Range<usize>> {
-    // The offsets of control, intents, heads, free ring, index, sync records, cells and the end, in bytes.
+    // The offsets of control, intents, heads, free stack, index, sync records, cells and the end, in bytes.
     let offsets: Vec<_> = words.words()[8..16].iter().map(|offset| offset.load(Ordering::Relaxed) / 8).collect();
     let offsets: Vec<_> = offsets.into_iter().map(|offset| usize::try_from(offset).unwrap()).collect();
     let mut regions: Vec<_> = offsets.windows(2).map(|pair| pair[0]..pair[1]).collect();

@@ -42,12 +42,13 @@ fn a_full_table_says_so_and_has_room_again_after_a_delete() {
 }
 
 #[test]
-fn the_slot_that_has_been_free_for_longest_is_used_first() {
+fn the_slot_that_became_free_last_is_used_first() {
     let (_directory, path) = scratch();
     let table = full_table(&path);
-    let freed = [5, 60, 1, 33].map(|key| (id_of(&table, key), table.delete(id_of(&table, key)).unwrap()).0.slot());
+    let mut freed = [5, 60, 1, 33].map(|key| (id_of(&table, key), table.delete(id_of(&table, key)).unwrap()).0.slot());
     let used = [100, 101, 102, 103].map(|key| table.insert(&visit(key, 0)).unwrap().slot());
-    assert_eq!(freed, used);
+    freed.reverse();
+    assert_eq!(used, freed);
 }
 
 #[test]

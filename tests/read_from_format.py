@@ -168,7 +168,7 @@ class Header:
 
     GEOMETRY = (
         "capacity record_bytes key_offset_bytes key_bytes cell_bytes index_entry_count control_offset intents_offset"
-        " heads_offset free_ring_offset index_offset sync_records_offset cells_offset file_bytes"
+        " heads_offset free_stack_offset index_offset sync_records_offset cells_offset file_bytes"
     ).split()
 
     def __init__(self, data):
@@ -216,8 +216,8 @@ class Header:
         control_offset = self.header_bytes
         intents_offset = control_offset + 4096
         heads_offset = intents_offset + 8 * capacity
-        free_ring_offset = heads_offset + 8 * capacity
-        index_offset = free_ring_offset + 8 * capacity
+        free_stack_offset = heads_offset + 8 * capacity
+        index_offset = free_stack_offset + 8 * capacity
         sync_records_offset = round_up(index_offset + 2 * 8 * index_entry_count, 65_536)
         cells_offset = sync_records_offset + 2 * 4096
         file_bytes = round_up(cells_offset + capacity * 4 * cell_bytes, 4096)

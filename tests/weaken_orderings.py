@@ -48,7 +48,7 @@ EXCUSES = {
     (I, "insert", "table.store(position, new, Ordering::Release);"): DEATH,
     (I, "clear_tombstones_before_gap",
      "self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Release);"): DEATH,
-    (I, "finish_rebuild", "self.control.store(INDEX_OCCUPIED, occupied, Ordering::Release);"): DEATH,
+    (I, "go_over", "self.control.store(INDEX_OCCUPIED, occupied, Ordering::Release);"): DEATH,
     (C, "sync", "let end_count = control.load(SYNC_END_COUNT, Ordering::Acquire);"): DELAYED,
     (C, "sync_in_turn",
      "self.words().increment(self.geometry.control() + SYNC_END_COUNT, Ordering::Release);"): DELAYED,

@@ -255,7 +255,7 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
     if recovery.found != RecoveryOutcome::InOrder && !is_forged {
         let expected = template.contents.get(&recovery.number).expect("a number that was published");
         assert_eq!(&content(&table), expected, "{recovery}");
-        // Heads, index, ring and counters were made anew: nothing of the damage is left.
+        // Heads, index, free stack and counters were made anew: nothing of the damage is left.
         let verification = locule::admin::verify(file.path()).expect("a table");
         let is_wrong = |problem: &Problem| problem.place != Location::File || plan.longer_bytes.is_none();
         assert!(!verification.problems.iter().any(is_wrong), "{verification}");

@@ -33,7 +33,7 @@ const NUMBER_LIMIT: u64 = 1 << 61;
 pub struct Layout {
     pub capacity: usize,
     pub cell_words: usize,
-    /// Header, control, intents, heads, free ring, index, sync records, cells.
+    /// Header, control, intents, heads, free stack, index, sync records, cells.
     pub regions: [Range<usize>; 8],
 }
 

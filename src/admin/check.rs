@@ -6,7 +6,7 @@
 //! 3. The newest state is sealed, of the last transaction, and its digest and live count are those of the cells.
 //! 4. One sync record carries the durable number, and the cells that were visible then are all there.
 //! 5. Every live record decodes, and its key leads to it alone; no entry of the index leads anywhere else.
-//! 6. Every slot that is not live is in the free ring exactly once, unless its generations are used up.
+//! 6. Every slot that is not live is on the free stack exactly once, unless its generations are used up.
 
 use super::cell::content_of;
 use super::dump::decode_values;
@@ -14,8 +14,8 @@ use super::verification::{Location, Problem, Verification, reason_of};
 use crate::engine::Store;
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::control::{
-    CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INDEX_OCCUPIED, LAST,
-    NEWEST_STATE, NO_PIN, PIN, PREPARED, SUPERSEDED, USED,
+    CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED, LAST, NEWEST_STATE,
+    NO_PIN, PIN, PREPARED, SUPERSEDED, USED,
 };
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
 use crate::format::sync_record::SyncRecord;
@@ -66,7 +66,7 @@ pub fn everything(store: &Store, verification: &mut Verification) {
     check.newest_state();
     check.sync_records();
     check.index();
-    check.free_ring();
+    check.free_stack();
 }
 
 /// What was found in a slot.
@@ -256,7 +256,7 @@ impl Check<'_> {
         }
     }
 
-    // -- the index and the free ring -----------------------------------------------------------------
+    // -- the index and the free stack -----------------------------------------------------------------
 
     fn index(&mut self) {
         let Some(index) = self.store.key_index() else { return };
@@ -305,43 +305,44 @@ impl Check<'_> {
         }
     }
 
-    fn free_ring(&mut self) {
+    fn free_stack(&mut self) {
         let capacity = u64::from(self.store.geometry().capacity());
         let free_count = self.store.free_count();
         if free_count > capacity {
-            let (taken, returned) = (self.word(FREE_TAKEN), self.word(FREE_RETURNED));
-            return self.report(
-                Location::FreeRing,
-                format!("{taken} slots were taken from it and {returned} put into it, in a table of {capacity}"),
-            );
+            return self.report(Location::FreeStack, format!("{free_count} slots are on it, in a table of {capacity}"));
         }
-        let mut is_in_ring = vec![false; self.slots.len()];
+        let next_count = self.word(FREE_COUNT_NEXT);
+        if next_count != free_count {
+            let description = format!("{free_count} slots are on it, and {next_count} are to be");
+            self.report(Location::FreeStack, description);
+        }
+        let mut is_in_stack = vec![false; self.slots.len()];
         for position in 0..free_count {
             match self.store.free_slot(position) {
                 Ok(slot) => {
-                    let is_seen = is_in_ring.get_mut(widen(slot)).map(|seen| std::mem::replace(seen, true));
+                    let is_seen = is_in_stack.get_mut(widen(slot)).map(|seen| std::mem::replace(seen, true));
                     self.free_slot(slot, is_seen.unwrap_or(false));
                 }
-                Err(error) => self.report(Location::FreeRing, reason_of(error)),
+                Err(error) => self.report(Location::FreeStack, reason_of(error)),
             }
         }
-        for ((slot, state), is_in_ring) in (0_u32..).zip(self.slots.clone()).zip(is_in_ring) {
-            if let (SlotState::Free, false) = (state, is_in_ring) {
-                self.report(Location::FreeRing, format!("slot {slot} is free and not in it"));
+        for ((slot, state), is_in_stack) in (0_u32..).zip(self.slots.clone()).zip(is_in_stack) {
+            if let (SlotState::Free, false) = (state, is_in_stack) {
+                self.report(Location::FreeStack, format!("slot {slot} is free and not on it"));
             }
         }
     }
 
     fn free_slot(&mut self, slot: u32, is_seen: bool) {
         if is_seen {
-            self.report(Location::FreeRing, format!("slot {slot} is in it twice"));
+            self.report(Location::FreeStack, format!("slot {slot} is on it twice"));
         }
         match self.slots.get(widen(slot)) {
             Some(SlotState::Live { .. }) => {
-                self.report(Location::FreeRing, format!("slot {slot} is in it, and holds a record"));
+                self.report(Location::FreeStack, format!("slot {slot} is on it, and holds a record"));
             }
             Some(SlotState::Retired) => {
-                self.report(Location::FreeRing, format!("slot {slot} is in it, and has used up its generations"));
+                self.report(Location::FreeStack, format!("slot {slot} is on it, and has used up its generations"));
             }
             Some(SlotState::Free | SlotState::Broken) | None => {}
         }

@@ -41,8 +41,8 @@ pub enum Location {
     },
     /// The index of keys.
     Index,
-    /// The ring of free slots.
-    FreeRing,
+    /// The stack of free slots.
+    FreeStack,
 }
 
 impl fmt::Display for Location {
@@ -54,7 +54,7 @@ impl fmt::Display for Location {
             Location::Head { slot } => write!(f, "head of slot {slot}"),
             Location::Cell { slot, cell } => write!(f, "slot {slot}, cell {cell}"),
             Location::Index => f.write_str("index"),
-            Location::FreeRing => f.write_str("free ring"),
+            Location::FreeStack => f.write_str("free stack"),
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::engine::Store;
 use crate::error::{Error, Result};
 use crate::format::checksum::mix;
 use crate::format::control::{
-    ARBITER_MUTEX, CLEAN_CHANGE_TIME, CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, INDEX_EPOCH, INTENT_COUNT,
-    LAST, NO_PIN, PIN, PREPARED, SUPERSEDED, USED,
+    ARBITER_MUTEX, CLEAN_CHANGE_TIME, CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, INTENT_COUNT, LAST, NO_PIN,
+    PIN, PREPARED, SUPERSEDED, USED,
 };
 use crate::sys::words::Ordering;
 use std::ops::Range;
@@ -99,16 +99,14 @@ impl Store {
         mix(hash.digest(), self.control().load(CLEAN_CHANGE_TIME, Ordering::Relaxed), 0) | 1
     }
 
-    /// The control region between the mutexes, the heads, the free ring, and the hash table that is in use.
+    /// The control region between the mutexes, the heads, the free stack, and the hash table that is in use.
     fn summed_words(&self) -> [Range<usize>; 3] {
         let control = self.geometry.control();
-        let entry_count = self.geometry.index_entry_count();
-        let is_second = self.control().load(INDEX_EPOCH, Ordering::Relaxed) & 1 == 1;
-        let index = self.geometry.index() + if is_second { entry_count } else { 0 };
+        let index = self.view().index();
         [
             control + SUPERSEDED..control + ARBITER_MUTEX,
             self.geometry.heads()..self.geometry.index(),
-            index..index + entry_count,
+            index.words_of(index.epoch()),
         ]
     }
 }

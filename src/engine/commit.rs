@@ -17,10 +17,7 @@
 
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{Head, Intent};
-use crate::format::control::{
-    FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, INTENDED_STATE, INTENT_COUNT, LAST, NEWEST_STATE,
-    PREPARED,
-};
+use crate::format::control::{FREE_COUNT, FREE_COUNT_NEXT, INTENDED_STATE, INTENT_COUNT, LAST, NEWEST_STATE, PREPARED};
 use crate::format::sync_record::{STATE_WORDS, State};
 use crate::layout::index::KeyHash;
 use crate::layout::slot::Slot;
@@ -33,7 +30,7 @@ pub struct Tally {
     pub inserted_key_count: u64,
     pub removed_key_count: u64,
     pub freed_slot_count: u64,
-    /// How many slots were taken from the free ring.
+    /// How many slots were taken from the free stack.
     pub taken_slot_count: u64,
 }
 
@@ -103,14 +100,12 @@ impl<'a> TableView<'a> {
         let control = self.control;
         // 2.1. Room in the index for the keys that will be put in. Now, since readers look on while it is made.
         if tally.inserted_key_count > 0 && self.index().needs_rebuild(tally.inserted_key_count, state.live_count) {
-            self.index().rebuild();
+            self.index().rebuild(tally.inserted_key_count);
         }
-        // 2.2. Where the free ring will begin and end.
+        // 2.2. How high the free stack will be.
         if tally.taken_slot_count + tally.freed_slot_count > 0 {
-            let taken = control.load(FREE_TAKEN, Ordering::Relaxed).wrapping_add(tally.taken_slot_count);
-            control.store(FREE_TAKEN_NEXT, taken, Ordering::Relaxed);
-            let returned = control.load(FREE_RETURNED, Ordering::Relaxed).wrapping_add(tally.freed_slot_count);
-            control.store(FREE_RETURNED_NEXT, returned, Ordering::Relaxed);
+            let left_count = control.load(FREE_COUNT, Ordering::Relaxed).wrapping_sub(tally.taken_slot_count);
+            control.store(FREE_COUNT_NEXT, left_count.wrapping_add(tally.freed_slot_count), Ordering::Relaxed);
         }
         // 2.3. The state that all this leads to.
         let sealed = state.to_words(self.digest_seed);
@@ -151,20 +146,19 @@ impl<'a> TableView<'a> {
                 }
             }
         }
-        // 3.4. The slots that became free, at the end of the ring. Their places are counted back from what the end will be, which does
-        // not change when this is done again.
+        // 3.4. The slots that became free, on top of the stack; those that were taken may be overwritten. Their places are counted
+        // down from what the top will be, which does not change when this is done again.
         if tally.taken_slot_count + tally.freed_slot_count > 0 {
-            let (control, mut left) = (self.control, self.control.load(FREE_RETURNED_NEXT, Ordering::Relaxed));
-            let (returned, taken) = (left, control.load(FREE_TAKEN_NEXT, Ordering::Relaxed));
+            let free_count = self.control.load(FREE_COUNT_NEXT, Ordering::Relaxed);
+            let mut position = free_count;
             for change in changes.each(self).rev() {
                 let (slot, intent) = change?;
                 if intent.frees_slot {
-                    left = left.wrapping_sub(1);
-                    self.put_free_ring_entry(left, slot.index());
+                    position = position.wrapping_sub(1);
+                    self.put_free_stack_entry(position, slot.index())?;
                 }
             }
-            control.store(FREE_RETURNED, returned, Ordering::Relaxed);
-            control.store(FREE_TAKEN, taken, Ordering::Relaxed);
+            self.control.store(FREE_COUNT, free_count, Ordering::Relaxed);
         }
         // 3.5. The newest state is what was prepared.
         self.put_state(NEWEST_STATE, state);

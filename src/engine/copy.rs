@@ -185,7 +185,7 @@ impl<'a> CopyOfNewest<'a> {
         *number = new.number;
     }
 
-    /// The copy as a table in order, with heads, index and free ring made from what is held.
+    /// The copy as a table in order, with heads, index and free stack made from what is held.
     fn into_store(self, state: State) -> Result<Store> {
         let Store { header, settings, geometry, .. } = self.store;
         let medium = Medium::private(self.words, geometry.control()).map_err(Error::io("copy", self.store.path()))?;
@@ -195,7 +195,7 @@ impl<'a> CopyOfNewest<'a> {
         let predecessor = state.number;
         let record = SyncRecord { state, predecessor, generation_floor, wall_time_microseconds };
         (0..SYNC_RECORD_COUNT).for_each(|number| copy.put_sync_record(number, record));
-        copy.rebuild_control(state, generation_floor);
+        copy.rebuild_control(state, generation_floor)?;
         Ok(copy)
     }
 }

@@ -92,9 +92,9 @@ fn history() -> Store {
 fn rows_at_the_end() -> Vec<(u32, Visit)> {
     vec![
         (0, visit(1, "ada", None)),
-        (1, visit(5, "mia", Some(1e-45))),
+        (1, visit(4, "", Some(f32::INFINITY))),
         (2, visit(3, "Łód", Some(-0.0))),
-        (3, visit(4, "", Some(f32::INFINITY))),
+        (3, visit(5, "mia", Some(1e-45))),
     ]
 }
 

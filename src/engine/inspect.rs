@@ -4,8 +4,7 @@ use super::{Access, Store};
 use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, Head};
 use crate::format::control::{
-    CONTROL_WORDS, DEAD_SYNCER_COUNT, FLUSHING, FREE_RETURNED, FREE_TAKEN, LAST_SYNC_MILLISECONDS, SUPERSEDED,
-    SYNC_COUNT,
+    CONTROL_WORDS, DEAD_SYNCER_COUNT, FLUSHING, FREE_COUNT, LAST_SYNC_MILLISECONDS, SUPERSEDED, SYNC_COUNT,
 };
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::index::{Index, KeyHash};
@@ -150,14 +149,14 @@ impl Store {
         bytemuck::cast_slice(payload).get(key.offset_bytes..key.offset_bytes.saturating_add(key.key_bytes))
     }
 
-    /// How many slots the free ring holds.
+    /// How many slots are on the free stack.
     pub fn free_count(&self) -> u64 {
-        self.control_word(FREE_RETURNED).wrapping_sub(self.control_word(FREE_TAKEN))
+        self.control_word(FREE_COUNT)
     }
 
-    /// The slot at a position of the free ring: 0 is the one that is taken next.
+    /// The slot at a position of the free stack: 0 is the one that is taken last.
     pub fn free_slot(&self, position: u64) -> Result<u32> {
-        Ok(self.view().free_ring_entry(self.control_word(FREE_TAKEN).wrapping_add(position))?)
+        Ok(self.view().free_stack_entry(position)?)
     }
 }
 

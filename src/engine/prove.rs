@@ -8,7 +8,7 @@
 //!    with its checksum. No cell is newer, but those on the intent list that are being staged.
 //! 2. The sync records fit: one carries the durable number, and neither is newer than the last published transaction.
 //! 3. What a dead writer left half done is finished or undone, as whoever gets the lock from it would.
-//! 4. The heads name the cells that are visible, the index leads to every live record and nowhere else, and the free ring has each
+//! 4. The heads name the cells that are visible, the index leads to every live record and nowhere else, and the free stack has each
 //!    free slot once.
 //!
 //! What does not hold is recovered as after a power cut. Those who come while others are attached prove nothing: those
@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
 use crate::format::control::{
-    DURABLE, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED,
-    INTENDED_STATE, INTENT_COUNT, LAST, NEWEST_STATE, NO_PIN, PIN, PREPARED, USED,
+    DURABLE, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED, INTENDED_STATE, INTENT_COUNT, LAST,
+    NEWEST_STATE, NO_PIN, PIN, PREPARED, USED,
 };
 use crate::format::geometry::widen;
 use crate::format::sync_record::SyncRecord;
@@ -58,7 +58,7 @@ impl Store {
         }
         Ok(cells.are_heads_right
             && self.is_index_proved(cells.live_count)
-            && self.is_free_ring_proved(cells.free_count))
+            && self.is_free_stack_proved(cells.free_count))
     }
 
     /// Whether a writer has left a transaction half done.
@@ -183,16 +183,15 @@ impl Store {
             })
     }
 
-    /// The ring has every slot once that is free and not worn out, and no other.
-    fn is_free_ring_proved(&self, free_count: u64) -> bool {
-        let [taken, returned] = [FREE_TAKEN, FREE_RETURNED].map(|index| self.known(index));
-        let is_settled = [taken, returned] == [FREE_TAKEN_NEXT, FREE_RETURNED_NEXT].map(|index| self.known(index));
-        if !is_settled || returned.wrapping_sub(taken) != free_count {
+    /// The stack has every slot once that is free and not worn out, and no other.
+    fn is_free_stack_proved(&self, free_count: u64) -> bool {
+        let [known_count, next_count] = [FREE_COUNT, FREE_COUNT_NEXT].map(|index| self.known(index));
+        if next_count != known_count || known_count != free_count {
             return false;
         }
         let mut is_seen = vec![false; widen(self.geometry.capacity())];
         (0..free_count).all(|position| {
-            let Ok(slot) = self.view().free_ring_entry(taken.wrapping_add(position)) else { return false };
+            let Ok(slot) = self.view().free_stack_entry(position) else { return false };
             let found = self.slot(slot);
             let head = found.head();
             let is_free = !head.exists() || is_free(found.cell_header(head.cell()));

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //!
-//! 1. Heads, index, ring and all that is not sealed are not believed. A sealed state or sync record is believed only if
+//! 1. Heads, index, free stack and all that is not sealed are not believed. A sealed state or sync record is believed only if
 //!    the digest, computed anew from the cells visible at its number, matches.
 //! 2. Nothing is changed before a state is chosen; if none can be, the file stays as it is.
 //! 3. Each step is flushed before the next, since the power can fail again; at every moment the choice can be made again
@@ -18,19 +18,19 @@
 use crate::engine::Store;
 use crate::engine::choose::Choice;
 use crate::engine::outcome::{Recovery, RecoveryOutcome};
-use crate::error::{Error, Result};
+use crate::error::{Error, Internal, Result};
 use crate::format::cell::{GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::control::{
-    CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT,
-    GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST,
-    LAST_SYNC_MILLISECONDS, LAST_SYNC_WALL_MILLISECONDS, NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER,
-    SUPERSEDED, USED,
+    CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INCARNATION,
+    INCARNATION_SEAL, INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST, LAST_SYNC_MILLISECONDS,
+    LAST_SYNC_WALL_MILLISECONDS, NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER, SUPERSEDED, USED,
 };
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen, word};
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot;
 use crate::sys::attachment::{Incarnation, random_uuid, uuid_words};
 use crate::sys::words::Ordering;
+use std::cmp::Reverse;
 
 /// How far numbers go on after a recovery, above everything seen: more than were given out in the time that was lost.
 const NUMBER_JUMP: u64 = 1 << 32;
@@ -91,7 +91,7 @@ impl Store {
         );
         self.flush_recovery()?;
         // Step 5.
-        self.rebuild_control(state, generation_floor);
+        self.rebuild_control(state, generation_floor)?;
         self.note_recovery_number();
         Ok(Recovery {
             found: match choice.record {
@@ -222,20 +222,21 @@ impl Store {
     }
 
     /// Writes every word of the control group but the mutexes and the incarnation.
-    pub(super) fn rebuild_control(&self, state: State, generation_floor: u64) {
+    pub(super) fn rebuild_control(&self, state: State, generation_floor: u64) -> Internal<()> {
         let control = self.control();
         let mut free_slots = self.rebuild_heads();
-        // Oldest first: those that were never used, then by when they became free.
-        free_slots.sort_unstable();
+        // On top is what became free last, and at the bottom what was never used, with the first slot above the others.
+        free_slots.sort_unstable_by_key(|(number, slot)| (*number, Reverse(*slot)));
         for (position, (_, slot)) in (0..).zip(&free_slots) {
-            self.view().put_free_ring_entry(position, *slot);
+            self.view().put_free_stack_entry(position, *slot)?;
         }
         let free_count = word(free_slots.len());
         if self.geometry.key().is_some() {
             let live = (0..self.geometry.capacity()).map(|slot| self.slot(slot)).filter(|slot| slot.head().is_live());
+            let live_count = live.clone().count();
             let keys =
                 live.filter_map(|slot| Some((self.view().hash_of_key_in(slot, slot.head().cell())?, slot.index())));
-            self.view().index().rebuild_from(keys);
+            self.view().index().rebuild_from(keys, live_count);
         }
         if control.load(CLEAN_SEAL, Ordering::Relaxed) != 0 {
             control.store(CLEAN_SEAL, 0, Ordering::Relaxed);
@@ -248,10 +249,8 @@ impl Store {
             (USED, state.number),
             (PREPARED, state.number),
             (LAST, state.number),
-            (FREE_TAKEN, 0),
-            (FREE_TAKEN_NEXT, 0),
-            (FREE_RETURNED, free_count),
-            (FREE_RETURNED_NEXT, free_count),
+            (FREE_COUNT, free_count),
+            (FREE_COUNT_NEXT, free_count),
             (PIN, NO_PIN),
             (DURABLE, state.number),
             (GENERATION_FLOOR, generation_floor),
@@ -264,6 +263,7 @@ impl Store {
         ] {
             control.store(index, content, Ordering::Relaxed);
         }
+        Ok(())
     }
 
     /// Points every head at the one cell that its slot has left. Returns the free slots, each with its number.

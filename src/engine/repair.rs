@@ -12,8 +12,8 @@ use super::commit::{ListedChanges, Tally};
 use crate::error::{Error, Internal};
 use crate::format::cell::GENERATION_LIMIT;
 use crate::format::control::{
-    FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INTENDED_STATE, INTENT_COUNT,
-    LAST, PREPARED, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, USED,
+    FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INTENDED_STATE, INTENT_COUNT, LAST, PREPARED,
+    REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, USED,
 };
 use crate::layout::view::TableView;
 use crate::sys::words::Ordering;
@@ -63,9 +63,8 @@ impl TableView<'_> {
                 self.slot(intent.slot).wipe(intent.cell);
             }
         }
-        // The next transaction may leave the ring alone, and then leaves these two alone too.
-        control.store(FREE_TAKEN_NEXT, control.load(FREE_TAKEN, Ordering::Relaxed), Ordering::Relaxed);
-        control.store(FREE_RETURNED_NEXT, control.load(FREE_RETURNED, Ordering::Relaxed), Ordering::Relaxed);
+        // The next transaction may leave the free stack alone, and then leaves this alone too.
+        control.store(FREE_COUNT_NEXT, control.load(FREE_COUNT, Ordering::Relaxed), Ordering::Relaxed);
         control.store(INTENT_COUNT, 0, Ordering::Release);
     }
 

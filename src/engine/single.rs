@@ -12,7 +12,7 @@ use crate::engine::guard::WriteGuard;
 use crate::engine::read::Meta;
 use crate::error::{Error, Internal};
 use crate::format::cell::Head;
-use crate::format::control::FREE_TAKEN;
+use crate::format::control::FREE_COUNT;
 use crate::layout::index::KeyHash;
 use crate::layout::view::TableView;
 use crate::record_id::RecordId;
@@ -95,7 +95,8 @@ impl Store {
     pub(super) fn touch_next_free_slot(&self) {
         if self.syncs_are_made() {
             let view = self.view();
-            if let Ok(slot) = view.free_ring_entry(view.control.load(FREE_TAKEN, Ordering::Relaxed)) {
+            let free_count = view.control.load(FREE_COUNT, Ordering::Relaxed);
+            if let Ok(slot) = view.free_stack_entry(free_count.wrapping_sub(1)) {
                 self.touch_slot(slot);
             }
         }

@@ -17,7 +17,7 @@ use super::Encoded;
 use super::change::{NewContent, VisibleCell, not_found};
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, Intent, NUMBER_LIMIT};
-use crate::format::control::{DURABLE, FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INTENT_COUNT, NO_PIN, PIN, USED};
+use crate::format::control::{DURABLE, FREE_COUNT, GENERATION_FLOOR, INTENT_COUNT, NO_PIN, PIN, USED};
 use crate::format::geometry::word;
 use crate::layout::index::KeyHash;
 use crate::layout::slot::{Slot, free_cell};
@@ -96,15 +96,15 @@ impl<'a> TableView<'a> {
         free_cell(|cell| slot.cell_number(cell), head, [pin, durable])
     }
 
-    /// The slot that has been free for longest but for the `taken_count` that the transaction has taken already; `None` if
-    /// there is no other.
+    /// The slot that was free last, below the `taken_count` that the transaction has taken already; `None` if there is no
+    /// other. What was used last is in the caches, and its pages have been written to since the last sync.
     #[inline(always)]
     pub fn free_slot(self, taken_count: u64) -> Internal<Option<u32>> {
-        let taken = self.control.load(FREE_TAKEN, Ordering::Relaxed).wrapping_add(taken_count);
-        if taken == self.control.load(FREE_RETURNED, Ordering::Relaxed) {
+        let free_count = self.control.load(FREE_COUNT, Ordering::Relaxed);
+        if free_count == taken_count {
             return Ok(None);
         }
-        let slot = self.free_ring_entry(taken)?;
+        let slot = self.free_stack_entry(free_count.wrapping_sub(taken_count).wrapping_sub(1))?;
         if self.slot(slot).head().is_live() {
             return Err(not_free(slot));
         }
@@ -126,9 +126,7 @@ impl<'a> TableView<'a> {
     pub fn full(self) -> Fault {
         let live_count = self.newest_state().map_or(0, |state| state.live_count);
         let capacity = u64::from(self.geometry.capacity());
-        let control = self.control;
-        let free_count =
-            control.load(FREE_RETURNED, Ordering::Relaxed).wrapping_sub(control.load(FREE_TAKEN, Ordering::Relaxed));
+        let free_count = self.control.load(FREE_COUNT, Ordering::Relaxed);
         let retired_count = capacity.saturating_sub(live_count).saturating_sub(free_count);
         Error::Full { live_count, capacity, retired_count }.into()
     }
@@ -155,7 +153,7 @@ fn unfitting(slot: u32, head: Head) -> Fault {
 
 #[cold]
 pub fn not_free(slot: u32) -> Fault {
-    Error::damaged(format!("slot {slot} is in the free ring and is not free")).into()
+    Error::damaged(format!("slot {slot} is on the free stack and is not free")).into()
 }
 
 #[cold]

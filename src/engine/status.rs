@@ -5,6 +5,7 @@ use crate::format::control::{
     DEAD_SYNCER_COUNT, DURABLE, FAILED, INDEX_EPOCH, INTENT_COUNT, LAST, NEWEST_STATE, PREPARED, RECOVERY_NUMBER,
     REPAIRED_HOLDING_COUNT, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, SYNC_COUNT,
 };
+use crate::layout::index::Epoch;
 use crate::sys::lock::Lock;
 use crate::sys::words::Ordering;
 
@@ -143,7 +144,7 @@ impl Store {
                 publishing: word(REPAIRED_PUBLISHING_COUNT),
             },
             dead_syncer_count: word(DEAD_SYNCER_COUNT),
-            index_rebuild_count: word(INDEX_EPOCH),
+            index_rebuild_count: Epoch::from_word(word(INDEX_EPOCH)).rebuild_count(),
             writer: self.writer(),
         }
     }

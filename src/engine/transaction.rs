@@ -29,7 +29,7 @@ pub struct Transaction<'a> {
     /// The number; 0 before anything is staged.
     number: u64,
     intent_count: usize,
-    /// How many slots were taken from the free ring.
+    /// How many slots were taken from the free stack.
     taken_count: u64,
     /// What only a transaction of several steps needs.
     several: Option<Box<Several>>,
@@ -257,7 +257,7 @@ impl<'a> Transaction<'a> {
 
     // -- staging -----------------------------------------------------------------------------------
 
-    /// The slot that has been free for longest; when the ring is empty, one that this transaction made free.
+    /// The slot that became free last; when the stack is empty, one that this transaction made free.
     fn take_free_slot(&mut self) -> Internal<u32> {
         if let Some(slot) = self.view.free_slot(self.taken_count)? {
             if self.intent_of(slot)?.is_some() {

@@ -144,7 +144,7 @@ pub struct Intent {
     pub inserts_key: bool,
     /// The key of the record in the old cell is to be taken out of the index.
     pub removes_key: bool,
-    /// The slot is to be put into the free ring.
+    /// The slot is to be put onto the free stack.
     pub frees_slot: bool,
 }
 

@@ -36,14 +36,10 @@ pub const PREPARED: usize = 25;
 pub const LAST: usize = 26;
 /// How many entries the intent list has; 0 when no transaction is in progress.
 pub const INTENT_COUNT: usize = 27;
-/// How many slots were ever taken from the free ring.
-pub const FREE_TAKEN: usize = 28;
-/// How many slots were ever put into the free ring.
-pub const FREE_RETURNED: usize = 29;
-/// What `FREE_TAKEN` becomes when the transaction in progress is published.
-pub const FREE_TAKEN_NEXT: usize = 30;
-/// What `FREE_RETURNED` becomes then.
-pub const FREE_RETURNED_NEXT: usize = 31;
+/// How many slots are on the free stack.
+pub const FREE_COUNT: usize = 28;
+/// What `FREE_COUNT` becomes when the transaction in progress is published.
+pub const FREE_COUNT_NEXT: usize = 29;
 
 /// The sealed newest state, four words.
 pub const NEWEST_STATE: usize = 32;

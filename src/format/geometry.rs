@@ -83,7 +83,7 @@ pub struct Geometry {
     control: usize,
     intents: usize,
     heads: usize,
-    free_ring: usize,
+    free_stack: usize,
     index: usize,
     sync_records: usize,
     cells: usize,
@@ -124,8 +124,8 @@ impl Geometry {
         let control = header_bytes / WORD_BYTES;
         let intents = control.checked_add(CONTROL_WORDS)?;
         let heads = intents.checked_add(slots)?;
-        let free_ring = heads.checked_add(slots)?;
-        let index = free_ring.checked_add(slots)?;
+        let free_stack = heads.checked_add(slots)?;
+        let index = free_stack.checked_add(slots)?;
         let sync_records = index
             .checked_add(index_entry_count.checked_mul(2)?)?
             .checked_next_multiple_of(DURABLE_ALIGNMENT_BYTES / WORD_BYTES)?;
@@ -145,7 +145,7 @@ impl Geometry {
             control,
             intents,
             heads,
-            free_ring,
+            free_stack,
             index,
             sync_records,
             cells,
@@ -239,8 +239,8 @@ impl Geometry {
     }
 
     #[inline]
-    pub fn free_ring(&self) -> usize {
-        self.free_ring
+    pub fn free_stack(&self) -> usize {
+        self.free_stack
     }
 
     #[inline]
@@ -312,8 +312,8 @@ mod tests {
             assert_eq!(geometry.control(), 512);
             assert_eq!(geometry.intents(), geometry.control() + CONTROL_WORDS);
             assert_eq!(geometry.heads(), geometry.intents() + slots);
-            assert_eq!(geometry.free_ring(), geometry.heads() + slots);
-            assert_eq!(geometry.index(), geometry.free_ring() + slots);
+            assert_eq!(geometry.free_stack(), geometry.heads() + slots);
+            assert_eq!(geometry.index(), geometry.free_stack() + slots);
             assert!(geometry.sync_records() >= geometry.index() + 2 * geometry.index_entry_count());
             assert_eq!(geometry.sync_records() * 8 % 65_536, 0);
             assert!((geometry.sync_records() - geometry.index() - 2 * geometry.index_entry_count()) * 8 < 65_536);

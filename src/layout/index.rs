@@ -1,7 +1,7 @@
 //! The index: a hash table from a key's hash to its slot, that readers search while a writer changes it.
 //!
-//! Open addressing, linear probing; an entry is one word. Two tables, one of them in use: the epoch's lowest bit says
-//! which. Invariants:
+//! Open addressing, linear probing; an entry is one word. Two tables, one of them in use, and of that perhaps only a part: the epoch
+//! says which, and how much. So a large table with few records has a small index, which stays in the caches. Invariants:
 //!
 //! 1. Entries never move inside a table.
 //! 2. From the home position of an entry to the entry itself no position is empty, at any moment.
@@ -13,7 +13,8 @@
 //! A hit is verified by the caller in the record; an entry whose record is not there (yet, or any more) is passed over.
 //!
 //! A removed entry becomes a tombstone, or empty if the next position is empty: then no entry's way leads across it, so 2
-//! still holds. Tombstones before it become empty for the same reason. That keeps them so few that a rebuild is rare.
+//! still holds. Tombstones before it become empty for the same reason. That keeps them so few that a rebuild is rare, but for
+//! those by which an index grows.
 //!
 //! Memory ordering: a rebuild has a release fence before it clears the old table, a search an acquire fence before it looks at
 //! the epoch again: who saw a cleared entry sees that the epoch moved on. The epoch is stored with release and loaded with
@@ -27,6 +28,7 @@ use crate::format::checksum::low_half;
 use crate::format::control::{CONTROL_WORDS, INDEX_EPOCH, INDEX_OCCUPIED};
 use crate::format::geometry::Geometry;
 use crate::sys::words::{FixedWords, Ordering, Words, fence};
+use std::ops::Range;
 
 const EMPTY: u64 = 0;
 const TOMBSTONE: u64 = 1;
@@ -34,6 +36,43 @@ const USED_BIT: u64 = 1 << 63;
 const SLOT_BITS: u32 = 24;
 /// Bits of the hash that an entry has no room for.
 const HASH_SHIFT: u32 = 25;
+/// A table in use has as many entries, if the file has room for them.
+const SMALLEST_ENTRY_COUNT: usize = 64;
+
+/// The content of the epoch's word: bit 0 is which table is in use; bits 1 to 5 are how often the room for entries was halved to get
+/// the part of it that is in use; bits 6 to 63 count rebuilds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    const HALVINGS_SHIFT: u32 = 1;
+    const HALVINGS_MASK: u64 = 0x1f;
+    const COUNT_SHIFT: u32 = 6;
+
+    pub fn from_word(word: u64) -> Self {
+        Epoch(word)
+    }
+
+    pub fn rebuild_count(self) -> u64 {
+        self.0 >> Self::COUNT_SHIFT
+    }
+
+    /// The epoch after this one: the other table, of which this many halvings are in use.
+    fn next(self, halvings: u32) -> Self {
+        let count = self.rebuild_count().wrapping_add(1);
+        Epoch(count << Self::COUNT_SHIFT | u64::from(halvings) << Self::HALVINGS_SHIFT | (self.0 & 1 ^ 1))
+    }
+
+    #[inline(always)]
+    fn is_second(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    #[inline(always)]
+    fn entry_count(self, room: usize) -> usize {
+        (room >> (self.0 >> Self::HALVINGS_SHIFT & Self::HALVINGS_MASK)).max(1)
+    }
+}
 
 /// The hash of a key, as much of it as an entry holds: 39 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,44 +101,46 @@ pub struct Index<'a> {
     words: Words<'a>,
     /// Where the first of the two tables begins, in words.
     start: usize,
-    /// Of each of the two.
-    entry_count: usize,
+    /// How many entries each of the two has room for.
+    room: usize,
 }
 
 impl<'a> Index<'a> {
     #[inline(always)]
     pub fn new(words: Words<'a>, control: FixedWords<'a, CONTROL_WORDS>, geometry: &Geometry) -> Self {
-        let entry_count = geometry.index_entry_count();
-        Index { control, words, start: geometry.index(), entry_count }
+        Index { control, words, start: geometry.index(), room: geometry.index_entry_count() }
     }
 
     #[inline(always)]
-    pub fn epoch(self) -> u64 {
-        self.control.load(INDEX_EPOCH, Ordering::Acquire)
+    pub fn epoch(self) -> Epoch {
+        Epoch(self.control.load(INDEX_EPOCH, Ordering::Acquire))
     }
 
     /// Whether nothing that was found since `epoch` was read can be a miss because of a rebuild.
     #[inline(always)]
-    pub fn is_still(self, epoch: u64) -> bool {
+    pub fn is_still(self, epoch: Epoch) -> bool {
         fence(Ordering::Acquire);
-        self.control.load(INDEX_EPOCH, Ordering::Relaxed) == epoch
+        self.control.load(INDEX_EPOCH, Ordering::Relaxed) == epoch.0
     }
 
     /// The slots that may hold a key with this hash, in the table of an epoch.
     #[inline(always)]
-    pub fn candidates(self, epoch: u64, hash: KeyHash) -> Candidates<'a> {
-        Candidates { table: self.table(epoch), wanted: entry(hash, 0), position: hash.0, left: self.entry_count }
+    pub fn candidates(self, epoch: Epoch, hash: KeyHash) -> Candidates<'a> {
+        let table = self.table(epoch);
+        Candidates { table, wanted: entry(hash, 0), position: hash.0, left: table.len() }
+    }
+
+    /// Where the table of an epoch is, in words from the beginning of the file.
+    #[inline(always)]
+    pub fn words_of(self, epoch: Epoch) -> Range<usize> {
+        let start = if epoch.is_second() { self.start + self.room } else { self.start };
+        start..start + epoch.entry_count(self.room)
     }
 
     #[inline(always)]
-    fn table(self, epoch: u64) -> Words<'a> {
-        let start = if epoch & 1 == 0 { self.start } else { self.start + self.entry_count };
-        self.words.part_of(start, self.entry_count)
-    }
-
-    #[inline(always)]
-    fn positions(self, hash: KeyHash) -> impl Iterator<Item = usize> {
-        (0..self.entry_count).map(move |step| position(hash.0, step, self.entry_count))
+    fn table(self, epoch: Epoch) -> Words<'a> {
+        let Range { start, end } = self.words_of(epoch);
+        self.words.part_of(start, end - start)
     }
 
     /// Puts a key in; again is the same as once. Under the write mutex. Whether there was room, as
@@ -108,7 +149,7 @@ impl<'a> Index<'a> {
         let table = self.table(self.epoch());
         let new = entry(hash, slot);
         let mut target = None;
-        for position in self.positions(hash) {
+        for position in positions(table, hash) {
             let found = table.load(position, Ordering::Relaxed);
             if found == new {
                 return true;
@@ -139,7 +180,7 @@ impl<'a> Index<'a> {
     pub fn remove(self, hash: KeyHash, slot: u32) {
         let table = self.table(self.epoch());
         let old = entry(hash, slot);
-        for position in self.positions(hash) {
+        for position in positions(table, hash) {
             match table.load(position, Ordering::Relaxed) {
                 EMPTY => return,
                 found if found == old => {
@@ -154,7 +195,7 @@ impl<'a> Index<'a> {
 
     /// Makes the tombstone at a position empty if the next position is, and those before it.
     fn clear_tombstones_before_gap(self, table: Words<'_>, mut at: usize) {
-        let mask = self.entry_count - 1;
+        let mask = table.len() - 1;
         if table.load((at + 1) & mask, Ordering::Relaxed) != EMPTY {
             return;
         }
@@ -169,56 +210,49 @@ impl<'a> Index<'a> {
         self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Release);
     }
 
-    /// Whether the table is to be rebuilt before this many keys are put in, given how many live keys it has.
+    /// Whether the table is to be rebuilt before this many keys are put in, given how many live keys it has: when it is three quarters
+    /// full, and half full if it can grow.
     pub fn needs_rebuild(self, insert_count: u64, live_count: u64) -> bool {
         let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed);
-        let limit = u64::try_from(self.entry_count / 4 * 3).unwrap_or(u64::MAX);
-        occupied.saturating_add(insert_count) > limit && occupied > live_count
+        let entry_count = self.epoch().entry_count(self.room);
+        let can_grow = entry_count < self.room;
+        let limit = if can_grow { entry_count / 2 } else { entry_count / 4 * 3 };
+        occupied.saturating_add(insert_count) > u64::try_from(limit).unwrap_or(u64::MAX)
+            && (can_grow || occupied > live_count)
     }
 
-    /// Copies what is not a tombstone into the other table, and goes over to that. Under the write mutex.
-    pub fn rebuild(self) {
-        let epoch = self.epoch();
-        let (old, new) = (self.table(epoch), self.table(epoch ^ 1));
-        clear(new);
-        let mut count = 0;
-        for index in 0..old.len() {
-            let found = old.load(index, Ordering::Relaxed);
-            if found & USED_BIT != 0 {
-                count += u64::from(self.place(new, found));
-            }
-        }
-        self.finish_rebuild(epoch, count);
+    /// Copies what is not a tombstone into the other table, and goes over to that; with room for this many keys more. Under the
+    /// write mutex.
+    pub fn rebuild(self, insert_count: u64) {
+        let old = self.table(self.epoch());
+        let keys = (0..old.len()).map(|position| old.load(position, Ordering::Relaxed)).filter(|found| is_key(*found));
+        let key_count = keys.clone().count();
+        self.go_over(keys, key_count.saturating_add(usize::try_from(insert_count).unwrap_or(usize::MAX)));
     }
 
     /// Fills the table that is not in use with these keys, and goes over to it. For a first opener, who believes nothing
     /// that is in the index.
-    pub fn rebuild_from(self, keys: impl Iterator<Item = (KeyHash, u32)>) {
-        let epoch = self.epoch();
-        let new = self.table(epoch ^ 1);
-        clear(new);
-        let mut count = 0;
-        for (hash, slot) in keys {
-            count += u64::from(self.place(new, entry(hash, slot)));
-        }
-        self.finish_rebuild(epoch, count);
+    pub fn rebuild_from(self, keys: impl Iterator<Item = (KeyHash, u32)>, key_count: usize) {
+        self.go_over(keys.map(|(hash, slot)| entry(hash, slot)), key_count);
     }
 
-    fn finish_rebuild(self, epoch: u64, occupied: u64) {
-        self.control.store(INDEX_EPOCH, epoch.wrapping_add(1), Ordering::Release);
+    /// Fills as much of the other table as four times so many keys need, if there is room, and goes over to it.
+    fn go_over(self, entries: impl Iterator<Item = u64>, key_count: usize) {
+        let entry_count = key_count.saturating_mul(4).max(SMALLEST_ENTRY_COUNT);
+        let mut halvings = 0;
+        while self.room >> (halvings + 1) >= entry_count {
+            halvings += 1;
+        }
+        let next = self.epoch().next(halvings);
+        let table = self.table(next);
+        clear(table);
+        let mut occupied = 0;
+        for new in entries {
+            occupied += u64::from(place(table, new));
+        }
+        self.control.store(INDEX_EPOCH, next.0, Ordering::Release);
         // Counted last, since a rebuild leaves fewer: who dies in between leaves too many, never too few.
         self.control.store(INDEX_OCCUPIED, occupied, Ordering::Release);
-    }
-
-    fn place(self, table: Words<'_>, new: u64) -> bool {
-        let hash = KeyHash((new & !USED_BIT) >> SLOT_BITS);
-        match self.positions(hash).find(|position| table.load(*position, Ordering::Relaxed) == EMPTY) {
-            Some(position) => {
-                table.store(position, new, Ordering::Relaxed);
-                true
-            }
-            None => false,
-        }
     }
 
     /// Every entry of the table in use. For checks.
@@ -227,7 +261,7 @@ impl<'a> Index<'a> {
         (0..table.len()).map(move |position| match table.load(position, Ordering::Relaxed) {
             EMPTY => IndexEntry::Empty,
             TOMBSTONE => IndexEntry::Tombstone,
-            found if found & USED_BIT != 0 => {
+            found if is_key(found) => {
                 IndexEntry::Key { hash: KeyHash((found & !USED_BIT) >> SLOT_BITS), slot: slot_of(found) }
             }
             other => IndexEntry::Meaningless(other),
@@ -273,6 +307,27 @@ impl Iterator for Candidates<'_> {
     }
 }
 
+fn positions(table: Words<'_>, hash: KeyHash) -> impl Iterator<Item = usize> {
+    let entry_count = table.len();
+    (0..entry_count).map(move |step| position(hash.0, step, entry_count))
+}
+
+/// Puts an entry into a table that is not in use yet. Whether there was room.
+fn place(table: Words<'_>, new: u64) -> bool {
+    let hash = KeyHash((new & !USED_BIT) >> SLOT_BITS);
+    match positions(table, hash).find(|position| table.load(*position, Ordering::Relaxed) == EMPTY) {
+        Some(position) => {
+            table.store(position, new, Ordering::Relaxed);
+            true
+        }
+        None => false,
+    }
+}
+
+fn is_key(entry: u64) -> bool {
+    entry & USED_BIT != 0
+}
+
 fn clear(table: Words<'_>) {
     fence(Ordering::Release);
     for index in 0..table.len() {
@@ -311,9 +366,14 @@ mod tests {
 
     /// The words of a table with an empty index, and how they lie.
     fn table() -> (Vec<AtomicU64>, Geometry) {
-        let key = Some(KeyPosition { offset_bytes: 0, key_bytes: 8 });
-        let geometry = Geometry::new(u64::from(CAPACITY), 8, key, 4096).unwrap();
+        let (words, geometry) = table_of(CAPACITY);
         assert_eq!(geometry.index_entry_count(), ENTRY_COUNT);
+        (words, geometry)
+    }
+
+    fn table_of(capacity: u32) -> (Vec<AtomicU64>, Geometry) {
+        let key = Some(KeyPosition { offset_bytes: 0, key_bytes: 8 });
+        let geometry = Geometry::new(u64::from(capacity), 8, key, 4096).unwrap();
         ((0..geometry.word_count()).map(|_| AtomicU64::new(0)).collect(), geometry)
     }
 
@@ -338,7 +398,7 @@ mod tests {
             match entry {
                 IndexEntry::Key { hash, slot } => assert!(held.insert((hash.0, *slot)), "twice: {entry:?}"),
                 IndexEntry::Tombstone => {
-                    assert_ne!(entries[(position + 1) % ENTRY_COUNT], IndexEntry::Empty, "a useless tombstone")
+                    assert_ne!(entries[(position + 1) % entries.len()], IndexEntry::Empty, "a useless tombstone")
                 }
                 IndexEntry::Empty => {}
                 IndexEntry::Meaningless(word) => panic!("{word:#x}"),
@@ -370,7 +430,7 @@ mod tests {
                     keys.remove(&key);
                 } else if keys.len() < 24 {
                     if index.needs_rebuild(1, keys.len() as u64) {
-                        index.rebuild();
+                        index.rebuild(1);
                         rebuild_count += 1;
                         check(index, &keys);
                     }
@@ -382,14 +442,67 @@ mod tests {
                 check(index, &keys);
             }
             let epoch = index.epoch();
-            index.rebuild_from(keys.iter().map(|(hash, slot)| (KeyHash(*hash), *slot)));
-            assert!(!index.is_still(epoch) && index.is_still(epoch + 1));
+            index.rebuild_from(keys.iter().map(|(hash, slot)| (KeyHash(*hash), *slot)), keys.len());
+            assert!(!index.is_still(epoch) && index.is_still(epoch.next(0)));
+            assert_eq!(index.epoch().rebuild_count(), epoch.rebuild_count() + 1);
             check(index, &keys);
         }
         assert!(
             cfg!(miri) || (rebuild_count > 50 && tombstone_count > 1000 && wrapped_count > 1000),
             "{rebuild_count} {tombstone_count} {wrapped_count}"
         );
+    }
+
+    #[test]
+    fn an_index_grows_with_its_keys_and_shrinks_when_it_is_rebuilt_without_them() {
+        let (words, geometry) = table_of(300);
+        let index = index_of(&words, &geometry);
+        index.rebuild_from(std::iter::empty(), 0);
+        let entry_count = || index.entries().count();
+        assert_eq!((entry_count(), geometry.index_entry_count()), (SMALLEST_ENTRY_COUNT, 1024));
+        let mut keys = BTreeSet::new();
+        let mut random = Random(5);
+        for slot in 0..300 {
+            let key = (random.below(1 << 20) as u64, slot);
+            if index.needs_rebuild(1, u64::from(slot)) {
+                let before = entry_count();
+                index.rebuild(1);
+                assert!(entry_count() >= 2 * before);
+                check(index, &keys);
+            }
+            assert!(index.insert(KeyHash(key.0), slot));
+            keys.insert(key);
+            let (used, is_smallest) = (keys.len(), entry_count() == SMALLEST_ENTRY_COUNT);
+            assert!(used * 2 <= entry_count() || entry_count() == 1024, "{used} of {}", entry_count());
+            assert!(used * 16 > entry_count() || is_smallest, "{used} of {}", entry_count());
+        }
+        check(index, &keys);
+        assert_eq!(entry_count(), 1024);
+        for (hash, slot) in std::mem::replace(&mut keys, [(7, 7)].into()) {
+            index.remove(KeyHash(hash), slot);
+        }
+        assert!(index.insert(KeyHash(7), 7));
+        index.rebuild(SMALLEST_ENTRY_COUNT as u64 / 4 - 1);
+        assert_eq!(entry_count(), SMALLEST_ENTRY_COUNT);
+        check(index, &keys);
+        index.rebuild(SMALLEST_ENTRY_COUNT as u64 / 4);
+        assert_eq!(entry_count(), 2 * SMALLEST_ENTRY_COUNT);
+        index.rebuild(u64::MAX);
+        assert_eq!(entry_count(), 1024, "there is no more room");
+        check(index, &keys);
+    }
+
+    #[test]
+    fn whatever_the_word_of_the_epoch_says_the_table_in_use_is_a_part_of_the_file() {
+        let (words, geometry) = table();
+        let index = index_of(&words, &geometry);
+        for word in (0..64).chain([u64::MAX, 0x3e, 0x3f]) {
+            index.control.store(INDEX_EPOCH, word, Ordering::Relaxed);
+            let range = index.words_of(index.epoch());
+            assert!(!range.is_empty() && range.start >= geometry.index());
+            assert!(range.end <= geometry.index() + 2 * ENTRY_COUNT);
+            assert_eq!(found(index, KeyHash(7)), [0_u32; 0]);
+        }
     }
 
     #[test]
@@ -437,9 +550,9 @@ mod tests {
         assert!(index.insert(hash, SLOT_LIMIT - 1));
         assert_eq!(found(index, hash), [SLOT_LIMIT - 1]);
         assert!(index.entries().any(|entry| entry == IndexEntry::Key { hash, slot: SLOT_LIMIT - 1 }));
-        index.table(0).store(0, 5 << SLOT_BITS, Ordering::Relaxed);
+        index.table(Epoch(0)).store(0, 5 << SLOT_BITS, Ordering::Relaxed);
         assert_eq!(index.entries().next(), Some(IndexEntry::Meaningless(5 << SLOT_BITS)));
-        index.rebuild();
+        index.rebuild(0);
         assert!(index.entries().all(|entry| !matches!(entry, IndexEntry::Meaningless(_))));
     }
 }

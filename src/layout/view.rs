@@ -80,22 +80,29 @@ impl<'a> TableView<'a> {
         }
     }
 
-    fn free_ring_index(self, count: u64) -> usize {
-        let position = count % u64::from(self.geometry.capacity());
-        self.geometry.free_ring() + usize::try_from(position).unwrap_or(0)
+    /// Where a position of the free stack is, counted from its bottom.
+    #[inline(always)]
+    fn free_stack_index(self, position: u64) -> Internal<usize> {
+        match usize::try_from(position) {
+            Ok(position) if position < widen(self.geometry.capacity()) => Ok(self.geometry.free_stack() + position),
+            _ => Err(stray_free_count(position, self.geometry.capacity())),
+        }
     }
 
-    /// The slot at a position of the free ring, counted from the beginning of time.
-    pub fn free_ring_entry(self, count: u64) -> Internal<u32> {
-        let word = self.words.load(self.free_ring_index(count), Ordering::Relaxed);
+    /// The slot at a position of the free stack.
+    #[inline(always)]
+    pub fn free_stack_entry(self, position: u64) -> Internal<u32> {
+        let word = self.words.load(self.free_stack_index(position)?, Ordering::Relaxed);
         match u32::try_from(word) {
             Ok(slot) if slot < self.geometry.capacity() => Ok(slot),
             _ => Err(stray_free_slot(word, self.geometry.capacity())),
         }
     }
 
-    pub fn put_free_ring_entry(self, count: u64, slot: u32) {
-        self.words.store(self.free_ring_index(count), u64::from(slot), Ordering::Relaxed);
+    #[inline(always)]
+    pub fn put_free_stack_entry(self, position: u64, slot: u32) -> Internal<()> {
+        self.words.store(self.free_stack_index(position)?, u64::from(slot), Ordering::Relaxed);
+        Ok(())
     }
 
     /// The hash of the key in a cell; `None` without a key, or if the cell is a tombstone.
@@ -131,6 +138,11 @@ fn unsealed() -> Fault {
 }
 
 #[cold]
+fn stray_free_count(position: u64, capacity: u32) -> Fault {
+    Error::damaged(format!("the free stack reaches to position {position} in a table of {capacity}")).into()
+}
+
+#[cold]
 fn stray_free_slot(word: u64, capacity: u32) -> Fault {
-    Error::damaged(format!("the free ring names slot {word} of {capacity}")).into()
+    Error::damaged(format!("the free stack names slot {word} of {capacity}")).into()
 }

@@ -23,7 +23,7 @@ const FIELDS: [(&str, usize, usize); 25] = [
     ("control_offset", 64, 8),
     ("intents_offset", 72, 8),
     ("heads_offset", 80, 8),
-    ("free_ring_offset", 88, 8),
+    ("free_stack_offset", 88, 8),
     ("index_offset", 96, 8),
     ("sync_records_offset", 104, 8),
     ("cells_offset", 112, 8),

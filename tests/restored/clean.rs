@@ -51,7 +51,7 @@ impl Mapped {
 
 #[test]
 fn a_clean_shutdown_is_not_believed_of_another_control_group() {
-    // A head, and an entry of the free ring.
+    // A head, and an entry of the free stack.
     for (offset_field, index) in [(10, 2), (11, 20)] {
         let (_directory, path) = scratch();
         clean_table(&path);

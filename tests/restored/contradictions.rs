@@ -2,8 +2,8 @@
 //! start, in the same file, recovers the table, and finds everything.
 
 use super::{
-    DURABLE, FREE_RETURNED, FREE_RETURNED_NEXT, FREE_TAKEN, FREE_TAKEN_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED,
-    INTENT_COUNT, Image, LAST, NEWEST_STATE, PIN, USED, assert_good, mix, open, records, use_busily,
+    DURABLE, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED, INTENT_COUNT, Image, LAST, NEWEST_STATE,
+    PIN, USED, assert_good, mix, open, records, use_busily,
 };
 use crate::common::{Visit, insert_all, options, scratch, visit};
 use locule::{Error, RecoveryOutcome};
@@ -153,15 +153,15 @@ const CONTRADICTIONS: &[(&str, Plant)] = &[
         *image.control(INDEX_OCCUPIED) += 1;
     }),
     ("the index is fuller than it says", |image| *image.control(INDEX_OCCUPIED) = 0),
-    ("slots are about to be taken, and nothing is in progress", |image| *image.control(FREE_TAKEN_NEXT) += 1),
-    ("slots are about to be free, and nothing is in progress", |image| *image.control(FREE_RETURNED_NEXT) += 1),
+    ("slots are about to be taken, and nothing is in progress", |image| *image.control(FREE_COUNT_NEXT) -= 1),
+    ("slots are about to be free, and nothing is in progress", |image| *image.control(FREE_COUNT_NEXT) += 1),
     ("a free slot is missing", |image| {
-        *image.control(FREE_TAKEN) += 1;
-        *image.control(FREE_TAKEN_NEXT) += 1;
+        *image.control(FREE_COUNT) -= 1;
+        *image.control(FREE_COUNT_NEXT) -= 1;
     }),
     ("there are too many free slots", |image| {
-        *image.control(FREE_RETURNED) += 1;
-        *image.control(FREE_RETURNED_NEXT) += 1;
+        *image.control(FREE_COUNT) += 1;
+        *image.control(FREE_COUNT_NEXT) += 1;
     }),
     ("a free slot is there twice", |image| *image.free_slot(1) = *image.free_slot(0)),
     ("a free slot is none of the table", |image| *image.free_slot(0) = 64),
@@ -280,7 +280,7 @@ fn prepared_insertion(path: &Path) -> (Image, BTreeMap<u64, Visit>) {
     let expected = records(&table);
     drop(table);
     let mut image = Image::of(path);
-    for index in [LAST, NEWEST_STATE, NEWEST_STATE + 1, NEWEST_STATE + 2, NEWEST_STATE + 3, FREE_TAKEN, INDEX_OCCUPIED]
+    for index in [LAST, NEWEST_STATE, NEWEST_STATE + 1, NEWEST_STATE + 2, NEWEST_STATE + 3, FREE_COUNT, INDEX_OCCUPIED]
     {
         *image.control(index) = *before.control(index);
     }

@@ -31,10 +31,8 @@ const USED: usize = 24;
 const PREPARED: usize = 25;
 const LAST: usize = 26;
 const INTENT_COUNT: usize = 27;
-const FREE_TAKEN: usize = 28;
-const FREE_RETURNED: usize = 29;
-const FREE_TAKEN_NEXT: usize = 30;
-const FREE_RETURNED_NEXT: usize = 31;
+const FREE_COUNT: usize = 28;
+const FREE_COUNT_NEXT: usize = 29;
 const NEWEST_STATE: usize = 32;
 const DURABLE: usize = 40;
 const PIN: usize = 41;
@@ -81,10 +79,9 @@ impl Image {
         &mut self.0[place]
     }
 
-    /// The entry of the free ring that is this many after the first free slot.
-    fn free_slot(&mut self, position: u64) -> &mut u64 {
-        let taken = *self.control(FREE_TAKEN);
-        let place = self.region(11) + usize::try_from((taken + position) % u64::from(self.half(5, 0))).unwrap();
+    /// An entry of the free stack, counted from the bottom.
+    fn free_slot(&mut self, position: usize) -> &mut u64 {
+        let place = self.region(11) + position;
         &mut self.0[place]
     }
 

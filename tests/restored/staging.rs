@@ -2,8 +2,7 @@
 //! of what the transaction touched says other things, it recovers.
 
 use super::{
-    FREE_RETURNED_NEXT, FREE_TAKEN_NEXT, INTENT_COUNT, Image, NEWEST_STATE, PREPARED, USED, assert_good, open, records,
-    use_busily,
+    FREE_COUNT_NEXT, INTENT_COUNT, Image, NEWEST_STATE, PREPARED, USED, assert_good, open, records, use_busily,
 };
 use crate::common::{Child, Role, Visit, Visits, hear, insert_all, options, say, scratch, visit};
 use locule::RecoveryOutcome;
@@ -74,7 +73,7 @@ fn prepared() -> Spoilt {
     for position in 0..TOUCHED_COUNT {
         *image.intent(position) = *after.intent(position);
     }
-    for index in [USED, PREPARED, FREE_TAKEN_NEXT, FREE_RETURNED_NEXT] {
+    for index in [USED, PREPARED, FREE_COUNT_NEXT] {
         *image.control(index) = *after.control(index);
     }
     for offset in 0..4 {

@@ -5,6 +5,7 @@ use crate::engine::tests::heap_store;
 use crate::engine::tests::world::settings;
 use crate::engine::{Encoded, Store};
 use crate::error::{Error, Internal};
+use crate::format::control::FREE_COUNT;
 use crate::format::control::PIN;
 use crate::format::header::Header;
 use crate::schema::{FieldSchema, Schema};
@@ -106,20 +107,28 @@ fn a_key_is_all_of_its_bytes_and_no_others_wherever_it_is() {
 }
 
 #[test]
-fn damage_in_the_free_ring_or_the_index_is_an_error() {
+fn damage_in_the_free_stack_or_the_index_is_an_error() {
     let layout = Layout { before_bytes: 0, key_bytes: 8, after_bytes: 8 };
     let insert = |table: &Store, number: u8| error_of(table.insert(Encoded::new(&layout.record(number, 0))));
+    let top_of = |table: &Store| {
+        let free_count = usize::try_from(table.control_word(FREE_COUNT)).unwrap();
+        table.geometry.free_stack() + free_count - 1
+    };
     for stray in [CAPACITY, CAPACITY + 1, u64::MAX] {
         let table = layout.table();
-        table.plant(table.geometry.free_ring(), &[stray]);
+        table.plant(top_of(&table), &[stray]);
         assert!(matches!(insert(&table, 0), Some(Error::Damaged { .. })), "{stray}");
     }
     // The slot of a live record is given out as free.
     let table = layout.table();
     assert!(insert(&table, 0).is_none());
-    let taken = table.word_at(table.geometry.free_ring());
-    table.plant(table.geometry.free_ring() + 1, &[taken]);
+    let taken = table.word_at(top_of(&table) + 1);
+    table.plant(top_of(&table), &[taken]);
     assert!(matches!(insert(&table, 1), Some(Error::Damaged { .. })));
+    // More slots are free than there are.
+    let table = layout.table();
+    table.plant(table.geometry.control() + FREE_COUNT, &[CAPACITY + 1]);
+    assert!(matches!(insert(&table, 0), Some(Error::Damaged { .. })));
     // The index names a slot that the table does not have.
     let table = layout.table();
     assert!(insert(&table, 0).is_none());

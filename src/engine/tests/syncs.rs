@@ -145,11 +145,11 @@ fn all_pages_of_a_slot_are_touched_before_the_lock_if_syncs_are_made() {
         }
     };
     assert_eq!(pages_touched_by(&store, upsert(1)), all);
-    assert_eq!(pages_touched_by(&store, upsert(3)), pages_of(&store, 2));
-    let delete_third = |store: &Store| {
-        store.delete(RecordId::new(2, 1), None).unwrap();
+    assert_eq!(pages_touched_by(&store, upsert(3)), pages_of(&store, 1));
+    let delete_again = |store: &Store| {
+        store.delete(RecordId::new(1, 2), None).unwrap();
     };
-    assert_eq!(pages_touched_by(&store, delete_third), pages_of(&store, 2));
+    assert_eq!(pages_touched_by(&store, delete_again), pages_of(&store, 1));
     let begin = |store: &Store| drop(store.begin().unwrap());
     assert_eq!(pages_touched_by(&store, begin), pages_of(&store, 1));
     // No slot, no pages; and a handle that may not write could not.

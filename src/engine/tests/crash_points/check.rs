@@ -7,7 +7,7 @@ use crate::engine::tests::crash_points::table::{Image, Operation, Shape};
 use crate::engine::{Encoded, Store};
 use crate::error::{Error, Result};
 use crate::format::control::{
-    FREE_RETURNED, FREE_TAKEN, GENERATION_FLOOR, INTENDED_STATE, INTENT_COUNT, LAST, NEWEST_STATE, PREPARED, USED,
+    FREE_COUNT, GENERATION_FLOOR, INTENDED_STATE, INTENT_COUNT, LAST, NEWEST_STATE, PREPARED, USED,
 };
 use crate::sys::words::Ordering;
 use std::collections::BTreeMap;
@@ -125,8 +125,8 @@ pub fn assert_is(store: &Store, shape: Shape, model: &Model) {
         [LAST, PREPARED, USED, INTENT_COUNT].map(|index| control_word(store, index));
     assert_eq!((last, prepared, used), (model.last, model.last, model.used), "last, prepared and used number");
     assert_eq!(intent_count, 0, "the intent list");
-    let free_slots: Vec<_> = (control_word(store, FREE_TAKEN)..control_word(store, FREE_RETURNED))
-        .map(|position| store.view().free_ring_entry(position).unwrap() as usize)
+    let free_slots: Vec<_> = (0..control_word(store, FREE_COUNT))
+        .map(|position| store.view().free_stack_entry(position).unwrap() as usize)
         .collect();
     assert_eq!(free_slots, model.free_slots(), "the free slots, in order");
     let problems = crate::admin::problems_of(store);

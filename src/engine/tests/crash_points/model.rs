@@ -1,7 +1,7 @@
 //! What a table has to hold, computed with a vector, a queue and two counters, and nothing of the engine.
 
 use crate::RecordId;
-use std::collections::VecDeque;
+use std::cmp::Reverse;
 
 /// What is written to one record. Records are named by their key; in a table without one, by their first field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ struct Slot {
 pub struct Model {
     is_keyed: bool,
     slots: Vec<Slot>,
-    /// Free slots, the one that has been free for longest first.
-    free: VecDeque<usize>,
+    /// Free slots, the one that became free last at the end.
+    free: Vec<usize>,
     /// The number of the newest published transaction.
     pub last: u64,
     /// The highest number that was ever taken.
@@ -48,7 +48,7 @@ impl Model {
     /// An empty table.
     pub fn new(slot_count: usize, is_keyed: bool, last: u64) -> Self {
         let slots = vec![Slot::default(); slot_count];
-        Model { is_keyed, slots, free: (0..slot_count).collect(), last, used: last, generation_floor: 0 }
+        Model { is_keyed, slots, free: (0..slot_count).rev().collect(), last, used: last, generation_floor: 0 }
     }
 
     pub fn records(&self) -> Vec<Record> {
@@ -60,7 +60,7 @@ impl Model {
     }
 
     pub fn free_slots(&self) -> Vec<usize> {
-        self.free.iter().copied().collect()
+        self.free.clone()
     }
 
     pub fn find(&self, key: u64) -> Option<Record> {
@@ -93,8 +93,8 @@ impl Model {
     /// The same table after a recovery by a first opener, who puts the free slots in order anew.
     pub fn recovered(&self, last: u64, generation_floor: u64) -> Model {
         let mut free = self.free_slots();
-        free.sort_by_key(|slot| (self.slots[*slot].freed_by, *slot));
-        Model { free: free.into(), last, used: last, generation_floor, ..self.clone() }
+        free.sort_by_key(|slot| (self.slots[*slot].freed_by, Reverse(*slot)));
+        Model { free, last, used: last, generation_floor, ..self.clone() }
     }
 
     /// What a transaction of these steps makes of the table, and what each step writes: the record, or for a deletion the
@@ -128,7 +128,7 @@ impl Model {
         for slot in touched {
             if after.slots[slot].record.is_none() {
                 after.slots[slot].freed_by = number;
-                after.free.push_back(slot);
+                after.free.push(slot);
             }
         }
         if !steps.is_empty() {
@@ -139,16 +139,16 @@ impl Model {
 
     fn insert(&mut self, key: u64, value: u64, number: u64, before: &Model, touched: &[usize]) -> Record {
         assert!(!self.is_keyed || self.find(key).is_none(), "a script inserts what is not there");
-        // A key that the transaction has deleted gets its slot back; else the slot that has been free for longest; when there
+        // A key that the transaction has deleted gets its slot back; else the slot that became free last; when there
         // is none, one that the transaction itself has made free.
         let own = before.find(key).filter(|_| self.is_keyed).map(|record| record.id.slot() as usize);
         let freed = || touched.iter().copied().find(|slot| self.slots[*slot].record.is_none());
         let slot = match own {
             Some(slot) => slot,
-            None => self.free.front().copied().or_else(freed).expect("a script does not overfill a table"),
+            None => self.free.last().copied().or_else(freed).expect("a script does not overfill a table"),
         };
-        if self.free.front() == Some(&slot) {
-            self.free.pop_front();
+        if self.free.last() == Some(&slot) {
+            self.free.pop();
         }
         let generation = 1 + self.slots[slot].generation.max(self.generation_floor);
         let id = RecordId::new(slot as u32, generation);
