@@ -438,7 +438,7 @@ fn a_recovery_that_is_needed_is_tried_in_a_copy() {
     let verification = admin::verify(&copy).unwrap();
     let Extent::Recovery(recovery) = &verification.extent else { panic!("{verification}") };
     assert!(verification.is_good() && recovery.is_private_copy, "{verification}");
-    assert_eq!((recovery.found, recovery.live_count, verification.record_count), (RecoveryOutcome::Newest, 4, 4));
+    assert_eq!((recovery.outcome, recovery.live_count, verification.record_count), (RecoveryOutcome::Newest, 4, 4));
 
     let info = admin::info(&copy).unwrap();
     let Condition::NeedsRecovery { outcome: Ok(outcome), .. } = &info.condition else { panic!("{info:?}") };

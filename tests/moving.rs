@@ -100,7 +100,7 @@ fn a_copy_of_a_table_in_use_is_recovered_and_the_table_does_not_notice() {
     let before = fs::read(&copy).unwrap();
     let reader = options().open_read_only(&copy).unwrap();
     assert!(reader.recovery().is_private_copy);
-    assert_eq!(reader.recovery().found, RecoveryOutcome::Newest);
+    assert_eq!(reader.recovery().outcome, RecoveryOutcome::Newest);
     assert_eq!(keys(&reader), [0, 1, 2]);
     assert_consistent(&reader);
     assert_eq!(reader.snapshot(|snapshot| snapshot.len()).unwrap(), 3);
@@ -108,7 +108,7 @@ fn a_copy_of_a_table_in_use_is_recovered_and_the_table_does_not_notice() {
     assert!(fs::read(&copy).unwrap() == before, "a read-only handle changed the file");
 
     let copied = options().open(&copy).unwrap();
-    assert_eq!((copied.recovery().found, copied.recovery().live_count), (RecoveryOutcome::Newest, 3));
+    assert_eq!((copied.recovery().outcome, copied.recovery().live_count), (RecoveryOutcome::Newest, 3));
     // Whether the copy is the newest that there was, nobody can know.
     assert!(!copied.recovery().nothing_lost);
     assert_consistent(&copied);
@@ -173,7 +173,7 @@ fn a_copy_that_was_made_while_somebody_held_the_lock_can_be_restored_in_place() 
     restore(&path, &old);
     // The mutex in the file is locked, by a thread that is none.
     let table = options().open(&path).unwrap();
-    assert_eq!(table.recovery().found, RecoveryOutcome::Newest);
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::Newest);
     assert_eq!(keys(&table), [0, 1, 2]);
     assert_eq!(table.status().writer, None);
     table.insert(&visit(3, 0)).unwrap();
@@ -187,7 +187,7 @@ fn a_renamed_table_is_the_same_table() {
     let renamed = directory.path().join("renamed.loc");
     fs::rename(&path, &renamed).unwrap();
     let table = options().open(&renamed).unwrap();
-    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::InOrder);
     assert_eq!(keys(&table), [0, 1, 2]);
 }
 
@@ -545,7 +545,7 @@ fn a_handle_that_is_alone_with_a_table_that_cannot_be_used_can_reopen_it() {
         set_control_word(&path, index, 1);
         table.reopen().unwrap();
         assert!(table.recovery().nothing_lost);
-        assert_ne!(table.recovery().found, locule::RecoveryOutcome::InOrder);
+        assert_ne!(table.recovery().outcome, locule::RecoveryOutcome::InOrder);
         table.insert(&visit(7, 0)).unwrap();
         table.sync().unwrap();
         assert_eq!(keys(&table), [0, 1, 2, 7]);

@@ -40,7 +40,7 @@ fn what_exists_is_not_created_and_what_does_not_exist_is_not_opened() {
         assert!(matches!(&outcome, Err(Error::DoesNotExist { path: named }) if *named == path), "{outcome:?}");
     }
     let table = options().create(&path).unwrap();
-    assert_eq!(table.recovery().found, RecoveryOutcome::New);
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::New);
     table.insert(&visit(1, 0)).unwrap();
     let outcome = options().create(&path).map(drop);
     assert!(matches!(&outcome, Err(Error::AlreadyExists { path: named }) if *named == path), "{outcome:?}");

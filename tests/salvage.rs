@@ -249,7 +249,7 @@ fn verify_names_each_bad_cell_that_a_recovery_does_without() {
     ] {
         let verification = verify(cell);
         let Extent::Recovery(recovery) = &verification.extent else { panic!("{verification}") };
-        assert!(is_found(recovery.found), "{verification}");
+        assert!(is_found(recovery.outcome), "{verification}");
         assert_eq!(verification.remnants.iter().map(|cell| cell.place).collect::<Vec<_>>(), [place(8, cell)]);
         assert!(verification.to_string().contains("the recovery does without it"), "{verification}");
         // A power cut leaves the same, and that is no damage.

@@ -519,7 +519,7 @@ fn a_reader_in_another_pid_namespace_keeps_nobody_out_and_is_told_of_a_recovery(
     set_control_word(&path, FAILED, 1);
     drop(table);
     let table = options().open(&path).unwrap();
-    assert_ne!(table.recovery().found, RecoveryOutcome::InOrder);
+    assert_ne!(table.recovery().outcome, RecoveryOutcome::InOrder);
     table.insert(&visit(3, 0)).unwrap();
     reader.tell("go on");
     reader.finish();

@@ -243,7 +243,7 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
     };
     let (seen_as, seen) = seen.expect("who reads gets the table as well");
     let found: Vec<_> = table.iter().map(|row| row.map_err(drop)).collect();
-    if seen_as == table.recovery().found && !is_pending {
+    if seen_as == table.recovery().outcome && !is_pending {
         assert_eq!(found, seen);
     }
     if !is_forged {
@@ -252,7 +252,7 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
         }
     }
     let recovery = *table.recovery();
-    if recovery.found != RecoveryOutcome::InOrder && !is_forged {
+    if recovery.outcome != RecoveryOutcome::InOrder && !is_forged {
         let expected = template.contents.get(&recovery.number).expect("a number that was published");
         assert_eq!(&content(&table), expected, "{recovery}");
         // Heads, index, free stack and counters were made anew: nothing of the damage is left.
@@ -262,7 +262,7 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
         use_up(&table, layout.capacity);
         drop(table);
         let table = options::<T>().open(file.path()).expect("it was in order");
-        assert_eq!((table.recovery().found, table.len().ok()), (RecoveryOutcome::InOrder, Some(0)));
+        assert_eq!((table.recovery().outcome, table.len().ok()), (RecoveryOutcome::InOrder, Some(0)));
     } else {
         use_table(&table);
         use_keys(&table);
@@ -293,7 +293,7 @@ fn look<T: Subject>(path: &Path, file: &TableFile) -> (bool, Option<Seen<T>>) {
         for write in [table.insert(&T::made(0, 0)).map(drop), table.delete(RecordId::from_u64(0)).map(drop)] {
             assert!(matches!(write, Err(Error::ReadOnly { .. } | Error::Superseded | Error::Condemned)), "{write:?}");
         }
-        (table.recovery().found, table.iter().map(|row| row.map_err(drop)).collect())
+        (table.recovery().outcome, table.iter().map(|row| row.map_err(drop)).collect())
     });
     assert!(file.image() == before, "looking changed the file");
     (verification.is_good(), rows)

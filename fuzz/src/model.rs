@@ -217,7 +217,7 @@ impl World {
     fn open_after(&mut self, access: Option<u32>, may_go_back: bool) {
         let path = self.file.path();
         let reader = options::<Item>().open_read_only(path).expect("a table that was cut short is whole");
-        let is_recovered = reader.recovery().found != RecoveryOutcome::InOrder;
+        let is_recovered = reader.recovery().outcome != RecoveryOutcome::InOrder;
         if is_recovered {
             self.choose(&content(&reader), reader.recovery(), may_go_back);
         }

@@ -9,7 +9,7 @@ use std::fmt;
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("visits.loc");
 /// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
-/// match table.recovery().found {
+/// match table.recovery().outcome {
 ///     locule::RecoveryOutcome::New => println!("made"),
 ///     locule::RecoveryOutcome::Checkpoint { wall_time_microseconds } => println!("back to {wall_time_microseconds}"),
 ///     _ => println!("opened"),
@@ -40,11 +40,11 @@ pub enum RecoveryOutcome {
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("visits.loc");
 /// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
-/// assert_eq!(table.recovery().found, locule::RecoveryOutcome::New);
+/// assert_eq!(table.recovery().outcome, locule::RecoveryOutcome::New);
 /// drop(table);
 /// // In the same boot nothing has to be recovered, however the last process ended.
 /// let table = locule::Table::<Visit>::open(&path)?;
-/// assert_eq!(table.recovery().found, locule::RecoveryOutcome::InOrder);
+/// assert_eq!(table.recovery().outcome, locule::RecoveryOutcome::InOrder);
 /// assert!(table.recovery().nothing_lost);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -52,7 +52,7 @@ pub enum RecoveryOutcome {
 #[non_exhaustive]
 pub struct Recovery {
     /// Which state it was.
-    pub found: RecoveryOutcome,
+    pub outcome: RecoveryOutcome,
     /// Whether it is certain that every published transaction is there. After a power cut it never is: the newest state
     /// on the disk verifies, but a newer one may never have got there.
     pub nothing_lost: bool,
@@ -69,7 +69,7 @@ pub struct Recovery {
 impl Recovery {
     /// Nothing had to be done.
     pub(super) const IN_ORDER: Recovery = Recovery {
-        found: RecoveryOutcome::InOrder,
+        outcome: RecoveryOutcome::InOrder,
         nothing_lost: true,
         number: 0,
         highest_number_seen: 0,
@@ -80,7 +80,7 @@ impl Recovery {
 
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.found {
+        match self.outcome {
             RecoveryOutcome::New => f.write_str("new table")?,
             RecoveryOutcome::InOrder => f.write_str("in order")?,
             RecoveryOutcome::Newest => write!(f, "recovered the newest whole state, transaction {}", self.number)?,

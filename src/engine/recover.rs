@@ -94,7 +94,7 @@ impl Store {
         self.rebuild_control(state, generation_floor)?;
         self.note_recovery_number();
         Ok(Recovery {
-            found: match choice.record {
+            outcome: match choice.record {
                 _ if is_new => RecoveryOutcome::New,
                 Some((_, record)) if !nothing_lost => {
                     RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds }

@@ -266,7 +266,7 @@ mod tests {
         let first = create(&path, &Plan { capacity: 5, mode: 0o600, schema: schema.clone() }, &settings()).unwrap();
         let last = [1, 2, 3].map(|key| first.insert(Encoded::new(&[key, 0])).unwrap().version)[2];
         let check = |store: &Store| {
-            let Recovery { found, nothing_lost, number, highest_number_seen, live_count, is_private_copy } =
+            let Recovery { outcome: found, nothing_lost, number, highest_number_seen, live_count, is_private_copy } =
                 *store.recovery();
             assert_eq!((found, nothing_lost, is_private_copy), (RecoveryOutcome::InOrder, true, false));
             assert_eq!((number, highest_number_seen, live_count), (last, last, 3));

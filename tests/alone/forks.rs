@@ -57,7 +57,7 @@ fn assert_attached(path: &Path) {
 fn assert_nobody_is_attached(path: &Path) {
     ControlWords::of(path).set(FAILED, 1);
     let table = options().open(path).unwrap();
-    assert_eq!((table.recovery().found, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true));
+    assert_eq!((table.recovery().outcome, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true));
 }
 
 fn let_generations_use_it(path: &Path, _: &str) {
@@ -323,7 +323,7 @@ fn leave_it_to_a_child_and_spoil_it(path: &Path, _: &str) {
             assert!(matches!(outcome, Err(Error::Recovered)), "{outcome:?}");
         }
         borrowed.reopen().unwrap();
-        assert_eq!(borrowed.recovery().found, RecoveryOutcome::Newest);
+        assert_eq!(borrowed.recovery().outcome, RecoveryOutcome::Newest);
         use_it(borrowed, 20);
     });
     drop(table);

@@ -153,7 +153,7 @@ fn move_to_another_disk(path: &Path, _: &str) {
     fs::remove_file(path).unwrap();
     for (from, to) in [(there.as_path(), path), (path, there.as_path())] {
         let table = options().open(from).unwrap();
-        assert_ne!(table.recovery().found, RecoveryOutcome::InOrder);
+        assert_ne!(table.recovery().outcome, RecoveryOutcome::InOrder);
         assert!(!table.recovery().nothing_lost);
         assert_eq!(keys(&table), [0, 1, 2, 3]);
         assert_consistent(&table);

@@ -84,7 +84,7 @@ fn a_failed_flush_is_told_to_everybody_and_nothing_is_acknowledged_until_the_tab
     assert_failed(table.sync(), false);
     drop(table);
     let table = open_after_the_others(&path);
-    assert_eq!((table.recovery().found, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true));
+    assert_eq!((table.recovery().outcome, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true));
     assert_eq!(keys(&table), [0, 1, 2, 10, 11, 12]);
     assert_consistent(&table);
     assert!(!table.status().flush_failed);
@@ -144,7 +144,7 @@ fn a_recovery_that_cannot_flush_serves_nobody_and_can_be_made_again() {
         assert_eq!(keys(&reader), [0, 1, 2]);
     }
     let table = options().open(&copy).unwrap();
-    assert_eq!(table.recovery().found, RecoveryOutcome::Newest);
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::Newest);
     assert_eq!(keys(&table), [0, 1, 2]);
     assert_consistent(&table);
 }

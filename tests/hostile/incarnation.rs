@@ -132,7 +132,7 @@ fn a_table_that_another_kind_of_process_left_is_recovered_and_says_what_it_knows
         let table = open_after_the_others(&path);
         // A process of another kind was in this boot, so nothing can be lost.
         assert_eq!(table.recovery().nothing_lost, word >= 5, "{message}: {}", table.recovery());
-        assert_ne!(table.recovery().found, RecoveryOutcome::InOrder, "{message}");
+        assert_ne!(table.recovery().outcome, RecoveryOutcome::InOrder, "{message}");
         assert_eq!(keys(&table), [0, 1, 2]);
         assert_consistent(&table);
         table.sync().unwrap();
@@ -162,7 +162,7 @@ fn start_the_machine_anew(path: &Path, _: &str) {
     hear();
     // Nobody has.
     let table = open_after_the_others(path);
-    assert_eq!((table.recovery().found, table.recovery().nothing_lost), (RecoveryOutcome::Newest, false));
+    assert_eq!((table.recovery().outcome, table.recovery().nothing_lost), (RecoveryOutcome::Newest, false));
     assert_eq!(keys(&table), [0, 1, 2, 3]);
     assert_consistent(&table);
     table.insert(&visit(4, 0)).unwrap();

@@ -64,7 +64,7 @@ fn a_clean_shutdown_is_not_believed_of_another_control_group() {
         let [seconds, nanoseconds] = [metadata.ctime(), metadata.ctime_nsec()].map(|part| u64::try_from(part).unwrap());
         change_time.store(mix(seconds, nanoseconds, 0), Ordering::Relaxed);
         let table = open(&path);
-        assert_eq!(table.recovery().found, RecoveryOutcome::Newest);
+        assert_eq!(table.recovery().outcome, RecoveryOutcome::Newest);
         assert_is_whole(&table, &path);
     }
 }
@@ -80,7 +80,7 @@ fn a_clean_shutdown_is_believed_once() {
     // It did nothing, but it may have.
     assert!(!has_mark(&path));
     let table = open(&path);
-    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::InOrder);
     assert_is_whole(&table, &path);
 }
 
@@ -116,7 +116,7 @@ fn no_shutdown_is_clean_after_something_was_given_up_that_no_sync_has_wiped_on_t
     table.close().unwrap();
     assert!(!has_mark(&path));
     let table = open(&path);
-    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::InOrder);
     table.upsert(&visit(0, 0)).unwrap();
     table.close().unwrap();
     assert!(has_mark(&path));

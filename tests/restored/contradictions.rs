@@ -172,14 +172,14 @@ const CONTRADICTIONS: &[(&str, Plant)] = &[
 #[track_caller]
 fn assert_is_recovered(what: &str, path: &Path, expected: &BTreeMap<u64, Visit>, floor: u64) {
     let table = open(path);
-    assert_eq!(table.recovery().found, RecoveryOutcome::Newest, "{what}");
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::Newest, "{what}");
     assert_eq!(records(&table), *expected, "{what}");
     assert_good(&table, path);
     assert!(table.insert(&visit(50, 0)).unwrap().generation() > floor, "{what}");
     use_busily(&table, 100, &mut fastrand::Rng::with_seed(7));
     assert_good(&table, path);
     drop(table);
-    assert_eq!(open(path).recovery().found, RecoveryOutcome::InOrder, "{what}");
+    assert_eq!(open(path).recovery().outcome, RecoveryOutcome::InOrder, "{what}");
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn whatever_the_cells_do_not_bear_out_is_recovered() {
     let (_directory, path) = scratch();
     make_table(&path);
     let table = open(&path);
-    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::InOrder);
     let expected = records(&table);
     drop(table);
     let mut image = Image::of(&path);
@@ -204,7 +204,7 @@ fn whatever_the_cells_do_not_bear_out_is_recovered() {
     }
     // It was none of these.
     image.put_back(&path);
-    assert_eq!(open(&path).recovery().found, RecoveryOutcome::InOrder);
+    assert_eq!(open(&path).recovery().outcome, RecoveryOutcome::InOrder);
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn what_a_dead_writer_has_prepared_is_finished_and_the_table_is_in_order() {
     let (image, expected) = prepared_insertion(&path);
     image.put_back(&path);
     let table = open(&path);
-    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::InOrder);
     assert_eq!(table.status().repair_counts.prepared, 1);
     assert_eq!(records(&table), expected);
     assert_good(&table, &path);
@@ -318,7 +318,7 @@ fn what_a_dead_writer_was_staging_is_undone_and_the_table_is_in_order() {
     put_tombstone(&mut image, number);
     image.put_back(&path);
     let table = open(&path);
-    assert_eq!(table.recovery().found, RecoveryOutcome::InOrder);
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::InOrder);
     assert_eq!(table.status().repair_counts.staging, 1);
     assert_eq!(records(&table), expected);
     use_busily(&table, 100, &mut fastrand::Rng::with_seed(7));
@@ -367,7 +367,7 @@ fn a_control_group_that_is_newer_than_the_cells_goes_back_to_the_sync() {
     image.put_back(&path);
     let table = open(&path);
     let recovery = table.recovery();
-    assert!(matches!(recovery.found, RecoveryOutcome::Checkpoint { .. }) && !recovery.nothing_lost, "{recovery}");
+    assert!(matches!(recovery.outcome, RecoveryOutcome::Checkpoint { .. }) && !recovery.nothing_lost, "{recovery}");
     assert_eq!(records(&table), expected);
     assert_good(&table, &path);
     use_busily(&table, 500, &mut fastrand::Rng::with_seed(7));
@@ -416,7 +416,7 @@ fn cells_that_are_newer_than_the_control_group_are_recovered() {
     earlier.durable_group().copy_from_slice(image.durable_group());
     earlier.put_back(&path);
     let table = open(&path);
-    assert_ne!(table.recovery().found, RecoveryOutcome::InOrder);
+    assert_ne!(table.recovery().outcome, RecoveryOutcome::InOrder);
     assert_eq!(records(&table), expected);
     assert_good(&table, &path);
 }

@@ -99,7 +99,7 @@ fn a_backup_made_under_load_and_put_back_contradicts_itself_nowhere() {
                 }
             }
             let restored = large().open(&path).unwrap();
-            recovery_count += u32::from(restored.recovery().found != RecoveryOutcome::InOrder);
+            recovery_count += u32::from(restored.recovery().outcome != RecoveryOutcome::InOrder);
             assert_good(&restored, &path);
             // What was there before all of that is there.
             (9000..9100).for_each(|key| assert!(restored.contains_key(&key).unwrap(), "{round}, {way:?}: {key}"));
@@ -140,7 +140,7 @@ fn what_was_given_out_after_a_backup_does_not_come_again_in_what_is_restored_to_
     *image.control(super::FAILED) = 1;
     image.put_back(&path);
     let table = open(&path);
-    assert_ne!(table.recovery().found, RecoveryOutcome::InOrder);
+    assert_ne!(table.recovery().outcome, RecoveryOutcome::InOrder);
     known.append(&mut given_out(&table));
 
     // One that is made where it was deleted: mostly with the same inode number, but born later.
@@ -153,7 +153,7 @@ fn what_was_given_out_after_a_backup_does_not_come_again_in_what_is_restored_to_
             eprintln!("skipped: the file system does not say when a file was made");
             break;
         }
-        assert_ne!(restored.recovery().found, RecoveryOutcome::InOrder);
+        assert_ne!(restored.recovery().outcome, RecoveryOutcome::InOrder);
         let given_out = given_out(&restored);
         assert!(known.is_disjoint(&given_out), "{:?}", known.intersection(&given_out).collect::<Vec<_>>());
         known.extend(given_out);
@@ -170,7 +170,7 @@ fn what_was_given_out_after_a_backup_does_not_come_again_in_what_is_restored_to_
         std::fs::rename(&new, &path).unwrap();
         assert!(restored_inodes.insert(std::fs::metadata(&path).unwrap().ino()));
         let restored = open(&path);
-        assert_ne!(restored.recovery().found, RecoveryOutcome::InOrder);
+        assert_ne!(restored.recovery().outcome, RecoveryOutcome::InOrder);
         let given_out = given_out(&restored);
         assert!(known.is_disjoint(&given_out), "{name}: {:?}", known.intersection(&given_out).collect::<Vec<_>>());
         known.extend(given_out);

@@ -105,7 +105,7 @@ fn an_id_of_a_transaction_that_was_given_up_is_not_given_out_by_a_first_opener()
             image.put_back(&path);
         }
         let table = open(&path);
-        assert_eq!(table.recovery().found == RecoveryOutcome::InOrder, !has_failed, "{}", table.recovery());
+        assert_eq!(table.recovery().outcome == RecoveryOutcome::InOrder, !has_failed, "{}", table.recovery());
         assert_not_given_out(&table, &gone);
         assert_good(&table, &path);
     }
@@ -184,7 +184,7 @@ fn an_id_that_was_given_up_is_not_given_out_after_recoveries_either() {
             *image.control(FAILED) = 1;
             image.put_back(&path);
             let table = open(&path);
-            assert_eq!((table.recovery().found, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true));
+            assert_eq!((table.recovery().outcome, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true));
         }
         let table = open(&path);
         assert_not_given_out(&table, &gone);

@@ -114,7 +114,7 @@ fn a_copy_that_raced_syncs_is_recovered_or_refused_under_another_name() {
     let mut opened_count = 0;
     for (number, copied) in copies_made_under_load(&path, directory.path()).iter().enumerate() {
         if let Some(table) = open_and_use(copied, number) {
-            assert!(!table.recovery().nothing_lost && table.recovery().found != RecoveryOutcome::InOrder);
+            assert!(!table.recovery().nothing_lost && table.recovery().outcome != RecoveryOutcome::InOrder);
             opened_count += 1;
         }
     }

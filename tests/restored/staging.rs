@@ -96,12 +96,12 @@ fn assert_is(table: &Visits, path: &Path, expected: &BTreeMap<u64, Visit>) {
 fn a_transaction_of_several_records_is_undone_or_finished_and_the_table_is_in_order() {
     let (_directory, path, expected) = staged();
     let table = open(&path);
-    assert_eq!((table.recovery().found, table.status().repair_counts.staging), (RecoveryOutcome::InOrder, 1));
+    assert_eq!((table.recovery().outcome, table.status().repair_counts.staging), (RecoveryOutcome::InOrder, 1));
     assert_is(&table, &path, &expected);
 
     let (_directory, path, expected) = prepared();
     let table = open(&path);
-    assert_eq!((table.recovery().found, table.status().repair_counts.prepared), (RecoveryOutcome::InOrder, 1));
+    assert_eq!((table.recovery().outcome, table.status().repair_counts.prepared), (RecoveryOutcome::InOrder, 1));
     assert_is(&table, &path, &expected);
 }
 
@@ -116,7 +116,11 @@ fn assert_each_is_recovered(make: fn() -> Spoilt, plants: &[(&str, Plant)]) {
         image.put_back(&path);
         println!("{what}");
         let table = open(&path);
-        assert_eq!((table.recovery().found, table.recovery().nothing_lost), (RecoveryOutcome::Newest, true), "{what}");
+        assert_eq!(
+            (table.recovery().outcome, table.recovery().nothing_lost),
+            (RecoveryOutcome::Newest, true),
+            "{what}"
+        );
         assert_is(&table, &path, &expected);
     }
 }

@@ -219,7 +219,7 @@ impl Cuts {
             SyncRecord::from_words(words, self.bench.digest_seed)
                 .filter(|record| record.state.number == recovery.number)
         });
-        match (recovery.found, carrying) {
+        match (recovery.outcome, carrying) {
             (RecoveryOutcome::Checkpoint { wall_time_microseconds }, Some(record)) => {
                 assert_eq!(wall_time_microseconds, record.wall_time_microseconds, "the time of the sync");
             }

@@ -122,7 +122,7 @@ impl Past {
         let recovery = store.recovery();
         assert_eq!(recovery.live_count, live_count(content), "the live count that is reported");
         let is_newest = self.published.get(&self.newest_published).is_some_and(|newest| newest == content);
-        match recovery.found {
+        match recovery.outcome {
             RecoveryOutcome::New => assert_eq!(self.newest_published, 0, "a table that was used is said to be new"),
             RecoveryOutcome::Checkpoint { wall_time_microseconds } => {
                 let made = self.sync_times.contains(&(recovery.number, wall_time_microseconds));

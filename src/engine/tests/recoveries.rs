@@ -30,7 +30,7 @@ fn opened_again(store: &Store, is_same_boot: bool) -> Result<Store> {
 #[test]
 fn a_recovery_reports_what_it_found_and_what_is_lost() {
     let new = heap_store(header(3), settings());
-    assert_eq!((new.recovery().found, new.recovery().nothing_lost), (RecoveryOutcome::New, true));
+    assert_eq!((new.recovery().outcome, new.recovery().nothing_lost), (RecoveryOutcome::New, true));
     assert_eq!((new.recovery().number, new.recovery().live_count), (0, 0));
 
     let store = heap_store(header(3), settings());
@@ -44,9 +44,9 @@ fn a_recovery_reports_what_it_found_and_what_is_lost() {
             assert_eq!((recovery.number, recovery.nothing_lost, recovery.is_private_copy), (last, is_same_boot, false));
             assert_eq!(recovery.live_count, if is_published_only { 2 } else { 1 });
             assert!(recovery.highest_number_seen >= last);
-            let is_a_sync = matches!(recovery.found, RecoveryOutcome::Checkpoint { wall_time_microseconds } if wall_time_microseconds > 0);
+            let is_a_sync = matches!(recovery.outcome, RecoveryOutcome::Checkpoint { wall_time_microseconds } if wall_time_microseconds > 0);
             assert_eq!(is_a_sync, !is_same_boot && !is_published_only, "{recovery:?}");
-            assert!(is_a_sync || recovery.found == RecoveryOutcome::Newest, "{recovery:?}");
+            assert!(is_a_sync || recovery.outcome == RecoveryOutcome::Newest, "{recovery:?}");
         }
     }
 
@@ -54,7 +54,7 @@ fn a_recovery_reports_what_it_found_and_what_is_lost() {
     let store = heap_store(header(3), settings());
     store.plant(store.geometry.control() + USED, &[5]);
     let again = opened_again(&store, true).unwrap();
-    assert_eq!((again.recovery().found, again.recovery().highest_number_seen), (RecoveryOutcome::Newest, 5));
+    assert_eq!((again.recovery().outcome, again.recovery().highest_number_seen), (RecoveryOutcome::Newest, 5));
     assert!(put(&again, 1, 1) > 5 + 1000);
 }
 

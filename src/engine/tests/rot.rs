@@ -221,7 +221,7 @@ fn a_recovery_writes_over_the_record_that_does_not_verify_though_the_other_is_ol
     let kept: Vec<u64> = words_of(&store)[record(good)].to_vec();
     let words = words_of(&store);
     let after = heap_store_of(words, header(2), settings(), true).unwrap();
-    assert_eq!(after.recovery().found, RecoveryOutcome::Newest);
+    assert_eq!(after.recovery().outcome, RecoveryOutcome::Newest);
     // The order of events is what counts: the first record that changes is the torn one.
     let order = record_stores(&store);
     assert_eq!(order.first(), Some(&(1 - good)), "the good record {good} was overwritten first: {kept:?}");
@@ -350,7 +350,7 @@ fn what_is_lost_is_said_also_when_no_sync_record_has_the_state() {
     words[control + NEWEST_STATE..control + NEWEST_STATE + 4].copy_from_slice(&newest);
     words[store.geometry.cell(0, store.slot(0).head().cell())] = 0;
     let after = recovered(words).unwrap();
-    assert_eq!((after.recovery().found, after.recovery().number), (RecoveryOutcome::Newest, kept));
+    assert_eq!((after.recovery().outcome, after.recovery().number), (RecoveryOutcome::Newest, kept));
     let report = after.recovery().to_string();
     assert!(report.contains(&format!("losing transactions up to {lost}")), "{report}");
 }

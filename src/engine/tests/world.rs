@@ -319,13 +319,13 @@ impl World {
     fn what_is_in(&self, own: &Incarnation, is_same_boot: bool) -> Option<Recovered> {
         let mut copy = store_of(self.image(), &self.store.header);
         copy.attach_as_the_first(own).unwrap_or_else(|error| panic!("nothing is damaged, but: {error}"));
-        (copy.recovery().found != RecoveryOutcome::InOrder).then(|| self.truth().past.judge(&copy, is_same_boot))
+        (copy.recovery().outcome != RecoveryOutcome::InOrder).then(|| self.truth().past.judge(&copy, is_same_boot))
     }
 
     fn opened(&self, is_same_boot: bool) {
         {
             let past = &mut self.truth().past;
-            if self.store.recovery().found != RecoveryOutcome::InOrder {
+            if self.store.recovery().outcome != RecoveryOutcome::InOrder {
                 past.judge(&self.store, is_same_boot);
             }
             // Also if somebody else had done it all, and died then.

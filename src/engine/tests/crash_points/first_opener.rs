@@ -83,7 +83,7 @@ fn assert_recovered(opening: &Opening, shape: Shape, model: &Model, is_same_boot
     let recovery = opening.recovery;
     assert_eq!(recovery.live_count, model.live_count());
     // The one before him may have died when everything was done.
-    let is_in_order = recovery.found == RecoveryOutcome::InOrder;
+    let is_in_order = recovery.outcome == RecoveryOutcome::InOrder;
     assert!(is_same_boot || is_in_order || !recovery.nothing_lost, "that nothing was lost cannot be known");
     let last = control_word(&store, LAST);
     let is_above = last > model.used && (is_in_order || last > recovery.highest_number_seen);

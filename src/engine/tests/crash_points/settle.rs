@@ -115,7 +115,7 @@ impl<'a> Deaths<'a> {
         // In the same boot, in place, there is nothing to recover: the first writer repairs.
         let mut store = Arc::into_inner(image.store()).unwrap();
         store.attach_as_the_first(&HOME).unwrap();
-        assert_eq!(store.recovery().found, RecoveryOutcome::InOrder);
+        assert_eq!(store.recovery().outcome, RecoveryOutcome::InOrder);
         Operation::Nothing.perform(&store, self.shape, model);
         assert_is(&store, self.shape, model);
         for is_same_boot in [true, false] {
