@@ -150,7 +150,7 @@ fn a_value_that_is_not_a_number_is_dumped_as_what_it_is() {
 // -- planted contradictions --------------------------------------------------------------------------
 
 // Words of the control region, as `format.md` has them.
-const FAILED: usize = 18;
+const FLUSHING: usize = 42;
 const INDEX_EPOCH: usize = 19;
 const USED: usize = 24;
 const PREPARED: usize = 25;
@@ -316,7 +316,7 @@ fn the_control_region_is_compared_with_itself_and_the_cells() {
     let now = |index| planted.get(control(index));
     let last = now(LAST);
     for (what, index, value) in [
-        ("a flag", FAILED, 2),
+        ("a flag", FLUSHING, 2),
         ("used below prepared", USED, last - 1),
         ("used up", USED, 1 << 61),
         ("prepared without an intent", PREPARED, last + 1),

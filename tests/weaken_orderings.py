@@ -43,7 +43,7 @@ AGAIN = "what a pass misses for want of it, the next one finds before anything i
 C, I, G, O = "src/engine/sync.rs", "src/layout/index.rs", "src/engine/guard.rs", "src/engine/attach.rs"
 M, N, P, R = "src/engine/mod.rs", "src/engine/inspect.rs", "src/engine/repair.rs", "src/engine/recover.rs"
 K, S, T = "src/engine/copy.rs", "src/engine/status.rs", "src/engine/stage.rs"
-CL, LE, OR = "src/engine/clean.rs", "src/engine/leave.rs", "src/engine/private_copy.rs"
+LE, OR = "src/engine/leave.rs", "src/engine/private_copy.rs"
 EXCUSES = {
     (I, "insert", "table.store(position, new, Ordering::Release);"): DEATH,
     (I, "clear_tombstones_before_gap",
@@ -57,6 +57,9 @@ EXCUSES = {
     (C, "write_checkpoint", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
     (C, "write_checkpoint", "control.store(FLUSHING, 1, Ordering::Release);"): DEATH,
     (C, "write_checkpoint", "control.store(DURABLE, state.number, Ordering::Release);"): DEATH,
+    (C, "finish_flushed", "control.store(DURABLE, pinned, Ordering::Release);"): DEATH,
+    (C, "finish_flushed", "control.store(PIN, NO_PIN, Ordering::Release);"): DEATH,
+    (C, "finish_flushed", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
     (C, "flush_or_fail", "control.store(FAILED, 1, Ordering::Release);"): DEATH,
     (C, "flush_or_fail", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
     (K, "catch_up", "self.number = self.store.control().load(PREPARED, Ordering::Acquire);"): AGAIN,
@@ -71,8 +74,6 @@ EXCUSES = {
     ("src/engine/pending.rs", "pending", "fence(Ordering::Acquire);"): LOOKING,
     (LE, "has_something_to_sync",
      "self.control().load(LAST, Ordering::Acquire) > self.control().load(DURABLE, Ordering::Acquire)"): LOOKING,
-    (CL, "clear_clean_mark", "self.control().store(CLEAN_SEAL, 0, Ordering::Release);"): ALONE,
-    (CL, "put_clean_mark", "control.store(CLEAN_SEAL, self.clean_seal(), Ordering::Release);"): ALONE,
     (OR, "marks",
      "[RECOVERY_NUMBER, SUPERSEDED, CONDEMNED].map(|index| self.control().load(index, Ordering::Acquire))"): LOOKING,
     (N, "copy_of_one_moment", "fence(Ordering::Acquire);"): COPY,

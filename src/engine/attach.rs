@@ -11,6 +11,7 @@ use crate::sys::attachment::{Attachment, Hold, Incarnation};
 use crate::sys::mapping::{Map, MappedWords};
 use crate::sys::medium::Medium;
 use crate::sys::words::Ordering;
+use std::time::Duration;
 
 impl Store {
     /// A handle on a mapped file, not attached yet.
@@ -33,7 +34,6 @@ impl Store {
         let attached = self.incarnation();
         let is_same_boot = attached.is_some_and(|attached| attached.is_same_boot(own));
         if self.is_left_in_order(own)? {
-            self.clear_clean_mark();
             self.note_recovery_number();
             self.note_in_order();
         } else {
@@ -52,7 +52,7 @@ impl Store {
         // The file can have been restored in place, with a mutex that somebody held.
         let seems_in_order =
             self.incarnation() == Some(*own) && self.faults().any().is_none() && self.medium.locks_are_free();
-        Ok(seems_in_order && (self.is_clean()? || self.is_proved()?))
+        Ok(seems_in_order && self.is_proved()?)
     }
 
     /// Others are attached; the gate is held, so they stay what they are.
@@ -87,8 +87,6 @@ impl Store {
             let reason = "somebody has the file to himself: another program locks it".to_owned();
             return Err(Error::Incompatible { reason });
         }
-        // There is none, unless a child of a fork attaches that its parent did not know of when it was the last to go.
-        self.clear_clean_mark();
         Ok(())
     }
 
@@ -117,10 +115,15 @@ impl Store {
         self.control().store(INCARNATION_SEAL, incarnation_seal(words), Ordering::Release);
     }
 
-    /// Waits until no process is recovering the file, and keeps others from beginning to.
-    pub fn wait_at_gate(&self) -> Result<()> {
+    /// Waits until no process is recovering the file, and keeps others from beginning to. `left` is what is left of the timeout.
+    pub fn wait_at_gate(&self, left: Duration) -> Result<()> {
         if let Some(attachment) = &self.attachment {
-            attachment.enter_gate(Hold::Shared, self.settings.lock_timeout)?;
+            attachment.enter_gate(Hold::Shared, left).map_err(|error| match error {
+                Error::Timeout { lock, holder_pid, .. } => {
+                    Error::Timeout { lock, holder_pid, waited: self.settings.lock_timeout }
+                }
+                error => error,
+            })?;
         }
         self.note_recovery_number();
         Ok(())

@@ -4,7 +4,6 @@ use super::{Access, Store};
 use crate::engine::occupancy::Death;
 use crate::error::{Error, Result};
 use crate::format::control::{DURABLE, LAST};
-use crate::sys::attachment::Hold;
 use crate::sys::deadline::poll;
 use crate::sys::words::Ordering;
 use std::time::Duration;
@@ -43,8 +42,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whoever goes last syncs, and whoever goes when a sync is due: nobody may come by later to do it. Whoever is alone and
-    /// leaves nothing unsynced says so.
+    /// A handle that goes last syncs, and so does one that goes when a sync is due: nobody may come by later to do it.
     fn leave(&self) -> Result<()> {
         let (Some(attachment), Access::ReadWrite) = (&self.attachment, self.access) else { return Ok(()) };
         // A child of a fork that has not used the handle leaves its parent's business alone.
@@ -63,9 +61,6 @@ impl Store {
         let is_last = !attachment.is_attached_by_others()?;
         if (is_last || !is_alone_in_going) && self.is_sync_owed(false) {
             self.sync()?;
-        }
-        if is_last && attachment.try_enter_gate()? && attachment.try_attach(Hold::Exclusive)? {
-            self.put_clean_mark()?;
         }
         attachment.let_go();
         Ok(())

@@ -22,7 +22,7 @@
 //! | `attach` | attaching to a mapped file, as the first or as one of many |
 //! | `faults` | what is wrong with a table as a whole, and what it ends |
 //! | `fork` | attaching anew in the child of a fork |
-//! | `prove`, `clean` | whether a first opener finds the table in order |
+//! | `prove` | whether a first opener finds the table in order |
 //! | `leave` | giving a handle up |
 //! | `private_copy` | what a read-only handle reads where the file needs a recovery |
 //! | `pending`, `status` | what a dead writer has left half done, counters, and which process writes, seen from outside |
@@ -31,8 +31,6 @@
 pub mod attach;
 pub mod change;
 pub mod choose;
-#[cfg(not(loom))]
-pub mod clean;
 pub mod commit;
 pub mod copy;
 mod duplicate;

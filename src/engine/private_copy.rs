@@ -4,7 +4,7 @@ use super::outcome::Recovery;
 use super::{Access, Store};
 use crate::error::{Error, Internal, Result};
 use crate::format::control::{CONDEMNED, RECOVERY_NUMBER, SUPERSEDED};
-use crate::sys::attachment::{Hold, Incarnation};
+use crate::sys::attachment::{Attachment, Hold, Incarnation};
 use crate::sys::medium::Medium;
 use crate::sys::words::Ordering;
 use crate::sys::zeroed_words;
@@ -33,16 +33,9 @@ impl Origin {
 impl Store {
     /// Why the file cannot be read as it is. A control region that no writer keeps true is believed only if the cells bear it out.
     pub fn reason_for_copy(&self, own: &Incarnation) -> Result<Option<&'static str>> {
-        let marked = self.recovery_reason(own);
-        let Some(attachment) = self.attachment.as_ref().filter(|_| marked.is_none()) else { return Ok(marked) };
-        match attachment.hold_of_others()? {
-            Hold::Shared => return Ok(None),
-            // A first opener is at it, and believes it no more than this reader.
-            Hold::Exclusive => return Ok(Some(BEING_OPENED)),
-            Hold::Nothing => {}
-        }
-        if self.is_clean()? {
-            return Ok(None);
+        let marked = self.marked_reason(own)?;
+        if marked.is_some() || self.hold_of_others()? == Hold::Shared {
+            return Ok(marked);
         }
         // What a dead writer left half done is put right before it is looked at: by a reader only in memory of its own.
         let is_proved = if self.is_anything_pending() {
@@ -58,7 +51,28 @@ impl Store {
         Ok((!is_proved).then_some("its records are not what its control region says"))
     }
 
-    /// Why the marks of the file say that it cannot be read as it is.
+    /// The same, as far as the marks of the file say it.
+    pub fn marked_reason(&self, own: &Incarnation) -> Result<Option<&'static str>> {
+        if let Some(reason) = self.recovery_reason(own) {
+            return Ok(Some(reason));
+        }
+        Ok(match self.hold_of_others()? {
+            Hold::Shared => None,
+            // A first opener is at it, and believes it no more than this reader.
+            Hold::Exclusive => Some(BEING_OPENED),
+            Hold::Nothing if self.faults().is_flush_failed => Some("a flush of it to disk failed"),
+            Hold::Nothing if !self.medium.locks_are_free() => {
+                Some("it was copied or restored while a lock of it was held")
+            }
+            Hold::Nothing => None,
+        })
+    }
+
+    fn hold_of_others(&self) -> Result<Hold> {
+        self.attachment.as_ref().map_or(Ok(Hold::Nothing), Attachment::hold_of_others)
+    }
+
+    /// Why everybody has to wait for a recovery.
     pub fn recovery_reason(&self, own: &Incarnation) -> Option<&'static str> {
         let faults = self.faults();
         if faults.is_condemned {

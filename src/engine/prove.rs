@@ -6,7 +6,8 @@
 //!
 //! 1. The sealed state of the last prepared transaction is borne out by the cells: their digest and their count, each live record
 //!    with its checksum. No cell is newer, but those on the intent list that are being staged.
-//! 2. The sync records fit: one carries the durable number, and neither is newer than the last published transaction.
+//! 2. The sync records fit: one carries the durable number, and neither is newer than the last published transaction. A newer one than
+//!    the durable is that of the sync in progress: else it may have been acknowledged, and the next sync would overwrite it.
 //! 3. What a dead writer left half done is finished or undone, as whoever gets the lock from it would.
 //! 4. The heads name the cells that are visible, the index leads to every live record and nowhere else, and the free stack has each
 //!    free slot once.
@@ -110,7 +111,11 @@ impl Store {
         let [last, durable, pin, floor] = [LAST, DURABLE, PIN, GENERATION_FLOOR].map(|index| self.known(index));
         let records = self.sync_records();
         let is_past = |record: &SyncRecord| {
-            record.state.number <= last && record.predecessor <= durable && record.generation_floor <= floor
+            let number = record.state.number;
+            number <= last
+                && (number <= durable || number == pin)
+                && record.predecessor <= durable
+                && record.generation_floor <= floor
         };
         let is_carried = records.iter().flatten().any(|record| record.state.number == durable);
         let is_pin_past = pin == NO_PIN || pin <= last;

@@ -21,9 +21,9 @@ use crate::engine::outcome::{Recovery, RecoveryOutcome};
 use crate::error::{Error, Internal, Result, broken_invariant};
 use crate::format::cell::{GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::control::{
-    CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INCARNATION,
-    INCARNATION_SEAL, INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST, LAST_SYNC_MILLISECONDS,
-    LAST_SYNC_WALL_MILLISECONDS, NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER, SUPERSEDED, USED,
+    CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL,
+    INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST, LAST_SYNC_MILLISECONDS, LAST_SYNC_WALL_MILLISECONDS,
+    NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER, SUPERSEDED, USED,
 };
 use crate::format::geometry::{SYNC_RECORD_COUNT, word};
 use crate::format::sync_record::{State, SyncRecord};
@@ -238,9 +238,6 @@ impl Store {
             let keys =
                 live.filter_map(|slot| Some((self.view().hash_of_key_in(slot, slot.head().cell())?, slot.index())));
             self.view().index().rebuild_from(keys, live_count);
-        }
-        if control.load(CLEAN_SEAL, Ordering::Relaxed) != 0 {
-            control.store(CLEAN_SEAL, 0, Ordering::Relaxed);
         }
         let sealed = state.to_words(self.digest_seed);
         self.view().put_state(NEWEST_STATE, sealed);

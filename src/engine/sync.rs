@@ -9,9 +9,10 @@
 //! 3. One flush, of the durable group, without the write mutex. It is enough, since a recovery believes a record only if
 //!    the digest of the cells that it finds matches.
 //! 4. `DURABLE` is stored before `PIN` is taken away; writers read them in the other order.
-//! 5. `FLUSHING` is set before a flush and cleared after it. Who finds it set has a predecessor that died inside its
-//!    flush: that may have failed, and the kernel takes the pages for clean. So every page is written to and flushed
-//!    again before anything else.
+//! 5. `FLUSHING` is set before a flush and cleared after it. A syncer that finds it or `PIN` set has a predecessor that died: its
+//!    flush may have failed, and the kernel takes the pages for clean. So every page is written to and flushed again before
+//!    anything else, and the predecessor's sync is finished if its record is whole. So a whole record above `DURABLE` always is
+//!    that of the pinned state.
 //! 6. After a failed flush (`FAILED`) no sync succeeds until a recovery.
 //! 7. A sync is acknowledged only if the table has not been recovered since this handle attached, and the file still has the
 //!    name that it was opened by.
@@ -179,10 +180,10 @@ impl Store {
         if self.faults().is_flush_failed {
             return Err(Error::FlushFailed { source: None });
         }
-        if control.load(FLUSHING, Ordering::Relaxed) != 0 {
+        if control.load(FLUSHING, Ordering::Relaxed) != 0 || control.load(PIN, Ordering::Relaxed) != NO_PIN {
             self.dirty_durable_group();
             self.flush_or_fail()?;
-            control.store(FLUSHING, 0, Ordering::Release);
+            self.finish_flushed();
         }
         let durable = control.load(DURABLE, Ordering::Relaxed);
         if durable >= wanted {
@@ -216,6 +217,18 @@ impl Store {
         // Step 5: only a file that has its name keeps anything.
         self.check_name()?;
         Ok(state.number)
+    }
+
+    /// Everything is on the disk by now, and if the record of a dead syncer is whole, what it was syncing is durable. The next sync must
+    /// not overwrite that record: perhaps it was the file system that died, and not the syncer, and the sync had been acknowledged.
+    fn finish_flushed(&self) {
+        let control = self.control();
+        let pinned = control.load(PIN, Ordering::Relaxed);
+        if self.sync_records().iter().flatten().any(|record| record.state.number == pinned) {
+            control.store(DURABLE, pinned, Ordering::Release);
+            control.store(PIN, NO_PIN, Ordering::Release);
+        }
+        control.store(FLUSHING, 0, Ordering::Release);
     }
 
     /// Pins the newest state, so that writers keep its cells.

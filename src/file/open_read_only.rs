@@ -6,14 +6,15 @@
 //!    whoever may only read can use a table of processes of any PID namespace.
 //! 2. It is not attached, so the table can be recovered under it. A recovery changes `RECOVERY_NUMBER` before anything else, and
 //!    every operation compares that: then the handle is dead. What it had read by then was whole.
-//! 3. A file that needs a recovery is copied behind its gate, so that nobody is in the middle of one.
+//! 3. A file that needs a recovery is copied behind its gate, for a reason that was found there, so that nobody is in the middle of
+//!    one, or has made one since.
 
 use super::open::{open_file, read_header};
 use crate::engine::private_copy::BEING_OPENED;
 use crate::engine::{Access, Settings, Store};
 use crate::error::{Error, Result};
 use crate::sys::attachment::Incarnation;
-use crate::sys::deadline::poll;
+use crate::sys::deadline::{Deadline, poll};
 use std::path::Path;
 
 /// Why a file that no writer has open is taken to be in order.
@@ -56,20 +57,29 @@ impl Store {
         let own = Incarnation::current(attachment.id(), path, None)?;
         let mut store = Store::map(attachment, header, Access::ReadOnly, settings)?;
         let reason_for_copy = |store: &Store| match belief {
-            Belief::Marks => Ok(store.recovery_reason(&own)),
+            Belief::Marks => store.marked_reason(&own),
             Belief::Proof => store.reason_for_copy(&own),
         };
-        // Not at the gate, where a reader would be in the way of the next writer.
-        let reason = poll(settings.lock_timeout, || match reason_for_copy(&store) {
-            Ok(Some(BEING_OPENED)) => None,
-            reason => Some(reason),
-        });
-        if reason.transpose()? != Some(None) {
-            // Perhaps another process is just at it, or has attached and begun to write since.
-            store.wait_at_gate()?;
-        }
+        let deadline = Deadline::after(settings.lock_timeout);
+        let reason = loop {
+            // Not at the gate, where a reader would be in the way of the next writer.
+            let reason = poll(deadline.left(), || match reason_for_copy(&store) {
+                Ok(Some(BEING_OPENED)) => None,
+                reason => Some(reason),
+            });
+            if let Some(None) = reason.transpose()? {
+                break None;
+            }
+            // Another process may have recovered the file since, and have begun to write. At the gate nobody is opening it; what holds
+            // it up is told.
+            store.wait_at_gate(deadline.left())?;
+            match reason_for_copy(&store)? {
+                Some(BEING_OPENED) => store.leave_gate()?,
+                reason => break reason,
+            }
+        };
         // Readers use no mutex, so it does not matter whose they are.
-        let Some(reason) = reason_for_copy(&store)? else {
+        let Some(reason) = reason else {
             store.note_in_order();
             store.leave_gate()?;
             return Ok(FileForReading { store, is_same_boot: true, recovery_reason: None, is_in_use });

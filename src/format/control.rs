@@ -88,11 +88,6 @@ pub const DEAD_SYNCER_COUNT: usize = 62;
 /// The mutex under which one of the two is taken from an owner that is gone; up to 64 bytes.
 pub const ARBITER_MUTEX: usize = 64;
 
-/// When the file was last changed before its users shut down cleanly.
-pub const CLEAN_CHANGE_TIME: usize = 72;
-/// The seal over the control group and that time; 0: the last users did not shut down cleanly, or there are users.
-pub const CLEAN_SEAL: usize = 73;
-
 /// What `PIN` holds when no sync is in flight.
 pub const NO_PIN: u64 = u64::MAX;
 
@@ -101,5 +96,5 @@ const _: () = {
     assert!(INTENDED_STATE == NEWEST_STATE + crate::format::sync_record::STATE_WORDS);
     assert!(INCARNATION_SEAL == INCARNATION + INCARNATION_WORDS);
     assert!(USED / 8 != SUPERSEDED / 8 && DEAD_SYNCER_COUNT < ARBITER_MUTEX);
-    assert!(ARBITER_MUTEX + MUTEX_WORDS <= CLEAN_CHANGE_TIME && CLEAN_SEAL < CONTROL_WORDS);
+    assert!(ARBITER_MUTEX + MUTEX_WORDS <= CONTROL_WORDS);
 };

@@ -171,11 +171,6 @@ impl Attachment {
         Err(Error::Timeout { lock: "gate", holder_pid, waited: timeout })
     }
 
-    /// Enters the gate if nobody else is in it.
-    pub fn try_enter_gate(&self) -> Result<bool> {
-        self.try_lock(GATE, Hold::Exclusive)
-    }
-
     pub fn leave_gate(&self) -> Result<()> {
         self.try_lock(GATE, Hold::Nothing).map(drop)
     }

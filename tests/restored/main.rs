@@ -6,7 +6,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod clean;
 mod contradictions;
 mod copies;
 mod given_up;
@@ -21,7 +20,7 @@ use std::path::Path;
 
 #[test]
 fn child_process() {
-    common::play(&[clean::ROLES, copies::ROLES, given_up::ROLES, raced::ROLES, staging::ROLES].concat());
+    common::play(&[copies::ROLES, given_up::ROLES, raced::ROLES, staging::ROLES].concat());
 }
 
 /// Words of the control region, counted as in `format.md`.

@@ -14,6 +14,7 @@
 //! | `settle` | repairing what a death left, and dying at that |
 //! | `operations` | each operation alone, killed at each place |
 //! | `in_flight` | with a sync of another process in flight |
+//! | `lost_file_system` | the control group of an earlier moment, behind a sync that was acknowledged |
 //! | `first_opener` | recoveries, killed at each place |
 //! | `readers` | readers who stand still meanwhile |
 
@@ -21,6 +22,7 @@ mod check;
 mod death;
 mod first_opener;
 mod in_flight;
+mod lost_file_system;
 mod model;
 mod operations;
 mod readers;
