@@ -2,12 +2,13 @@
 //!
 //! Invariants:
 //!
-//! 1. It is set by a handle that is the last to go, holds the gate and is alone, when everything is durable and nothing is in
-//!    progress: so the cells are on the disk, whatever becomes of the file system.
-//! 2. It is bound to the control group by a checksum over all of it that a proof would look at; and to the file by the time of its
-//!    last change, which nobody can set, and which whatever is written to the file moves on: a restored copy, or a part of one.
-//! 3. Whoever opens the file next as the first looks at it, and takes it away before others can come. So a file whose users
-//!    were killed has none, nor has a copy that was made while it was in use.
+//! 1. It is set by the last handle that leaves, which holds the gate and is alone, when everything is durable and nothing is in
+//!    progress. So the cells are on the disk, whatever becomes of the file system.
+//! 2. It is bound to the control group by a checksum over everything in it that a proof would look at, and to the file by the
+//!    time of its last change. Nobody can set this time, and every write to the file moves it on, also the restoring of a copy
+//!    or of a part of one.
+//! 3. The next first opener looks at it, and takes it away before other processes can attach. So a file whose users were killed
+//!    has none, and neither has a copy that was made while the file was in use.
 //!
 //! A mark that does not fit costs a proof, and nothing else.
 
@@ -36,28 +37,29 @@ impl Store {
         Ok(is_unchanged && seal == self.clean_seal())
     }
 
-    /// Takes the mark away, before anybody can change what it says.
+    /// Takes the mark away, before any process can change what it vouches for.
     pub(super) fn clear_clean_mark(&self) {
         if self.control().load(CLEAN_SEAL, Ordering::Relaxed) != 0 {
             self.control().store(CLEAN_SEAL, 0, Ordering::Release);
         }
     }
 
-    /// Marks the file as left by a clean shutdown, if it is. The caller is alone, holds the gate, and changes nothing afterwards.
+    /// Marks the file as left by a clean shutdown, if it was. The caller is alone, holds the gate, and changes nothing
+    /// afterwards.
     pub(super) fn put_clean_mark(&self) -> Result<()> {
         if !self.is_at_rest() || !self.has_fine_times()? {
             return Ok(());
         }
         let control = self.control();
-        // This store moves the time on, if the page was clean; what follows does so no more.
+        // This store moves the time on, if the page was clean; the stores that follow no longer do.
         control.store(CLEAN_SEAL, 0, Ordering::Relaxed);
         control.store(CLEAN_CHANGE_TIME, self.change_time()?, Ordering::Relaxed);
         control.store(CLEAN_SEAL, self.clean_seal(), Ordering::Release);
         Ok(())
     }
 
-    /// Nothing is in progress, everything is durable, and nothing has failed. Nor was anything given up since the last transaction: that
-    /// its cells were wiped is on the disk only with a later sync.
+    /// Nothing is in progress, everything is durable, and nothing has failed. Nor was a transaction given up since the last one
+    /// that committed: the wiping of its cells reaches the disk only with a later sync.
     fn is_at_rest(&self) -> bool {
         let word = |index| self.control().load(index, Ordering::Relaxed);
         let marks = [INTENT_COUNT, FLUSHING, FAILED, SUPERSEDED, CONDEMNED].map(word);
@@ -71,8 +73,8 @@ impl Store {
         Ok(mix(seconds, nanoseconds, 0))
     }
 
-    /// Whether times are finer than seconds: where they are not (ext4 with small inodes, FAT), a change in the same second as the
-    /// shutdown would not show.
+    /// Whether times are finer than seconds: where they are not (ext4 with small inodes, FAT), a change in the same second as
+    /// the shutdown would go unnoticed.
     fn has_fine_times(&self) -> Result<bool> {
         let [_, nanoseconds] = self.change_time_parts()?;
         Ok(nanoseconds != 0)
@@ -84,7 +86,7 @@ impl Store {
         Ok([metadata.ctime(), metadata.ctime_nsec()].map(|part| u64::from_ne_bytes(part.to_ne_bytes())))
     }
 
-    /// A checksum over what the control group says, with the time of the mark. Never 0, which is written while there is no mark.
+    /// A checksum over what the control group says, and the time of the mark. Never 0, which stands for no mark.
     fn clean_seal(&self) -> u64 {
         let mut hash = Xxh3::with_seed(self.digest_seed);
         let mut chunk = [0; CHUNK_WORDS];
