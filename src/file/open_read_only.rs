@@ -1,12 +1,12 @@
-//! Opening a file for reading: without a lock where it is in order, and on a copy where it is not.
+//! Opening a file for reading: without a lock if it is in order, and on a copy if it is not.
 //!
 //! Invariants:
 //!
-//! 1. A read-only handle changes no byte of the file, and holds no lock of it while it is open: so it keeps nobody out, and
-//!    whoever may only read can use a table of processes of any PID namespace.
-//! 2. It is not attached, so the table can be recovered under it. A recovery changes `RECOVERY_NUMBER` before anything else, and
-//!    every operation compares that: then the handle is dead. What it had read by then was whole.
-//! 3. A file that needs a recovery is copied behind its gate, so that nobody is in the middle of one.
+//! 1. A read-only handle changes no byte of the file, and holds no lock of it while it is open. So it keeps no process
+//!    out, and a process that may only read can use a table of processes in any PID namespace.
+//! 2. It is not attached, so the table can be recovered while it is open. A recovery changes `RECOVERY_NUMBER` before
+//!    anything else, and every operation compares that: then the handle is dead. What it had read by then was whole.
+//! 3. A file that needs a recovery is copied behind its gate, so that no process is in the middle of a recovery.
 
 use super::open::{open_file, read_header};
 use crate::engine::private_copy::BEING_OPENED;
@@ -19,20 +19,20 @@ use std::path::Path;
 /// Why a file that no writer has open is taken to be in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Belief {
-    /// Its marks say so: for those who look whether the rest bears them out.
+    /// Its marks say so: for callers that check whether the rest confirms them.
     Marks,
-    /// Its cells bear it out.
+    /// Its cells confirm it.
     Proof,
 }
 
 /// A table that was opened for reading and not recovered.
 pub struct FileForReading {
-    /// A handle on the file; on a copy of it if it needs a recovery.
+    /// A handle on the file, or on a copy of it if the file needs a recovery.
     pub store: Store,
     pub is_same_boot: bool,
     /// Why the file needs a recovery before it can be read.
     pub recovery_reason: Option<&'static str>,
-    /// Whether others had the file open to write.
+    /// Whether other processes had the file open for writing.
     pub is_in_use: bool,
 }
 
@@ -65,10 +65,10 @@ impl Store {
             reason => Some(reason),
         });
         if reason.transpose()? != Some(None) {
-            // Perhaps another process is just at it, or has attached and begun to write since.
+            // Another process may be recovering it just now, or may have attached and begun to write since.
             store.wait_at_gate()?;
         }
-        // Readers use no mutex, so it does not matter whose they are.
+        // Readers use no mutex, so it does not matter which processes the mutexes are for.
         let Some(reason) = reason_for_copy(&store)? else {
             store.note_in_order();
             store.leave_gate()?;
