@@ -39,7 +39,8 @@ fn assert_is_whole(table: &Visits, path: &Path) {
     assert_good(table, path);
 }
 
-/// The file's words, mapped: what is stored through this moves the file's time on once, and then no more until it is written back.
+/// The file's words, mapped: a store through this mapping moves the file's time on once, and then no more until the
+/// page is written back.
 struct Mapped(SharedWords);
 
 impl Mapped {
@@ -59,7 +60,7 @@ fn a_clean_shutdown_is_not_believed_of_another_control_group() {
         mapped.word(offset_field, index).fetch_xor(1 << 62, Ordering::Relaxed);
         let change_time = mapped.word(8, CLEAN_CHANGE_TIME);
         change_time.fetch_xor(1, Ordering::Relaxed);
-        // The time of the file tells nothing.
+        // The time of the file reveals nothing.
         let metadata = std::fs::metadata(&path).unwrap();
         let [seconds, nanoseconds] = [metadata.ctime(), metadata.ctime_nsec()].map(|part| u64::try_from(part).unwrap());
         change_time.store(mix(seconds, nanoseconds, 0), Ordering::Relaxed);
@@ -77,7 +78,7 @@ fn a_clean_shutdown_is_believed_once() {
     child.expect("open");
     assert!(!has_mark(&path));
     child.kill();
-    // It did nothing, but it may have.
+    // It did nothing, but it might have.
     assert!(!has_mark(&path));
     let table = open(&path);
     assert_eq!(table.recovery().outcome, RecoveryOutcome::InOrder);
@@ -101,8 +102,8 @@ fn no_shutdown_is_clean_while_others_use_the_table_or_something_is_not_synced() 
     assert!(!has_mark(&path));
 }
 
-/// The cells of a transaction that was given up are wiped in memory. If the file system is lost then, and the mark is not, they are
-/// back, and nobody looks for them.
+/// The cells of a transaction that was given up are wiped in memory. If the file system is lost then, and the mark is
+/// not, they are back, and no process looks for them.
 #[test]
 fn no_shutdown_is_clean_after_something_was_given_up_that_no_sync_has_wiped_on_the_disk() {
     let (_directory, path) = scratch();
