@@ -139,7 +139,7 @@ fn a_limit_for_the_size_of_files_is_an_error_that_says_what_is_needed() {
     child.finish();
 }
 
-// -- who is told -----------------------------------------------------------------------------------
+// -- telling users --------------------------------------------------------------------------------
 
 /// The word that tells users of a file that it has lost its name.
 fn superseded(file: &fs::File) -> u64 {

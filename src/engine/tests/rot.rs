@@ -132,7 +132,7 @@ fn blank_pages_are_not_an_empty_table() {
     words[header.geometry.control()..].fill(0);
     let found = heap_store_of(words, header, settings(), false).err().expect("nothing there is a table");
     assert!(matches!(found, Error::Damaged { .. }), "{found}");
-    // Nor is a table whose digest adds up to nothing, which a record of zeros would claim.
+    // The digest of a table is not 0 either, which is what a record of zeros would claim.
     assert_ne!(heap_store(crate::engine::tests::world::header(2), settings()).view().newest_state().unwrap().digest, 0);
 }
 
