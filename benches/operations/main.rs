@@ -3,7 +3,8 @@
 //!
 //! The floors: `copy` reads a random record out of a plain array, `crc` is the CRC-32 of a record, `lock` an uncontended lock
 //! and unlock of a mutex of our kind, `flush` the fdatasync of one page that was just overwritten. The rows that begin with `bare`
-//! are what the layout and the kernel alone cost, see [`bare`]; `flush, 25 pages` is what a sync costs the disk when half of 50
+//! are what the layout and the kernel alone cost, see [`bare`]. `small` and `sparse` are the same 5,000 records of 16 bytes, in a table
+//! of 10,000 slots and in one of a million. `flush, 25 pages` is what a sync costs the disk when half of 50
 //! processes have written a record each since the one before.
 
 mod bare;
@@ -38,6 +39,11 @@ locule::record! {
     }
 }
 
+locule::record! {
+    /// 16 bytes.
+    struct Counter { key id: u64, count: u64 }
+}
+
 fn item(id: u64) -> Item {
     Item { id: id.into(), a: id, n: !id, ..Item::default() }
 }
@@ -64,6 +70,8 @@ fn main() {
     floors(&mut bench, directory.path());
     reads(&mut bench, &table, &path);
     writes(&mut bench, &table);
+    scale(&mut bench, directory.path(), CAPACITY, ["small find", "small update", "small insert + delete"]);
+    scale(&mut bench, directory.path(), 1_000_000, ["sparse find", "sparse update", "sparse insert + delete"]);
     bench.few("attach + first read", |count| (0..count).map(|_| duration_in_a_child(ATTACH, &path)).sum());
     bench.few("bare attach", |count| (0..count).map(|_| duration_in_a_child(ATTACH_BARE, &path)).sum());
     bench.summary.print();
@@ -139,6 +147,23 @@ fn writes(bench: &mut Bench<'_>, table: &Table<Item>) {
         }
         start.elapsed()
     });
+}
+
+/// The same few records in a table of any size.
+fn scale(bench: &mut Bench<'_>, directory: &Path, capacity: u64, [find, update, insert_and_delete]: [&'static str; 3]) {
+    let path = directory.join("counters.loc");
+    let table = Table::<Counter>::options().capacity(capacity).sync_every(None).create(&path).unwrap();
+    for id in 0..RECORD_COUNT {
+        table.insert(&Counter { id, count: 0 }).unwrap();
+    }
+    bench.many(find, |random| table.find(&(random as u64)));
+    bench.many(update, |random| table.update_by_key(&(random as u64), |counter| counter.count += 1));
+    let mut id = RECORD_COUNT;
+    bench.many(insert_and_delete, |_| {
+        id += 1;
+        table.delete(table.insert(&Counter { id, count: 0 }).unwrap())
+    });
+    std::fs::remove_file(path).unwrap();
 }
 
 /// The ids of the records, in the order of their keys. Not whole rows, which would push the table out of the cache.

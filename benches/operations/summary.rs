@@ -8,20 +8,26 @@ use std::time::Duration;
 type Aim = (&'static str, &'static [&'static str], Option<f64>);
 
 const FLOORS: [&str; 4] = ["copy", "crc", "lock", "flush"];
-const AIMS: [Aim; 16] = [
+const AIMS: [Aim; 22] = [
     ("bare find", &["copy"], None),
     ("bare update", &["lock", "copy", "crc"], None),
     ("bare insert + delete", &["lock", "copy", "crc"], None),
     ("flush, 25 pages", &["flush"], None),
-    ("find, unverified", &["copy"], Some(3.0)),
+    ("find, unverified", &["bare find"], Some(1.2)),
     ("find, absent", &["copy"], Some(3.0)),
-    ("find", &["copy", "crc"], Some(2.0)),
+    ("find", &["bare find", "crc"], Some(1.2)),
     ("get", &["copy", "crc"], None),
     ("len", &["copy"], None),
     ("iterate, a record", &["copy", "crc"], None),
-    ("update", &["lock", "copy", "crc"], Some(2.0)),
-    ("replace", &["lock", "copy", "crc"], None),
-    ("insert + delete", &["lock", "copy", "crc"], Some(4.0)),
+    ("update", &["bare update"], Some(1.5)),
+    ("replace", &["bare update"], None),
+    ("insert + delete", &["bare insert + delete"], Some(1.5)),
+    ("small find", &["copy"], None),
+    ("small update", &["lock"], None),
+    ("small insert + delete", &["lock"], None),
+    ("sparse find", &["small find"], Some(1.2)),
+    ("sparse update", &["small update"], Some(1.2)),
+    ("sparse insert + delete", &["small insert + delete"], Some(1.2)),
     ("durable write + sync", &["flush"], Some(1.5)),
     ("bare attach", &[], None),
     ("attach + first read", &[], None),

@@ -2,7 +2,7 @@
 
 use crate::engine::Store;
 use crate::engine::outcome::Recovery;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, broken_invariant};
 use crate::file::open_read_only::{Belief, FileForReading};
 use crate::record_id::RecordId;
 use crate::schema::{FieldSchema, Schema, decode_value};
@@ -212,7 +212,9 @@ pub(super) fn decode_values(schema: &Schema, payload: &[u64]) -> Result<Vec<Valu
     let bytes: &[u8] = bytemuck::cast_slice(payload);
     let decode = |field: &FieldSchema| {
         let start = field.offset_bytes();
-        let value = bytes.get(start..start.saturating_add(field.field_bytes())).unwrap_or_default();
+        let Some(value) = bytes.get(start..start.saturating_add(field.field_bytes())) else {
+            broken_invariant("a record has room for each field of its schema");
+        };
         decode_value(field, value).map_err(|error| match error {
             Error::Damaged { reason } => Error::damaged(format!("field `{}`: {reason}", field.name())),
             other => other,

@@ -26,7 +26,7 @@
 //! the orderings that only let a first pass find everything.
 
 use super::{Access, Store};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, broken_invariant};
 use crate::format::cell::{CellHeader, Head};
 use crate::format::checksum::digest_of_cell;
 use crate::format::control::{GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED};
@@ -157,7 +157,9 @@ impl<'a> CopyOfNewest<'a> {
     /// Takes the newest cell of a slot up to the number, if it is newer than the one that is held. Returns whether it did.
     fn take(&mut self, index: u32) -> bool {
         let slot = self.store.slot(index);
-        let held = self.numbers.get(widen(index)).copied().unwrap_or(0);
+        let Some(held) = self.numbers.get(widen(index)).copied() else {
+            broken_invariant("a copy has a number for each slot");
+        };
         let wanted = held.saturating_add(1)..=self.number;
         let newer = (0..).zip(slot.cell_numbers()).filter(|(_, number)| wanted.contains(number));
         let Some((cell, number)) = newer.max_by_key(|(_, number)| *number) else { return false };

@@ -19,19 +19,20 @@
 use crate::engine::Store;
 use crate::engine::choose::Choice;
 use crate::engine::outcome::{Recovery, RecoveryOutcome};
-use crate::error::{Error, Internal, Result};
+use crate::error::{Error, Internal, Result, broken_invariant};
 use crate::format::cell::{GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::control::{
     CLEAN_SEAL, CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INCARNATION,
     INCARNATION_SEAL, INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST, LAST_SYNC_MILLISECONDS,
     LAST_SYNC_WALL_MILLISECONDS, NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER, SUPERSEDED, USED,
 };
-use crate::format::geometry::{SYNC_RECORD_COUNT, widen, word};
+use crate::format::geometry::{SYNC_RECORD_COUNT, word};
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot;
 use crate::sys::attachment::{Incarnation, random_uuid, uuid_words};
 use crate::sys::words::Ordering;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// How far above everything seen numbers continue after a recovery: further than any were given out in the time that was lost.
 const NUMBER_JUMP: u64 = 1 << 32;
@@ -164,15 +165,13 @@ impl Store {
     /// The highest generation of a record that was inserted after the choice: a process that died while staging it may have
     /// told its id to others.
     fn generation_given_up(&self, number: u64) -> u64 {
-        let mut before = vec![0; widen(self.geometry.capacity())];
+        let mut before = BTreeMap::new();
         self.for_visible_cells(number, |slot, _, header| {
-            if let Some(generation) = before.get_mut(widen(slot)) {
-                *generation = header.generation;
-            }
+            before.insert(slot, header.generation);
         });
         let mut highest = 0;
         self.for_verified_cells(|slot, header| {
-            let before = before.get(widen(slot)).copied().unwrap_or(0);
+            let before = before.get(&slot).copied().unwrap_or(0);
             // The next insert gets a generation above this one, so one that leaves no next generation does not count.
             if header.number > number && (before + 1..GENERATION_LIMIT - 1).contains(&header.generation) {
                 highest = highest.max(header.generation);
@@ -196,7 +195,9 @@ impl Store {
                 (self.digest_at(state.number) == (state.digest, state.live_count), state.number)
             }
         };
-        let target = (0..SYNC_RECORD_COUNT).min_by_key(worth).unwrap_or(0);
+        let Some(target) = (0..SYNC_RECORD_COUNT).min_by_key(worth) else {
+            broken_invariant("there are sync records");
+        };
         self.put_sync_record(
             target,
             SyncRecord {

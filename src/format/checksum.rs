@@ -4,6 +4,8 @@
 //! payload is checked by its CRC-32, which a writer computes before it takes the lock; and everything that fits in
 //! three words is checked by [`mix`], which takes a few multiplications.
 
+use std::cell::OnceCell;
+
 /// Mixes three words into one: the same in every build, whatever the machine. The first three factors
 /// are those of SplitMix64 and of its finisher, the last is Pelle Evensen's for `rrmxmx`.
 #[inline]
@@ -20,7 +22,14 @@ pub fn mix(first: u64, second: u64, third: u64) -> u64 {
 /// CRC-32 (IEEE 802.3, as in zlib) of some bytes.
 #[inline]
 pub fn crc32(bytes: &[u8]) -> u32 {
-    crc32fast::hash(bytes)
+    thread_local! {
+        // What the processor can do is asked once in a thread, and not for each checksum. Not once in a process: a fork could come while
+        // another thread asks, and the child would wait for that.
+        static FRESH: OnceCell<crc32fast::Hasher> = const { OnceCell::new() };
+    }
+    let mut hasher = FRESH.with(|fresh| fresh.get_or_init(crc32fast::Hasher::new).clone());
+    hasher.update(bytes);
+    hasher.finalize()
 }
 
 /// The check of one cell: the CRC-32 of its payload, combined with a mix of the words before it. A tombstone's payload

@@ -328,14 +328,15 @@ impl Drop for Attachment {
     }
 }
 
-fn byte_range(byte: i64, kind: libc::c_int) -> libc::flock {
-    libc::flock {
-        l_type: i16::try_from(kind).unwrap_or(0),
-        l_whence: i16::try_from(libc::SEEK_SET).unwrap_or(0),
-        l_start: byte,
-        l_len: 1,
-        l_pid: 0,
+fn short(constant: libc::c_int) -> libc::c_short {
+    match constant.try_into() {
+        Ok(short) => short,
+        Err(_) => broken_invariant("the constants of file locks fit their fields"),
     }
+}
+
+fn byte_range(byte: i64, kind: libc::c_int) -> libc::flock {
+    libc::flock { l_type: short(kind), l_whence: short(libc::SEEK_SET), l_start: byte, l_len: 1, l_pid: 0 }
 }
 
 /// Everything that must be the same for two processes to share the mutexes in a file.

@@ -16,6 +16,7 @@
 //!   spin on their own, and sleeping at once halves the throughput of 50 processes.
 #![allow(unsafe_code)]
 
+use crate::error::broken_invariant;
 use crate::format::control::MUTEX_WORDS;
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::deadline::Deadline;
@@ -286,7 +287,7 @@ fn joined([futex, beside]: [u32; 2]) -> u64 {
 pub fn sleep_on(word: &AtomicU64, seen: u64, timeout: Duration) {
     let timeout = libc::timespec {
         tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: libc::c_long::from(i32::try_from(timeout.subsec_nanos()).unwrap_or(0)),
+        tv_nsec: nanoseconds_of(timeout),
     };
     let low_half = crate::format::checksum::low_half(seen);
     // SAFETY: FUTEX_WAIT reads 32 bits at the address, which is inside the word, aligned, and mapped for the call; the
@@ -328,13 +329,21 @@ fn check(code: i32) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
 }
 
+/// What is left of a duration beside its whole seconds.
+fn nanoseconds_of(duration: Duration) -> libc::c_long {
+    match i32::try_from(duration.subsec_nanos()) {
+        Ok(nanoseconds) => libc::c_long::from(nanoseconds),
+        Err(_) => broken_invariant("a second has a billion nanoseconds"),
+    }
+}
+
 /// Now plus a slice, by this clock.
 fn deadline(clock: libc::clockid_t, slice: Duration) -> libc::timespec {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is writable. Both clocks exist on every Linux; if one were missing, the deadline would be in the
     // past, and the wait would be short.
     unsafe { libc::clock_gettime(clock, &mut now) };
-    let nanoseconds = now.tv_nsec + libc::c_long::from(i32::try_from(slice.subsec_nanos()).unwrap_or(0));
+    let nanoseconds = now.tv_nsec + nanoseconds_of(slice);
     libc::timespec {
         tv_sec: now.tv_sec + libc::time_t::try_from(slice.as_secs()).unwrap_or(0) + nanoseconds / 1_000_000_000,
         tv_nsec: nanoseconds % 1_000_000_000,

@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use super::bytes::{exactly, is_zero, wrong_length};
 use super::padding::padded;
+use crate::error::broken_invariant;
 use crate::{Error, Result};
 
 /// Up to `N` bytes. Whatever is behind the first `length` of them is zero, so equal contents are equal arrays.
@@ -178,7 +179,10 @@ impl<const N: usize> Text<N> {
     #[must_use]
     pub fn as_str(&self) -> &str {
         // Every constructor takes UTF-8. To check it again costs a few nanoseconds and keeps this file free of unsafe.
-        std::str::from_utf8(self.0.as_bytes()).unwrap_or_default()
+        match std::str::from_utf8(self.0.as_bytes()) {
+            Ok(text) => text,
+            Err(_) => broken_invariant("a text is UTF-8"),
+        }
     }
 
     #[inline]

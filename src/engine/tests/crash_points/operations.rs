@@ -182,6 +182,16 @@ fn an_insert_that_rebuilds_the_index_happens_or_does_not() {
 }
 
 #[test]
+fn an_insert_that_makes_the_index_grow_happens_or_does_not() {
+    // The index of a new table has 64 entries, of which it fills a quarter.
+    let shape = Shape { slot_count: 40, ..SMALL };
+    let history = [Several((0..16).map(|key| Insert { key, value: key }).collect()), Sync];
+    let tally =
+        scenario("insert that makes the index grow", shape, &[&history], One(Insert { key: 50, value: 5 })).run();
+    assert!(tally.store_count >= 128 + 16, "the other table is cleared and filled");
+}
+
+#[test]
 fn a_sync_changes_nothing_wherever_it_dies() {
     let sync = scenario("sync", SMALL, &[&used()], Sync).run();
     assert!(sync.flush_count > 0 && sync.lock_count >= 2);
