@@ -1,4 +1,5 @@
-//! `format.md` says what the code does: its tables, compared with the constants and with what is really written.
+//! Checks that `format.md` says what the code does: its tables are compared with the constants and with what is really
+//! written.
 
 use crate::error::Result;
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, Intent, NUMBER_LIMIT, SLOT_LIMIT};
@@ -60,7 +61,7 @@ fn number<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap_or_else(|error| panic!("{text:?}: {error:?}"))
 }
 
-/// The rows of a table of bytes as name, offset and width, after a look that nothing overlaps and nothing is left out.
+/// The rows of a table of bytes as name, offset and width. Checks that nothing overlaps and nothing is left out.
 fn byte_rows(rows: &[Row]) -> Vec<(&'static str, usize, usize)> {
     let rows: Vec<_> = rows.iter().map(|row| (row["name"], number(row["offset"]), number(row["bytes"]))).collect();
     let mut end = 0;
@@ -71,7 +72,7 @@ fn byte_rows(rows: &[Row]) -> Vec<(&'static str, usize, usize)> {
     rows
 }
 
-/// A field of packed words, as the document places it: its word, and the bits of it.
+/// A field of packed words, as the document places it: its word, and its bits.
 fn mask(row: &Row) -> (usize, u64) {
     let bits = row["bits"];
     let (low, high) = bits.split_once('–').unwrap_or((bits, bits));
@@ -79,7 +80,7 @@ fn mask(row: &Row) -> (usize, u64) {
     (number(row["word"]), (u64::MAX >> (63 - high)) & (u64::MAX << low))
 }
 
-/// That a section names exactly these fields, each where it is in the words that have only ones in it.
+/// Checks that a section names exactly these fields, each where it is in the words in which only its bits are set.
 fn assert_packed(heading: &str, samples: &[(&str, &[u64])]) {
     let rows = table(heading);
     let documented: Vec<&str> = rows.iter().map(|row| row["name"]).collect();
@@ -92,7 +93,7 @@ fn assert_packed(heading: &str, samples: &[(&str, &[u64])]) {
     }
 }
 
-/// The constants `const NAME: type = NUMBER;` of a source file, so that one which is added or moved is not overlooked.
+/// The constants `const NAME: type = NUMBER;` of a source file, so that one that is added or moved is not overlooked.
 fn constants(source: &str) -> BTreeMap<String, usize> {
     let declarations =
         source.lines().map(|line| line.trim_start_matches("pub ")).filter(|line| line.starts_with("const "));

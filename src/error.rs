@@ -32,7 +32,7 @@ pub enum Error {
     Io {
         /// What was being done, such as "open" or "flush".
         action: &'static str,
-        /// The file it was done to.
+        /// The file on which it was being done.
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
@@ -49,7 +49,7 @@ pub enum Error {
     },
     /// An option or an argument is outside what the store can do.
     InvalidArgument {
-        /// What was asked for, what is possible.
+        /// What was asked for, and what is possible.
         reason: String,
     },
     /// The file is not a locule table, or is of a version or byte order that this program cannot read.
@@ -85,7 +85,7 @@ pub enum Error {
         reason: String,
     },
     /// Another process or thread held a lock for the whole timeout. The holder is alive, perhaps stopped: what a dead
-    /// one left is repaired.
+    /// holder left is repaired.
     Timeout {
         /// Which lock: "write", held while records are written; "sync", held while a sync is made; "gate", held while a
         /// file is opened; or "handle": another thread of this process is using the handle, or reopening it.
@@ -102,17 +102,17 @@ pub enum Error {
     Superseded,
     /// Another process recovered the file while this handle was not attached to it. That happens to a read-only handle,
     /// to one whose descriptor or lock was taken away without its knowledge, and to one that the child of a fork
-    /// inherited and had not used yet; there it can also mean that the file needs a recovery now. `reopen` attaches to
-    /// the file as it is now.
+    /// inherited and had not used yet; in that case it can also mean that the file needs a recovery now. `reopen`
+    /// attaches to the file as it is now.
     Recovered,
-    /// A flush failed in this process or another, so nothing written since the last sync can be promised to survive a
-    /// power cut. Writes that were published are still served. Every process must call `reopen` on its handles, or drop
-    /// them. The first process that then opens the file recovers it.
+    /// A flush failed in this process or another, so it cannot be promised that anything written since the last sync
+    /// survives a power cut. Writes that were published are still served. Every process must call `reopen` on its
+    /// handles, or drop them. The first process that then opens the file recovers it.
     FlushFailed {
         /// What the operating system said, if it said so in this process.
         source: Option<io::Error>,
     },
-    /// The write happened and is served, but the sync that it set off (`sync_every`) did not finish.
+    /// The write happened and is served, but the sync that it triggered (`sync_every`) did not finish.
     SyncAfterWrite {
         /// Why the sync failed.
         source: Box<Error>,
@@ -167,8 +167,8 @@ pub enum Error {
     /// Something was written since the closure of a snapshot began, so a read could only return what was there at
     /// another moment. Only the closure gets this error: pass it on with `?`, and the closure runs again.
     StaleSnapshot,
-    /// Others wrote so much during the whole lock timeout that no moment of the table could be copied, and a read-only
-    /// handle cannot take the lock to stop them.
+    /// Other processes wrote so much during the whole lock timeout that no moment of the table could be copied, and a
+    /// read-only handle cannot take the lock to stop them.
     SnapshotBusy {
         /// How often it was tried.
         attempt_count: u32,
@@ -177,7 +177,7 @@ pub enum Error {
     TooLong {
         /// What the field holds, in bytes.
         capacity_bytes: usize,
-        /// What the value has, in bytes.
+        /// The size of the value, in bytes.
         found_bytes: usize,
     },
     /// The closure of a `write` gave up for a reason of its own: see [`Error::caller`], and `try_write`.
@@ -196,11 +196,11 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Fault(Box<Error>);
 
-/// The result of what is called on every operation.
+/// The result of functions that are called on every operation.
 pub type Internal<T> = std::result::Result<T, Fault>;
 
 impl Fault {
-    /// Whether somebody else changed the record first.
+    /// Whether another writer changed the record first.
     #[cfg(test)]
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(*self.0, Error::Conflict { .. })
@@ -370,7 +370,7 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {
-    /// What comes behind the error whose reason is in this one's text.
+    /// What follows the error whose reason is in this one's text.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Io { source, .. } | Error::FlushFailed { source: Some(source) } => source.source(),
@@ -381,7 +381,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// Ends the thread, since something is not as this crate has always left it: going on could only do harm. Names the
+/// Ends the thread, since something is not as this crate always leaves it: going on could only do harm. Names the
 /// invariant.
 #[cold]
 #[expect(clippy::panic, reason = "an error in this crate, after which nothing that is returned could be believed")]

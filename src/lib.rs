@@ -44,7 +44,7 @@
 //! | [`RecordId`] | its number, as text: JSON's readers may take numbers for floats, and lose digits | its number, a `u64` |
 //! | [`Value`] | its variant and content, `{"Unsigned": 42}`, `"Null"`; bytes, times and dates as above | the same |
 //!
-//! What is too long, or no value of the type, is an error when it is deserialized.
+//! A value that is too long, or not one of the type, is an error when it is deserialized.
 //!
 //! # Trust
 //!
@@ -119,8 +119,8 @@ pub use table::macro_support;
 /// # Errors
 ///
 /// [`Error::DoesNotExist`], [`Error::Foreign`], [`Error::Incompatible`] if it is in use by processes that this one
-/// cannot share a lock with, [`Error::Timeout`] if its lock is held for five seconds, [`Error::Io`]: if that is
-/// about flushing the directory, the table is gone for all processes, but may be back after a power cut.
+/// cannot share a lock with, [`Error::Timeout`] if its lock is held for five seconds, [`Error::Io`]: if that is about
+/// flushing the directory, the table is gone for all processes, but may be back after a power cut.
 #[cfg(not(loom))]
 pub fn destroy(path: impl AsRef<std::path::Path>) -> Result<()> {
     file::create::destroy(path.as_ref(), &engine::Settings::default())

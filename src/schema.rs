@@ -1,7 +1,8 @@
-//! The schema of a table: the names and types of the fields of its records, where they lie, and how the file says so.
+//! The schema of a table: the names and types of the fields of its records, where they lie, and how the file describes
+//! them.
 //!
-//! A [`Schema`] can only be made by checking: whoever has one knows that its fields follow each other without gaps,
-//! that their offsets and widths add up to at most [`Schema::RECORD_BYTES_MAX`], and that all the rules below hold.
+//! A [`Schema`] can only be made by checking. So its fields follow each other without gaps, their offsets and widths
+//! add up to at most [`Schema::RECORD_BYTES_MAX`], and all the rules below hold.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -77,7 +78,7 @@ impl FieldSchema {
         self
     }
 
-    /// The same, with the encoded value that inserts take which leave the field out.
+    /// The same, with the encoded value that is used by inserts that leave the field out.
     ///
     /// ```
     /// use locule::{Field, FieldSchema, FieldType, decode_value};
@@ -204,7 +205,7 @@ impl FieldSchema {
         &self.doc
     }
 
-    /// The rules that concern one field alone.
+    /// The rules that concern a single field.
     fn check(&self) -> Result<()> {
         let name = &self.name;
         if !is_field_name(name.as_bytes()) {
@@ -421,7 +422,7 @@ impl Schema {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        // A schema has at most 65,536 fields, since each takes a byte at least, so no cast here can lose anything.
+        // A schema has at most 65,536 fields, since each takes at least one byte, so no cast here can lose anything.
         bytes.extend((self.fields.len() as u32).to_ne_bytes());
         for field in &self.fields {
             let flags = [(field.is_nullable, NULLABLE), (field.is_key, KEY), (field.default.is_some(), DEFAULT)];
@@ -728,7 +729,7 @@ mod tests {
             let length = random.below(64);
             check(&(0..length).map(|_| random.below(20) as u8).collect::<Vec<_>>());
         }
-        // As many fields as can be said, and no field: refused without making room for them.
+        // The highest possible count of fields, and no field: refused without reserving room for them.
         assert!(!check(&u32::MAX.to_ne_bytes()));
     }
 }

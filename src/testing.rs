@@ -10,13 +10,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// A file of words, mapped and shared. What one process has stored, others see, also after it was killed.
+/// A file of words, mapped and shared. What one process has stored, others see, even after that process was killed.
 pub struct SharedWords {
     words: MappedWords,
 }
 
 impl SharedWords {
-    /// Makes a file of zeros; there must be none of that name.
+    /// Makes a file of zeros; there must be no file of that name.
     ///
     /// # Errors
     ///
@@ -49,13 +49,13 @@ impl SharedWords {
     }
 }
 
-/// A mutex of the kind that tables have, alone in a file: what locking costs at least.
+/// A mutex of the kind that tables have, alone in a file: shows the least that locking costs.
 pub struct SharedMutex {
     medium: Medium,
 }
 
 impl SharedMutex {
-    /// Makes a file with a mutex; there must be none of that name.
+    /// Makes a file with a mutex; there must be no file of that name.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl SharedMutex {
         Ok(SharedMutex { medium })
     }
 
-    /// Takes the mutex and lets it go.
+    /// Takes the mutex and releases it.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl SharedMutex {
 /// Runs `body`, and ends it at its access with this number, counted from 0, as SIGKILL would: nothing that it does from
 /// then on reaches the table, its locks or its flushes. Accesses are the stores to shared memory, and the locks and
 /// flushes, each before and after it. `None` if it was ended; then its thread must end too before the table is used
-/// again, so that the kernel gives the locks on that it held.
+/// again, so that the kernel hands on the locks that it held.
 #[cfg(fuzzing)]
 pub fn die_at_access<R>(number: u32, body: impl FnOnce() -> R) -> Option<R> {
     use crate::sys::probe::{self, Event};

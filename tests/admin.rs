@@ -227,7 +227,7 @@ impl Planted {
         self.region(112) + (slot * 4 + cell) * cell_words
     }
 
-    /// Writes a word, verifies, and writes the old word back. Where the problems were.
+    /// Writes a word, verifies, and writes the old word back. Returns where the problems were.
     fn places_with(&self, index: usize, value: u64) -> Vec<Location> {
         let old = self.get(index);
         assert_ne!(old, value, "nothing is planted");
@@ -474,7 +474,7 @@ fn a_damaged_record_does_not_hide_the_others() {
 
 // -- other processes -----------------------------------------------------------------------------------
 
-/// A process of its own; killed when it is dropped, also by a test that fails while it is stopped.
+/// A process of its own. It is killed when this is dropped, even by a test that fails while the process is stopped.
 struct Process(Child);
 
 impl Process {
@@ -575,7 +575,7 @@ fn a_stopped_writer_is_named_and_holds_nobody_up() {
     assert!(std::fs::read(&planted.path).unwrap() == bytes, "a byte was changed");
     drop(process);
     assert!(admin::verify(&planted.path).unwrap().is_good());
-    // Nobody has the lock any more, and what was staged is still there.
+    // The lock is not held any more, and what was staged is still there.
     let info = admin::info(&planted.path).unwrap();
     assert_eq!((info.status.writer, info.status.last), (None, 10));
     let pending = info.pending.unwrap();
@@ -597,7 +597,7 @@ fn nothing_is_found_in_freshly_killed_tables() {
             std::thread::yield_now();
         }
         drop(processes);
-        // Nobody has repaired anything yet.
+        // Nothing has been repaired yet.
         let verification = admin::verify(&path).unwrap();
         assert!(verification.is_good() && verification.extent == Extent::Everything, "{verification}");
     }
@@ -618,7 +618,7 @@ fn nothing_is_found_in_busy_tables() {
     let table = Table::<Item>::options().capacity(200).create(&path).unwrap();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // Also ends the writers when this test fails.
+        // This also ends the writers when this test fails.
         let end = EndOnDrop(&is_over);
         let writers = [(); 2].map(|()| scope.spawn(|| hammer(&table, &is_over)));
         for _ in 0..300 {

@@ -186,7 +186,7 @@ fn what_is_removed_is_returned_as_it_was() {
 
 // -- against others --------------------------------------------------------------------------------
 
-/// What somebody else does while a closure runs, each time that it runs.
+/// What another thread does while a closure runs, each time that it runs.
 fn meanwhile(other: &Visits, change: impl FnOnce(&Visits) + Send) {
     // In a thread of its own: the closure's may not lock.
     std::thread::scope(|scope| scope.spawn(move || change(other)).join().unwrap());
@@ -220,7 +220,7 @@ fn a_change_by_key_finds_the_key_again_when_its_record_was_replaced_meanwhile() 
     let row = changed.unwrap().unwrap();
     assert_eq!((run_count, row.hits), (2, 51));
     assert_ne!(row.id(), old);
-    // Deleted for good, it is not there any more, and by its id that is an error.
+    // Once deleted for good, it is not there any more, and using its id is an error.
     let changed = table.update_by_key(&1, |_| meanwhile(&other, remove));
     assert_eq!(changed.unwrap(), None);
     let id = table.insert(&visit(1, 0)).unwrap();
@@ -262,7 +262,7 @@ fn a_closure_that_others_are_always_faster_than_runs_under_the_lock_in_the_end()
     let upserted = table.upsert_with(&visit(1, 0), &mut change).unwrap();
     let updated = table.update_by_key(&1, &mut change).unwrap().unwrap();
     let version = table.update(id, &mut change).unwrap();
-    // One hit of the others for each run but the last, which nobody could disturb, and one of its own.
+    // One hit of the others for each run but the last, which could not be disturbed, and one of its own.
     assert!(run_count > 3);
     let row = table.get(id).unwrap().unwrap();
     assert_eq!((row.hits, row.version()), (run_count, version));
@@ -302,7 +302,7 @@ fn collect(path: &Path, _: &str) {
     say("ready");
     hear();
     let mut sum = 0;
-    // Until somebody says that the others are done: they put a last record in.
+    // Until a message says that the others are done: they put a last record in.
     while table.remove_by_key(&KEY_COUNT).unwrap().is_none() {
         for key in 0..KEY_COUNT {
             sum += table.remove_by_key(&key).unwrap().map_or(0, |row| row.hits);
@@ -311,7 +311,7 @@ fn collect(path: &Path, _: &str) {
     say(sum);
 }
 
-/// What a removal returns is what it has removed, and not what was there before somebody was faster.
+/// A removal returns what it has removed, and not what was there before another thread was faster.
 #[test]
 fn counts_that_are_removed_while_others_count_are_all_there() {
     let (_directory, path) = scratch();

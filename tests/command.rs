@@ -155,7 +155,7 @@ fn a_good_table_verifies_and_a_damaged_one_does_not() {
     assert!(dump.stderr.contains("slot 0"), "{}", dump.stderr);
 }
 
-/// One flipped byte in a copy left nothing that the command could get out of it.
+/// One flipped byte in a copy once left nothing that the command could get out of it.
 #[test]
 fn a_salvage_prints_every_good_record_of_a_table_that_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -179,7 +179,7 @@ fn a_salvage_prints_every_good_record_of_a_table_that_is_refused() {
     assert_eq!((salvage.code, salvage.stdout.lines().count()), (Some(1), 2));
     assert!(salvage.stdout.contains(r#""id":2,"#) && salvage.stdout.contains(r#""id":3,"#), "{}", salvage.stdout);
     assert!(salvage.stderr.contains("slot 0, cell 0: "), "{}", salvage.stderr);
-    // Of a good table it is what `dump` prints, in both formats.
+    // For a good table it is what `dump` prints, in both formats.
     for format in ["jsonl", "table"] {
         let dump = locule("dump", &path, &["--format", format]);
         let salvage = locule("dump", &path, &["--salvage", "--format", format]);
@@ -223,7 +223,8 @@ fn errors_are_1_and_mistakes_in_the_arguments_2() {
     }
 }
 
-/// A table whose newest transaction, an update of its only record, is as its writer left it that died at "prepared".
+/// A table whose newest transaction, an update of its only record, is as it is left by a writer that died at
+/// "prepared".
 fn table_with_a_prepared_transaction(directory: &Path) -> (PathBuf, u64) {
     // Words of the control region, as `format.md` has them.
     const LAST: usize = 26;
@@ -268,7 +269,7 @@ fn what_a_dead_writer_has_prepared_is_shown_and_that_it_is_pending() {
     assert_eq!((dump.code, dump.stderr.as_str()), (Some(0), ""));
     assert!(dump.stdout.contains(r#""double":1.5,"#), "{}", dump.stdout);
     assert_eq!(locule("verify", &path, &[]).code, Some(0));
-    // The next writer sees to it, and finds what was shown.
+    // The next writer finishes it, and finds what was shown.
     let table = Table::<Sample>::open(&path).unwrap();
     assert_eq!(table.find(&3).unwrap().unwrap().double, 1.5);
     let info = locule("info", &path, &[]);
@@ -300,7 +301,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
     }
 }
 
-/// Runs the command until it ends; a failure is a minute away.
+/// Runs the command until it ends; it fails only after a minute.
 fn run_in_time(arguments: &[&str], file: &Path) -> ExitStatus {
     let mut child = Command::new(env!("CARGO_BIN_EXE_locule"))
         .args(arguments)
@@ -339,7 +340,7 @@ fn any_bytes_are_a_file_that_every_verb_survives() {
     for round in 0..200 {
         let mut bytes = good.clone();
         damage(&mut bytes, &mut random);
-        // Every other one in place, so that it is the file that was left in order.
+        // Every other one is in place, so that it is the file that was left in order.
         let file = if round % 2 == 0 { path.clone() } else { directory.path().join("copy.loc") };
         std::fs::write(&file, &bytes).unwrap();
         for arguments in [&["info"][..], &["dump"], &["dump", "--salvage"], &["verify"]] {
@@ -350,7 +351,8 @@ fn any_bytes_are_a_file_that_every_verb_survives() {
         }
         assert!(std::fs::read(&file).unwrap() == bytes, "a byte was changed");
     }
-    // Both all is well and something is wrong were seen, and no damage was a mistake in the arguments.
+    // Both outcomes, all is well and something is wrong, were seen, and no damage was reported as a mistake in the
+    // arguments.
     for verb in ["info", "dump", "dump --salvage", "verify"] {
         let count = |code| outcomes.get(&(verb.to_owned(), code)).copied().unwrap_or(0);
         assert!(count(0) > 5 && count(1) > 5 && count(2) == 0, "{verb}: {outcomes:?}");

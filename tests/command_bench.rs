@@ -139,7 +139,7 @@ fn workers_die_with_their_parent() -> Result {
     child.kill()?;
     child.wait()?;
     wait_until("the workers are gone", || Ok(process_count(directory.path())? == 0))?;
-    // A process that is killed cannot tidy up. What it left beside the table is known to its workers only.
+    // A process that is killed cannot clean up. Only its workers know what it left beside the table.
     let control = lines.iter().flat_map(|line| line.split('\0')).find(|argument| argument.ends_with("/control"));
     let ledgers = control.and_then(|control| Path::new(control).parent()).ok_or("no worker named its control page")?;
     fs::remove_dir_all(ledgers)?;

@@ -1,4 +1,5 @@
-//! Making files, and giving them their names: with little permitted, with system calls that fail, and with what others left.
+//! Making files, and giving them their names: with little permitted, with system calls that fail, and with what other
+//! processes left.
 
 mod common;
 
@@ -35,14 +36,14 @@ fn names_in(directory: &Path) -> Vec<String> {
 // -- what is random --------------------------------------------------------------------------------
 
 fn create_in_two_forks(path: &Path, _: &str) {
-    // What this thread's random numbers begin with is there before the fork, so both children have the same.
+    // The state that this thread's random numbers start from exists before the fork, so both children have the same.
     drop(HashMap::<u8, u8>::new());
     for name in ["first.loc", "second.loc"] {
         assert!(common::in_fork(|| drop(options().create(path.with_file_name(name)).unwrap())));
     }
 }
 
-/// Children of one process had the same random numbers, when those were made without the kernel's help.
+/// Children of one process once had the same random numbers, when those were made without the kernel's help.
 #[test]
 fn tables_made_by_children_of_one_process_have_uuids_and_seeds_of_their_own() {
     let (_directory, path) = scratch();
@@ -88,7 +89,8 @@ fn have_few_descriptors(path: &Path, _: &str) {
     say("done");
 }
 
-/// Where a process had all files open that it may have, opening a table said that it could not open the kernel's `boot_id`.
+/// If a process had as many files open as it may have, opening a table said that it could not open the kernel's
+/// `boot_id`.
 #[test]
 fn too_many_open_files_are_an_error_of_the_table_that_leaves_nothing_behind() {
     let (_directory, path) = scratch();
@@ -116,7 +118,7 @@ fn write_no_large_files(path: &Path, _: &str) {
         }
     }
     assert_eq!(names_in(path.parent().unwrap()), ["visits.loc"]);
-    // Whoever uses a table writes no file.
+    // A process that uses a table writes no file.
     let table = options().open(path).unwrap();
     common::insert_all(&table, 0..64);
     table.sync().unwrap();
@@ -127,7 +129,7 @@ fn write_no_large_files(path: &Path, _: &str) {
     say("done");
 }
 
-/// The kernel ended a process that made a larger file than it may, with a signal and no word.
+/// The kernel ended a process that made a larger file than it may, by a signal and without a message.
 #[test]
 fn a_limit_for_the_size_of_files_is_an_error_that_says_what_is_needed() {
     let (_directory, path) = scratch();
@@ -137,7 +139,7 @@ fn a_limit_for_the_size_of_files_is_an_error_that_says_what_is_needed() {
     child.finish();
 }
 
-// -- who is told -----------------------------------------------------------------------------------
+// -- telling users --------------------------------------------------------------------------------
 
 /// The word that tells users of a file that it has lost its name.
 fn superseded(file: &fs::File) -> u64 {
@@ -150,7 +152,8 @@ fn superseded(file: &fs::File) -> u64 {
     word_at(control_offset + 128)
 }
 
-/// Who only reads holds no lock that whoever replaces a table could see: it said nothing when it saw none.
+/// A process that only reads holds no lock that a process replacing a table could see: the latter told no one when it
+/// saw no lock.
 #[test]
 fn a_table_that_nobody_seems_to_use_says_that_it_was_replaced_or_destroyed() {
     let (_directory, path) = scratch();
@@ -163,7 +166,7 @@ fn a_table_that_nobody_seems_to_use_says_that_it_was_replaced_or_destroyed() {
     assert_eq!(superseded(&new), 1);
 }
 
-/// By its second name it is opened as any table whose users have gone.
+/// By its second name it is opened like any table whose users have gone.
 #[test]
 fn a_table_with_two_names_is_a_table_by_the_one_that_is_left() {
     let (directory, path) = scratch();
@@ -216,7 +219,7 @@ fn assert_failed_to_flush(outcome: &locule::Result<()>) {
     }
 }
 
-/// What was there before, if something was, is there and in use.
+/// Checks that what was there before, if anything was, is there and in use.
 #[track_caller]
 fn assert_nothing_has_happened(path: &Path, user: Option<&common::Visits>) {
     assert_eq!(names_in(path.parent().unwrap()).len(), user.into_iter().count());
@@ -226,7 +229,7 @@ fn assert_nothing_has_happened(path: &Path, user: Option<&common::Visits>) {
     }
 }
 
-/// Whether each flush fails, one after the other: of which descriptor it is need not be known for that.
+/// Makes each flush fail, one after the other: it need not be known for that which descriptor it is of.
 fn fail_to_flush_each_descriptor(path: &Path, _: &str) {
     if !common::in_fork(|| assert!(filter(libc::SYS_fsync, End::InputOutputError))) {
         return;
@@ -258,13 +261,14 @@ fn fail_to_flush_each_descriptor(path: &Path, _: &str) {
                 assert!(user.is_none_or(|user| matches!(user.len(), Err(Error::Superseded))));
             }
         }
-        // The file and the directory, or the latter alone.
+        // The file and the directory, or only the directory.
         assert_eq!(failed_count, expected_count);
     }
     say("done");
 }
 
-/// An error of flushing the directory left a table behind; and nobody would have seen it if the directory had never been flushed.
+/// An error of flushing the directory left a table behind; and no test would have noticed if the directory had never
+/// been flushed.
 #[test]
 fn a_file_or_a_name_that_does_not_get_to_the_disk_is_an_error_after_which_nothing_has_happened() {
     run_or_skip("fail to flush each descriptor", &scratch().1);
@@ -355,7 +359,7 @@ fn fail_to_flush_the_disk(path: &Path, _: &str) {
     }
 }
 
-/// A directory that may be changed but not read was an error of flushing it, after the table was there.
+/// For a directory that may be changed but not read, flushing it was an error, after the table was there.
 #[test]
 fn a_directory_that_may_not_be_read_is_flushed_with_its_disk() {
     let (directory, path) = scratch();

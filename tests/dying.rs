@@ -1,5 +1,5 @@
-//! Whoever dies, stops, forks or executes another program while it holds the lock, and however: nobody else waits for it
-//! longer than it lives, and no half of what it did is ever seen.
+//! However a process dies, stops, forks or executes another program while it holds the lock: no other process waits for
+//! it longer than it lives, and nothing that it did half way is ever seen.
 
 mod common;
 
@@ -67,7 +67,7 @@ fn insert(path: &Path, argument: &str) {
     say("inserted");
 }
 
-/// A table with the keys 0 to 9, and its handle.
+/// A table with the keys 0 to 9, as a handle.
 fn ten_visits(path: &Path) -> Visits {
     let table = options().create(path).unwrap();
     for id in 0..10 {
@@ -130,7 +130,7 @@ fn many_holders_can_die_one_after_the_other() {
         let mut child = Child::spawn("hold", &path, "");
         child.expect("holding");
         child.kill();
-        // Every other time the next one in is the next to die.
+        // Every other time the next process that gets in is the next to die.
         if round % 2 == 0 {
             table.write(|_| Ok(())).unwrap();
         }
@@ -241,7 +241,7 @@ fn end_a_thread_that_holds(path: &Path, _: &str) {
         table.write::<()>(|transaction| {
             transaction.insert(&visit(100, 0))?;
             holding.send(()).unwrap();
-            // SAFETY: ends this thread alone, with nothing unwound, as if it had been killed. Nothing of its stack is
+            // SAFETY: ends this thread alone, with nothing unwound, as if it had been killed. Nothing on its stack is
             // used by others.
             unsafe { nix::libc::syscall(nix::libc::SYS_exit, 0) };
             unreachable!("the thread has ended")
@@ -297,14 +297,14 @@ fn executing_another_program_while_holding_the_lock_is_death() {
     child.finish();
 }
 
-/// A thread other than the first gets the process's id before the kernel looks at its robust list, and so the kernel takes
-/// the lock for another's and leaves it locked by nobody (seen on Linux 6.18). Every caller got `Condemned` then, until all
-/// had dropped their handles.
+/// A thread other than the first gets the process's id before the kernel looks at its robust list. So the kernel takes
+/// the lock for another thread's and leaves it locked by a thread that is gone (seen on Linux 6.18). Every caller got
+/// `Condemned` then, until all had dropped their handles.
 #[test]
 fn executing_another_program_in_a_thread_that_holds_the_lock_is_death() {
     let (_directory, path) = scratch();
     drop(ten_visits(&path));
-    // It is not waited for: that there is nobody who can give the lock back is seen.
+    // It is not waited for: it is seen that no thread can give the lock back.
     let table = options().lock_timeout(LONG).open(&path).unwrap();
     let other = options().open(&path).unwrap();
     let mut child = Child::spawn("execute while a thread holds", &path, "");
@@ -320,7 +320,7 @@ fn executing_another_program_in_a_thread_that_holds_the_lock_is_death() {
 /// Longer than any wait for what is seen at once.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Somebody died while it staged; since then key 10 was inserted, and nothing else.
+/// A process died while it staged; since then key 10 was inserted, and nothing else.
 #[track_caller]
 fn assert_left_staging_and_was_repaired(table: &Visits, other: &Visits, path: &Path) {
     let counts = table.status().repair_counts;
@@ -335,7 +335,7 @@ fn assert_left_staging_and_was_repaired(table: &Visits, other: &Visits, path: &P
         assert_consistent(table);
     }
     assert_recovers_the_same(table, path);
-    // The lock is a lock again for everybody.
+    // The lock works again for every process.
     other.insert(&visit(11, 0)).unwrap();
     table.sync().unwrap();
     assert_eq!(table.status().repair_counts, counts);
@@ -370,8 +370,8 @@ fn unmap_and_end(table: &Visits, path: &Path) {
     unreachable!("{outcome:?}");
 }
 
-/// The kernel cannot mark a lock as a dead owner's if it cannot get at it when the owner ends. Every caller got `Condemned`
-/// then, or waited in vain while nobody had asked how the dead process had ended.
+/// The kernel cannot mark a lock as a dead owner's if it cannot reach it when the owner ends. Every caller got
+/// `Condemned` then, or waited in vain as long as the exit status of the dead process had not been collected.
 #[test]
 fn ending_with_the_lock_after_the_mapping_is_gone_is_death() {
     for is_waited_for in [true, false] {
@@ -387,7 +387,7 @@ fn ending_with_the_lock_after_the_mapping_is_gone_is_death() {
     }
 }
 
-/// The same for either mutex, as the words of the file show it, and for those who do not wait.
+/// The same for either mutex, as the words of the file show it, and for processes that do not wait.
 #[test]
 fn a_lock_that_a_dead_thread_still_holds_is_taken_over_also_by_who_does_not_wait() {
     let at_once = || options().lock_timeout(Duration::ZERO);
@@ -408,7 +408,7 @@ fn a_lock_that_a_dead_thread_still_holds_is_taken_over_also_by_who_does_not_wait
     assert_eq!(table.sync().unwrap(), last);
     assert_eq!((table.status().durable, table.status().dead_syncer_count), (last, 1));
 
-    // Syncs that nobody asks for are made too.
+    // Automatic syncs are made too.
     let syncing = at_once().sync_every(Some(Duration::ZERO)).open(&path).unwrap();
     leave_to(&path, SYNC_MUTEX, &holder);
     syncing.insert(&visit(13, 0)).unwrap();
@@ -419,7 +419,8 @@ fn a_lock_that_a_dead_thread_still_holds_is_taken_over_also_by_who_does_not_wait
 const WRITE_MUTEX: usize = 0;
 const SYNC_MUTEX: usize = 8;
 
-/// Writes the id of a process that is no more into the word of a mutex that the kernel looks at when an owner dies.
+/// Writes the id of a process that no longer exists into the word of a mutex that the kernel looks at when an owner
+/// dies.
 #[track_caller]
 fn leave_to(path: &Path, mutex: usize, dead: &Child) {
     assert_eq!(nix::sys::signal::kill(dead.pid(), None), Err(nix::errno::Errno::ESRCH), "it is no more");

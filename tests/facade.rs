@@ -1,6 +1,7 @@
-//! Nothing but the facade writes to what is shared: so the points that the tests stop and kill at are all that there are.
+//! Only the facade writes to shared memory: so the points at which the tests stop and kill are all that there are.
 //!
-//! The sources are read as text. Whoever needs another way to write has to give it to the facade, where tests see it.
+//! The sources are read as text. Code that needs another way to write has to get it from the facade, where tests see
+//! it.
 
 use std::path::{Path, PathBuf};
 
@@ -71,8 +72,8 @@ const RULES: [Rule; 6] = [
     },
 ];
 
-/// The library proper, by the names of its files: without the command, what is for tests only, and a file of words that is no
-/// table.
+/// The library proper, by the names of its files: without the command, what is for tests only, and a file of words that
+/// is not a table.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut directories = vec![root.clone()];
@@ -128,7 +129,8 @@ fn the_facade_itself_writes_in_four_places_each_of_which_tests_see() {
     let sources = sources();
     let (_, code) = sources.iter().find(|(name, _)| name == "sys/words.rs").unwrap();
     let count = |pattern: &str| code.matches(pattern).count();
-    // One store; a copy that only builds without tests have, in whose place tests have that store; one touch; one count.
+    // One store; a copy that only builds without tests have, in place of which tests have that store; one touch; one
+    // count.
     assert_eq!((count("word.store("), count(".compare_exchange("), count(".fetch_")), (1, 1, 1));
     let only_without_tests = "#[cfg(all(target_arch = \"x86_64\", not(any(test, fuzzing, loom, miri))))]\n        super::copy_words::copy_words_in(";
     assert_eq!((count(only_without_tests), count("copy_words_in")), (1, 1));
@@ -150,7 +152,7 @@ fn a_write_past_the_facade_would_be_found() {
         assert!(!trespasses("engine/txn.rs", &code_of(line)).is_empty(), "{line}");
         assert!(trespasses("engine/txn.rs", &code_of(&format!("// {line}"))).is_empty());
     }
-    // A rule whose patterns nobody has any more would say nothing.
+    // A rule whose patterns no file contains any more would check nothing.
     let sources = sources();
     for rule in &RULES {
         for file in rule.files {

@@ -1,8 +1,8 @@
-//! Types of a program's own as fields of records.
+//! A program's own types as fields of records.
 
 use locule::{Bytes, Error, FieldValue, Key, Keyed, Record, Result, Table, Text};
 
-/// Neither `Copy` nor with a default, and not every text is one.
+/// Not `Copy` and without a default, and not every text is one.
 #[derive(Clone, Debug, PartialEq)]
 struct Email(String);
 
@@ -175,7 +175,7 @@ fn what_no_value_is_stored_as_is_an_error_that_names_the_field() {
     stored.replace(id, &StoredWorker { digest: Bytes::literal(b"123"), ..good }).unwrap();
     refused(workers.get(id), "field `digest`: expected 4 bytes, found 3");
     refused(User::decode(&encoded(&StoredUser::default())), "field `email`: \"\" is no address");
-    // The file is in order all the same.
+    // The file is in order nevertheless.
     assert!(locule::admin::verify(&path).unwrap().is_good());
     stored.replace(id, &good).unwrap();
     assert_eq!(workers.get(id).unwrap().unwrap().digest, *b"1234");
@@ -204,7 +204,7 @@ locule::record! {
     }
 }
 
-/// The record was inserted, and then an error returned, since what was to be returned could not be read back.
+/// The record was once inserted, and then an error returned, since what was to be returned could not be read back.
 #[test]
 fn an_upsert_that_cannot_return_the_record_has_not_inserted_it() {
     let directory = tempfile::tempdir().unwrap();

@@ -5,10 +5,10 @@ mod common;
 use common::{Visits, keys, scratch, visit};
 use locule::{Error, RecordId};
 
-/// Found by `open_image` in its fifth execution. Before a write takes the lock it touches the pages of its slot, if syncs
-/// are made; and it did so before it was looked whether the handle may write at all. The pages of a read-only handle cannot
-/// be written to, so `insert` and all other writes on one ended the process by SIGSEGV, with the usual options. The tests
-/// that were there sync nothing, so they never came that far.
+/// Found by `open_image` in its fifth execution. Before a write takes the lock it touches the pages of its slot, if
+/// syncs are made; and it did so before it checked whether the handle may write at all. The pages of a read-only handle
+/// cannot be written to, so with the usual options `insert` and all other writes on such a handle ended the process by
+/// SIGSEGV. The existing tests sync nothing, so they never came that far.
 #[test]
 fn a_write_by_a_read_only_handle_is_refused_also_when_syncs_are_made() {
     let (_directory, path) = scratch();

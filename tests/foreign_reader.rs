@@ -1,6 +1,6 @@
 //! A reader in another language, written from `format.md` alone, sees the same records as the library.
 //!
-//! It is a Python script; where there is no Python, these tests say so and test nothing.
+//! It is a Python script; if there is no Python, these tests say so and test nothing.
 
 use locule::{Bytes, Date, Table, Text, Timestamp};
 use serde_json::Value;
@@ -35,7 +35,7 @@ locule::record! {
     }
 }
 
-/// A value as the reader is to print it, once its numbers are in one notation.
+/// A value as the reader should print it, once its numbers are in one notation.
 trait Json {
     fn json(&self) -> Value;
 }
@@ -87,8 +87,8 @@ impl<T: Json> Json for Option<T> {
     }
 }
 
-/// The same text for 1e16, 1E+16 and 10000000000000000.0: sign, digits, exponent. All digits count: a float is to be
-/// written with as few as name it.
+/// The same text for 1e16, 1E+16 and 10000000000000000.0: sign, digits, exponent. All digits count: a float must be
+/// written with as few digits as identify it.
 fn in_one_notation(number: &str) -> Value {
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
@@ -109,7 +109,7 @@ macro_rules! members {
 
 type Members = Vec<(String, Value)>;
 
-/// What the reader is to print, from what the library reads.
+/// What the reader should print, from what the library reads.
 fn expected(table: &Table<Everything>) -> Vec<Members> {
     let rows: Vec<_> = table.iter().map(Result::unwrap).collect();
     let mut by_slot = rows.clone();

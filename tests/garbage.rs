@@ -1,5 +1,5 @@
-//! Garbage is written over everything in a table but its header and its mutexes, while processes read and write it: they
-//! get errors or right records, and nobody crashes, hangs or panics. The seeds are fixed.
+//! Garbage is written over everything in a table except its header and its mutexes, while processes read and write it:
+//! they get errors or right records, and none crashes, hangs or panics. The seeds are fixed.
 
 mod common;
 
@@ -11,13 +11,13 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// More than this many keys are used than are in the table, so that some are absent.
+/// More keys than this are used than are in the table, so that some are absent.
 const KEY_COUNT: u64 = 90;
 const OPERATION_COUNT: u64 = 200;
 /// Words of the control region, from its start: what the two mutexes have, and the words that end the use of a table.
 const MUTEX_WORDS: usize = 16;
 const END_WORDS: Range<usize> = 16..19;
-/// The bit of a head word that says that the slot's current cell is a record and no tombstone.
+/// The bit of a head word that says that the slot's current cell is a record and not a tombstone.
 const LIVE_BIT: u64 = 1 << 61;
 
 #[test]
@@ -25,7 +25,7 @@ fn child_process() {
     common::play(&[("read", read), ("write", write)]);
 }
 
-/// Waits for the word to go, works for a while, and says how many operations succeeded and failed.
+/// Waits for the message to start, works for a while, and says how many operations succeeded and failed.
 fn work(path: &Path, argument: &str, mut operation: impl FnMut(&Visits, &mut fastrand::Rng) -> locule::Result<()>) {
     let table = options().open(path).unwrap();
     let mut random = fastrand::Rng::with_seed(argument.parse().unwrap());
@@ -124,7 +124,7 @@ fn regions(words: &SharedWords) -> Vec<Range<usize>> {
     let mut regions: Vec<_> = offsets.windows(2).map(|pair| pair[0]..pair[1]).collect();
     assert_eq!(regions.last().unwrap().end, words.words().len());
     regions[0].start += MUTEX_WORDS;
-    // Only the words that are in use, or most garbage would hit what nobody reads.
+    // Only the words that are in use, or most garbage would hit what is never read.
     regions[0].end = regions[0].start + 47;
     regions[5].end = regions[5].start + 7;
     regions
@@ -218,7 +218,7 @@ fn garbage_under_readers_and_writers_is_an_error_or_right_data_and_never_a_crash
         }
         restore(&words, &good);
     }
-    // Garbage that nobody meets, or that nobody survives, would test nothing.
+    // Garbage that no process meets, or that none survives, would test nothing.
     assert!(success_count > 10_000 && error_count > 10_000, "{success_count} successes, {error_count} errors");
     assert_consistent(&options().open(&path).unwrap());
 }

@@ -1,9 +1,9 @@
-//! Making, opening, replacing and destroying a file, killed by SIGKILL before and after every system call: afterwards the path
-//! names the old table or the new one, whole, or nothing; whoever comes next gets a table that he can use; and who still has
-//! the old one open is told, or goes on.
+//! Making, opening, replacing and destroying a file, killed by SIGKILL before and after every system call: afterwards
+//! the path names the old table or the new one, whole, or nothing; the next process gets a table that it can use; and a
+//! process that still has the old one open is told, or goes on.
 //!
-//! Nothing in the library knows of this: a process forks, lets itself be traced, and is killed when it has come to its n-th
-//! stop. Where tracing is not permitted the test says so, and shows nothing.
+//! Nothing in the library knows about this: a process forks, lets itself be traced, and is killed when it has come to
+//! its n-th stop. If tracing is not permitted the test says so, and shows nothing.
 
 mod common;
 
@@ -37,15 +37,15 @@ fn child_process() {
 struct Scenario {
     /// How many records the table has before; `None`: there is no file.
     record_count: Option<u64>,
-    /// Whether it was moved here, so that whoever opens it first recovers it.
+    /// Whether it was moved here, so that the first opener recovers it.
     is_moved: bool,
     is_used: bool,
     /// Whether it has a second name, so that the file stays when the first is taken away.
     is_linked: bool,
-    /// Whether the file system knows files without a name.
+    /// Whether the file system can have files without a name.
     knows_nameless: bool,
     operation: fn(&Path) -> locule::Result<()>,
-    /// What may be found afterwards besides what was there before: a table with so many records, or no file.
+    /// What may be found afterwards besides what was there before: a table with this many records, or no file.
     after: Option<u64>,
 }
 
@@ -105,7 +105,7 @@ fn at_every_stop(path: &Path, scenario: &Scenario) {
     }
 }
 
-/// Puts the table there as it is before; a handle on it if somebody uses it.
+/// Puts the table there as it is before. Returns a handle on it if a process uses it.
 fn prepare(path: &Path, scenario: &Scenario) -> Option<Visits> {
     for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
@@ -126,8 +126,8 @@ fn prepare(path: &Path, scenario: &Scenario) -> Option<Visits> {
     scenario.is_used.then_some(table)
 }
 
-/// Forks a process that does something, and kills it when it has come to the stop with this number: before a system call or
-/// after one. Whether it was killed before it was done; an error if it cannot be traced.
+/// Forks a process that does something, and kills it when it has come to the stop with this number: before a system
+/// call or after one. Returns whether it was killed before it was done, or an error if it cannot be traced.
 fn killed_at(stop_number: usize, body: impl FnOnce()) -> nix::Result<bool> {
     let child = fork_traced(body)?;
     for _ in 0..=stop_number {
@@ -145,14 +145,14 @@ fn end(child: Pid) {
     assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Signaled(child, Signal::SIGKILL, false));
 }
 
-/// Checks what the path names, what else is in the directory, and what somebody finds who had the table open. Whether the
-/// operation has happened.
+/// Checks what the path names, what else is in the directory, and what a process finds that had the table open. Returns
+/// whether the operation has happened.
 fn look_at(path: &Path, scenario: &Scenario, user: Option<Visits>) -> bool {
     let found = match options().open(path) {
         Ok(table) => {
             assert_consistent(&table);
             let count = table.len().unwrap();
-            // Whoever gets it can use it.
+            // A process that gets it can use it.
             table.insert(&visit(100, 0)).unwrap();
             table.delete(table.find(&100).unwrap().unwrap().id()).unwrap();
             assert!(locule::admin::verify(path).unwrap().is_good());
@@ -166,11 +166,11 @@ fn look_at(path: &Path, scenario: &Scenario, user: Option<Visits>) -> bool {
         look_as_user(path, &user, found == scenario.record_count);
     }
     for name in others_in_directory(path) {
-        // A name that no table has and that nobody opens. There is room for the next.
+        // A name that no table has and that is never opened. There is room for the next.
         assert!(name.starts_with(".locule.") && name.ends_with(".new") && name.len() == 45, "{name}");
         assert!(scenario.record_count.is_some() || !scenario.knows_nameless, "making a file leaves nothing");
     }
-    // The same again succeeds, whatever was left.
+    // Doing the same again succeeds, whatever was left.
     match (scenario.operation)(path) {
         Ok(()) => {}
         Err(Error::AlreadyExists { .. }) => assert!(found.is_some()),
@@ -183,7 +183,8 @@ fn look_at(path: &Path, scenario: &Scenario, user: Option<Visits>) -> bool {
     found == scenario.after && (found != scenario.record_count || scenario.record_count == scenario.after)
 }
 
-/// Somebody had the table open all the time. If the path still names it, he goes on; if not, none of his writes is taken.
+/// A process had the table open all the time. If the path still names it, the process goes on; if not, none of its
+/// writes is taken.
 fn look_as_user(path: &Path, user: &Visits, is_still_there: bool) {
     let inserted = user.insert(&visit(50, 0));
     if is_still_there {
@@ -208,7 +209,8 @@ fn others_in_directory(path: &Path) -> Vec<String> {
 /// Lets a child go through a scenario, and prints how many stops it visited.
 #[track_caller]
 fn run(role: &str) {
-    // In memory if that can be had: a disk would be waited for thousands of times, and kills of processes do not show on it.
+    // In memory if possible: otherwise the test would wait for a disk thousands of times, and kills of processes do not
+    // show on a disk.
     let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
     let path = directory.path().join("visits.loc");
     let mut child = Child::spawn(role, &path, "");
@@ -247,7 +249,8 @@ fn a_table_that_is_being_destroyed_is_there_or_not_and_its_users_are_told() {
     run("destroy while it is used");
 }
 
-/// A dead replacer's successor asked whether the file had any name left, and so took one that was linked twice for the table.
+/// The successor of a dead replacer once checked whether the file had any name left, and so took one that was linked
+/// twice for the table.
 #[test]
 fn users_of_a_table_with_two_names_are_told_when_the_one_they_opened_is_gone() {
     run("replace what has two names");

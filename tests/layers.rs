@@ -1,5 +1,5 @@
-//! The house has layers, and each imports only from those below it: see ARCHITECTURE.md. No two files import from each other,
-//! not even by way of others.
+//! The code has layers, and each imports only from those below it: see ARCHITECTURE.md. No two files import from each
+//! other, not even through others.
 //!
 //! The sources are read as text: every `crate::` and `super::` in them names a file. Tests are left out, since they may look at
 //! everything.
@@ -47,7 +47,7 @@ fn code_of(text: &str) -> String {
     code.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
 }
 
-/// The modules that a module names, but for itself and those that it is made of.
+/// The modules that a module names, except itself and those that it consists of.
 fn named_in(code: &str, module: &Module, modules: &BTreeSet<Module>) -> BTreeSet<Module> {
     let mut named = BTreeSet::new();
     for (start, _) in code.match_indices("crate::").chain(code.match_indices("super::")) {
@@ -68,7 +68,7 @@ fn named_in(code: &str, module: &Module, modules: &BTreeSet<Module>) -> BTreeSet
                 (_, part) => found.push(part.to_owned()),
             }
         }
-        // What is behind the module is an item of it.
+        // What follows the module is an item of it.
         while !found.is_empty() && !modules.contains(&found) {
             found.pop();
         }

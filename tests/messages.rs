@@ -1,4 +1,4 @@
-//! What errors say: nothing twice, no advice that cannot be followed, and nobody is told to end himself.
+//! What errors say: nothing twice, no advice that cannot be followed, and no process is told to end itself.
 
 use locule::{Error, RecordId, Table};
 use std::collections::BTreeSet;
@@ -133,7 +133,7 @@ fn who_waits_for_its_own_process_is_not_told_to_end_it() {
     assert!(handle.contains("another thread of this process is using or reopening"), "{handle}");
 }
 
-/// The holder is found as a thread, and told as the process that it belongs to: here, the caller's own.
+/// The holder is found as a thread, and reported as the process that it belongs to: here, the caller's own.
 #[test]
 fn a_thread_that_waits_for_another_is_told_so() {
     locule::record! { struct Item { key id: u64 } }
@@ -201,7 +201,7 @@ mod command {
         Some((verb.to_owned(), options))
     }
 
-    /// Errors and pages once advised `repair`, a verb that was never there.
+    /// Errors and pages once advised `repair`, a verb that never existed.
     #[test]
     fn every_verb_and_option_that_a_text_names_is_there() {
         let directory = manifest_directory();
@@ -215,7 +215,7 @@ mod command {
                 named.entry(verb).or_default().extend(options);
             }
         }
-        // Whoever finds nothing tests nothing.
+        // If nothing were found, nothing would be tested.
         assert!(named["dump"].contains("--salvage") && named["bench"].contains("--kill"), "{named:?}");
         assert!(["info", "verify"].iter().all(|verb| named.contains_key(*verb)), "{named:?}");
         for (verb, options) in named {

@@ -51,7 +51,7 @@ fn table_of_three(path: &Path) -> Visits {
     table
 }
 
-/// Every operation, but for those that open.
+/// Every operation, except those that open.
 fn operations(table: &Visits) -> Vec<(&'static str, locule::Result<()>)> {
     let id = locule::RecordId::from_u64(1 << 24);
     vec![
@@ -109,7 +109,7 @@ fn a_copy_of_a_table_in_use_is_recovered_and_the_table_does_not_notice() {
 
     let copied = options().open(&copy).unwrap();
     assert_eq!((copied.recovery().outcome, copied.recovery().live_count), (RecoveryOutcome::Newest, 3));
-    // Whether the copy is the newest that there was, nobody can know.
+    // Whether the copy is the newest that there was cannot be known.
     assert!(!copied.recovery().nothing_lost);
     assert_consistent(&copied);
     copied.insert(&visit(7, 0)).unwrap();
@@ -171,7 +171,7 @@ fn a_copy_that_was_made_while_somebody_held_the_lock_can_be_restored_in_place() 
     assert_eq!(keys(&table), [0, 1, 2, 100]);
     drop(table);
     restore(&path, &old);
-    // The mutex in the file is locked, by a thread that is none.
+    // The mutex in the file is locked, by a thread that does not exist.
     let table = options().open(&path).unwrap();
     assert_eq!(table.recovery().outcome, RecoveryOutcome::Newest);
     assert_eq!(keys(&table), [0, 1, 2]);
@@ -264,7 +264,7 @@ fn users_of_a_destroyed_table_are_told() {
     assert!(table.is_empty().unwrap());
 }
 
-/// Does what destroying a table in use does, under the lock, and waits after having taken it.
+/// Does what destroying a table in use does, under the lock, and waits after taking the lock.
 fn destroy_in_steps(path: &Path, _: &str) {
     let table = options().open(path).unwrap();
     let outcome = table.write(|_| {
@@ -278,8 +278,8 @@ fn destroy_in_steps(path: &Path, _: &str) {
     hear();
 }
 
-/// A test of this let go the lock and destroyed the table at once, so that the writer mostly wrote before that: it passed
-/// whether or not a writer looks again once it has the lock.
+/// A test of this once released the lock and destroyed the table at once, so that the writer mostly wrote before that:
+/// it passed whether or not a writer looks again once it has the lock.
 #[test]
 fn a_writer_that_waited_while_the_table_was_destroyed_is_told() {
     let (_directory, path) = scratch();
@@ -323,7 +323,8 @@ fn open_and_tell(path: &Path, _: &str) {
     hear();
 }
 
-/// Who waits at the gate of a file has it open already, and would go on with it though the path names another one by then.
+/// A process that waits at the gate of a file has it open already, and would go on with it even though the path names
+/// another file by then.
 #[test]
 fn an_opener_that_waited_at_the_gate_of_a_file_that_was_replaced_opens_the_new_one() {
     let (directory, path) = scratch();
@@ -347,7 +348,7 @@ fn an_opener_that_waited_at_the_gate_of_a_file_that_was_replaced_opens_the_new_o
     child.expect("[50]");
 }
 
-/// A process that replaces a table can die between the renaming and the word that tells of it. Here another file is
+/// A process that replaces a table can die between the renaming and the word that reports it. Here another file is
 /// renamed over the table while a process holds the lock, and that process is killed.
 #[test]
 fn whoever_gets_the_lock_from_a_dead_replacer_tells_the_others() {
@@ -429,7 +430,7 @@ fn leave_the_namespace(path: &Path, _: &str) {
         drop(reader);
         say("refused");
         hear();
-        // Now nobody has.
+        // Now no process has.
         let table = options().open(path).unwrap();
         assert!(table.recovery().nothing_lost);
         table.insert(&visit(3, 0)).unwrap();
@@ -461,7 +462,7 @@ fn a_table_in_use_is_not_shared_with_another_pid_namespace() {
 
 // -- locks that cannot be used ---------------------------------------------------------------------
 
-/// What glibc writes for the owner of a mutex that nobody can take ever again, and the 32-bit word that it writes it to.
+/// What glibc writes as the owner of a mutex that can never be taken again, and the 32-bit word that it writes it to.
 const NOT_RECOVERABLE: u64 = 0x7fff_fffe;
 
 /// Makes the write mutex, or the sync mutex, one that cannot be taken again.
@@ -481,7 +482,7 @@ fn a_lock_that_cannot_be_taken_condemns_the_table_and_a_sole_opener_loses_nothin
         let mut child = Child::spawn("insert when told", &path, "");
         child.expect("open");
         spoil_mutex(&path, mutex);
-        // Reading goes on until somebody notices.
+        // Reading goes on until a process notices.
         assert_eq!(keys(&table), [0, 1, 2]);
         let outcome = if mutex == 0 { table.insert(&visit(7, 0)).map(drop) } else { table.sync().map(drop) };
         assert!(matches!(outcome, Err(Error::Condemned)), "{outcome:?}");
@@ -541,7 +542,7 @@ fn a_handle_that_is_alone_with_a_table_that_cannot_be_used_can_reopen_it() {
     for index in [17, 18] {
         let (_directory, path) = scratch();
         let table = table_of_three(&path);
-        // Another's doing: this handle has not noticed.
+        // Done by another process: this handle has not noticed.
         set_control_word(&path, index, 1);
         table.reopen().unwrap();
         assert!(table.recovery().nothing_lost);
@@ -563,7 +564,7 @@ fn a_handle_that_could_not_reopen_is_dead_and_can_be_reopened_again() {
         assert!(matches!(table.reopen(), Err(Error::DoesNotExist { .. })));
         assert_all_superseded(&table);
     }
-    // Nobody is attached any more, so this one is alone.
+    // No process is attached any more, so this one is alone.
     assert_eq!(keys(&options().open(&elsewhere).unwrap()), [0, 1, 2]);
     assert_all_superseded(&table);
     fs::rename(&elsewhere, &path).unwrap();

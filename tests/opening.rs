@@ -14,7 +14,7 @@ fn child_process() {
     common::play(&[("lack permission", lack_permission)]);
 }
 
-/// Everything that opens a file which should be a table already.
+/// Everything that opens a file that should be a table already.
 fn open_in_every_way(path: &Path) -> Vec<(&'static str, Error)> {
     vec![
         ("open", options().open(path).map(drop).unwrap_err()),
@@ -53,7 +53,7 @@ fn what_exists_is_not_created_and_what_does_not_exist_is_not_opened() {
     assert!(matches!(options().replace(&nowhere).map(drop), Err(Error::Io { .. })));
 }
 
-/// A mismatch was once silently ignored: who asked for room for 200 records had room for 100.
+/// A mismatch was once silently ignored: a program that asked for room for 200 records got room for 100.
 #[test]
 fn a_required_capacity_is_that_of_the_table_or_an_error_that_says_both() {
     let (_directory, path) = scratch();
@@ -239,7 +239,7 @@ fn another_record_type_is_refused_with_both_schemas() {
     assert_eq!(keys(&table), [1]);
 }
 
-/// A program with another record type once recovered a copy, or a table from before a restart, before it looked at the
+/// A program with another record type once recovered a copy, or a table from before a reboot, before it looked at the
 /// schema and refused it: a refusal that had changed the file.
 #[test]
 fn a_file_that_needs_a_recovery_and_holds_other_records_is_left_as_it_is() {

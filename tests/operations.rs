@@ -169,7 +169,7 @@ fn a_locking_call_inside_a_closure_is_an_error_and_another_table_is_fine() {
         other.update(other_id, |visit| visit.hits += 1).unwrap();
         other.write(|transaction| transaction.upsert(&visit(2, 0))).unwrap();
         other.sync().unwrap();
-        // A closure of the other table in between changes nothing, whichever it is.
+        // A closure of the other table in between changes nothing, whichever table it is.
         other.write(|_| assert_all_nested(&table, id)).unwrap();
         other.update(other_id, |_| assert_all_nested(&table, id).unwrap()).unwrap();
         other.snapshot(|_| assert_all_nested(&table, id))
@@ -339,7 +339,7 @@ fn a_key_whose_slot_was_given_away_in_the_same_transaction_cannot_come_back() {
     assert_consistent(&table);
 }
 
-/// The sync came once while the write still held its lock, and so waited for itself.
+/// The sync was once made while the write still held its lock, and so waited for itself.
 #[test]
 fn a_write_that_finds_a_sync_due_makes_it() {
     let (_directory, path) = scratch();

@@ -1,8 +1,8 @@
 //! A mistake in `record!` or `field_enum!` does not compile, and the compiler's message names the mistake, once.
 //!
 //! Each case is a program in a scratch package that depends on this crate as a user's does. It is checked by cargo, and
-//! must fail with one error, which has its phrase. Programs that are right must pass, so that no case fails for a reason of its
-//! own.
+//! must fail with one error, which contains its phrase. Programs that are right must pass, so that no case fails for
+//! another reason.
 
 use std::fs;
 use std::path::Path;
@@ -108,7 +108,7 @@ fn each_mistake_is_named() {
         "[package]\nname = \"record_errors\"\nedition = \"2024\"\n[dependencies]\nlocule = {{ path = {crate_root:?} }}\n[workspace]\n"
     );
     fs::write(package.join("Cargo.toml"), manifest).unwrap();
-    // The versions that this crate was built with are those that are there without a network.
+    // The versions that this crate was built with are those that are available without a network.
     let _ = fs::copy(Path::new(crate_root).join("Cargo.lock"), package.join("Cargo.lock"));
 
     for (name, program) in ACCEPTED {

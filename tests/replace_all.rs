@@ -49,7 +49,7 @@ fn a_full_table_holds_exactly_the_new_records_with_old_keys_among_them() {
     assert_eq!(keys(&table), (0..64).collect::<Vec<_>>());
 }
 
-/// What people did before: it ends on a full table, since a slot of a key that comes back is given to a new one.
+/// What people used to do: it fails on a full table, since a slot of a key that comes back is given to a new one.
 #[test]
 fn deleting_all_and_inserting_again_says_that_replace_all_can_do_it() {
     let (_directory, path) = scratch();
@@ -86,7 +86,7 @@ fn a_replacement_that_cannot_be_is_an_error_and_the_table_is_as_it_was() {
     assert_consistent(&table);
 }
 
-/// Half of the records would be replaced: so it does not matter what the closure does with the error.
+/// Half of the records would be replaced, so it must not matter what the closure does with the error.
 #[test]
 fn a_transaction_whose_replacement_failed_does_not_happen() {
     let (_directory, path) = scratch();
@@ -123,7 +123,7 @@ fn a_replacement_sees_what_its_transaction_did_before() {
     common::assert_recovers_the_same(&table, &path);
 }
 
-/// A second one in the same transaction once made the failure of the first forgotten.
+/// A second call in the same transaction once made it forget the failure of the first.
 #[test]
 fn one_that_failed_is_not_mended_by_another() {
     let (_directory, path) = scratch();

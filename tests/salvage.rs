@@ -1,4 +1,5 @@
-//! What can still be had from a table that no recovery accepts: every bad cell named, and every good record given.
+//! What can still be recovered from a table that no recovery accepts: every bad cell is named, and every good record is
+//! given.
 
 mod common;
 
@@ -70,7 +71,7 @@ fn visits_without(missing: &[u64]) -> Vec<(u64, u64)> {
     (0..9).filter(|key| !missing.contains(key)).map(|key| (key, u64::from(key == 8))).collect()
 }
 
-/// One flipped byte in a copy was told as "part of it is missing", and which part, nobody said.
+/// One flipped byte in a copy was once reported as "part of it is missing", without saying which part.
 #[test]
 fn verify_names_each_bad_cell_also_when_no_state_verifies() {
     let (_directory, path, mut bytes) = synced_table();
@@ -92,7 +93,7 @@ fn verify_names_each_bad_cell_also_when_no_state_verifies() {
 #[test]
 fn a_salvage_gives_every_record_whose_own_checksum_holds_and_names_the_others() {
     let (_directory, path, mut bytes) = synced_table();
-    // All that there is of slot 2, and the newer version of slot 8, of which the older one is left.
+    // All that there is of slot 2, and the newer version in slot 8, the older version of which is left.
     let (second, eighth) = (newest_payload(&bytes, 2), newest_payload(&bytes, 8));
     bytes[second] ^= 1;
     bytes[eighth] ^= 1;
@@ -152,13 +153,14 @@ fn of_a_file_that_was_cut_short_what_is_there_is_salvaged() {
         let verification = admin::verify(&copy).unwrap();
         assert_eq!((verification.extent, verification.problem_count), (Extent::CellsOnly, problems.len() as u64));
     }
-    // Without its header nothing is known of a file.
+    // Without its header nothing is known about a file.
     std::fs::write(&copy, &bytes[..header_bytes - 1]).unwrap();
     assert!(matches!(admin::salvage(&copy), Err(Error::Foreign { .. })));
     assert!(matches!(admin::salvage(path.with_extension("none")), Err(Error::DoesNotExist { .. })));
 }
 
-/// The number of its transaction and its checksum are right, and yet it is no record: a bug, or somebody who computed it.
+/// The number of its transaction and its checksum are right, and yet it is not a record: a bug, or a checksum that was
+/// computed on purpose.
 #[test]
 fn a_cell_whose_record_does_not_decode_is_bad() {
     locule::record! { struct Flag { key id: u64, set: bool } }
@@ -198,7 +200,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     !crc
 }
 
-/// Whoever reads beside writers meets cells that are half written: that is no damage.
+/// A process that reads beside writers meets cells that are half written: that is not damage.
 #[test]
 fn what_is_being_written_is_not_told_as_damage() {
     let (_directory, path) = scratch();
@@ -225,14 +227,14 @@ fn write(table: &Visits, key: u64, hits: u64) {
     table.upsert(&visit(key, hits)).unwrap();
 }
 
-/// A recovery goes back to the sync without the newer version that is damaged, or does not need the older one. It was said
-/// that this would succeed, and nobody said which cell was bad.
+/// A recovery goes back to the sync without the newer version that is damaged, or does not need the older one. It was
+/// reported that this would succeed, but not which cell was bad.
 #[test]
 fn verify_names_each_bad_cell_that_a_recovery_does_without() {
     let (_directory, path, _) = synced_table();
     let table = options().open(&path).unwrap();
     table.update(table.find(&8).unwrap().unwrap().id(), |found| *found = visit(8, 2)).unwrap();
-    // While the table is open: whoever drops the last handle syncs.
+    // While the table is open: dropping the last handle syncs.
     let bytes = std::fs::read(&path).unwrap();
     let newest = newest_cell(&bytes, 8);
     let older = (0..4).filter(|cell| *cell != newest).max_by_key(|cell| number_of_cell(&bytes, 8, *cell)).unwrap();
@@ -252,10 +254,10 @@ fn verify_names_each_bad_cell_that_a_recovery_does_without() {
         assert!(is_found(recovery.outcome), "{verification}");
         assert_eq!(verification.remnants.iter().map(|cell| cell.place).collect::<Vec<_>>(), [place(8, cell)]);
         assert!(verification.to_string().contains("the recovery does without it"), "{verification}");
-        // A power cut leaves the same, and that is no damage.
+        // A power cut leaves the same, and that is not damage.
         assert!(verification.is_good(), "{verification}");
     }
-    // Where all is whole there is none.
+    // If all is whole there is none.
     std::fs::write(&copy, &bytes).unwrap();
     assert_eq!(admin::verify(&copy).unwrap().remnants, []);
 }

@@ -63,7 +63,7 @@ fn a_record_is_an_object_whose_fields_are_as_people_write_them() {
     assert_eq!(Job::default().state, State::Done);
 }
 
-/// Each form, and that it comes back from it.
+/// Checks each form, and that the value comes back from it.
 fn check<T>(value: T, for_people: &'static str, for_machines: &[Token])
 where
     T: Serialize + for<'de> Deserialize<'de> + PartialEq + Debug + Copy + Display + FromStr<Err = locule::Error>,

@@ -12,7 +12,7 @@ fn child_process() {
     common::play(&[("transfer", transfer), ("renumber", renumber)]);
 }
 
-/// What there is on all accounts together, whatever is transferred.
+/// The money for each account: the sum over all accounts stays the same, whatever is transferred.
 const MONEY_EACH: u64 = 1000;
 
 /// A table of accounts.
@@ -94,19 +94,19 @@ fn snapshots_of_a_read_only_handle_succeed_beside_a_writer_that_never_pauses() {
     }
 }
 
-/// After the death of a writer that had prepared a transaction and not finished it, a read-only snapshot failed for as long as no
-/// other writer came.
+/// After the death of a writer that had prepared a transaction and not finished it, a read-only snapshot once failed
+/// until another writer came.
 #[test]
 fn snapshots_of_a_read_only_handle_succeed_at_once_beside_a_writer_that_was_killed_anywhere() {
     let (_directory, path) = scratch();
     create_accounts(&path, 32, 64);
-    // Not a moment to wait for anybody.
+    // It does not wait at all.
     let reader = options().lock_timeout(Duration::ZERO).open_read_only(&path).unwrap();
     let mut random = fastrand::Rng::new();
     for round in 0.. {
         let mut writer = Child::spawn("renumber", &path, "");
         writer.expect("begun");
-        // It goes on for a while, so that it dies anywhere and not where it has just spoken.
+        // It goes on for a while, so that it dies anywhere and not where it has just sent a message.
         let last = reader.status().last + random.u64(1..100);
         wait_until("the writer goes on", || reader.status().last > last);
         writer.kill();
@@ -121,7 +121,7 @@ fn snapshots_of_a_read_only_handle_succeed_at_once_beside_a_writer_that_was_kill
     }
 }
 
-/// Somebody else writes a record, in the middle of a snapshot.
+/// Another process writes a record, in the middle of a snapshot.
 fn write_elsewhere(table: &Visits, key: u64) {
     std::thread::scope(|scope| scope.spawn(|| table.upsert(&visit(key, 0)).map(drop)).join().unwrap()).unwrap();
 }
@@ -158,7 +158,7 @@ fn no_read_of_a_snapshot_succeeds_after_its_moment() {
             if run_count == 1 {
                 write_elsewhere(&table, 1);
                 assert_stale(read(view, id));
-                // Who keeps the error for himself runs again all the same.
+                // A closure that keeps the error to itself runs again all the same.
                 return Ok("of no moment");
             }
             Ok(name)
@@ -182,7 +182,7 @@ fn an_iteration_that_outlives_its_moment_ends_with_the_error_wherever_it_stands(
             }
             if run_count == 1 {
                 write_elsewhere(&table, 1);
-                // Also after the last record: that there was no other was so at that moment.
+                // The same after the last record: that there was no other was true at that moment.
                 assert_stale(rows.next().unwrap());
                 assert!(rows.next().is_none(), "the error is the last item");
             }

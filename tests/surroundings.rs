@@ -1,4 +1,5 @@
-//! What surrounds a table: its name, clocks, processes that come and go, full disks, locks of others, and those who only read.
+//! What surrounds a table: its name, clocks, processes that come and go, full disks, locks of others, and processes
+//! that only read.
 
 mod common;
 #[allow(dead_code, reason = "other tests use the rest")]
@@ -73,7 +74,7 @@ const THEFTS: [(&str, Theft); 3] = [
     }),
 ];
 
-/// Users of a file that had lost its name went on to sync for ever, while newcomers made a second table.
+/// Users of a file that had lost its name once went on syncing for ever, while newcomers made a second table.
 #[test]
 fn a_sync_of_a_file_that_has_lost_its_name_says_so_to_every_user() {
     for (name, steal) in THEFTS {
@@ -86,15 +87,16 @@ fn a_sync_of_a_file_that_has_lost_its_name_says_so_to_every_user() {
         steal(&path);
         // Writes do not look at the name.
         table.insert(&visit(10, 0)).unwrap();
-        // What was written is in no file that anybody will find: so that it was not synced is not told as a success with a stain.
-        // One that was moved may be found by its new name.
+        // What was written is in a file that can no longer be found: so the failed sync is not reported as a success
+        // with a blemish. A file that was moved may be found by its new name.
         match automatic.insert(&visit(11, 0)) {
             Err(Error::SyncAfterWrite { source }) if name == "moved away" => {
                 assert!(matches!(*source, Error::Superseded), "{source:?}")
             }
             outcome => assert!(matches!(outcome, Err(Error::Superseded)), "{name}: {outcome:?}"),
         }
-        // From here on all are told, if the file has no name at all; one that was moved may be another's by its new name.
+        // From here on all are told, if the file has no name at all; one that was moved may be in use under its new
+        // name.
         if name != "moved away" {
             assert!(matches!(table.insert(&visit(12, 0)), Err(Error::Superseded)), "{name}");
             assert!(matches!(other.find(&0), Err(Error::Superseded)), "{name}");
@@ -115,7 +117,7 @@ fn a_sync_with_nothing_to_do_looks_at_the_name_too() {
     }
 }
 
-/// In the new root there is a directory of the same path, or not.
+/// In the new root there is a directory with the same path, or not.
 fn change_the_root(path: &Path, directory: &str) {
     let table = options().open(path).unwrap();
     let root = path.with_file_name("root");
@@ -132,7 +134,7 @@ fn change_the_root(path: &Path, directory: &str) {
     say("synced");
 }
 
-/// Whoever has changed its root cannot see the name, which says nothing about the file.
+/// A process that has changed its root cannot see the name, which says nothing about the file.
 #[test]
 fn a_process_that_has_changed_its_root_goes_on() {
     for has_directory in [false, true] {
@@ -145,7 +147,7 @@ fn a_process_that_has_changed_its_root_goes_on() {
             message => assert_eq!(message, "synced", "{has_directory}"),
         }
         child.finish();
-        // Once a process in a jail that has a directory of the same path took the table from everybody.
+        // A process in a jail that has a directory with the same path once took the table from every process.
         bystander.insert(&visit(5, 0)).unwrap();
         bystander.close().unwrap();
         assert_eq!(keys(&options().open(&path).unwrap()), [0, 1, 2, 3, 4, 5], "{has_directory}");
@@ -166,7 +168,7 @@ fn mount_over_the_directory(path: &Path, _: &str) {
     say("told");
 }
 
-/// What one process sees in a mount namespace of its own once took the table from everybody.
+/// What one process sees in a mount namespace of its own once took the table from every process.
 #[test]
 fn what_one_process_alone_sees_of_a_name_ends_the_use_of_the_table_for_nobody_else() {
     let (_directory, path) = scratch();
@@ -203,7 +205,8 @@ fn mount_the_file_itself(path: &Path, _: &str) {
     say("told");
 }
 
-/// As `docker -v file:file` does: the path led to the file for ever, though nobody else could find it, and syncs were `Ok`.
+/// As `docker -v file:file` does: the path led to the file for ever, though no other process could find it, and syncs
+/// were `Ok`.
 #[test]
 fn a_file_that_is_mounted_itself_and_was_deleted_is_lost() {
     let (_directory, path) = scratch();
@@ -228,7 +231,7 @@ fn open_by_a_relative_path(path: &Path, _: &str) {
     table.close().unwrap();
 }
 
-/// A table that was opened by a relative path was looked for in another directory when it was opened again.
+/// A table that was opened by a relative path was once looked for in another directory when it was opened again.
 #[test]
 fn a_relative_path_is_that_of_the_directory_in_which_it_was_opened() {
     let (_directory, path) = scratch();
@@ -237,7 +240,7 @@ fn a_relative_path_is_that_of_the_directory_in_which_it_was_opened() {
     assert_eq!(keys(&options().open(&path).unwrap()), [5]);
 }
 
-/// A symbolic link was "too many levels of symbolic links".
+/// A symbolic link was once reported as "too many levels of symbolic links".
 #[test]
 fn a_symbolic_link_is_refused_with_the_path_that_it_leads_to() {
     let (directory, path) = scratch();
@@ -256,7 +259,7 @@ fn a_symbolic_link_is_refused_with_the_path_that_it_leads_to() {
 
 // -- clocks ----------------------------------------------------------------------------------------
 
-/// Writes until somebody has synced.
+/// Writes until some process has synced.
 fn write_until_synced(table: &Visits) {
     let before = table.status().sync_count;
     wait_until("an automatic sync", || {
@@ -265,7 +268,7 @@ fn write_until_synced(table: &Visits) {
     });
 }
 
-/// One clock that showed a time to come ended the automatic syncs of all processes for ever.
+/// One clock that showed a time in the future ended the automatic syncs of all processes for ever.
 #[test]
 fn automatic_syncs_go_on_whatever_the_clocks_have_shown() {
     let (_directory, path) = scratch();
@@ -277,7 +280,7 @@ fn automatic_syncs_go_on_whatever_the_clocks_have_shown() {
     }
 }
 
-/// A clock that shows another time than the one before must not make every write sync.
+/// A clock that differs from the one before must not make every write sync.
 #[test]
 fn no_single_clock_makes_every_write_sync() {
     let (_directory, path) = scratch();
@@ -352,7 +355,7 @@ fn insert_when_told_and_go(path: &Path, key: &str) {
     hear();
 }
 
-/// What short-lived processes had written stayed unsynced until somebody wrote again.
+/// What short-lived processes had written once stayed unsynced until another process wrote.
 #[test]
 fn whoever_detaches_last_syncs() {
     let (_directory, path) = scratch();
@@ -361,7 +364,7 @@ fn whoever_detaches_last_syncs() {
         Child::spawn("insert and go", &path, key).finish();
         assert!(is_synced(&path), "{key}");
     }
-    // Of those who go at the same moment, one is the last.
+    // Of the processes that leave at the same moment, one is the last.
     for round in 1..=8 {
         let mut children: Vec<_> =
             (0..6).map(|number| Child::spawn("insert when told and go", &path, 10 * round + number)).collect();
@@ -371,7 +374,7 @@ fn whoever_detaches_last_syncs() {
         children.into_iter().for_each(Child::finish);
         assert!(is_synced(&path), "round {round}");
     }
-    // Whoever asked for no automatic syncs gets none.
+    // A process that asked for no automatic syncs makes none.
     let table = options().open(&path).unwrap();
     table.upsert(&visit(0, 0)).unwrap();
     drop(table);
@@ -428,7 +431,7 @@ fn use_a_full_disk(path: &Path, end: &str) {
     say("opened");
 }
 
-/// A sparse copy of a table on a full disk ended whoever opened it by SIGBUS.
+/// A sparse copy of a table on a full disk once ended every process that opened it by SIGBUS.
 #[test]
 fn a_sparse_file_gets_its_blocks_when_it_is_opened_or_is_an_error() {
     let (_directory, path) = scratch();
@@ -444,7 +447,7 @@ fn a_sparse_file_gets_its_blocks_when_it_is_opened_or_is_an_error() {
     }
 }
 
-// -- those who only read, and the gate -------------------------------------------------------------
+// -- processes that only read, and the gate --------------------------------------------------------
 
 fn hold_the_gate(path: &Path, _: &str) {
     let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
@@ -455,7 +458,7 @@ fn hold_the_gate(path: &Path, _: &str) {
     hear();
 }
 
-/// Whoever waited for a process that was stopped while it opened a table was not told which.
+/// A process that waited for one that was stopped while it opened a table was once not told which.
 #[test]
 fn whoever_cannot_open_a_table_is_told_who_is_at_it() {
     let (_directory, path) = scratch();
@@ -478,7 +481,7 @@ fn read_again_and_again(path: &Path, _: &str) {
     }
 }
 
-/// Readers that opened a table all the time held a writer's opening up.
+/// Readers that opened a table all the time once kept a writer from opening it.
 #[test]
 fn readers_that_come_and_go_keep_no_writer_out() {
     let (_directory, path) = scratch();
@@ -506,7 +509,7 @@ fn read_from_another_pid_namespace(path: &Path, _: &str) {
     }));
 }
 
-/// A monitor on the host, in another PID namespace, kept the writers of a container out.
+/// A monitor on the host, in another PID namespace, once kept the writers of a container out.
 #[test]
 fn a_reader_in_another_pid_namespace_keeps_nobody_out_and_is_told_of_a_recovery() {
     let (_directory, path) = scratch();
@@ -525,7 +528,7 @@ fn a_reader_in_another_pid_namespace_keeps_nobody_out_and_is_told_of_a_recovery(
     reader.finish();
 }
 
-/// A read-only handle on a file that needed a recovery stayed with its private copy for ever.
+/// A read-only handle on a file that needed a recovery once stayed with its private copy for ever.
 #[test]
 fn a_private_copy_is_left_when_the_file_is_recovered_or_replaced() {
     let (_directory, path) = scratch();
@@ -535,7 +538,7 @@ fn a_private_copy_is_left_when_the_file_is_recovered_or_replaced() {
     let reader = options().open_read_only(&copy).unwrap();
     assert!(reader.recovery().is_private_copy);
     assert_eq!(keys(&reader), [0, 1, 2]);
-    // There is nothing else to see before: no new copy is made each time that somebody asks.
+    // There is nothing else to see before: no new copy is made each time that a caller asks.
     let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
     let before = descriptors();
     for _ in 0..200 {
@@ -559,7 +562,7 @@ fn do_without_proc(path: &Path, _: &str) {
         return;
     }
     nix::mount::mount(Some("none"), "/proc", Some("tmpfs"), nix::mount::MsFlags::empty(), None::<&str>).unwrap();
-    // The parent has the table open: on this kernel, so on this start of the machine.
+    // The parent has the table open: on this kernel, so in this boot.
     let attached = options().open(path);
     say(match attached.map(|table| table.insert(&visit(3, 0)).map(drop)) {
         Ok(Ok(())) => "inserted".to_owned(),
@@ -575,7 +578,7 @@ fn do_without_proc(path: &Path, _: &str) {
     assert!(!path.with_extension("new").exists());
 }
 
-/// Where /proc was not mounted, nothing opened, and nothing said why.
+/// If /proc was not mounted, nothing opened, and nothing said why.
 #[test]
 fn a_machine_start_cannot_be_told_without_proc_and_the_error_says_so() {
     let (_directory, path) = scratch();
@@ -602,7 +605,7 @@ fn be_refused(path: &Path, _: &str) {
     }));
 }
 
-/// A handle that was refused synced when it was dropped, under locks that it may not use.
+/// A handle that was refused once synced when it was dropped, under locks that it may not use.
 #[test]
 fn whoever_is_refused_changes_nothing_and_syncs_nothing() {
     let (_directory, path) = scratch();

@@ -23,7 +23,7 @@ fn open_or_create(path: &Path, argument: &str) {
     let table = options().open_or_create(path).unwrap();
     table.insert(&visit(argument.parse().unwrap(), 0)).unwrap();
     say("inserted");
-    // The handle stays open until all have inserted, so nobody is a first opener of a second table.
+    // The handle stays open until all have inserted, so that no process is a first opener again.
     hear();
 }
 
@@ -96,7 +96,7 @@ fn one_handle_serves_many_threads() {
 const WORKER_COUNT: u64 = 6;
 const KILL_COUNT: u64 = 40;
 const KEYS_EACH: u64 = 8;
-/// Accounts that all workers share, and what is in all of them together.
+/// Accounts that all workers share, and the sum in all of them together.
 const ACCOUNTS: u64 = 4;
 const MONEY: u64 = 1000;
 
@@ -173,7 +173,8 @@ fn work(path: &Path, argument: &str) {
     let table = Visits::options().sync_every(Some(Duration::from_millis(20))).open(path).unwrap();
     let mut random = fastrand::Rng::with_seed(worker ^ begun.load(Ordering::Relaxed) << 8);
     assert_one_of_two(&table, worker, &board);
-    // A step that its process died in may have happened or not. Whoever has the lock knows; then it is written down.
+    // A step in which its process died may have happened or not. The process that has the lock can tell; then it is
+    // written down.
     table.write(|_| Ok(())).unwrap();
     if own_records(&table, worker) == expected_after(worker, begun.load(Ordering::Relaxed)) {
         finished.store(begun.load(Ordering::Relaxed), Ordering::Release);
@@ -229,7 +230,7 @@ fn workers_killed_at_any_moment_lose_no_finished_write_and_leave_no_half_of_anot
     let mut random = fastrand::Rng::with_seed(7);
     let mut workers: Vec<_> = (0..WORKER_COUNT).map(|worker| Child::spawn("work", &path, worker)).collect();
     for _ in 0..KILL_COUNT {
-        // Not for an order: any moment will do.
+        // Not to get an order: any moment will do.
         std::thread::sleep(Duration::from_micros(random.u64(0..30_000)));
         let worker = random.u64(0..WORKER_COUNT);
         let child = &mut workers[usize::try_from(worker).unwrap()];
@@ -238,7 +239,7 @@ fn workers_killed_at_any_moment_lose_no_finished_write_and_leave_no_half_of_anot
         assert_money(&table);
         *child = Child::spawn("work", &path, worker);
     }
-    // Nobody is left, and somebody died in the middle of something, perhaps.
+    // No process is left, and one may have died in the middle of something.
     drop(table);
     workers.iter_mut().for_each(Child::kill);
     let table = options().open(&path).unwrap();

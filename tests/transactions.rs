@@ -1,4 +1,5 @@
-//! What the closures of transactions and snapshots see, and how they fail; and what many processes do with one transaction each.
+//! What the closures of transactions and snapshots see, and how they fail; and what many processes do with one
+//! transaction each.
 
 mod common;
 
@@ -50,7 +51,7 @@ fn every_read_in_a_transaction_sees_what_it_has_written() {
         transaction.remove_by_key(&100)?;
         transaction.insert(&visit(1, 9))?;
         assert_sees(transaction, &[(0, 0), (1, 9), (2, 7), (3, 0), (4, 0)]);
-        // So many that it looks at them in another way.
+        // So many that the transaction looks at them in another way.
         (110..150).try_for_each(|key| transaction.insert(&visit(key, 0)).map(drop))?;
         let mut expected = vec![(0, 0), (1, 9), (2, 7), (3, 0), (4, 0)];
         expected.extend((110..150).map(|key| (key, 0)));
@@ -59,7 +60,7 @@ fn every_read_in_a_transaction_sees_what_it_has_written() {
             transaction.delete(row.id())?;
         }
         assert_sees(transaction, &[]);
-        // Nobody else sees any of it.
+        // No other reader sees any of it.
         assert_eq!((keys(&table), table.len()?), (vec![0, 1, 2, 3, 4], 5));
         Err::<(), _>(Error::caller("enough"))
     });
@@ -82,7 +83,7 @@ impl From<Error> for OwnError {
     }
 }
 
-/// What libraries for errors of any kind are like.
+/// What libraries for errors of any kind use.
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 #[test]
@@ -103,7 +104,7 @@ fn a_transaction_fails_with_the_closures_own_error_and_then_nothing_has_happened
     });
     assert!(outcome.unwrap_err().is::<std::num::ParseIntError>());
     assert!(table.is_empty().unwrap());
-    // What the table says comes as the closure's error too, from inside the closure and from outside.
+    // What the table reports comes as the closure's error too, from inside the closure and from outside.
     let outcome = table.try_write(|transaction| {
         transaction.insert(&visit(1, 0))?;
         transaction.insert(&visit(1, 0))?;
@@ -117,7 +118,7 @@ fn a_transaction_fails_with_the_closures_own_error_and_then_nothing_has_happened
     assert_eq!(table.get(done.unwrap()).unwrap().unwrap().visitor, 1);
 }
 
-/// A closure that has made another error, or none, of a moment that has passed.
+/// A closure that has turned the error about a moment that has passed into another error, or into none.
 #[test]
 fn a_snapshot_runs_again_when_its_moment_has_passed_whatever_the_closure_returns() {
     let (_directory, path) = scratch();
@@ -168,7 +169,7 @@ fn jobs() -> locule::OpenOptions<Job> {
     Table::options().capacity(JOB_COUNT).sync_every(None)
 }
 
-/// Takes the oldest job that nobody has: one short transaction.
+/// Takes the oldest job that no worker has: one short transaction.
 fn claim(table: &Table<Job>) -> Result<Option<Job>> {
     table.write(|transaction| {
         let free = transaction.select(|job| job.worker.is_none())?;

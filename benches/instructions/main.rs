@@ -1,14 +1,14 @@
-//! How many instructions the hot operations take: a figure that does not drift with the machine's load, so that a change that costs
-//! something shows at once.
+//! How many instructions the hot operations take: a figure that does not drift with the machine's load, so that a
+//! change that costs something shows at once.
 //!
 //! ```text
 //! cargo bench --bench instructions             compares with the table in `counts.md`: exit status 1 if one is more than 3 % off
 //! cargo bench --bench instructions -- --write  writes that table
 //! ```
 //!
-//! Each operation is run under valgrind (`--tool=callgrind`), a few times and many times, in a table of 5,000 records; the difference is
-//! what each of them takes, with all that it calls. Other versions of the compiler make other code: where the table was made by
-//! another one, differences are shown and are no failure.
+//! Each operation is run under valgrind (`--tool=callgrind`), a few times and many times, in a table of 5,000 records;
+//! the difference is what each of them takes, with everything that it calls. Other versions of the compiler generate
+//! other code: if the table was made with another version, differences are shown and are not a failure.
 
 use locule::{RecordId, Table};
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     compare(&counts)
 }
 
-/// The operation, so many times, in a table of its own.
+/// Runs the operation this many times, in a table of its own.
 fn run(name: &str, count: u64) {
     let (_, operation) = OPERATIONS.iter().find(|(known, _)| *known == name).unwrap();
     let directory = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
-//! What an operation costs with nothing but the memory accesses of a table's layout, or what it asks the kernel for: no checks, no
-//! errors, nobody else.
+//! What an operation costs with nothing but the memory accesses of a table's layout, or with what it asks the kernel
+//! for: no checks, no errors, no other users.
 //!
-//! Between a floor, which is one array, and an operation of the table: how far an aim in floors can be met at all. The layout
-//! is that of format.md: an index with part of a hash and a slot in each word, a head for each slot, four cells.
+//! This lies between a floor, which is one array, and an operation of the table: it shows how far an aim in floors can
+//! be met at all. The layout is that of format.md: an index with part of a hash and a slot in each word, a head for
+//! each slot, four cells.
 
 use locule::testing::SharedMutex;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -77,7 +78,7 @@ impl Bare {
         let is_whole = crc == crc32fast::hash(bytemuck::cast_slice(&record));
         change(&mut record);
         let crc = crc32fast::hash(bytemuck::cast_slice(&record));
-        // What it is there for cannot be inside, as there is no other user; it costs the same here.
+        // The work that it protects cannot be inside, as there is no other user; it costs the same here.
         mutex.lock_and_unlock().unwrap();
         let cell = usize::from(self.heads[slot] >> 62 == 0);
         self.write(slot, cell, &record, crc);
@@ -123,7 +124,8 @@ fn hash(key: u64) -> u64 {
     key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 25
 }
 
-/// Asks the kernel for what opening a table that others use needs, and the processor what it can do: true.
+/// Asks the kernel for what is needed to open a table that others use, and the processor for what it can do. Returns
+/// true.
 ///
 /// No page of the mapping is looked at.
 pub fn attach(path: &Path) -> bool {

@@ -25,9 +25,9 @@ use summary::Summary;
 const RECORD_COUNT: u64 = 5_000;
 const CAPACITY: u64 = 10_000;
 const PAGE_BYTES: usize = 4096;
-/// The first argument of this program when it is started by itself to measure an attachment.
+/// The first argument of this program when it starts itself to measure an attachment.
 const ATTACH: &str = "attach-and-read";
-/// The same, to measure what the kernel and the processor take of that.
+/// The same, to measure the part of it that the kernel and the processor take.
 const ATTACH_BARE: &str = "attach-bare";
 
 locule::record! {
@@ -166,7 +166,7 @@ fn scale(bench: &mut Bench<'_>, directory: &Path, capacity: u64, [find, update, 
     std::fs::remove_file(path).unwrap();
 }
 
-/// The ids of the records, in the order of their keys. Not whole rows: those would push the table out of the cache.
+/// The ids of the records, in the order of their keys. Not whole rows, which would push the table out of the cache.
 fn ids_of(table: &Table<Item>) -> Vec<RecordId> {
     (0..RECORD_COUNT).map(|id| table.find(&u128::from(id)).unwrap().unwrap().id()).collect()
 }
@@ -177,10 +177,10 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Measures what takes nanoseconds. Each call is given a random number below the number of records, and what it returns is
-    /// looked at where it is: moving it would be measured too.
+    /// Measures what takes nanoseconds. Each call is given a random number below the number of records, and its result
+    /// is looked at in place: moving it would be measured too.
     fn many<R>(&mut self, name: &'static str, mut operation: impl FnMut(usize) -> R) {
-        // Made before, so that the floors are not raised by what it takes to make one.
+        // Made before, so that the floors are not raised by the time that it takes to make one.
         let mut source = fastrand::Rng::with_seed(1);
         let randoms: Vec<usize> = (0..1 << 14).map(|_| source.usize(..RECORD_COUNT as usize)).collect();
         let summary = &mut self.summary;

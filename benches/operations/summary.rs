@@ -1,10 +1,10 @@
-//! The table at the end: what each operation took, in floors, and whether that is what it may take.
+//! The table at the end: what each operation took, in floors, and whether that is within its limit.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// An operation, the floors whose sum it is compared with, and how many times that sum it may take; `None` where there is no
-/// such aim.
+/// An operation, the floors whose sum it is compared with, and how many times that sum it may take; `None` if there is
+/// no such aim.
 type Aim = (&'static str, &'static [&'static str], Option<f64>);
 
 const FLOORS: [&str; 4] = ["copy", "crc", "lock", "flush"];
@@ -42,13 +42,13 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Notes that so many operations took so long, and gives the time back.
+    /// Records that this many operations took this long, and returns the time.
     pub fn add(&mut self, name: &'static str, elapsed: Duration, count: u64) -> Duration {
         self.samples.entry(name).or_default().push(elapsed.as_nanos() as f64 / count as f64);
         elapsed
     }
 
-    /// The median of the samples; `None` of what was filtered out.
+    /// The median of the samples; `None` if they were filtered out.
     fn median(&self, name: &str) -> Option<f64> {
         let mut samples = self.samples.get(name)?.clone();
         samples.sort_by(f64::total_cmp);

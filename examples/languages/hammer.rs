@@ -1,4 +1,5 @@
-//! Many processes rewrite one table, and some of them are killed, as by `kill -9`: nothing is lost, and nobody cleans up.
+//! Many processes rewrite one table, and some of them are killed, as by `kill -9`: nothing is lost, and nothing has to
+//! be cleaned up.
 
 use crate::{Language, Result};
 use locule::{RepairCounts, Table};

@@ -31,7 +31,7 @@ locule::record! {
         pub key alpha_3: Text<3>,
         /// The code of two letters, which the better known languages have.
         pub alpha_2: Option<Text<2>>,
-        /// The code that libraries use, where it is another.
+        /// The code that libraries use, if it is different.
         pub bibliographic: Option<Text<3>>,
         pub name: Text<64>,
         pub common_name: Option<Text<32>>,
@@ -48,7 +48,7 @@ impl Language {
     const COLUMNS: [&str; 8] =
         ["alpha_3", "alpha_2", "bibliographic", "name", "common_name", "inverted_name", "scope", "type"];
 
-    /// An empty cell is nothing; one that does not fit its field is an error, and never cut.
+    /// An empty cell becomes nothing; one that does not fit its field is an error, and is never cut.
     fn from_cells(cells: &StringRecord) -> Result<Self> {
         let cells: Vec<&str> = cells.iter().collect();
         let [alpha_3, alpha_2, bibliographic, name, common_name, inverted_name, scope, r#type] = cells[..] else {

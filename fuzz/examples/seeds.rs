@@ -89,6 +89,6 @@ fn noise(seed: u64, length_bytes: usize) -> Vec<u8> {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) as u8
     };
-    // Not an `l` at the beginning, which would make it a file.
+    // It must not begin with an `l`, which would make it a file.
     (0..length_bytes).map(|place| if place == 0 { 0 } else { next() }).collect()
 }

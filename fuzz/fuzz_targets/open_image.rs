@@ -1,5 +1,5 @@
 //! Any bytes as a file. Looking at it changes nothing; opening it gives a table or an error; and what the table then
-//! returns is what was once written to it, or an error, as long as nobody forged a check.
+//! returns is what was once written to it, or an error, unless a check was forged.
 //!
 //! An input that begins with `l`, as a table does, is a file. Any other is a plan of how to damage a table with a past.
 
@@ -134,7 +134,8 @@ fuzz_target!(|bytes: &[u8]| {
 fn raw(bytes: &[u8]) {
     static FILE: LazyLock<TableFile> = LazyLock::new(|| TableFile::create::<Visit>("raw.loc", 1));
     let mut image = Image(bytes.to_vec());
-    // Who may write a file is trusted with the mutexes in it: so the file must not say that these are this process's own.
+    // A process that may write a file is trusted with the mutexes in it: so the file must not say that these are this
+    // process's own.
     if let Some(header_bytes) = bytes.get(20..24).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes) {
         let seal = header_bytes as usize + 8 * (control::INCARNATION + 7);
         if let Some(seal) = image.0.get_mut(seal..seal + 8) {
@@ -203,7 +204,7 @@ fn restore(image: &mut Image, plan: &Plan, layout: &Layout, range: Range<usize>,
     }
 }
 
-/// Whether a word is part of a mutex that an opener would use: with these, whoever may write the file is trusted.
+/// Whether a word is part of a mutex that an opener would use: a process that may write the file is trusted with these.
 fn is_mutex(plan: &Plan, layout: &Layout, at: usize) -> bool {
     plan.surrounding == Surrounding::Same && control::MUTEXES.contains(&at.wrapping_sub(layout.control()))
 }
@@ -224,14 +225,14 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
     file.put(&image);
 
     let (is_good, seen) = look::<T>(file.path(), file);
-    // What a dead writer has left half done, a writer finishes, and a reader in place does not see before.
+    // What a dead writer has left half done, a writer finishes; a reader in place does not see it before that.
     let is_pending = locule::admin::info(file.path()).is_ok_and(|info| info.pending.is_some());
     let table = match options::<T>().lock_timeout(std::time::Duration::from_secs(2)).open(file.path()) {
         Ok(table) => table,
         Err(error) => {
             assert!(matches!(error, Error::Foreign { .. } | Error::Damaged { .. } | Error::SchemaMismatch { .. }));
-            // A writer looks at the schema first, whatever else is in the file. After a failed flush only who writes recovers, and
-            // until then readers believe the heads.
+            // A writer looks at the schema first, whatever else is in the file. After a failed flush only a writer
+            // recovers, and until then readers believe the heads.
             assert!(
                 matches!(error, Error::SchemaMismatch { .. })
                     || !is_good && seen.is_none_or(|(found, _)| found == RecoveryOutcome::InOrder),
@@ -276,7 +277,8 @@ fn planned<T: Subject>(template: &Template<T>, plan: &Plan, use_keys: impl Fn(&T
 /// A state, and what was read in it, slot by slot.
 type Seen<T> = (RecoveryOutcome, Vec<Result<locule::Row<T>, ()>>);
 
-/// Looks at a file in every way, which must not change it. Whether it is good, and the records, if it can be read.
+/// Looks at a file in every way, which must not change it. Returns whether it is good, and the records, if it can be
+/// read.
 fn look<T: Subject>(path: &Path, file: &TableFile) -> (bool, Option<Seen<T>>) {
     let before = file.image();
     if let Ok(info) = locule::admin::info(path) {
@@ -346,8 +348,8 @@ fn use_keys(table: &Table<Visit>) {
     }
 }
 
-/// The result, if it is one. What a damaged table may answer is that it is damaged, or what its content asks for; but the
-/// locks are whole, nothing was replaced, and no flush fails.
+/// The result, if there is one. A damaged table may answer that it is damaged, or give an error that its content leads
+/// to; but the locks are whole, nothing was replaced, and no flush fails.
 fn judge<R>(outcome: Result<R, Error>) -> Option<R> {
     match outcome {
         Ok(result) => Some(result),

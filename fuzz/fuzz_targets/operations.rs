@@ -22,7 +22,8 @@ struct Story {
 #[derive(Debug, Arbitrary)]
 enum Step {
     Do(Operation),
-    /// A process dies at one of its accesses; perhaps who repairs after it too. Unless the file is opened anew before.
+    /// A process dies at one of its accesses, and perhaps the process that repairs after it does too, unless the file
+    /// is opened anew before.
     Die {
         operation: Operation,
         access: u16,
@@ -161,13 +162,13 @@ fn play(world: &mut World, step: &Step) {
     }
 }
 
-/// Runs an operation in a thread of its own, which dies at its access with this number. Whether it did.
+/// Runs an operation in a thread of its own, which dies at its access with this number. Returns whether it did.
 fn die(access: u32, body: impl FnOnce() + Send) -> bool {
     std::thread::scope(|scope| scope.spawn(move || die_at_access(access, body)).join().expect("no panic").is_none())
 }
 
-/// Performs an operation, and does the same to the model, always before: so if it is cut short, the model is as it is if it
-/// happened all the same.
+/// Performs an operation, and does the same to the model, always first: so if the operation is cut short, the model is
+/// what it is if the operation happened nevertheless.
 fn operate(table: &Table<Item>, operation: &Operation, model: &mut Model, dead_id: RecordId) {
     let capacity = table.capacity() as usize;
     let (changes, end) = match operation {
@@ -221,14 +222,14 @@ fn operate(table: &Table<Item>, operation: &Operation, model: &mut Model, dead_i
     }
 }
 
-/// Whom a change is about: a record of the model, or one that is not there.
+/// What a change is about: a record of the model, or one that is not there.
 fn target(model: &Model, key: u8, dead_id: RecordId) -> (RecordId, u64) {
     let known = model.get(&(key % KEY_COUNT));
     let id = known.map_or(dead_id, |known| known.id.expect("read after it was inserted"));
     (id, known.map_or(1, |known| known.version.expect("read after it was written")))
 }
 
-/// What a change does to the model, what it says, and whether it made a record.
+/// What a change does to the model, what it returns, and whether it made a record.
 fn apply(change: Change, model: &mut Model, capacity: usize) -> (Outcome, bool) {
     let (key, value) = (change.key % KEY_COUNT, change.value);
     let live_count = model.len();

@@ -1,4 +1,4 @@
-//! Schemas: whatever the bytes are, they are a schema that says exactly these bytes again, or an error; and whatever
+//! Schemas: whatever the bytes are, they are a schema that encodes to exactly these bytes, or an error; and whatever
 //! fields are asked for, they are a schema that comes back from its bytes, or an error.
 
 #![no_main]
@@ -7,7 +7,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use locule::{Error, FieldSchema, FieldType, Schema, decode_value};
 
-/// A field as somebody may ask for it.
+/// A field as a program may ask for it.
 #[derive(Arbitrary)]
 struct Wish<'a> {
     name: &'a str,

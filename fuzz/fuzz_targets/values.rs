@@ -1,5 +1,5 @@
-//! Values: whatever the bytes are, each type takes them for a value that has exactly these bytes again, or refuses them;
-//! with and without its type, a value is the same; and what is written for a person is read back as the same value.
+//! Values: whatever the bytes are, each type takes them for a value that encodes to exactly these bytes, or refuses
+//! them; with and without its type, a value is the same; and what is written for people is read back as the same value.
 
 #![no_main]
 
@@ -66,7 +66,7 @@ where
 }
 
 fn encoded<T: Field>(value: &T) -> Vec<u8> {
-    // Not zeros, so that a byte which encode leaves out shows.
+    // Not zeros, so that a byte that encode leaves out shows.
     let mut bytes = vec![0xa5; T::FIELD_BYTES];
     value.encode(&mut bytes);
     bytes
@@ -92,8 +92,8 @@ fn field<T: Field>(bytes: &[u8]) {
     }
 }
 
-/// Equal values are equal bytes: a value that was made anew of its content is the same as the one that was decoded, which
-/// could carry along what was behind its end.
+/// Equal values are equal bytes: a value that was made anew from its content is the same as the one that was decoded,
+/// which could carry along what was behind its end.
 fn canonical<T: Field>(bytes: &[u8], made_anew: impl FnOnce(&T) -> Result<T, Error>) {
     let mut fitted = bytes.to_vec();
     fitted.resize(T::FIELD_BYTES, 0);
@@ -163,7 +163,8 @@ fn read_back<T: FromStr<Err = Error> + ToString + PartialEq + Debug>(bytes: &[u8
         Ok(value) => {
             let written = value.to_string();
             assert_eq!(written.parse::<T>().expect("what is written can be read"), value);
-            // Of the same value there are only texts with fewer decimals, with a sign before the year, or with an offset from UTC.
+            // The only other texts of the same value have fewer decimals, a sign before the year, or an offset from
+            // UTC.
             let has_offset = text.contains('T') && !text.ends_with('Z');
             assert!(written.len() >= text.len() || has_offset || text.starts_with(['+', '-']), "{text} {written}");
         }

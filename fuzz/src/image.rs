@@ -96,7 +96,7 @@ pub enum Surrounding {
     Same,
     /// In the same boot, by an opener that did not finish before.
     Unfinished,
-    /// After another start of the machine.
+    /// In another boot.
     OtherStart,
 }
 
@@ -184,8 +184,8 @@ impl Image {
         [layout.control() + control::NEWEST_STATE, layout.control() + control::INTENDED_STATE]
     }
 
-    /// Everything in the image that proves itself. An image in which there is something of this kind that no table ever
-    /// held was forged, and not damaged.
+    /// Everything in the image that proves itself by a check. If there is something of this kind that no table ever
+    /// held, the image was forged, and not damaged.
     pub fn sealed(&self, layout: &Layout) -> HashSet<Sealed> {
         let header = &self.0[..8 * layout.regions[0].end];
         let mut found = HashSet::new();
@@ -217,7 +217,7 @@ impl Image {
         found
     }
 
-    /// Computes checks anew, in the order in which one goes into the other.
+    /// Computes checks anew, in the order in which they go into each other.
     pub fn reseal(&mut self, layout: &Layout, reseal: Reseal) {
         if reseal.cells {
             for (slot, cell) in layout.cells() {
@@ -248,7 +248,8 @@ impl Image {
         }
     }
 
-    /// Makes it a new file again, without what is another in each: so what the fuzzer finds can be found again.
+    /// Makes the file new again, without the parts that differ from file to file: so what the fuzzer finds can be found
+    /// again.
     pub fn make_new(&mut self) {
         let layout = self.layout();
         self.0[8 * layout.control()..].fill(0);

@@ -1,4 +1,5 @@
-//! What the fuzz targets share. Of use only to them: to let a process die at an access takes a build for fuzzing.
+//! What the fuzz targets share. It is of use only to them: letting a process die at an access takes a build for
+//! fuzzing.
 
 #![cfg(fuzzing)]
 
@@ -7,7 +8,7 @@ pub mod model;
 pub mod place;
 pub mod template;
 
-/// Prints what an input means, if `LOCULE_SHOW` is set: for who looks at a finding.
+/// Prints what an input means, if `LOCULE_SHOW` is set: for people who look at a finding.
 pub fn show(input: &impl std::fmt::Debug) {
     static IS_ASKED_FOR: std::sync::LazyLock<bool> =
         std::sync::LazyLock::new(|| std::env::var_os("LOCULE_SHOW").is_some());

@@ -6,7 +6,7 @@ use locule::{RecoveryOutcome, RecordId, Recovery, Row, Table, Text};
 use std::collections::{BTreeMap, HashSet};
 
 locule::record! {
-    /// More than a word, and not whole words.
+    /// More than a word, and not a whole number of words.
     pub struct Item {
         pub tag: u8,
         pub key id: u32,
@@ -24,7 +24,7 @@ pub fn item(key: u8, value: u16) -> Item {
     Item { tag: value as u8 ^ key, id: key.into(), value: u64::from(value) << 40 | u64::from(key), text }
 }
 
-/// A record, as far as it is known before it is read.
+/// What is known about a record before it is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Known {
     pub value: u16,
@@ -68,7 +68,7 @@ pub struct World {
     pub table: Option<Table<Item>>,
     /// What the table held since the last sync that was acknowledged; the last is what it holds now.
     pub past: Vec<Model>,
-    /// What it holds if an operation that was cut short by a death has happened all the same.
+    /// What the table holds if an operation that was cut short by a death has happened nevertheless.
     pub pending: Option<Model>,
     /// What is on the disk for certain, or newer.
     pub disk: Image,
@@ -114,7 +114,8 @@ impl World {
         self.check(&rows);
     }
 
-    /// The operation that a death cut short has happened or not: which, is settled when somebody repairs.
+    /// The operation that a death cut short has happened or not; which of the two is settled when another process
+    /// repairs.
     pub fn repair(&mut self) {
         self.table().write(|_| Ok(())).expect("whoever takes the lock repairs");
         self.settle();
@@ -131,7 +132,7 @@ impl World {
         }
     }
 
-    /// What is known once the records were read. New ids and versions are such as nobody was ever given.
+    /// What is known once the records were read. New ids and versions must be ones that were never given out before.
     fn learn(&mut self, rows: &[Row<Item>]) -> Model {
         let before = self.now().clone();
         let (mut highest_version, mut new_versions) = (self.highest_version, HashSet::new());
@@ -183,7 +184,7 @@ impl World {
         self.disk = self.file.image();
     }
 
-    /// Everybody is gone; somebody else opens the file. If `access` is given, an opener before dies there.
+    /// Every process is gone; another one opens the file. If `access` is given, an earlier opener dies there.
     pub fn reopen(&mut self, surrounding: Surrounding, access: Option<u32>) {
         self.table = None;
         let mut image = self.file.image();
@@ -212,8 +213,8 @@ impl World {
         self.open_after(access, is_older);
     }
 
-    /// Opens a file, after an opener that may die at one of its accesses. Who only reads is told before what will be
-    /// recovered. Only if a part of the file is older may the table go back.
+    /// Opens a file, after an opener that may die at one of its accesses. A reader is told beforehand what will be
+    /// recovered. The table may go back only if a part of the file is older.
     fn open_after(&mut self, access: Option<u32>, may_go_back: bool) {
         let path = self.file.path();
         let reader = options::<Item>().open_read_only(path).expect("a table that was cut short is whole");

@@ -21,14 +21,14 @@ pub fn options<T: Record>() -> locule::OpenOptions<T> {
     Table::<T>::options().sync_every(None)
 }
 
-/// A table's file, written over in place: so its inode stays, and with it what the library knows it by.
+/// A table's file, overwritten in place, so that its inode stays, and with it what the library recognises it by.
 pub struct TableFile {
     path: PathBuf,
     file: std::fs::File,
 }
 
 impl TableFile {
-    /// A new table that is the same in every run, but for its surrounding.
+    /// A new table that is the same in every run, except for its surroundings.
     pub fn create<T: Record>(name: &str, capacity: u64) -> Self {
         let path = place::directory().join(name);
         drop(options::<T>().capacity(capacity).create(&path).expect("a new table"));
@@ -89,7 +89,7 @@ impl<T: Subject> Template<T> {
         let mut table = self.open();
         for step in 0..40_u16 {
             if step % 16 == 15 {
-                // Another start of the machine.
+                // Another boot.
                 drop(table);
                 let mut image = self.file.image();
                 image.surround(&self.layout, Surrounding::OtherStart);

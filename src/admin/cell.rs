@@ -1,4 +1,4 @@
-//! What one cell holds, judged by itself.
+//! What one cell holds, judged on its own.
 
 use super::dump::decode_values;
 use super::verification::reason_of;

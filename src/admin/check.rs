@@ -1,8 +1,8 @@
-//! What has to be true of a table at rest: each part by itself, and each against the others.
+//! What has to be true of a table at rest: each part on its own, and each against the others.
 //!
 //! 1. Every cell that holds something has its check and a number that was published, and no two cells of a slot have
 //!    the same one.
-//! 2. A head names the cell of its slot with the highest number, and says of it what is true.
+//! 2. A head names the cell of its slot with the highest number, and what it says about that cell is true.
 //! 3. The newest state is sealed, of the last transaction, and its digest and live count are those of the cells.
 //! 4. One sync record carries the durable number, and the cells that were visible then are all there.
 //! 5. Every live record decodes, and its key leads to it alone; no entry of the index leads anywhere else.
@@ -22,7 +22,7 @@ use crate::format::sync_record::SyncRecord;
 use crate::layout::index::{IndexEntry, KeyHash};
 use std::collections::HashMap;
 
-/// Checks each record by itself, while others write.
+/// Checks each record on its own, while others write.
 pub fn records(store: &Store, verification: &mut Verification) {
     let mut payload = vec![0; store.geometry().record_words()];
     for slot in 0..store.geometry().capacity() {
@@ -37,7 +37,7 @@ pub fn records(store: &Store, verification: &mut Verification) {
     }
 }
 
-/// The first cells that hold something and are not whole, each judged by itself, in a copy that nobody changes.
+/// The first cells that hold something and are not whole, each judged on its own, in a copy that does not change.
 pub fn broken_cells(store: &Store, limit: usize) -> Vec<Problem> {
     let mut payload = vec![0; store.geometry().record_words()];
     let cells = (0..store.geometry().capacity()).flat_map(|slot| (0..CELLS_PER_SLOT).map(move |cell| (slot, cell)));
@@ -49,7 +49,7 @@ pub fn broken_cells(store: &Store, limit: usize) -> Vec<Problem> {
     broken.take(limit).collect()
 }
 
-/// Checks what is true of the three numbers also while a transaction is in progress.
+/// Checks what is true of the three numbers even while a transaction is in progress.
 pub fn numbers(store: &Store, verification: &mut Verification) {
     let [last, prepared, used] = [LAST, PREPARED, USED].map(|index| store.control_word(index));
     if !(last <= prepared && prepared <= used && used < NUMBER_LIMIT) {
@@ -58,7 +58,7 @@ pub fn numbers(store: &Store, verification: &mut Verification) {
     }
 }
 
-/// Checks everything, in a table that nobody else uses and in which nothing is in progress.
+/// Checks everything, in a table that no other process uses and in which nothing is in progress.
 pub fn everything(store: &Store, verification: &mut Verification) {
     let mut check = Check { store, verification, payload: vec![0; store.geometry().record_words()], slots: Vec::new() };
     check.slots();
@@ -78,7 +78,7 @@ enum SlotState {
     Free,
     /// Free, and never to be used again.
     Retired,
-    /// Its head does not fit its cells: what else is said of it would only repeat that.
+    /// Its head does not fit its cells: anything else that is reported about it would only repeat that.
     Broken,
 }
 
@@ -121,7 +121,7 @@ impl Check<'_> {
         }
     }
 
-    /// Checks each cell of a slot by itself.
+    /// Checks each cell of a slot on its own.
     fn cells(&mut self, slot: u32) {
         let last = self.word(LAST);
         let mut numbers = HashMap::new();
@@ -223,7 +223,8 @@ impl Check<'_> {
         for (place, record) in (0..SYNC_RECORD_COUNT).map(Location::SyncRecord).zip(records) {
             match record {
                 Some(record) => self.sync_record(place, record, durable),
-                // A sync overwrites the record that is not durable; who dies at it leaves half of one.
+                // A sync overwrites the record that is not durable; a syncer that dies while doing so leaves half of
+                // one.
                 None if is_syncing => {}
                 None => self.report(place, "its CRC does not match"),
             }

@@ -30,15 +30,15 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// [`DoesNotExist`](Error::DoesNotExist), [`Foreign`](Error::Foreign) if the file is no locule table or its header is
-/// damaged, [`Damaged`](Error::Damaged) if it needs a recovery that is not possible (then [`salvage`](super::salvage)
-/// gives what is left), [`Timeout`](Error::Timeout) if another process was opening it all the time,
-/// [`Recovered`](Error::Recovered) or [`Superseded`](Error::Superseded) if it was recovered or replaced meanwhile,
-/// [`Io`](Error::Io).
+/// [`DoesNotExist`](Error::DoesNotExist), [`Foreign`](Error::Foreign) if the file is not a locule table or its header
+/// is damaged, [`Damaged`](Error::Damaged) if it needs a recovery that is not possible (then
+/// [`salvage`](super::salvage) gives what is left), [`Timeout`](Error::Timeout) if another process was opening it all
+/// the time, [`Recovered`](Error::Recovered) or [`Superseded`](Error::Superseded) if it was recovered or replaced
+/// meanwhile, [`Io`](Error::Io).
 pub fn dump(path: impl AsRef<Path>) -> Result<Dump> {
     let (path, settings) = (path.as_ref(), super::settings());
     match Store::open_read_only(path, &settings) {
-        // What is damaged is no reason to hide the rest, if the marks of the file do not speak against it.
+        // Damage is no reason to hide the rest, unless the marks of the file speak against reading it.
         Err(damage @ Error::Damaged { .. }) => match Store::open_for_reading(path, &settings, Belief::Marks)? {
             FileForReading { store, recovery_reason: None, .. } => Dump::of(store),
             _ => Err(damage),
@@ -50,9 +50,9 @@ pub fn dump(path: impl AsRef<Path>) -> Result<Dump> {
 /// The records of a table, one slot after the other; made by [`dump`].
 ///
 /// They are those of one moment, from a copy that was made then. The newest transaction is there as a whole, even one
-/// that a dead writer has prepared and not published. Where no such copy could be made
+/// that a dead writer prepared but did not publish. If no such copy could be made
 /// ([`is_of_one_moment`](Self::is_of_one_moment)), each record is still whole: one that is there all the time is seen
-/// exactly once, and one that is inserted or deleted meanwhile is seen or not.
+/// exactly once, and one that is inserted or deleted meanwhile may be seen or not.
 ///
 /// After an error the iteration goes on with the next slot, so that one damaged record does not hide the others.
 ///
@@ -73,7 +73,7 @@ pub struct Dump {
     store: Store,
     recovery: Recovery,
     is_of_one_moment: bool,
-    /// Why no copy is that of a moment, however long it is tried.
+    /// Why no copy is of one moment, however long it is tried.
     damage: Option<Error>,
     next_slot: u32,
     payload: Vec<u64>,

@@ -33,7 +33,7 @@ const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 pub struct Info {
     /// The version of the file's format.
     pub format_version: u32,
-    /// What tells this table from all others, as text.
+    /// What distinguishes this table from all others, as text.
     pub uuid: String,
     /// When the file was made.
     pub created: Timestamp,
@@ -48,19 +48,19 @@ pub struct Info {
     /// Whether the file needs a recovery.
     pub condition: Condition,
     /// The counters as they are in the file, and which process holds the write lock. If the file needs a recovery that
-    /// is possible, `live_count` is already that after the recovery.
+    /// is possible, `live_count` is already the count after the recovery.
     pub status: Status,
     /// The transaction that a dead writer has left half done, if there is one and the file needs no recovery. What a
-    /// writer is doing that lives, or may live, is in `status.writer`.
+    /// writer that is alive, or may be, is doing is in `status.writer`.
     pub pending: Option<Pending>,
     /// How many records can be inserted before the table is full.
     pub free_count: u64,
-    /// The two sync records; `None` for one that is not whole, which is as it should be while a sync is made, and
-    /// after its process died.
+    /// The two sync records; `None` for one that is not whole. That is normal while a sync is made, and after the
+    /// syncing process died.
     pub syncs: [Option<SyncInfo>; 2],
 }
 
-/// Whether a table needs a recovery, which the next process that opens it for writing makes unasked.
+/// Whether a table needs a recovery. The next process that opens the table for writing makes it without being asked.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -124,7 +124,7 @@ impl From<SyncRecord> for SyncInfo {
     }
 }
 
-/// Tells what a table is and how it is doing. It reads word by word while others may write.
+/// Reports what a table is and how it is doing. It reads word by word while others may write.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -141,8 +141,8 @@ impl From<SyncRecord> for SyncInfo {
 ///
 /// # Errors
 ///
-/// [`DoesNotExist`](Error::DoesNotExist), [`Foreign`](Error::Foreign) if the file is no locule table or its header is
-/// damaged, [`Timeout`](Error::Timeout) if another process was opening it all the time, [`Io`](Error::Io).
+/// [`DoesNotExist`](Error::DoesNotExist), [`Foreign`](Error::Foreign) if the file is not a locule table or its header
+/// is damaged, [`Timeout`](Error::Timeout) if another process was opening it all the time, [`Io`](Error::Io).
 pub fn info(path: impl AsRef<Path>) -> Result<Info> {
     let path = path.as_ref();
     let FileForReading { store, is_same_boot, recovery_reason, is_in_use } =

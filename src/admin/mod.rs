@@ -1,4 +1,4 @@
-//! Looking inside a table, also while other processes use it, and without its record type.
+//! Looking inside a table, even while other processes use it, and without its record type.
 //!
 //! | function | what it tells |
 //! |---|---|
@@ -49,7 +49,7 @@ fn settings() -> Settings {
     Settings { any_file_system: true, ..Settings::default() }
 }
 
-/// What is wrong with a table at rest that nobody else uses.
+/// What is wrong with a table at rest that no other process uses.
 #[cfg(test)]
 pub(crate) fn problems_of(store: &crate::engine::Store) -> Vec<Problem> {
     let mut verification = Verification::new();

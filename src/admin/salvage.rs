@@ -13,23 +13,24 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
 
-/// How often a slot is read again that has something wrong, and each time something else.
+/// How often a slot is read again if something is wrong with it, and something else each time.
 const READ_COUNT: u32 = 16;
 
 /// Reads what is left of the records of a file, by the schema in it. For files that [`dump`](super::dump) refuses: it
-/// believes nothing but the header, and each cell by itself.
+/// believes nothing but the header, and each cell on its own.
 ///
-/// Of each slot it gives the record in the cell with the highest transaction number whose checksum holds, unless that
-/// says that the record was deleted; and it names each cell that holds something and is not as it should be.
+/// For each slot it gives the record in the cell with the highest transaction number whose checksum holds, unless that
+/// cell says that the record was deleted; and it names each cell that holds something and is not as it should be.
 ///
 /// A salvaged record is, bit by bit, what a writer once put into this slot. Nothing else is promised:
 ///
 /// * It may be older than the last sync, if what was newer is damaged.
 /// * It may be newer than the last sync, even of a transaction that was never finished.
 /// * The records may be of several moments. A record that was deleted may be there again, and a key may be there twice.
-/// * Records may be missing. Of a file that was cut short, what is missing counts as never written.
+/// * Records may be missing. If the file was cut short, what is missing counts as never written.
 ///
-/// It takes no lock and changes nothing. In a table that is in use writers can slow it down, but never wait for it.
+/// It takes no lock and changes nothing. In a table that is in use, writers can slow it down, but it never waits for
+/// them.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -49,9 +50,9 @@ const READ_COUNT: u32 = 16;
 ///
 /// # Errors
 ///
-/// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if the file is no locule table or
-/// its header is damaged, [`Io`](crate::Error::Io) if the header cannot be read. What is wrong behind the header is an
-/// item.
+/// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if the file is not a locule table
+/// or its header is damaged, [`Io`](crate::Error::Io) if the header cannot be read. What is wrong behind the header is
+/// an item.
 pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage> {
     let remains = Remains::open(path.as_ref(), &super::settings())?;
     let (expected_bytes, found_bytes) = (word(remains.header().geometry.file_bytes()), remains.found_bytes());
@@ -81,7 +82,7 @@ pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage> {
 pub struct Salvage {
     remains: Remains,
     next_slot: u32,
-    /// What was found in the slots before, and not asked for yet.
+    /// What was found in earlier slots, and has not been asked for yet.
     found: VecDeque<Result<DumpedRow, Problem>>,
     payload: Vec<u64>,
 }
@@ -108,7 +109,7 @@ impl Salvage {
     }
 
     fn read(&mut self, slot: u32) -> Slot {
-        // The number and the record of the newest cell that is whole; no record where that is a tombstone.
+        // The number and the record of the newest cell that is whole; there is no record if that is a tombstone.
         let mut newest: Option<(u64, Option<DumpedRow>)> = None;
         let mut faults = Vec::new();
         for cell in 0..CELLS_PER_SLOT {
@@ -143,8 +144,8 @@ impl Salvage {
     }
 }
 
-/// Reads a slot until nothing is wrong with it, or the same twice. A cell that is filled while it is read can look
-/// torn, and not twice in the same way: while it is filled, it counts as one that holds nothing.
+/// Reads a slot until nothing is wrong with it, or the same thing is wrong twice. A cell that is filled while it is
+/// read can look torn, but not twice in the same way: while it is filled, it counts as one that holds nothing.
 fn settled(mut read: impl FnMut() -> Slot) -> Slot {
     let mut slot = read();
     for _ in 1..READ_COUNT {
@@ -197,8 +198,7 @@ impl std::iter::FusedIterator for Salvage {}
 mod tests {
     use super::*;
 
-    /// What a slot is taken for that has this problem at each time that it is read, 0 for none, and how often it was
-    /// read.
+    /// The result for a slot that has this problem (0 for none) each time it is read, and how often it was read.
     fn settled_after(problems: impl IntoIterator<Item = u32>) -> (Vec<Problem>, u32) {
         let (mut problems, mut read_count) = (problems.into_iter(), 0);
         let slot = settled(|| {
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(settled_after([1, 2, 3, 0]), (Vec::new(), 4));
         let (problems, read_count) = settled_after([1, 2, 2]);
         assert_eq!((problems[0].description.as_str(), read_count), ("2", 3));
-        // Whatever happens in the file, it ends.
+        // Whatever happens in the file, the reading ends.
         let (problems, read_count) = settled_after(1..);
         assert_eq!((problems.len(), read_count), (1, READ_COUNT));
     }

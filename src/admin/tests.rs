@@ -1,5 +1,5 @@
-//! Whatever store a writer or syncer dies at, `verify` finds nothing: what is half done is no damage. And `dump` shows
-//! what the next writer would find.
+//! Whichever store a writer or syncer dies at, `verify` finds nothing: what is half done is not damage. And `dump`
+//! shows what the next writer would find.
 
 use crate::admin::dump::{Dump, DumpedRow};
 use crate::admin::verification::{Extent, Verification};
@@ -95,7 +95,7 @@ fn nothing_is_found_whichever_store_is_the_last() {
     }
 }
 
-/// The records of a table that nobody is using, with their versions.
+/// The records of a table that no process is using, with their versions.
 fn rows_of(dump: Dump) -> Vec<DumpedRow> {
     dump.map(Result::unwrap).collect()
 }
@@ -140,7 +140,7 @@ fn a_dump_is_what_the_next_writer_would_find_whichever_store_is_the_last() {
     assert!(before_count > 20 && after_count > 20, "{before_count}, {after_count}");
 }
 
-/// A dump of a table of two records whose writers write again whenever it has looked.
+/// A dump of a table of two records whose writers write again each time it has looked.
 fn dump_of_busy_table() -> Dump {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("busy.loc");
@@ -183,7 +183,7 @@ fn a_dump_of_a_table_that_is_damaged_begins_with_that_and_gives_the_rest() {
     assert_eq!((good.len(), bad.len()), (6, 1));
 }
 
-/// What `verify` says of a table in which a whole, sealed lie was planted: what no single flipped word can be.
+/// What `verify` says about a table in which a whole, sealed lie was planted, which no single flipped word can be.
 fn lie(plant: impl FnOnce(&Store, &Geometry, SyncRecord)) -> String {
     let table = full_table();
     table.sync().unwrap();
@@ -259,8 +259,8 @@ fn lies_with_a_right_seal_are_found() {
     assert!(found.contains("its generation floor is 1, and the table's is 0"), "{found}");
 }
 
-/// What was left half done is finished before anything is looked at, and so nothing was found in a file that every opener
-/// recovers.
+/// What was left half done was once finished before anything was looked at, so nothing was found in a file that every
+/// opener recovers.
 #[test]
 #[cfg_attr(miri, ignore = "Miri maps no files")]
 fn an_intent_list_that_no_writer_left_is_found() {

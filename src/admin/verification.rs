@@ -1,11 +1,11 @@
-//! What a look through a table found.
+//! What checking a table found.
 
 use crate::engine::outcome::Recovery;
 use crate::error::Error;
 use crate::format::geometry::word;
 use std::fmt;
 
-/// More problems than this are counted, and not kept.
+/// Problems beyond this many are counted, but not kept.
 pub(super) const PROBLEM_LIMIT: usize = 1000;
 
 /// Where in a file a problem is.
@@ -21,7 +21,7 @@ pub(super) const PROBLEM_LIMIT: usize = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Location {
-    /// The file as a whole: it is no table, or has a wrong length.
+    /// The file as a whole: it is not a table, or has a wrong length.
     File,
     /// The counters and states of the control region.
     Control,
@@ -100,15 +100,15 @@ impl fmt::Display for Problem {
 pub enum Extent {
     /// All of it, as it was at one moment.
     Everything,
-    /// Each record by itself: others wrote all the time, so no copy of one moment could be made. Whether the parts of
+    /// Each record on its own: others wrote all the time, so no copy of one moment could be made. Whether the parts of
     /// the file fit each other was not checked.
     RecordsOnly {
         /// How often a copy was tried.
         attempt_count: u32,
     },
-    /// The file needs a recovery. That it is possible was checked, and the table that it leads to.
+    /// The file needs a recovery. Both were checked: that the recovery is possible, and the table that it leads to.
     Recovery(Recovery),
-    /// Each cell by itself, as [`salvage`](super::salvage) reads them: the file needs a recovery that is not possible,
+    /// Each cell on its own, as [`salvage`](super::salvage) reads them: the file needs a recovery that is not possible,
     /// or was cut short. The records that can be salvaged were counted.
     CellsOnly,
     /// Nothing: the header cannot be believed.

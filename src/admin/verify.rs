@@ -10,13 +10,13 @@ use crate::file::open_read_only::{Belief, FileForReading};
 use crate::format::geometry::word;
 use std::path::Path;
 
-/// Reads a whole file and reports every contradiction in it. If the file is damaged, or no table at all, that is a
+/// Reads a whole file and reports every contradiction in it. If the file is damaged, or not a table at all, that is a
 /// result and not an error.
 ///
-/// While others use the table, a copy of one moment is checked; if they write too much for that, each record by itself.
-/// If the file needs a recovery, that recovery is made in a copy, and its result is checked; cells that are not whole,
-/// and not needed for it, are named as [`remnants`](Verification::remnants). If the recovery is not possible, each cell
-/// is checked by itself.
+/// While others use the table, a copy of one moment is checked; if they write too much for that, each record is checked
+/// on its own. If the file needs a recovery, that recovery is made in a copy, and its result is checked; cells that are
+/// not whole, and not needed for it, are named as [`remnants`](Verification::remnants). If the recovery is not
+/// possible, each cell is checked on its own.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -69,7 +69,8 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
     Ok(verification)
 }
 
-/// Verifies each cell by itself, if the header can be believed, in a file as a whole of which something was reported.
+/// Verifies each cell on its own, if the header can be believed, in a file about which something was reported as a
+/// whole.
 fn cells_alone(path: &Path, verification: &mut Verification) {
     let Ok(salvage) = salvage(path) else { return };
     verification.extent = Extent::CellsOnly;
@@ -91,14 +92,15 @@ pub(super) fn usable(store: &Store, verification: &mut Verification) -> Result<(
     };
     verification.extent = Extent::Everything;
     check::numbers(&copy, verification);
-    // What a writer is doing, or was when it died, is no contradiction: the next one would see to it.
+    // What a writer is doing, or was doing when it died, is not a contradiction: the next writer would finish or undo
+    // it.
     let settled = copy.settle().map_err(reason_of);
     check::everything(&copy, verification);
     match settled {
         Ok(true) => {}
         Err(reason) => verification.report(Location::Control, reason),
         Ok(false) if !verification.is_good() => {}
-        // The checks look at what is settled, and whoever settles looks at more before.
+        // The checks look at what is settled, but settling looks at more before that.
         Ok(false) => verification.report(
             Location::Control,
             "what a writer left half done, or a sync, contradicts the records: the next opener would recover them",

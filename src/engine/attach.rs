@@ -1,4 +1,4 @@
-//! Attaching to a mapped file: as the first, who is alone and makes it true, or as one of many.
+//! Attaching to a mapped file: as the first process, which is alone and puts the file in order, or as one of many.
 
 use super::occupancy::Occupancy;
 use super::outcome::Recovery;
@@ -29,7 +29,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Nobody else is attached, and nobody can be: recovers unless everything is proved to be in order, and makes room for others.
+    /// Attaches while no other process is attached or can attach: recovers the table unless everything is proved to be in
+    /// order, then lets others in.
     pub fn attach_as_the_first(&mut self, own: &Incarnation) -> Result<()> {
         let attached = self.incarnation();
         let is_same_boot = attached.is_some_and(|attached| attached.is_same_boot(own));
@@ -41,21 +42,21 @@ impl Store {
             self.medium.initialise_locks().map_err(Error::io("make the locks of", self.path()))?;
             self.put_incarnation(own);
         }
-        // From here on others may come: the exclusive hold becomes a shared one in one step.
+        // From here on other processes may attach: the exclusive hold becomes a shared one in one step.
         self.attachment.as_ref().map_or(Ok(true), |attachment| attachment.try_attach(Hold::Shared))?;
         self.occupancy.adopt();
         Ok(())
     }
 
-    /// Whether whoever used the table last has left it in order. Nobody is attached.
+    /// Whether the last process that used the table left it in order. No process is attached.
     pub(super) fn is_left_in_order(&self, own: &Incarnation) -> Result<bool> {
-        // The file can have been restored in place, with a mutex that somebody held.
+        // The file may have been restored in place, with a mutex that was held.
         let seems_in_order =
             self.incarnation() == Some(*own) && self.faults().any().is_none() && self.medium.locks_are_free();
         Ok(seems_in_order && self.is_proved()?)
     }
 
-    /// Others are attached; the gate is held, so they stay what they are.
+    /// Attaches beside the processes that are attached already. The gate is held, so they stay what they are.
     pub fn attach_as_one_of_many(&mut self) -> Result<()> {
         if let Some(attachment) = &self.attachment {
             self.share_through(attachment)?;
@@ -69,10 +70,10 @@ impl Store {
         Ok(())
     }
 
-    /// Attaches through an open file, if this process can share the table with those who are attached. The gate is held.
+    /// Attaches through an open file, if this process can share the table with those that are attached. The gate is held.
     pub(super) fn share_through(&self, attachment: &Attachment) -> Result<()> {
         let attached = self.incarnation();
-        // They are on this kernel, unless other machines can lock the file too.
+        // They run on this kernel, unless other machines can lock the file too.
         let is_local = !self.settings.any_file_system;
         let known = attached.filter(|_| is_local).map(|attached| attached.boot_id);
         let own = Incarnation::current(attachment.id(), attachment.path(), known)?;
@@ -150,7 +151,7 @@ mod tests {
     #[test]
     fn an_incarnation_is_there_only_if_its_seal_fits() {
         let store = heap_store(header(1), settings());
-        // Zeros, as in a new file, are none.
+        // Zeros, as in a new file, are no incarnation.
         assert_eq!(store.incarnation(), None);
         let own = incarnation(1);
         store.put_incarnation(&own);

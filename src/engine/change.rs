@@ -9,8 +9,8 @@ use crate::format::sync_record::State;
 use crate::layout::slot::Slot;
 use crate::record_id::RecordId;
 
-/// What a writer sees in a slot: the current cell, or the one that it has staged. Of a slot that was never written, a
-/// header of zeros.
+/// What a writer sees in a slot: the current cell, or the one that it has staged. For a slot that was never written, the header
+/// is all zeros.
 #[derive(Clone, Copy)]
 pub struct VisibleCell<'a> {
     pub slot: Slot<'a>,
@@ -19,7 +19,7 @@ pub struct VisibleCell<'a> {
 }
 
 impl VisibleCell<'_> {
-    /// That this is the live record with an id, of the version that is expected.
+    /// Checks that this is the live record with an id, and of the version that is expected.
     #[inline(always)]
     pub fn expect(self, id: RecordId, expected_version: Option<u64>) -> Internal<()> {
         if !self.header.is_live || self.header.generation != id.generation() {

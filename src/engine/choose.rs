@@ -2,10 +2,11 @@
 //!
 //! Invariants:
 //!
-//! 1. The candidates are sealed: the two sync records, the newest state, and the intended state of what was prepared. The one with
-//!    the highest number is chosen whose digest and count are those of the cells that are visible at its number.
-//! 2. If a sealed record shows that something newer had been acknowledged, that is damage and not power loss, and nothing is
+//! 1. The candidates are sealed: the two sync records, the newest state, and the intended state of what was prepared. Of those
+//!    whose digest and count are those of the cells that are visible at their number, the one with the highest number is
 //!    chosen.
+//! 2. If a sealed record shows that something newer had been acknowledged, the file is damaged rather than hit by a power cut,
+//!    and nothing is chosen.
 
 use crate::engine::Store;
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot::visible_cell;
 use crate::sys::words::Ordering;
 
-/// A state that the cells bear out.
+/// A state that the cells confirm.
 pub(super) struct Choice {
     pub(super) state: State,
     /// Whether no candidate has a higher number.
@@ -31,7 +32,7 @@ pub(super) struct Choice {
 }
 
 impl Store {
-    /// The candidate with the highest number that the cells bear out.
+    /// The candidate with the highest number that the cells confirm.
     pub(super) fn choose(&self) -> Result<Choice> {
         let control = self.control();
         let records = [0, 1].map(|record| self.sync_record(record).map(|found| (record, found)));
@@ -114,11 +115,11 @@ impl Store {
         header.verifies(crc32(bytemuck::cast_slice(payload))).then_some(header)
     }
 
-    /// The highest number in any cell that verifies, any sealed state, or a word that may be of a state that is gone.
+    /// The highest number in any cell that verifies, in any sealed state, or in a word that may belong to a state that is gone.
     fn highest_number_seen(&self, highest_sealed: u64) -> u64 {
         let control = self.control();
         let words = [PREPARED, USED, DURABLE, LAST].map(|index| control.load(index, Ordering::Relaxed));
-        // Not sealed, so not believed beyond what could be.
+        // These words are not sealed, so they are believed only as far as they are plausible.
         let plausible = words.into_iter().filter(|number| *number < NUMBER_LIMIT / 2).max().unwrap_or(0);
         let mut highest = highest_sealed.max(plausible);
         self.for_verified_cells(|_, header| highest = highest.max(header.number));

@@ -1,19 +1,19 @@
-//! Steps 2 and 3 of every write, of one record or of many: preparing, which commits it, and publishing. Finishing what a dead owner
-//! left half published is step 3 once more, see [`repair`](super::repair).
+//! Steps 2 and 3 of every write, of one record or of many: preparing, which commits it, and publishing. Finishing what a dead
+//! owner left half published means doing step 3 again, see [`repair`](super::repair).
 //!
 //! Invariants:
 //!
-//! 1. The sealed intent is complete before `PREPARED` gets the transaction's number, in one release store: the commit point. From
-//!    then on the transaction has happened, whichever process dies.
-//! 2. Publishing can be cut short after any store and done again from the start: every step is the same done twice. All
-//!    that it needs is in the intent list, the cells that it names, and words that do not change meanwhile.
+//! 1. The sealed intent is complete before `PREPARED` gets the transaction's number, in one release store: the commit point.
+//!    From then on the transaction has happened, whichever process dies.
+//! 2. Publishing can be cut short after any store and done again from the start: doing a step twice is the same as doing it
+//!    once. All that it needs is in the intent list, the cells that it names, and words that do not change meanwhile.
 //! 3. Keys are put into the index before heads are published, and taken out after.
-//! 4. The sealed newest state is written after everything that it describes, then `LAST`, then the list is emptied.
-//!    Each of the two is a release, so that the compiler too keeps this order for a repairer. The model checker lets nobody
-//!    die in between, and does not see that.
+//! 4. The sealed newest state is written after everything that it describes, then `LAST`; then the list is emptied. The last
+//!    two are releases, so that the compiler too keeps this order for a repairer. In the model checker no thread can die
+//!    between them, so it does not see that.
 //!
-//! So a list that is not empty is one of: being staged (`USED` above `PREPARED`); prepared or being published
-//! (`PREPARED` above `LAST`); published, and only not emptied yet (all three the same).
+//! So a list that is not empty is in one of three states: being staged (`USED` above `PREPARED`); prepared or being published
+//! (`PREPARED` above `LAST`); published but not emptied yet (all three the same).
 
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{Head, Intent};
@@ -24,7 +24,7 @@ use crate::layout::slot::Slot;
 use crate::layout::view::TableView;
 use crate::sys::words::Ordering;
 
-/// What the changes of a transaction come to: so that steps with nothing to do are left out.
+/// What the changes of a transaction amount to, so that steps with nothing to do are left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Tally {
     pub inserted_key_count: u64,
@@ -38,7 +38,7 @@ impl Tally {
     pub const NOTHING: Tally =
         Tally { inserted_key_count: 0, removed_key_count: 0, freed_slot_count: 0, taken_slot_count: 0 };
 
-    /// For a repair, which does not know.
+    /// For a repair, which does not know the counts.
     pub const ALL: Tally =
         Tally { inserted_key_count: 1, removed_key_count: 1, freed_slot_count: 1, taken_slot_count: 1 };
 }
@@ -47,7 +47,7 @@ impl Tally {
 pub trait Changes<'a>: Copy {
     fn each(self, view: TableView<'a>) -> impl DoubleEndedIterator<Item = Internal<(Slot<'a>, Intent)>>;
 
-    /// Whether the new content is a record, and no tombstone.
+    /// Whether the new content is a record and not a tombstone.
     fn is_live(self, slot: Slot<'_>, intent: Intent) -> bool;
 
     /// The hash of the key that comes with the new content.
@@ -57,13 +57,13 @@ pub trait Changes<'a>: Copy {
     fn removed_hash(self, view: TableView<'_>, slot: Slot<'_>, intent: Intent) -> Option<KeyHash>;
 }
 
-/// The change of a transaction of one record, with what was at hand when it was staged.
+/// The change of a transaction of one record, with what was known when it was staged.
 #[derive(Clone, Copy)]
 pub struct OneChange<'a> {
     pub slot: Slot<'a>,
     pub intent: Intent,
     pub is_live: bool,
-    /// That of the key, if it comes or goes.
+    /// The hash of the key, if it comes or goes.
     pub hash: Option<KeyHash>,
 }
 
@@ -79,7 +79,7 @@ impl OneChange<'_> {
     }
 }
 
-/// The changes on the intent list, which may be those of a dead owner: all is read from the file.
+/// The changes on the intent list, which may be those of a dead owner: everything is read from the file.
 #[derive(Clone, Copy)]
 pub struct ListedChanges {
     pub count: usize,
@@ -90,7 +90,7 @@ impl<'a> TableView<'a> {
     #[inline(always)]
     pub fn commit(self, state: State, changes: impl Changes<'a>, tally: Tally) -> Internal<()> {
         let sealed = self.prepare(state, tally);
-        // From here on the transaction has happened: whatever comes, it is finished and not undone.
+        // From here on the transaction has happened: whatever comes, it will be finished and not undone.
         self.publish(sealed, changes, tally)
     }
 
@@ -98,7 +98,8 @@ impl<'a> TableView<'a> {
     #[inline(always)]
     fn prepare(self, state: State, tally: Tally) -> [u64; STATE_WORDS] {
         let control = self.control;
-        // 2.1. Room in the index for the keys that will be put in. Now, since readers look on while it is made.
+        // 2.1. Room in the index for the keys that will be put in. It is made now, since readers can go on looking while it is
+        // made.
         if tally.inserted_key_count > 0 && self.index().needs_rebuild(tally.inserted_key_count, state.live_count) {
             self.index().rebuild(tally.inserted_key_count);
         }
@@ -146,8 +147,8 @@ impl<'a> TableView<'a> {
                 }
             }
         }
-        // 3.4. The slots that became free, on top of the stack; those that were taken may be overwritten. Their places are counted
-        // down from what the top will be, which does not change when this is done again.
+        // 3.4. The slots that became free go on top of the stack; those that were taken may be overwritten. Their places are
+        // counted down from what the top will be, which stays the same when this is done again.
         if tally.taken_slot_count + tally.freed_slot_count > 0 {
             let free_count = self.control.load(FREE_COUNT_NEXT, Ordering::Relaxed);
             let mut position = free_count;

@@ -1,26 +1,29 @@
 //! A private copy of the newest state, made while others write.
 //!
-//! A table that is written without a pause never stands still for as long as it takes to copy it. So it is copied slot by slot,
-//! and the copy then catches up: each pass looks at all heads, which takes microseconds, and copies again only what changed.
+//! A table that is written without a pause never stands still long enough to be copied. So it is copied slot by slot, and the
+//! copy then catches up: each pass looks at all heads, which takes microseconds, and copies again only what changed.
 //!
 //! Invariants:
 //!
-//! 1. A pass is about the transaction whose number it finds in `PREPARED`: that has happened, published or not, and whoever
-//!    dies. Every cell with a number up to this one was prepared too: what was undone was wiped before anything later was
-//!    prepared.
-//! 2. Of each slot the copy holds one cell, whole: it had its number before and after it was copied. It is the newest, up to that
-//!    number, that any pass came upon. `PREPARED` only grows, and so does what is held.
-//! 3. The copy is the table as that transaction left it if the digest over what it holds is the sealed one: what a recovery
-//!    believes a state by. Nothing has to stand still for that. Of a slot that was written once meanwhile the cell that is wanted is
-//!    still there, as the one before the current one; if it was written twice, the next pass is about a later number.
-//! 4. The cells that are wanted are named by heads, and by the intent list of the transaction itself until it is published.
-//!    Until another one is prepared they stay where they are. So a pass during which none was has come upon all of them: if the
-//!    digest does not fit then, the table is damaged.
+//! 1. A pass is about the transaction whose number it finds in `PREPARED`: that one has happened, published or not, whichever
+//!    process dies. Every cell with a number up to this one was prepared too: what was undone was wiped before anything later
+//!    was prepared.
+//! 2. Of each slot the copy holds one cell, whole: the cell had the same number before and after it was copied. It is the
+//!    newest, up to the number of the pass, that any pass found. `PREPARED` only grows, and so do the numbers of the cells that
+//!    are held.
+//! 3. The copy is the table as that transaction left it if the digest over what it holds is the sealed one: a recovery believes
+//!    a state for the same reason. The table does not have to stand still for that. If a slot was written once meanwhile, the
+//!    cell that is wanted is still there, as the one before the current one; if it was written twice, the next pass is about a
+//!    later number.
+//! 4. The cells that are wanted are named by heads, and, until the transaction is published, by its intent list. Until another
+//!    one is prepared they stay where they are. So a pass during which none was prepared has found all of them: if the digest
+//!    does not fit then, the table is damaged.
 //!
-//! Memory ordering: `PREPARED` is loaded with acquire, and was stored with release after every cell that has a number up to it was
-//! filled, and after the heads of every transaction before it; `LAST` likewise, after the heads of its own. Who finds a cell
-//! overwritten has an acquire fence before it loads `PREPARED` again: then that is a later one. Two passes have to find the same
-//! number before anything is called damaged, so the model checker does not see what only makes a first one come upon everything.
+//! Memory ordering: `PREPARED` is loaded with acquire. It was stored with release after every cell with a number up to it was
+//! filled, and after the heads of every transaction before it. `LAST` likewise was stored after the heads of its own
+//! transaction. A pass that finds a cell overwritten has an acquire fence before it loads `PREPARED` again, and then loads a
+//! later number. Two passes have to find the same number before anything is called damaged, so the model checker does not see
+//! the orderings that only let a first pass find everything.
 
 use super::{Access, Store};
 use crate::error::{Error, Result, broken_invariant};
@@ -35,8 +38,8 @@ use crate::sys::words::{Ordering, fence};
 use crate::sys::zeroed_words;
 
 impl Store {
-    /// A copy of the table as its newest transaction left it, in this process's memory. Tries for as long as the handle waits for
-    /// a lock, beside writers that write so much that a pass never succeeds.
+    /// A copy of the table as its newest transaction left it, in this process's memory. If writers write so much that no pass
+    /// succeeds, it keeps trying for as long as the handle waits for a lock.
     pub fn copy_of_newest_state(&self) -> Result<Store> {
         let mut copy = CopyOfNewest::begin(self)?;
         let state = copy.catch_up()?;
@@ -49,9 +52,9 @@ pub(super) struct CopyOfNewest<'a> {
     store: &'a Store,
     /// The words of a table, of which only first cells are filled in.
     pub(super) words: Vec<u64>,
-    /// The number of the cell that is held of each slot; 0 for none.
+    /// The number of the cell that is held for each slot; 0 for none.
     numbers: Vec<u64>,
-    /// Over what is held.
+    /// The digest over what is held.
     digest: u64,
     live_count: u64,
     /// Which transaction the last pass was about.
@@ -77,7 +80,7 @@ impl<'a> CopyOfNewest<'a> {
         })
     }
 
-    /// Passes until the copy is in a state of the table, which it returns.
+    /// Makes passes until the copy is in a state of the table, which it returns.
     pub(super) fn catch_up(&mut self) -> Result<State> {
         let deadline = Deadline::after(self.store.settings.lock_timeout);
         let mut pass_count: u32 = 0;
@@ -100,11 +103,11 @@ impl<'a> CopyOfNewest<'a> {
         }
     }
 
-    /// One pass; the state that the copy is in, if it is in one.
+    /// Makes one pass. Returns the state that the copy is in, if it is in one.
     fn pass(&mut self) -> Option<State> {
         let state = self.sealed_state()?;
         self.take_unpublished();
-        // What changes often is looked at first, before it has changed twice.
+        // Slots that change often are looked at first, before they change twice.
         for slot in std::mem::take(&mut self.changed) {
             if self.take(slot) {
                 self.changed.push(slot);
@@ -118,18 +121,18 @@ impl<'a> CopyOfNewest<'a> {
                 self.changed.push(slot);
             }
         }
-        // Where something was overwritten before it was taken, something newer is prepared: the next pass sees that.
+        // If something was overwritten before it was taken, a newer transaction is prepared: the next pass sees that.
         fence(Ordering::Acquire);
         ((self.digest, self.live_count) == (state.digest, state.live_count)).then_some(state)
     }
 
-    /// What the transaction left: the intent until it is published, and the newest state from then on until another transaction
-    /// is published.
+    /// The state that the transaction left: the intended state until it is published, and from then on the newest state, until
+    /// another transaction is published.
     pub(super) fn sealed_state(&self) -> Option<State> {
         let sealed = |at| {
             let state = self.store.view().state(at);
-            // Who came upon the next intent finds this transaction published; who came upon the next newest state finds another
-            // one prepared.
+            // A pass that reads the next intended state then finds this transaction published; one that reads the next newest
+            // state then finds another transaction prepared.
             fence(Ordering::Acquire);
             state.filter(|state| state.number == self.number)
         };
@@ -147,11 +150,11 @@ impl<'a> CopyOfNewest<'a> {
                 self.take(intent.slot);
             }
         }
-        // If it was a later list, this one was published, and then its heads are seen.
+        // If the list was that of a later transaction, this one was published, and then its heads are seen.
         fence(Ordering::Acquire);
     }
 
-    /// Takes the newest cell of a slot up to the number, if it is newer than the one that is held; whether it did.
+    /// Takes the newest cell of a slot up to the number, if it is newer than the one that is held. Returns whether it did.
     fn take(&mut self, index: u32) -> bool {
         let slot = self.store.slot(index);
         let Some(held) = self.numbers.get(widen(index)).copied() else {

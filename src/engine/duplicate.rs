@@ -1,4 +1,4 @@
-//! What is said when a key is there already.
+//! What is reported when a key is there already.
 
 use super::change::VisibleCell;
 use super::{Encoded, Store};
@@ -6,7 +6,7 @@ use crate::error::{Error, Fault};
 use crate::schema::decode_value;
 
 impl Store {
-    /// That the record in a slot has the key of a record that was to be inserted. Under the write mutex.
+    /// The error that the record in a slot has the key of a record that was to be inserted. Under the write mutex.
     #[cold]
     #[inline(never)]
     pub(super) fn duplicate_key_in(&self, slot: u32, record: Encoded<'_>) -> Fault {
@@ -16,14 +16,14 @@ impl Store {
         }
     }
 
-    /// That a record, which a transaction sees here, has the key of a record that was to be inserted.
+    /// The error that a record, which a transaction sees here, has the key of a record that was to be inserted.
     #[cold]
     #[inline(never)]
     pub(super) fn duplicate_key(&self, there: VisibleCell<'_>, record: Encoded<'_>) -> Fault {
         Error::DuplicateKey { key: self.key_as_text(record), id: there.meta().id }.into()
     }
 
-    /// The key of a record, as people read it.
+    /// The key of a record, as text for people.
     fn key_as_text(&self, record: Encoded<'_>) -> String {
         let bytes: &[u8] = bytemuck::cast_slice(record.payload);
         let decode = || {

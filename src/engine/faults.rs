@@ -5,7 +5,7 @@ use crate::engine::occupancy::Death;
 use crate::format::control::{CONDEMNED, FAILED, SUPERSEDED};
 use crate::sys::words::Ordering;
 
-/// The fault words of a table, read one by one. If there are several, the one that is told is the first here.
+/// The fault words of a table, read one by one. If there are several faults, the first one in this order is reported.
 #[derive(Clone, Copy)]
 pub struct Faults {
     /// A lock can never be taken again.

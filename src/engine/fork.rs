@@ -1,8 +1,8 @@
-//! The child of a fork, which attaches by itself to what it has inherited.
+//! The child of a fork, which attaches on its own to what it has inherited.
 //!
-//! An open-file-description lock is one for all who have inherited the description: whoever lets it go takes it from all. So
-//! the child opens the file once more and attaches through that, under the same checks as any other process, and
-//! only then closes what it has inherited, the mapping too: it is never unlocked here.
+//! An open-file-description lock belongs to every process that has inherited the description: a process that unlocks it takes
+//! it from all of them. So the child opens the file once more and attaches through that, under the same checks as any other
+//! process. Only then does it close what it has inherited, the mapping too; it never unlocks it.
 
 use super::{Access, Store};
 use crate::error::{Error, Internal, Result};
@@ -21,8 +21,8 @@ impl Store {
         if self.occupancy.death().is_none() {
             self.attach_anew()?;
         } else {
-            // A handle that was dead in the parent stays so, and holds nothing of the parent's: that may have died without letting
-            // go, and nobody could be alone as long as this process lives.
+            // A handle that was dead in the parent stays dead, and must keep nothing of the parent's open: the parent may have
+            // died without letting go, and then no process could be alone as long as this one lives.
             self.leave_inherited()?;
         }
         self.note_sync();
@@ -48,7 +48,7 @@ impl Store {
         let (Some(inherited), Access::ReadWrite) = (&self.attachment, self.access) else { return Ok(()) };
         match inherited.open_again() {
             Ok(own) => self.go_over_to(inherited, &own),
-            // Of what cannot be opened again nobody can become the first opener either.
+            // A file that cannot be opened again cannot get a first opener either.
             Err(Error::Superseded) => Ok(()),
             Err(error) => Err(error),
         }
@@ -56,7 +56,7 @@ impl Store {
 
     fn go_over_to(&self, inherited: &Attachment, own: &Attachment) -> Result<()> {
         inherited.take_over(own)?;
-        // A mapping keeps its open file open, and that keeps its locks: those of a parent that could not let go, since it was killed.
+        // A mapping keeps its open file open, and so keeps its locks: those of a parent that was killed and could not let go.
         self.medium.map_again(own.file()).map_err(Error::io("map again, in the child of a fork,", self.path()))
     }
 
@@ -68,14 +68,14 @@ impl Store {
     }
 
     fn attach_anew(&self) -> Result<()> {
-        // A read-only handle is not attached, and its descriptor is as good as one of its own.
+        // A read-only handle is not attached, and an inherited descriptor serves it as well as one of its own.
         let (Some(inherited), Access::ReadWrite) = (&self.attachment, self.access) else { return Ok(()) };
         let own = inherited.open_again()?;
         own.enter_gate(Hold::Exclusive, self.settings.lock_timeout)?;
         if self.is_stale() {
             return Err(Error::Recovered);
         }
-        // Where nobody is attached any more, nobody has kept the table true since this process was forked.
+        // If no process is attached any more, none has kept the table in order since this process was forked.
         if own.try_attach(Hold::Exclusive)? {
             let incarnation = Incarnation::current(own.id(), own.path(), None)?;
             if !self.is_left_in_order(&incarnation)? {

@@ -1,5 +1,5 @@
-//! The golden file: what a fixed history leaves in a file, byte by byte. A file that a release has written stays readable,
-//! so a test here that goes red after a release means another format version, and not another golden file.
+//! The golden file: what a fixed history leaves in a file, byte by byte. A file that a release has written stays readable, so
+//! if a test here fails after a release, the format needs another version, and not another golden file.
 //!
 //! Until then, when the format was changed on purpose, the file is written anew by
 //!
@@ -7,7 +7,7 @@
 //! LOCULE_WRITE_GOLDEN_FILE=1 cargo test golden
 //! ```
 //!
-//! which fails, so that no run that was meant to compare can pass by writing.
+//! That run fails, so that a run that was meant to compare cannot pass by writing.
 #![cfg(target_endian = "little")]
 
 use super::{Encoded, Settings, Store};
@@ -113,7 +113,7 @@ fn rows(store: &Store) -> Result<Vec<(u32, Visit)>> {
 fn the_golden_history_leaves_the_golden_file() {
     let store = history();
     assert_eq!(rows(&store).unwrap(), rows_at_the_end());
-    // The only word that comes from another clock than the settings'.
+    // The only word that comes from a clock other than that of the settings.
     store.control().store(LAST_SYNC_MILLISECONDS, 0, Ordering::Relaxed);
     let mut words = vec![0; store.geometry().word_count()];
     store.words().copy_to(&mut words);

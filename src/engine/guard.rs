@@ -1,4 +1,4 @@
-//! Holding the write mutex: what is checked when it is taken, and who may let it go.
+//! Holding the write mutex: what is checked when it is taken, and which process and thread may unlock it.
 
 use super::{Access, Store};
 use crate::engine::occupancy::{Death, Entered};
@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 thread_local! {
     /// The table whose closure this thread is inside of, by its id; `NO_TABLE` if it is in none.
     static INSIDE: Cell<u64> = const { Cell::new(NO_TABLE) };
-    /// The tables whose closures are around that one: apart, since that there are any is rare.
+    /// The tables whose closures are around that one. They are kept apart, since there rarely are any.
     static AROUND: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -63,10 +63,10 @@ fn is_inside(table: u64) -> bool {
 
 /// The write mutex, held. Everything that a dead owner left is repaired, and the table is usable.
 ///
-/// Dropped, it lets the mutex go, unless this is the child of a fork: what the parent held is the parent's.
+/// When dropped, it unlocks the mutex, unless this is the child of a fork: what the parent held is the parent's.
 pub struct WriteGuard<'a> {
     inside: Inside<'a>,
-    /// A mutex is let go by the thread that took it.
+    /// A mutex must be unlocked by the thread that took it.
     _not_send: PhantomData<*const ()>,
 }
 
@@ -82,7 +82,8 @@ impl<'a> WriteGuard<'a> {
             Err(failure) => return Err(inside.fail(Lock::Write, failure)),
         };
         let guard = WriteGuard { inside, _not_send: PhantomData };
-        // The file may have been replaced while this thread waited, or recovered, if this process is not attached after all.
+        // The file may have been replaced while this thread waited. Or it was recovered, if this process turns out not to be
+        // attached.
         store.check_marks()?;
         let control = store.control();
         let is_clean = control.load(INTENT_COUNT, Ordering::Relaxed) == 0
@@ -93,8 +94,8 @@ impl<'a> WriteGuard<'a> {
         Ok(guard)
     }
 
-    /// Whoever gets the mutex from a dead owner, or finds something half done, puts it right: finishes what was
-    /// prepared, undoes what was not.
+    /// A process that gets the mutex from a dead owner, or finds something half done, puts it right: it finishes what was
+    /// prepared, and undoes what was not.
     #[cold]
     fn repair(&self, acquired: Acquired, is_clean: bool) -> Internal<()> {
         let store = self.inside.store;
@@ -103,11 +104,11 @@ impl<'a> WriteGuard<'a> {
         } else {
             store.repair(acquired == Acquired::OwnerDied)?;
         }
-        // The dead owner may have been replacing the file: between the renaming and the word that says so.
+        // The dead owner may have been replacing the file, and died between the renaming and the word that reports it.
         store.check_name()
     }
 
-    /// Whether this process still is the one that took the mutex.
+    /// Whether this process is still the one that took the mutex.
     #[inline]
     pub fn is_mine(&self) -> bool {
         self.inside.is_mine()
@@ -148,7 +149,7 @@ impl Drop for SyncGuard<'_> {
     }
 }
 
-/// A thread that holds or tries a lock of a handle's table: until it is gone, the handle's attachment is not given up.
+/// A thread that holds or tries a lock of a handle's table. Until it is gone, the handle's attachment is not given up.
 struct Inside<'a> {
     store: &'a Store,
     process: u32,
@@ -164,7 +165,7 @@ impl<'a> Inside<'a> {
         }
     }
 
-    /// After the handle was found unusable: it may be a parent's, and usable by now.
+    /// Called after the handle was found unusable: it may be a parent's, and may be usable by now.
     #[cold]
     fn enter_again(self, is_last: bool) -> Internal<Self> {
         if is_last {
@@ -182,13 +183,13 @@ impl<'a> Inside<'a> {
         }
     }
 
-    /// Whether this process is the one that entered: in the child of a fork, what is inside is the parent's.
+    /// Whether this process is the one that entered: in the child of a fork, the thread inside is the parent's.
     #[inline(always)]
     fn is_mine(&self) -> bool {
         self.process == fork_generation()
     }
 
-    /// Lets a lock go, if this thread has it, and leaves.
+    /// Unlocks, if this thread has the lock, and leaves.
     #[inline(always)]
     fn leave_after(&self, lock: Lock) {
         if self.is_mine() {
@@ -223,7 +224,7 @@ impl Store {
         self.check_not_nested()
     }
 
-    /// That this thread is not in a closure of this table, where it would wait for itself.
+    /// Checks that this thread is not in a closure of this table, where it would wait for itself.
     #[inline(always)]
     pub fn check_not_nested(&self) -> Internal<()> {
         if is_inside(self.table_id) { Err(Error::Nested.into()) } else { Ok(()) }
@@ -245,8 +246,8 @@ impl Store {
         }
     }
 
-    /// Another process held the sync mutex for the whole timeout. Mostly it waits for the write mutex itself, and then whoever has
-    /// that is to blame.
+    /// The error that another process held the sync mutex for the whole timeout. Mostly that process is waiting for the write
+    /// mutex itself, and then the holder of the write mutex is to blame.
     #[cold]
     pub(super) fn sync_timeout(&self) -> Error {
         let holders = [Lock::Write, Lock::Sync].map(|lock| (lock, self.medium.lock_holder(lock)));
@@ -255,7 +256,7 @@ impl Store {
         self.lock_failed(lock, LockFailure::Timeout { holder })
     }
 
-    /// Counts one up; counters of different writers are each under a mutex of their own.
+    /// Increments a counter. The counters of different kinds of writers are each under a mutex of their own.
     pub(super) fn count(&self, counter: usize) {
         let control = self.control();
         control.store(counter, control.load(counter, Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Looking at a table without changing it: what checks and reports need to know beside the records.
+//! Looking at a table without changing it: what checks and reports need to know besides the records.
 
 use super::{Access, Store};
 use crate::error::{Error, Result};
@@ -19,10 +19,10 @@ pub const COPY_ATTEMPT_COUNT: u32 = 16;
 impl Store {
     /// A copy of the table as it was at one moment, in this process's memory; `None` if others kept writing.
     ///
-    /// Whatever a writer does, it first takes a number and then changes words of the control group, and it does not
-    /// change them back. So if none of them changed while the cells were copied, the copy is what a repairer would have
-    /// found had everybody died at that moment: the cells that are being staged are on the intent list. The fences are those of
-    /// the read of a slot; here it is thousands of words, which is more than the model checker can explore.
+    /// Whatever a writer does, it first takes a number and then changes words of the control group, and it does not change them
+    /// back. So if none of them changed while the cells were copied, the copy is what a repairer would have found if every
+    /// process had died at that moment: the cells that are being staged are on the intent list. The fences are those of the
+    /// read of a slot; here they cover thousands of words, which is more than the model checker can explore.
     pub fn copy_of_one_moment(&self) -> Result<Option<Store>> {
         let control_group = 0..self.geometry.sync_records();
         let error = || Error::io("copy", self.path());
@@ -45,7 +45,7 @@ impl Store {
         Ok(None)
     }
 
-    /// A copy that can be written to, of a table that nobody else writes to.
+    /// A copy that can be written to, of a table that no other process writes to.
     pub fn writable_copy(&self) -> Result<Store> {
         let mut copy = self.copy_of_one_moment()?.ok_or(Error::SnapshotBusy { attempt_count: COPY_ATTEMPT_COUNT })?;
         copy.access = Access::ReadWrite;
@@ -64,8 +64,7 @@ impl Store {
         self.words().load(index, Ordering::Relaxed)
     }
 
-    /// The control group without the mutexes, and without words that are changed at other times than when something is
-    /// written or synced.
+    /// The control group without the mutexes, and without words that also change when nothing is written or synced.
     fn compared_words(&self) -> [Range<usize>; 4] {
         let control = self.geometry.control();
         [
@@ -76,15 +75,15 @@ impl Store {
         ]
     }
 
-    /// Finishes or undoes, in a copy, what a writer was doing when it was made. Whether the next one would do so too: it proves first
-    /// that the control region belongs to the cells, and recovers the table if not.
+    /// Finishes or undoes, in a copy, what a writer was doing when it was made. Returns whether the next writer would do so
+    /// too: that one first proves that the control region belongs to the cells, and recovers the table if it does not.
     #[cfg(not(loom))]
     pub fn settle(&mut self) -> Result<bool> {
         self.check_is_copy()?;
         self.access = Access::ReadWrite;
         let is_proved = self.is_proved();
         self.access = Access::PrivateCopy;
-        // What cannot be proved is looked at all the same. Where nothing is half done, this changes nothing that anybody reads.
+        // What cannot be proved is looked at all the same. If nothing is half done, this changes nothing that is ever read.
         self.repair(false)?;
         is_proved
     }
@@ -95,7 +94,7 @@ impl Store {
         Ok(crate::engine::outcome::Recovery { is_private_copy: true, ..self.recover(is_same_boot)? })
     }
 
-    /// A handle that could write to the file would be an error in this crate; the file must not pay for it.
+    /// Only an error in this crate brings a handle here that can write to the file; the file must not suffer from it.
     fn check_is_copy(&self) -> Result<()> {
         match self.access {
             Access::PrivateCopy => Ok(()),
@@ -128,7 +127,7 @@ impl Store {
         self.slot(slot).head()
     }
 
-    /// Copies a cell, whatever is in it. The slot must be below the capacity, and nobody else be writing.
+    /// Copies a cell, whatever is in it. The slot must be below the capacity, and no other process may be writing.
     pub fn read_cell(&self, slot: u32, cell: u32, payload: &mut [u64]) -> CellHeader {
         self.slot(slot).read_cell(cell, payload)
     }

@@ -8,12 +8,12 @@ use crate::sys::deadline::poll;
 use crate::sys::words::Ordering;
 use std::time::Duration;
 
-/// How long a handle waits for others that are about to go, to find out who is the last. Then it syncs to be sure.
+/// How long a handle waits for others that are about to leave, to find out which is the last. After that it syncs to be sure.
 const DEPARTURE_TIMEOUT: Duration = Duration::from_millis(20);
 
 impl Store {
-    /// Whether this handle is good for as long as nothing else happens: alive, on the file that has the path, with syncs
-    /// that can succeed. A private copy is, as long as nobody has recovered the file that it was made of.
+    /// Whether this handle is usable for as long as nothing else happens: alive, on the file that has the path, with syncs that
+    /// can succeed. A private copy is usable as long as the file that it was made from has not been recovered.
     pub fn is_in_order(&self) -> bool {
         self.check_usable().is_ok() && self.reason_to_reopen().is_none()
     }
@@ -26,7 +26,7 @@ impl Store {
     }
 
     /// Ends the use of this handle in all threads, waits until none of them is inside, and gives the attachment up. After an
-    /// error it is dead all the same, and this can be done again.
+    /// error the handle is dead nevertheless, and this can be called again.
     pub fn retire(&self) -> Result<()> {
         // Inherited, and never used here: no thread of this process is inside.
         self.disown()?;
@@ -45,18 +45,18 @@ impl Store {
     /// A handle that goes last syncs, and so does one that goes when a sync is due: nobody may come by later to do it.
     fn leave(&self) -> Result<()> {
         let (Some(attachment), Access::ReadWrite) = (&self.attachment, self.access) else { return Ok(()) };
-        // A child of a fork that has not used the handle leaves its parent's business alone.
+        // A child of a fork that has not used the handle leaves alone what is its parent's business.
         if !self.occupancy.is_usable() {
             return Ok(());
         }
         if !attachment.has_its_descriptor() {
-            // Its locks cannot be asked for any more, so it may be the last.
+            // Its locks can no longer be queried, so it may be the last.
             return if self.is_sync_owed(false) { self.sync().map(drop) } else { Ok(()) };
         }
         if self.is_sync_owed(true) {
             self.sync()?;
         }
-        // Of two that go at once, the second must see that the first is gone.
+        // If two handles leave at once, the second must see that the first is gone.
         let is_alone_in_going = attachment.begin_departure(DEPARTURE_TIMEOUT)?;
         let is_last = !attachment.is_attached_by_others()?;
         if (is_last || !is_alone_in_going) && self.is_sync_owed(false) {
@@ -66,7 +66,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether something is unsynced that this handle is to sync at all; at once only if the last sync is old.
+    /// Whether something is unsynced that this handle should sync at all; with `only_if_due`, only if the last sync is old.
     fn is_sync_owed(&self, only_if_due: bool) -> bool {
         let Some(interval) = self.settings.sync_every else { return false };
         self.has_something_to_sync() && (!only_if_due || self.is_sync_due(interval))
@@ -79,7 +79,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // Nobody is there to be told of an error; who wants to know closes the table.
+        // An error cannot be reported here; a user who wants to know closes the table.
         let _ = self.leave();
     }
 }

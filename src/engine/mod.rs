@@ -4,18 +4,18 @@
 //! | file | what is there |
 //! |---|---|
 //! | `read` | `get`, `find`, snapshots: no lock, no system call |
-//! | `guard` | taking the write mutex, what is checked then, and who may let it go |
+//! | `guard` | taking the write mutex, what is checked then, and which process and thread may unlock it |
 //! | `change` | what a transaction does to one slot |
 //! | `stage` | step 1 of a write: a number, a cell, the intent list |
 //! | `commit` | steps 2 and 3: the commit point, and publishing |
 //! | `single` | transactions of one record |
 //! | `transaction` | transactions of any number of records |
-//! | `duplicate` | what is said when a key is there already |
+//! | `duplicate` | what is reported when a key is there already |
 //! | `repair` | finishing or undoing what a dead owner left |
 //! | `sync` | making everything durable with one flush |
 //! | `choose` | which state a first opener believes |
 //! | `recover` | how the file gets there |
-//! | `outcome` | what a user is told of that |
+//! | `outcome` | what a user is told about that |
 //! | `copy` | a private copy of the newest state, made while others write, for snapshots of read-only handles |
 //! | `inspect` | looking at what the others keep, for checks and reports |
 //! | `occupancy` | which process and how many of its threads use a handle, and when it is dead |
@@ -83,7 +83,7 @@ pub struct Settings {
     pub any_file_system: bool,
     /// How many slots the table has to have, if that was said.
     pub required_capacity: Option<u64>,
-    /// Microseconds since 1970, for sync records.
+    /// The wall clock: microseconds since 1970, for sync records.
     pub wall_clock: fn() -> i64,
 }
 
@@ -123,19 +123,19 @@ pub struct Store {
     occupancy: Occupancy,
     /// Held by the thread that attaches in the child of a fork, or gives the attachment up.
     attaching: ThreadLock,
-    /// Under which recovery of the table this handle was attached.
+    /// The recovery of the table under which this handle was attached.
     recovery_number: Remembered,
     seen_sync: sync::SeenSync,
-    /// What tells this table from others in this process, and is not 0.
+    /// Tells this table from others in this process; it is not 0.
     table_id: u64,
-    /// What a private copy was made of, to notice when that is recovered.
+    /// What a private copy was made from, to notice when that is recovered.
     #[cfg(not(loom))]
     origin: Option<private_copy::Origin>,
     /// The file, unless this is a private copy of it. Dropped after the mapping.
     attachment: Option<Attachment>,
 }
 
-/// A record that is to be written: its words, and their checksum.
+/// A record to be written: its words, and their checksum.
 #[derive(Clone, Copy)]
 pub struct Encoded<'a> {
     payload: &'a [u64],
@@ -195,7 +195,7 @@ impl Store {
         &self.settings
     }
 
-    /// The absolute path that the file was opened by; for a private copy, that of what was copied.
+    /// The absolute path that the file was opened by; for a private copy, the path of what was copied.
     pub fn path(&self) -> &Path {
         #[cfg(not(loom))]
         if let Some(origin) = &self.origin {
@@ -262,7 +262,7 @@ impl Store {
         marks | is_stale != 0
     }
 
-    /// What [`check_usable`](Self::check_usable) says when something is not as it mostly is.
+    /// The slow part of [`check_usable`](Self::check_usable), for when something is not as it usually is.
     #[cold]
     fn look_closer(&self) -> Internal<()> {
         if self.access == Access::PrivateCopy {
@@ -285,7 +285,7 @@ impl Store {
         self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()
     }
 
-    /// The same, of whoever has the write mutex.
+    /// The same, for the holder of the write mutex.
     #[inline(always)]
     fn check_not_recovered(&self) -> Internal<()> {
         if self.is_stale() { Err(self.die(Death::Recovered)) } else { Ok(()) }
@@ -293,18 +293,18 @@ impl Store {
 
     /// Why this handle must not be used any more.
     fn cause_of_death(&self) -> Option<Death> {
-        // A table that was recovered has had other faults, which say nothing of this handle.
+        // A table that was recovered had other faults, which say nothing about this handle.
         if self.is_stale() { Some(Death::Recovered) } else { self.faults().mortal() }
     }
 
-    /// Ends the use of this handle, for every thread and for good; the last one inside gives the attachment up, so that a
+    /// Ends the use of this handle, for every thread and for good. The last thread inside gives the attachment up, so that a
     /// first opener can be alone.
     #[cold]
     fn die(&self, death: Death) -> Fault {
         if self.occupancy.die(death) {
             self.let_go();
         }
-        // Another may have found another reason first.
+        // Another thread may have found another reason first.
         self.dead()
     }
 
@@ -320,7 +320,7 @@ impl Store {
         }
     }
 
-    /// The table is as the recovery has left it that this handle has found or made.
+    /// Notes that the table is as the recovery left it that this handle found or made.
     fn note_recovery_number(&self) {
         self.recovery_number.set(self.control().load(RECOVERY_NUMBER, Ordering::Acquire));
         self.note_sync();
@@ -331,7 +331,7 @@ impl Store {
         self.seen_sync.see(self.control().load(DURABLE, Ordering::Relaxed), status::monotonic_milliseconds());
     }
 
-    /// That the file has the name that it was opened by. If it has none at all any more, every user is told.
+    /// Checks that the file has the name that it was opened by. If it has no name at all any more, every user is told.
     fn check_name(&self) -> Internal<()> {
         if self.has_lost_its_name() {
             if self.attachment.as_ref().is_some_and(Attachment::is_nameless) {
@@ -342,7 +342,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the path names another file now, or none.
+    /// Whether the path names another file now, or no file.
     pub fn has_lost_its_name(&self) -> bool {
         #[cfg(not(loom))]
         if let Some(origin) = &self.origin {

@@ -1,16 +1,16 @@
-//! Who may use a handle: one process, and its threads, which are counted while they lock.
+//! Which process may use a handle, and how many of its threads hold or try locks through it.
 //!
 //! Invariants:
 //!
-//! 1. A handle is used by the process that attached through it and by no other: the child of a fork attaches by itself, before
-//!    its first use. That it is another process is noticed without a system call.
-//! 2. A thread is counted from before it tries a lock of the table until after it has let it go.
+//! 1. A handle is used by the process that attached through it and by no other. The child of a fork attaches on its own before
+//!    its first use of the handle; that it is another process is noticed without a system call.
+//! 2. A thread is counted from before it tries a lock of the table until after it has unlocked it.
 //! 3. A handle dies once, for one reason, and for good: a thread that wants to lock after that is turned away.
-//! 4. The attachment of a dead handle is given up when no thread is counted: so nobody holds or tries a lock of a table that
+//! 4. The attachment of a dead handle is given up when no thread is counted. So no thread holds or tries a lock of a table that
 //!    this process is not attached to.
 //!
-//! All of it is in one word, so that entering, leaving and dying have one order. What a thread did under a lock is before it
-//! leaves (release), and who gives the attachment up has seen it leave (acquire).
+//! All of it is in one word, so that entering, leaving and dying have one order. What a thread did under a lock comes before
+//! its leaving (release), and the thread that gives the attachment up has seen it leave (acquire).
 
 use crate::error::Error;
 use crate::sys::fork_generation;
@@ -48,13 +48,13 @@ impl Death {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entered {
     Inside,
-    /// The handle is dead, or another process's. Whether this thread was the last inside a dead one.
+    /// The handle is dead, or belongs to another process. `is_last`: whether this thread was the last inside a dead one.
     TurnedAway {
         is_last: bool,
     },
 }
 
-/// Who may use a handle, and how many threads hold or try a lock through it.
+/// Which process may use a handle, and how many of its threads hold or try a lock through it.
 pub struct Occupancy(AtomicU64);
 
 impl Occupancy {
@@ -92,8 +92,8 @@ impl Occupancy {
         if before & !THREAD_COUNT_MASK == this_process() { Entered::Inside } else { self.turn_away(before) }
     }
 
-    /// Takes back the count of a thread that must not go on. Of a handle that is another process's, the count may have been made
-    /// anew since, by a thread that adopted it.
+    /// Takes back the count of a thread that must not go on. If the handle is another process's, a thread that adopted it may
+    /// have started the count anew in the meantime.
     #[cold]
     fn turn_away(&self, before: u64) -> Entered {
         let is_same_process = |word: u64| (word ^ before) & PROCESS_MASK == 0;
@@ -104,7 +104,7 @@ impl Occupancy {
         Entered::TurnedAway { is_last }
     }
 
-    /// Counts a thread out. Whether it was the last one inside a dead handle: then the attachment is to be given up.
+    /// Counts a thread out. Returns whether it was the last one inside a dead handle: then the attachment is to be given up.
     #[inline(always)]
     #[must_use]
     pub fn leave(&self) -> bool {
@@ -112,7 +112,8 @@ impl Occupancy {
         before >> DEATH_SHIFT != 0 && before & THREAD_COUNT_MASK == 1
     }
 
-    /// Ends the use of the handle, unless it is dead already. Whether no thread is inside: then the attachment is to be given up.
+    /// Ends the use of the handle, unless it is dead already. Returns whether no thread is inside: then the attachment is to be
+    /// given up.
     #[must_use]
     pub fn die(&self, death: Death) -> bool {
         let mut word = self.0.load(Ordering::Relaxed);
@@ -131,7 +132,7 @@ impl Occupancy {
         self.0.load(Ordering::Acquire) & THREAD_COUNT_MASK == 0
     }
 
-    /// The handle is this process's from now on, and none of its threads is inside: those that were are the parent's.
+    /// Makes the handle this process's from now on. None of its threads is inside: those that were are the parent's.
     pub fn adopt(&self) {
         let death = self.0.load(Ordering::Relaxed) >> DEATH_SHIFT << DEATH_SHIFT;
         self.0.store(death | this_process(), Ordering::Release);
@@ -165,7 +166,8 @@ mod tests {
         assert!(!occupancy.die(Death::Superseded), "it is dead already");
         assert_eq!(occupancy.death(), Some(Death::Condemned));
         assert!(occupancy.leave() && occupancy.is_empty());
-        // Whoever looked while the last one was turned away has taken it for one inside, so it gives the attachment up again.
+        // A thread that looked while the last one was turned away took that one for one inside. So the attachment is given up
+        // again.
         assert_eq!(occupancy.enter(), Entered::TurnedAway { is_last: true });
         assert!(Occupancy::of_this_process().die(Death::Recovered), "nobody is inside");
     }
@@ -187,11 +189,11 @@ mod tests {
     fn a_handle_of_another_process_is_adopted_with_nobody_inside_and_stays_dead() {
         let occupancy = Occupancy::of_nobody();
         assert!(!occupancy.is_usable() && !occupancy.is_of_this_process());
-        // As if its parent's threads were inside, and had let it die.
+        // As if threads of its parent were inside, and had let the handle die.
         occupancy.0.store(5 | 77 << PROCESS_SHIFT, Ordering::Relaxed);
         assert_eq!(occupancy.enter(), Entered::TurnedAway { is_last: false });
         assert_eq!(occupancy.0.load(Ordering::Relaxed), 5 | 77 << PROCESS_SHIFT);
-        // A thread is turned away while another adopts the handle, and counts anew.
+        // A thread is turned away while another adopts the handle and starts the count anew.
         let before = occupancy.0.fetch_add(1, Ordering::Relaxed);
         occupancy.adopt();
         assert_eq!(occupancy.turn_away(before), Entered::TurnedAway { is_last: false });

@@ -1,4 +1,4 @@
-//! What opening a table comes to, as its user is told.
+//! The outcome of opening a table, as its user is told.
 
 use std::fmt;
 
@@ -23,8 +23,8 @@ pub enum RecoveryOutcome {
     New,
     /// The table was in order: other processes use it, or it was left in order in this boot.
     InOrder,
-    /// The newest state that is whole, though no sync record has it. In the same boot it is mostly the newest
-    /// published transaction, or one that was prepared and is published now; see [`Recovery::nothing_lost`].
+    /// The newest state that is whole, though no sync record has it. In the same boot this is usually the newest published
+    /// transaction, or one that was prepared and is published now; see [`Recovery::nothing_lost`].
     Newest,
     /// Exactly the last sync that is whole.
     Checkpoint {
@@ -53,12 +53,12 @@ pub enum RecoveryOutcome {
 pub struct Recovery {
     /// Which state it was.
     pub outcome: RecoveryOutcome,
-    /// Whether it is certain that every published transaction is there. After a power cut it never is: the newest state
-    /// on the disk verifies, but a newer one may never have got there.
+    /// Whether it is certain that every published transaction is there. After a power cut it never is: the newest state on the
+    /// disk verifies, but a newer one may never have reached the disk.
     pub nothing_lost: bool,
     /// The number of the transaction whose state was found.
     pub number: u64,
-    /// The highest transaction number of which there was any trace. What lies between is lost.
+    /// The highest transaction number of which there was any trace. What lies between the two numbers is lost.
     pub highest_number_seen: u64,
     /// Records in the table.
     pub live_count: u64,

@@ -1,4 +1,4 @@
-//! What a dead writer has left half done: seen from outside, without a lock.
+//! What a dead writer has left half done, seen from outside, without a lock.
 
 use crate::engine::Store;
 use crate::format::control::{INTENT_COUNT, LAST, PREPARED, USED};
@@ -7,8 +7,8 @@ use crate::sys::process::pid_namespace;
 use crate::sys::thread::is_gone;
 use crate::sys::words::{Ordering, fence};
 
-/// A transaction that a writer left half done when it died. The next writer sees to it, unasked, and so does who opens the table
-/// to write; whoever only reads it waits for neither.
+/// A transaction that a writer left half done when it died. The next writer finishes or undoes it without being asked, and so
+/// does a process that opens the table to write; a process that only reads it waits for neither.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -23,8 +23,8 @@ use crate::sys::words::{Ordering, fence};
 pub struct Pending {
     /// The number of the transaction.
     pub number: u64,
-    /// Whether it has happened: then the next writer finishes it, and what reads a whole table shows it already. If not, the
-    /// next writer undoes it.
+    /// Whether it has happened: then the next writer finishes it, and reads of a whole table show it already. If not, the next
+    /// writer undoes it.
     pub is_prepared: bool,
 }
 
@@ -38,15 +38,15 @@ struct Progress {
 }
 
 impl Store {
-    /// What is left half done with nobody at it.
+    /// What is left half done while no process is working on it.
     pub fn pending(&self) -> Option<Pending> {
         let seen = self.progress();
         let pending = seen.pending()?;
         if self.may_have_live_writer() {
             return None;
         }
-        // A writer that has let the lock go since has finished before, and that would be seen here. Numbers do not come again,
-        // so if it is the same, the transaction was in progress while nobody held the lock.
+        // If a writer has unlocked since, it finished first, and that would be seen here. Numbers do not come again, so if the
+        // number is the same, the transaction was in progress while no process held the lock.
         fence(Ordering::Acquire);
         (self.progress() == seen).then_some(pending)
     }
@@ -57,7 +57,7 @@ impl Store {
         Progress { used, prepared, last, intent_count }
     }
 
-    /// Thread ids mean nothing in another PID namespace than the writers', so there whoever is named counts as alive.
+    /// In a PID namespace other than the writers', thread ids mean nothing, so a named thread counts as alive there.
     fn may_have_live_writer(&self) -> bool {
         let Some(thread_id) = self.medium.lock_holder(Lock::Write) else { return false };
         let theirs = self.incarnation().map(|attached| attached.pid_namespace);

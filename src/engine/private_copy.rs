@@ -1,4 +1,4 @@
-//! What a read-only handle reads where the file needs a recovery that it may not make: a recovered copy in its own memory.
+//! What a read-only handle reads if the file needs a recovery that it may not make: a recovered copy in its own memory.
 
 use super::outcome::Recovery;
 use super::{Access, Store};
@@ -11,10 +11,10 @@ use crate::sys::zeroed_words;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// The reason that goes away by itself, mostly.
+/// The reason that mostly goes away by itself.
 pub const BEING_OPENED: &str = "another process is just opening it";
 
-/// The file that a private copy was made of, and what marked it then.
+/// The file that a private copy was made from, and its marks at that time.
 pub struct Origin {
     store: Box<Store>,
     marks: [u64; 3],
@@ -31,17 +31,18 @@ impl Origin {
 }
 
 impl Store {
-    /// Why the file cannot be read as it is. A control region that no writer keeps true is believed only if the cells bear it out.
+    /// Why the file cannot be read as it is. If no writer keeps the control region in order, it is believed only if the cells
+    /// confirm it.
     pub fn reason_for_copy(&self, own: &Incarnation) -> Result<Option<&'static str>> {
         let marked = self.marked_reason(own)?;
         if marked.is_some() || self.hold_of_others()? == Hold::Shared {
             return Ok(marked);
         }
-        // What a dead writer left half done is put right before it is looked at: by a reader only in memory of its own.
+        // What a dead writer left half done is put right before it is looked at; a reader does that only in memory of its own.
         let is_proved = if self.is_anything_pending() {
             match self.writable_copy() {
                 Ok(copy) => copy.is_proved()?,
-                // A writer has come meanwhile.
+                // A writer has attached meanwhile.
                 Err(Error::SnapshotBusy { .. }) => false,
                 Err(error) => return Err(error),
             }
@@ -95,7 +96,7 @@ impl Store {
         Ok(())
     }
 
-    /// Copies the file into this process's memory, and lets its gate go.
+    /// Copies the file into this process's memory, and unlocks its gate.
     pub fn into_private_copy(self) -> Result<Store> {
         let mut words = zeroed_words(self.geometry.word_count()).map_err(Error::io("copy", self.path()))?;
         let attachment = self.attachment.as_ref().ok_or(Error::Superseded)?;
@@ -111,12 +112,12 @@ impl Store {
         Ok(copy)
     }
 
-    /// What a recovery changes in the file, or whoever replaces it.
+    /// What changes in the file when it is recovered or replaced.
     fn marks(&self) -> [u64; 3] {
         [RECOVERY_NUMBER, SUPERSEDED, CONDEMNED].map(|index| self.control().load(index, Ordering::Acquire))
     }
 
-    /// Whether a private copy still is what there is to see: as long as nobody has recovered or replaced the file.
+    /// Checks that a private copy is still valid: it is, as long as the file has not been recovered or replaced.
     pub(super) fn check_origin(&self) -> Internal<()> {
         match &self.origin {
             Some(origin) if origin.store.marks() != origin.marks => Err(Error::Recovered.into()),
@@ -133,8 +134,8 @@ mod tests {
     use super::*;
     use crate::file::create::{Plan, create};
 
-    /// A reader looked at what was pending, thought that nothing was, and repaired what a writer had begun meanwhile: in a mapping that
-    /// it cannot write to.
+    /// A reader once looked at what was pending, thought that nothing was, and then repaired what a writer had begun meanwhile:
+    /// in a mapping that it cannot write to.
     #[test]
     #[cfg_attr(miri, ignore = "Miri maps no files")]
     fn a_proof_by_a_reader_repairs_nothing() {
@@ -151,7 +152,7 @@ mod tests {
         transaction.commit().unwrap();
     }
 
-    /// What a first opener is still looking at, a reader took for being in use, and so in order.
+    /// A reader once took a file that a first opener was still looking at for one in use, and so for one in order.
     #[test]
     #[cfg_attr(miri, ignore = "Miri maps no files")]
     fn what_a_first_opener_is_just_opening_is_not_believed() {

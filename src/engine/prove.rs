@@ -1,8 +1,8 @@
 //! What a first opener proves before it believes a control group that seems to be in order.
 //!
-//! The boot id and the file say that it was left here, in this boot; they do not say that it belongs to these cells.
-//! A copy that was made under load and put back has the same ones, and so has a file whose file system was lost after only a
-//! part of it was written. So, without changing anything that is not in order:
+//! The boot id and the file say that the control group was left here, in this boot; they do not say that it belongs to these
+//! cells. A copy that was made under load and put back has the same boot id and file, and so has a file whose file system was
+//! lost after only a part of the file was written. So the following is proved, without changing anything that is not in order:
 //!
 //! 1. The sealed state of the last prepared transaction is borne out by the cells: their digest and their count, each live record
 //!    with its checksum. No cell is newer, but those on the intent list that are being staged.
@@ -12,8 +12,8 @@
 //! 4. The heads name the cells that are visible, the index leads to every live record and nowhere else, and the free stack has each
 //!    free slot once.
 //!
-//! What does not hold is recovered as after a power cut. Those who come while others are attached prove nothing: those
-//! who are attached have kept it true.
+//! A table for which this does not hold is recovered as after a power cut. Processes that attach beside others prove nothing:
+//! those that are attached have kept the table in order.
 
 use super::{Access, Store};
 use crate::error::{Error, Result};
@@ -37,24 +37,24 @@ struct Cells {
     free_count: u64,
     /// Cells that are newer than the last prepared transaction.
     newer_count: usize,
-    /// Whether each head says what its slot's newest cell is.
+    /// Whether each head names its slot's newest cell.
     are_heads_right: bool,
 }
 
 impl Store {
-    /// Whether the control group is what the cells bear out; what a dead writer left is put right if it is. The caller is alone.
+    /// Whether the cells confirm the control group. If they do, what a dead writer left is put right. The caller is alone.
     pub(super) fn is_proved(&self) -> Result<bool> {
         let Some(mut cells) = self.prove_cells() else { return Ok(false) };
         if !self.are_syncs_proved() || !self.are_intents_proved(cells.newer_count) {
             return Ok(false);
         }
         if self.is_anything_pending() {
-            // A reader repairs nothing: what is pending may be a writer's that has attached meanwhile.
+            // A reader repairs nothing: what is pending may belong to a writer that has attached meanwhile.
             if self.access != Access::ReadWrite || self.repair(true).is_err() {
                 return Ok(false);
             }
             cells.are_heads_right = self.are_heads_right();
-            // Its death has been dealt with, and nobody else must count it.
+            // Its death has been dealt with, and must not be counted again.
             self.medium.initialise_locks().map_err(Error::io("make the locks of", self.path()))?;
         }
         Ok(cells.are_heads_right
@@ -106,7 +106,7 @@ impl Store {
         ((digest, cells.live_count) == (state.digest, state.live_count)).then_some(cells)
     }
 
-    /// The records of syncs and what is said of them belong to this state.
+    /// Whether the sync records, and the words about syncs, belong to this state.
     fn are_syncs_proved(&self) -> bool {
         let [last, durable, pin, floor] = [LAST, DURABLE, PIN, GENERATION_FLOOR].map(|index| self.known(index));
         let records = self.sync_records();
@@ -126,8 +126,9 @@ impl Store {
             && records.iter().flatten().all(is_past)
     }
 
-    /// What is on the intent list of a transaction that was prepared is what it wrote; of one that was not, it is nothing that
-    /// anybody needs, and nothing else is newer than what was prepared: so neither finishing nor undoing does harm.
+    /// Whether the intent list can be finished or undone without harm. If its transaction was prepared, what is on it must be
+    /// what that transaction wrote; if not, nothing that is needed may be on it, and nothing else may be newer than what was
+    /// prepared.
     fn are_intents_proved(&self, newer_count: usize) -> bool {
         let [used, prepared, last] = [USED, PREPARED, LAST].map(|index| self.known(index));
         let Ok(intent_count) = self.view().intent_count() else { return false };
@@ -138,7 +139,7 @@ impl Store {
             let slot = self.slot(intent.slot);
             let number = slot.cell_number(intent.cell);
             let is_visible = visible_cell(slot.cell_numbers(), prepared) == Some(intent.cell);
-            // Of a cell that is being staged the old number may not be gone yet.
+            // A cell that is being staged may still have its old number.
             let is_as_listed = if used > prepared {
                 !is_visible && (number <= prepared || number == used)
             } else {
@@ -188,7 +189,7 @@ impl Store {
             })
     }
 
-    /// The stack has every slot once that is free and not worn out, and no other.
+    /// Whether the stack has every slot that is free and not worn out exactly once, and no other.
     fn is_free_stack_proved(&self, free_count: u64) -> bool {
         let [known_count, next_count] = [FREE_COUNT, FREE_COUNT_NEXT].map(|index| self.known(index));
         if next_count != known_count || known_count != free_count {

@@ -1,7 +1,7 @@
 //! Reading without a lock.
 //!
-//! Nothing here writes to shared memory, makes a system call, or waits for a writer: not for one that is stopped in
-//! the middle of a transaction, and not for one that died there.
+//! Nothing here writes to shared memory, makes a system call, or waits for a writer, not even for one that is stopped in the
+//! middle of a transaction or died there.
 
 use super::{Access, Store};
 use crate::engine::guard::{WriteGuard, inside_closure};
@@ -16,7 +16,7 @@ use crate::sys::words::{Ordering, fence};
 /// How often a snapshot is tried without the lock.
 pub(super) const SNAPSHOT_ATTEMPT_COUNT: u32 = if cfg!(loom) { 2 } else { 16 };
 
-/// Where and what a record is, beside its payload.
+/// Where and what a record is, besides its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta {
     pub id: RecordId,
@@ -50,7 +50,7 @@ impl Store {
         let index = self.view().index();
         let hash = KeyHash::new(key, self.header.hash_seed);
         let epoch = index.epoch();
-        // Nearly always the first candidate is the record, and where there is none, the key is not there.
+        // Nearly always the first candidate is the record. If there is no candidate, the key is not there.
         match index.candidates(epoch, hash).next() {
             Some(slot) if slot < self.geometry.capacity() => match self.read_slot(slot, payload)? {
                 Some(meta) if position.is_at(payload, key) => Ok(Some(meta)),
@@ -102,9 +102,9 @@ impl Store {
     }
 
     /// Runs `body` until nothing was prepared while it ran, so that its result is of one moment. After a bounded number of
-    /// tries it runs under the write mutex; a read-only handle cannot take that, and lets it run on a copy of its own.
+    /// tries it runs `body` under the write mutex; a read-only handle cannot take that, and runs it on a copy of its own.
     ///
-    /// What `body` returns from a run in which the moment passed, an error or not, nobody sees.
+    /// If the moment passed during a run, what `body` returned from it, an error or not, is thrown away.
     pub fn snapshot<R, E: From<Error>>(&self, mut body: impl FnMut(Moment<'_>) -> Result<R, E>) -> Result<R, E> {
         self.check_usable().map_err(Error::from)?;
         for _ in 0..SNAPSHOT_ATTEMPT_COUNT {
@@ -137,10 +137,10 @@ impl Store {
     }
 }
 
-/// A table at a moment at which everything that was prepared was published too; it lasts until something else is prepared.
+/// A table at a moment when everything that was prepared was published too. The moment lasts until something else is prepared.
 ///
-/// Each read looks afterwards whether the moment lasts, and is an error if not: so whatever was read is of this moment, at any
-/// time, and not only once the snapshot is over.
+/// Each read checks afterwards whether the moment lasts, and returns an error if not. So everything that was read is of this
+/// moment, at any time, and not only once the snapshot is over.
 #[derive(Clone, Copy)]
 pub struct Moment<'a> {
     store: &'a Store,
@@ -148,7 +148,7 @@ pub struct Moment<'a> {
 }
 
 impl<'a> Moment<'a> {
-    /// The table; what is read of it directly is of this moment only if [`check`](Self::check) says so afterwards.
+    /// The table. What is read from it directly is of this moment only if [`check`](Self::check) says so afterwards.
     #[inline]
     pub fn store(self) -> &'a Store {
         self.store
@@ -175,16 +175,16 @@ impl<'a> Moment<'a> {
         count
     }
 
-    /// That the moment lasts: then everything that was read before is of this moment.
+    /// Checks that the moment lasts: then everything that was read before is of this moment.
     #[inline]
     pub fn check(self) -> Internal<()> {
         if self.lasts() { Ok(()) } else { Err(stale()) }
     }
 
     fn lasts(self) -> bool {
-        // What is published is stored after `PREPARED`: so who saw any of it sees here that the moment has passed. Each read ends
-        // with an acquire of its own, and the model checker finds none that needs this one; it stays, so that a snapshot does
-        // not hang on how each of them is made.
+        // What is published is stored after `PREPARED`, so a thread that saw any of it sees here that the moment has passed.
+        // Each read ends with an acquire of its own, and the model checker finds none that needs this one. It stays, so that a
+        // snapshot does not depend on how each read is made.
         fence(Ordering::Acquire);
         self.store.control().load(PREPARED, Ordering::Relaxed) == self.prepared
     }

@@ -2,17 +2,18 @@
 //!
 //! Invariants:
 //!
-//! 1. Heads, index, free stack and all that is not sealed are not believed. A sealed state or sync record is believed only if
-//!    the digest, computed anew from the cells visible at its number, matches.
+//! 1. Heads, index, free stack and everything else that is not sealed are not believed. A sealed state or sync record is
+//!    believed only if the digest, computed anew from the cells visible at its number, matches.
 //! 2. Nothing is changed before a state is chosen; if none can be, the file stays as it is.
-//! 3. Each step is flushed before the next, since the power can fail again; at every moment the choice can be made again
-//!    from what is on the disk. The steps are those of format.md:
+//! 3. Each step is flushed before the next, since the power can fail again. At every moment the choice can be made again from
+//!    what is on the disk. The steps are those of format.md:
 //!    1. every page is written again and flushed, so that later flushes cover what an earlier, failed one left clean;
-//!    2. a sync record carries the choice: if none does, it is put over one that does not verify, else the older;
+//!    2. a sync record carries the choice: if none does yet, one is written over a record that does not verify, or else over
+//!       the older one;
 //!    3. every cell that the choice does not show is wiped;
-//!    4. the other sync record carries the same state under a number far above everything seen, and a raised generation
-//!       floor: so numbers and ids that were given out in the time that was lost do not come again, even if the power
-//!       fails before the next sync;
+//!    4. the other sync record carries the same state under a number far above everything seen, and a raised generation floor:
+//!       so numbers and ids that were given out in the time that was lost do not come again, even if the power fails before the
+//!       next sync;
 //!    5. the control group is rebuilt, and the incarnation is written last, by the caller.
 
 use crate::engine::Store;
@@ -33,23 +34,24 @@ use crate::sys::words::Ordering;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// How far numbers go on after a recovery, above everything seen: more than were given out in the time that was lost.
+/// How far above everything seen numbers continue after a recovery: further than any were given out in the time that was lost.
 const NUMBER_JUMP: u64 = 1 << 32;
-/// How far generations go on after a recovery that may have lost something: further than one slot got in the time that was lost.
-/// There is room for a million of these.
+/// How far generations jump after a recovery that may have lost something: further than any slot got in the time that was lost.
+/// There is room for a million of these jumps.
 const GENERATION_JUMP: u64 = 1 << 20;
-/// The same for a file that is a copy of another, or was restored from one: that other may have gone on for long since, and been
-/// recovered itself. Up to as much again is added by chance, so that two copies of one file do not meet either.
+/// The same for a file that is a copy of another, or was restored from one: the other file may have been in use for a long time
+/// since, and may itself have been recovered. A random amount of up to the same size is added, so that two copies of one file
+/// do not meet either.
 const COPY_NUMBER_JUMP: u64 = 1 << 40;
 const COPY_GENERATION_JUMP: u64 = 1 << 26;
 
-/// How far a recovery goes on with what must not be given out again.
+/// How far a recovery jumps over what must not be given out again.
 struct Jump {
     number: u64,
     generation: u64,
 }
 
-/// What a recovery will come to.
+/// What a recovery will lead to.
 struct Plan {
     choice: Choice,
     is_new: bool,
@@ -59,8 +61,8 @@ struct Plan {
 }
 
 impl Store {
-    /// Brings the table to the newest state that can be found in it. The caller is alone, has checked the header, and
-    /// writes the incarnation afterwards. `is_same_boot`: the file was last used in this boot, in place.
+    /// Brings the table to the newest state that can be found in it. The caller is alone, has checked the header, and writes
+    /// the incarnation afterwards. `is_same_boot`: the file was last used in this boot, in place.
     pub(super) fn recover(&self, is_same_boot: bool) -> Result<Recovery> {
         let progress = self.write_progress();
         let mut plan = self.plan_recovery(is_same_boot)?;
@@ -69,7 +71,7 @@ impl Store {
         // Step 1.
         self.dirty_durable_group();
         self.flush_recovery()?;
-        // A process that writes all the same, though it is not attached, was not refused before the count.
+        // A process that writes although it is not attached was not refused until the recovery was counted.
         if self.write_progress() != progress {
             plan = self.plan_recovery(is_same_boot)?;
         }
@@ -110,15 +112,15 @@ impl Store {
         })
     }
 
-    /// What changes with each write that goes on.
+    /// What changes with each write that is made.
     fn write_progress(&self) -> [u64; 3] {
         [USED, PREPARED, LAST].map(|index| self.control().load(index, Ordering::Acquire))
     }
 
-    /// What a recovery will come to, before anything is changed.
+    /// Plans the recovery, before anything is changed.
     fn plan_recovery(&self, is_same_boot: bool) -> Result<Plan> {
         let choice = self.choose()?;
-        // Not even the state that was chosen has a number, nor does anything newer.
+        // Neither the state that was chosen nor anything newer has a number.
         let is_new = choice.highest_number_seen == 0;
         let nothing_lost = is_new || is_same_boot && choice.is_newest;
         let jump = if is_new { Jump { number: 1, generation: 0 } } else { self.jump(nothing_lost)? };
@@ -134,7 +136,7 @@ impl Store {
     /// How far numbers and generations go on.
     fn jump(&self, nothing_lost: bool) -> Result<Jump> {
         let is_copy = self.attachment.as_ref().is_some_and(|attachment| {
-            // Whether or not a recovery that did not finish has taken the seal away.
+            // This is read whether or not an unfinished recovery has taken the seal away.
             let attached = Incarnation::from_words(self.control().to_array::<INCARNATION_WORDS>(INCARNATION));
             attachment.id() != attached.file
         });
@@ -148,8 +150,9 @@ impl Store {
         Ok(Jump { number: NUMBER_JUMP, generation: if nothing_lost { 0 } else { GENERATION_JUMP } })
     }
 
-    /// Above which the next generations are to be. That of the sync records; where nothing can be lost, ids that were given out
-    /// in transactions that were given up since are in the control region alone, or in cells that nobody has undone.
+    /// The generation that the next ones must be above: at least the floor of the sync records. Where nothing can be lost, the
+    /// ids given out in transactions that were later given up are known only from the control region, or from cells that have
+    /// not been undone.
     fn generation_floor(&self, choice: &Choice, is_same_boot: bool) -> u64 {
         let latest = self.control().load(GENERATION_FLOOR, Ordering::Relaxed);
         let is_credible = is_same_boot && latest < GENERATION_LIMIT;
@@ -159,7 +162,8 @@ impl Store {
             .max(self.generation_given_up(choice.state.number))
     }
 
-    /// The highest generation of a record that was inserted after the choice: whoever died while he staged it may have told its id.
+    /// The highest generation of a record that was inserted after the choice: a process that died while staging it may have
+    /// told its id to others.
     fn generation_given_up(&self, number: u64) -> u64 {
         let mut before = BTreeMap::new();
         self.for_visible_cells(number, |slot, _, header| {
@@ -168,7 +172,7 @@ impl Store {
         let mut highest = 0;
         self.for_verified_cells(|slot, header| {
             let before = before.get(&slot).copied().unwrap_or(0);
-            // Whoever inserts next gets a generation above, so none that cannot be counted further.
+            // The next insert gets a generation above this one, so one that leaves no next generation does not count.
             if header.number > number && (before + 1..GENERATION_LIMIT - 1).contains(&header.generation) {
                 highest = highest.max(header.generation);
             }
@@ -180,7 +184,7 @@ impl Store {
         self.flush_durable_group().map_err(|source| Error::FlushFailed { source: Some(source) })
     }
 
-    /// Makes sure that a sync record on the disk carries the choice; returns which.
+    /// Makes sure that a sync record on the disk carries the choice. Returns which one.
     fn see_that_a_record_carries(&self, choice: &Choice) -> Result<usize> {
         if let Some((record, _)) = choice.record {
             return Ok(record);
@@ -222,11 +226,11 @@ impl Store {
         }
     }
 
-    /// Writes every word of the control group but the mutexes and the incarnation.
+    /// Writes every word of the control group except the mutexes and the incarnation.
     pub(super) fn rebuild_control(&self, state: State, generation_floor: u64) -> Internal<()> {
         let control = self.control();
         let mut free_slots = self.rebuild_heads();
-        // On top is what became free last, and at the bottom what was never used, with the first slot above the others.
+        // The slot that became free last is on top. Those that were never used are at the bottom, the first of them uppermost.
         free_slots.sort_unstable_by_key(|(number, slot)| (*number, Reverse(*slot)));
         for (position, (_, slot)) in (0..).zip(&free_slots) {
             self.view().put_free_stack_entry(position, *slot)?;
@@ -264,7 +268,7 @@ impl Store {
         Ok(())
     }
 
-    /// Points every head at the one cell that its slot has left. Returns the free slots, each with its number.
+    /// Points every head at the one cell that is left in its slot. Returns the free slots, each with its number.
     fn rebuild_heads(&self) -> Vec<(u64, u32)> {
         let mut free_slots = Vec::new();
         for slot in 0..self.geometry.capacity() {

@@ -3,8 +3,9 @@
 //! Invariants:
 //!
 //! 1. What was prepared is published, by the same steps as by its owner, done again from the start.
-//! 2. What was not prepared is undone: its cells are wiped. Its number stays burned (`USED`), and so do the generations of the
-//!    records that it inserted (`GENERATION_FLOOR`), before the cells are wiped that say which: their ids may have been told.
+//! 2. What was not prepared is undone: its cells are wiped. Its number stays burned (`USED`). So do the generations of the
+//!    records that it inserted (`GENERATION_FLOOR`), since their ids may have been told to others; this is stored before the
+//!    cells that say which they are are wiped.
 //! 3. A repair can be cut short after any store and done again from the start.
 
 use super::Store;
@@ -19,7 +20,7 @@ use crate::layout::view::TableView;
 use crate::sys::words::Ordering;
 
 impl Store {
-    /// Finishes or undoes what the owner before left half done. Under the write mutex.
+    /// Finishes or undoes what the previous owner left half done. Under the write mutex.
     pub(super) fn repair(&self, owner_died: bool) -> Internal<()> {
         let view = self.view();
         let control = view.control;
@@ -63,12 +64,12 @@ impl TableView<'_> {
                 self.slot(intent.slot).wipe(intent.cell);
             }
         }
-        // The next transaction may leave the free stack alone, and then leaves this alone too.
+        // The next transaction may not use the free stack, and then it does not store this word either.
         control.store(FREE_COUNT_NEXT, control.load(FREE_COUNT, Ordering::Relaxed), Ordering::Relaxed);
         control.store(INTENT_COUNT, 0, Ordering::Release);
     }
 
-    /// Sees to it that no id is given out again that the transaction has given out: the ids of new records are above the floor.
+    /// Makes sure that no id that the transaction has given out is given out again: the ids of new records are above the floor.
     fn burn_generations(self, intent_count: usize) {
         let used = self.control.load(USED, Ordering::Relaxed);
         let floor = self.control.load(GENERATION_FLOOR, Ordering::Relaxed);
@@ -77,10 +78,10 @@ impl TableView<'_> {
             let slot = self.slot(intent.slot);
             let (head, staged) = (slot.head(), slot.cell_header(intent.cell));
             let before = if head.exists() { slot.cell_header(head.cell()).generation } else { 0 };
-            // A cell without the number was not finished, so its id has not been told.
+            // A cell without the number was not finished, so its id has not been told to others.
             (staged.number == used && staged.generation > before).then_some(staged.generation)
         });
-        // Whoever inserts next gets a generation above, so this is none that cannot be counted further.
+        // The next insert gets a generation above this one, so one that leaves no next generation does not count.
         let highest = given_out.filter(|generation| *generation < GENERATION_LIMIT - 1).max().unwrap_or(0);
         if highest > floor {
             self.control.store(GENERATION_FLOOR, highest, Ordering::Relaxed);

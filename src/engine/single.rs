@@ -1,9 +1,9 @@
 //! Operations on one record: transactions with a list of one.
 //!
 //! They take the same steps as a [`Transaction`](crate::engine::transaction::Transaction), those of [`stage`](super::stage) and
-//! [`commit`](super::commit), but have at hand what that has to look up again, since nothing happens in between.
+//! [`commit`](super::commit). But they know what a transaction has to look up again, since nothing happens in between.
 //!
-//! What can be done before the lock is taken is done before: the checksum, the hash, and touching the pages of the slot.
+//! Whatever can be done before the lock is taken is done before: the checksum, the hash, and touching the pages of the slot.
 
 use super::{Encoded, Store};
 use crate::engine::change::{Change, NewContent, VisibleCell};
@@ -30,7 +30,7 @@ impl Store {
         })
     }
 
-    /// Writes another content of a record, if it is the version that is expected.
+    /// Writes new content into a record, if it is the version that is expected.
     #[inline(always)]
     pub fn update(&self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Internal<Meta> {
         self.touch_slot(id.slot());
@@ -75,8 +75,8 @@ impl Store {
         })
     }
 
-    /// Touches the slot that has the key of a record, or that which the next insert will probably get. Returns which slot has the
-    /// key, as far as that can be told without the lock.
+    /// Touches the slot that has the key of a record, or the slot that the next insert will probably get. Returns the slot that
+    /// has the key, as far as that can be known without the lock.
     #[inline(always)]
     fn touch_slot_with_key(&self, record: Encoded<'_>, hash: KeyHash) -> Option<u32> {
         if !self.syncs_are_made() {
@@ -90,7 +90,7 @@ impl Store {
         located
     }
 
-    /// Touches the slot that the next insert will probably get; that it may be another by then does no harm.
+    /// Touches the slot that the next insert will probably get. If it is another one by then, that does no harm.
     #[inline(always)]
     pub(super) fn touch_next_free_slot(&self) {
         if self.syncs_are_made() {
@@ -122,7 +122,7 @@ fn insert(view: TableView<'_>, record: Encoded<'_>, hash: KeyHash) -> Internal<M
     write(view, head, seen, next, 1, Some(hash))
 }
 
-/// Makes the next content of a slot its current one. `hash` is that of the key, if it comes or goes.
+/// Makes the next content of a slot current. `hash` is the hash of the key, if the key comes or goes.
 #[inline(always)]
 fn write(
     view: TableView<'_>,

@@ -3,15 +3,15 @@
 //!
 //! Invariants:
 //!
-//! 1. The number of a transaction is above every number ever taken, and is written down as taken (`USED`) before the
-//!    first cell gets it: so whoever dies burns it.
-//! 2. A (slot, cell) is on the intent list before the cell is touched: so whoever repairs finds every cell.
-//! 3. A write never touches the current cell, the cell visible at `DURABLE`, or the one visible at `PIN`. `PIN` is
-//!    read first and `DURABLE` second: a syncer stores them in the other order, so that a sync that ends in
-//!    between is seen in one of the two.
+//! 1. The number of a transaction is above every number ever taken, and is recorded as taken (`USED`) before the first cell
+//!    gets it. So a writer that dies burns it.
+//! 2. A (slot, cell) is on the intent list before the cell is touched. So a repairer finds every cell.
+//! 3. A write never touches the current cell, the cell visible at `DURABLE`, or the one visible at `PIN`. `PIN` is read first
+//!    and `DURABLE` second; a syncer stores them in the opposite order, so that a sync that ends in between is seen in one of
+//!    the two.
 //!
-//! Memory ordering: `USED`, and the intent list and its count, are stored with release, so that the compiler too keeps their order for
-//! a repairer. The model checker lets nobody die in between, and does not see that.
+//! Memory ordering: `USED`, and the intent list and its count, are stored with release, so that the compiler too keeps their
+//! order for a repairer. In the model checker no thread can die in between, so it does not see that.
 
 use super::Encoded;
 use super::change::{NewContent, VisibleCell, not_found};
@@ -26,7 +26,7 @@ use crate::record_id::RecordId;
 use crate::sys::words::Ordering;
 
 impl<'a> TableView<'a> {
-    /// The slot of a record, if the table has as many.
+    /// The slot of a record, if the table has that many.
     #[inline(always)]
     pub fn slot_of(self, id: RecordId) -> Internal<Slot<'a>> {
         if id.slot() < self.geometry.capacity() { Ok(self.slot(id.slot())) } else { Err(not_found(id)) }
@@ -46,7 +46,7 @@ impl<'a> TableView<'a> {
         Ok((head, VisibleCell { slot, cell: head.cell(), header }))
     }
 
-    /// The slot with a live record that has the key of a record, of which nothing else is looked at.
+    /// The slot with a live record that has the key of the given record, whose other fields are ignored.
     #[inline(always)]
     pub fn locate(self, record: &[u64], hash: KeyHash) -> Internal<Option<u32>> {
         if self.geometry.key().is_none() {
@@ -85,7 +85,7 @@ impl<'a> TableView<'a> {
         Ok(number)
     }
 
-    /// A cell of a slot that nobody needs.
+    /// A cell of a slot that is not needed.
     #[inline(always)]
     pub fn choose_cell(self, slot: Slot<'_>, head: Head) -> u32 {
         let pin = match self.control.load(PIN, Ordering::Acquire) {
@@ -96,7 +96,7 @@ impl<'a> TableView<'a> {
         free_cell(|cell| slot.cell_number(cell), head, [pin, durable])
     }
 
-    /// The slot that was free last, below the `taken_count` that the transaction has taken already; `None` if there is no
+    /// The slot that became free last, below the `taken_count` that the transaction has taken already; `None` if there is no
     /// other. What was used last is in the caches, and its pages have been written to since the last sync.
     #[inline(always)]
     pub fn free_slot(self, taken_count: u64) -> Internal<Option<u32>> {

@@ -1,4 +1,4 @@
-//! What can be seen of a table from outside, without a lock: counters, and who holds the write mutex.
+//! What can be seen of a table from outside, without a lock: counters, and which process holds the write mutex.
 
 use crate::engine::Store;
 use crate::format::control::{
@@ -27,17 +27,17 @@ use crate::sys::words::Ordering;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriterState {
-    /// It holds the lock, and has not begun, or is done.
+    /// It holds the lock, and has not begun or is done.
     Holding,
     /// It is writing cells. If it died, the transaction would be undone.
     Staging,
-    /// The transaction has happened, and nobody can see it yet. If the holder died, it would be finished.
+    /// The transaction has happened, but is not visible yet. If the holder died, it would be finished.
     Prepared,
     /// The transaction is being made visible. If the holder died, it would be finished.
     Publishing,
 }
 
-/// Who holds the write mutex.
+/// The process that holds the write mutex.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -78,7 +78,7 @@ pub struct RepairCounts {
     pub holding: u64,
     /// They were writing cells: undone.
     pub staging: u64,
-    /// They had prepared and published nothing yet: finished.
+    /// They had prepared, but published nothing yet: finished.
     pub prepared: u64,
     /// They were publishing: finished.
     pub publishing: u64,
@@ -119,12 +119,12 @@ pub struct Status {
     pub dead_syncer_count: u64,
     /// How often the index was rebuilt.
     pub index_rebuild_count: u64,
-    /// Who holds the write mutex at the moment.
+    /// The process that holds the write mutex at the moment.
     pub writer: Option<Writer>,
 }
 
 impl Store {
-    /// Reads the counters. Takes no lock; works while others write, hold the lock, or are dead.
+    /// Reads the counters. Takes no lock; works while other processes write or hold the lock, or after they died.
     pub fn status(&self) -> Status {
         let control = self.control();
         let word = |index| control.load(index, Ordering::Relaxed);
@@ -135,7 +135,7 @@ impl Store {
             durable: word(DURABLE),
             flush_failed: word(FAILED) != 0,
             sync_count: word(SYNC_COUNT),
-            // That of its creation is none.
+            // The creation of the file does not count.
             recovery_count: word(RECOVERY_NUMBER).saturating_sub(1),
             repair_counts: RepairCounts {
                 holding: word(REPAIRED_HOLDING_COUNT),
@@ -174,8 +174,8 @@ impl Store {
     }
 }
 
-/// The process that a thread belongs to; the thread's own id if that cannot be found out, which for a process of one
-/// thread is the same.
+/// The process that a thread belongs to. If that cannot be found out, the thread's own id, which is the same for a process with
+/// one thread.
 pub fn process_of_thread(thread_id: u32) -> u32 {
     let status = std::fs::read_to_string(format!("/proc/{thread_id}/status")).unwrap_or_default();
     let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
@@ -185,7 +185,8 @@ pub fn process_of_thread(thread_id: u32) -> u32 {
 /// Milliseconds since this boot, the same clock in every process.
 #[inline]
 pub fn monotonic_milliseconds() -> u64 {
-    // The coarse clock is a few loads and no system call; its ticks of up to 10 ms are fine enough for intervals between syncs.
+    // The coarse clock costs a few loads and no system call; its ticks of up to 10 ms are fine enough for intervals between
+    // syncs.
     let clock = nix::time::ClockId::CLOCK_MONOTONIC_COARSE;
     let now = nix::time::clock_gettime(clock).map(std::time::Duration::from).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
@@ -253,7 +254,7 @@ mod tests {
         let found = u128::from(monotonic_milliseconds());
         assert!(before <= found && found <= milliseconds());
 
-        // This one may be set while the test runs, but hardly by a day.
+        // The clock may be set while the test runs, but hardly by a day.
         let day = Duration::from_secs(86_400);
         let now = std::time::UNIX_EPOCH.elapsed().unwrap();
         let found = Duration::from_micros(u64::try_from(wall_time_microseconds()).unwrap());

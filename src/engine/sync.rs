@@ -1,4 +1,4 @@
-//! Syncing: what was published until now survives a power cut from here on.
+//! Syncing: what has been published so far survives a power cut from here on.
 //!
 //! Invariants:
 //!
@@ -16,13 +16,13 @@
 //! 6. After a failed flush (`FAILED`) no sync succeeds until a recovery.
 //! 7. A sync is acknowledged only if the table has not been recovered since this handle attached, and the file still has the
 //!    name that it was opened by.
-//! 8. Whether a sync is due hangs on no single clock: see [`Store::is_sync_due`].
+//! 8. Whether a sync is due depends on no single clock: see [`Store::is_sync_due`].
 //!
-//! Memory ordering: what only syncers write is ordered by the sync mutex, and `PIN` between them and writers by the write
-//! mutex, but for its end: `PIN` is taken away with release, and a writer that loads it with acquire sees the new `DURABLE`. The
-//! other release stores keep their order for those who go on after the death of a syncer; the model checker lets nobody die
-//! there, and does not see that. Nor does it see a load that is delayed, which the acquire of `SYNC_END_COUNT` forbids: it comes
-//! before the try of the mutex, and its release after the mutex was let go.
+//! Memory ordering: what only syncers write is ordered by the sync mutex. `PIN` is ordered between them and writers by the
+//! write mutex, except for its end: it is taken away with release, and a writer that loads that with acquire sees the new
+//! `DURABLE`. The other release stores keep their order for the processes that go on after a syncer died; in the model checker
+//! no thread can die there, so it does not see that. It does not see a delayed load either. The acquire of `SYNC_END_COUNT`
+//! forbids one: it comes before the mutex is tried, and the matching release comes after the mutex was unlocked.
 
 use super::{Access, Store};
 use crate::engine::guard::{SyncGuard, WriteGuard};
@@ -41,10 +41,10 @@ use crate::sys::words::Ordering;
 use std::io;
 use std::time::Duration;
 
-/// How long a wait for another's sync is at most before the lock is tried again.
+/// How long one wait for another's sync lasts at most, before the lock is tried again.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// Which sync a handle saw last, and when it saw it first, by its own clock.
+/// The sync that a handle saw last, and when it first saw it, by its own clock.
 #[derive(Default)]
 pub struct SeenSync {
     number: Remembered,
@@ -52,7 +52,8 @@ pub struct SeenSync {
 }
 
 impl SeenSync {
-    /// Whether the sync with a number has been the newest for so long. Threads of a handle may mix their times: any was true.
+    /// Whether the sync with a number has been the newest for that long. Threads of a handle may mix up their times: each of
+    /// them was true once.
     #[inline(always)]
     fn is_older(&self, number: u64, now_milliseconds: u64, interval_milliseconds: u64) -> bool {
         if self.number.get() != number {
@@ -69,9 +70,9 @@ impl SeenSync {
 }
 
 impl Store {
-    /// Makes everything that was published before the call durable; returns the number of the newest transaction that
-    /// is. While another process is at it, waits for the end of that, and then mostly finds the work done: one flush
-    /// serves all who wait.
+    /// Makes everything that was published before the call durable. Returns the number of the newest transaction that is. While
+    /// another process is syncing, it waits for the end of that, and then usually finds the work done: one flush serves
+    /// everyone that waits.
     pub fn sync(&self) -> Result<u64> {
         self.check_may_lock("sync")?;
         let control = self.control();
@@ -93,17 +94,17 @@ impl Store {
             if left.is_zero() && waited_in_vain {
                 return Err(self.sync_timeout());
             }
-            // Nobody is woken by the death of a syncer: then the lock is tried again after a slice.
+            // The death of a syncer wakes no one, so the lock is tried again after a slice.
             let index = self.geometry.control() + SYNC_END_COUNT;
             self.medium.sleep_on(index, end_count, left.min(SLICE));
             waited_in_vain = control.load(SYNC_END_COUNT, Ordering::Relaxed) == end_count;
         }
     }
 
-    /// Syncs if the handle's interval has passed since the last sync by anybody, and nobody is at it.
+    /// Syncs if the handle's interval has passed since the last sync by any process, and none is syncing.
     #[inline(always)]
     pub fn sync_if_due(&self) -> Internal<()> {
-        // Of a write that a recovery may have met half way, nobody is told that it happened.
+        // A recovery may have met this write half way; then the caller must not be told that it happened.
         self.check_not_recovered()?;
         match self.settings.sync_every {
             Some(interval) if self.is_sync_due(interval) => self.sync_in_passing(interval),
@@ -111,18 +112,18 @@ impl Store {
         }
     }
 
-    /// Syncs after a write, unless another process is at it. The write has happened, whatever becomes of this.
+    /// Syncs after a write, unless another process is syncing. The write has happened, whatever becomes of this sync.
     #[cold]
     fn sync_in_passing(&self, interval: Duration) -> Internal<()> {
         let wanted = self.control().load(LAST, Ordering::Relaxed);
-        // If the other takes as long again, perhaps it is dead.
+        // If the other process takes as long again, it may be dead.
         let is_overdue = self.is_sync_due(interval.saturating_mul(2));
         let turn = SyncGuard::try_lock(self, is_overdue).map_err(Error::from);
         let synced =
             turn.and_then(|turn| turn.map(|(guard, owner)| self.sync_in_turn(guard, owner, wanted)).transpose());
         match synced {
             Ok(_) => Ok(()),
-            // What was written is in a file that nobody will find: as if it had not been written.
+            // The write went to a file that can no longer be found: it counts as not written.
             Err(source @ Error::Superseded) if self.attachment.as_ref().is_some_and(Attachment::is_nameless) => {
                 Err(source.into())
             }
@@ -132,9 +133,9 @@ impl Store {
 
     /// Whether the last sync is older than an interval.
     ///
-    /// When it ended is written down by two clocks. A process in another time namespace has another monotonic clock, and the
-    /// clock of the wall can be set: so both must say that it is time, and a time that is still to come says so too. And
-    /// whatever they say, it is time when this handle has seen no sync for so long by its own clock.
+    /// The time when it ended is recorded by two clocks. A process in another time namespace has another monotonic clock, and
+    /// the wall clock can be set. So both clocks must say that a sync is due; a recorded time in the future counts as saying
+    /// so. And whatever they say, a sync is due when this handle has seen none for that long by its own clock.
     #[inline(always)]
     pub(super) fn is_sync_due(&self, interval: Duration) -> bool {
         let now = crate::engine::status::monotonic_milliseconds();
@@ -157,23 +158,23 @@ impl Store {
         u64::try_from((self.settings.wall_clock)() / 1000).unwrap_or(0)
     }
 
-    /// Writes a checkpoint, lets the mutex go, and tells those who wait.
+    /// Writes a checkpoint, unlocks the mutex, and tells the threads that wait.
     fn sync_in_turn(&self, guard: SyncGuard<'_>, acquired: Acquired, wanted: u64) -> Result<u64> {
         let result = self.write_checkpoint(acquired, wanted);
         drop(guard);
-        // Counted after the mutex is free: a thread that finds it held has seen the count as it was before, and sleeps on that. Now
-        // that others may count too, it takes one step.
+        // Counted after the mutex is free: a thread that finds it held has seen the old count, and sleeps on that. Other
+        // threads may now count too, so counting is a single atomic step.
         self.words().increment(self.geometry.control() + SYNC_END_COUNT, Ordering::Release);
         self.medium.wake_all(self.geometry.control() + SYNC_END_COUNT);
         result
     }
 
-    /// Makes what is published durable, if what is wanted is not yet; the number of the newest transaction that is. Under the
-    /// sync mutex.
+    /// Makes what is published durable, unless what is wanted is durable already. Returns the number of the newest transaction
+    /// that is durable. Under the sync mutex.
     fn write_checkpoint(&self, acquired: Acquired, wanted: u64) -> Result<u64> {
         self.check_usable()?;
         let control = self.control();
-        // Step 0: what the last owner of the mutex has left.
+        // Step 0: what the last owner of the mutex left.
         if acquired == Acquired::OwnerDied {
             self.count(DEAD_SYNCER_COUNT);
         }
@@ -214,7 +215,7 @@ impl Store {
         control.store(LAST_SYNC_WALL_MILLISECONDS, self.wall_milliseconds(), Ordering::Relaxed);
         control.store(FLUSHING, 0, Ordering::Release);
         self.count(SYNC_COUNT);
-        // Step 5: only a file that has its name keeps anything.
+        // Step 5: a sync counts only if the file still has its name.
         self.check_name()?;
         Ok(state.number)
     }
@@ -267,9 +268,9 @@ impl Store {
         }
     }
 
-    /// Touches the pages of a slot before the lock is taken: after a flush the first write to a page faults, and can
-    /// wait for the disk. Not while nobody syncs, nor by a handle that is about to be told that it may not write: its pages
-    /// cannot be written to.
+    /// Touches the pages of a slot before the lock is taken: after a flush the first write to a page faults, and may wait for
+    /// the disk. It does not do so while no process syncs, nor in a handle that is about to be told that it may not write: the
+    /// pages of that one cannot be written to.
     #[inline(always)]
     pub(super) fn touch_slot(&self, slot: u32) {
         if self.syncs_are_made() && slot < self.geometry.capacity() && self.access == Access::ReadWrite {

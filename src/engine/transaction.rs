@@ -1,7 +1,7 @@
 //! A transaction of any number of records: what it sees, and which slot a record gets.
 //!
-//! Invariant: no slot holds another record than its own until the transaction is published; a key that was there before
-//! the transaction can only come back to its own slot, so readers never miss it.
+//! Invariant: until the transaction is published, each slot holds its own record and no other. A key that was there before the
+//! transaction can only come back to its own slot, so readers never miss it.
 
 use super::{Encoded, Store};
 use crate::engine::change::{Change, NewContent, VisibleCell};
@@ -18,10 +18,10 @@ use crate::layout::view::TableView;
 use crate::record_id::RecordId;
 use std::collections::HashMap;
 
-/// Up to this many touched slots are looked for one by one on the intent list.
+/// A list of touched slots up to this long is searched one by one.
 const SHORT_LIST: usize = 8;
 
-/// A transaction in progress. Dropped before it is published, it never happened.
+/// A transaction in progress. If it is dropped before it is published, it never happened.
 pub struct Transaction<'a> {
     store: &'a Store,
     view: TableView<'a>,
@@ -57,7 +57,8 @@ enum Located {
 }
 
 impl Store {
-    /// Takes the write mutex and begins a transaction. What that will write is not known yet, but for the slot that an insert gets.
+    /// Takes the write mutex and begins a transaction. What it will write is not known yet, except the slot that an insert
+    /// gets.
     #[inline(always)]
     pub fn begin(&self) -> Internal<Transaction<'_>> {
         self.touch_next_free_slot();
@@ -96,7 +97,7 @@ impl<'a> Transaction<'a> {
         self.stage(slot, next)
     }
 
-    /// Writes another content of the record with an id, if it is the version that is expected.
+    /// Writes new content into the record with an id, if it is the version that is expected.
     pub fn update(&mut self, id: RecordId, expected_version: Option<u64>, record: Encoded<'_>) -> Internal<Meta> {
         let seen = self.expect(id, expected_version)?;
         if !self.has_key_of(seen, record.payload) {
@@ -126,8 +127,8 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Inserts a record whose key was there before the transaction, which deleted it: so it has a slot to come back to. Of any other
-    /// nothing is done.
+    /// Inserts a record whose key was there before the transaction, which deleted it: so it has a slot to come back to. For any
+    /// other record it does nothing.
     pub fn insert_again(&mut self, record: Encoded<'_>) -> Internal<Option<Meta>> {
         match self.locate(record.payload)? {
             located @ Located::Deleted(_) => self.insert_located(located, record).map(Some),
@@ -204,7 +205,7 @@ impl<'a> Transaction<'a> {
 
     // -- looking for keys --------------------------------------------------------------------------
 
-    /// Looks for a key, given as a record of which nothing else is looked at.
+    /// Looks for a key, given as a record whose other fields are ignored.
     fn locate(&mut self, record: &[u64]) -> Internal<Located> {
         let hash = self.store.hash_of_key(record);
         if self.intent_count > 0 && self.view.geometry.key().is_some() {
@@ -330,14 +331,14 @@ impl<'a> Transaction<'a> {
         }
         self.check_mine()?;
         let (state, tally) = self.complete_list()?;
-        // Prepared or not, from here on it is for a repair.
+        // Whether it was prepared or not, from here on it is left to a repair.
         let changes = ListedChanges { count: std::mem::take(&mut self.intent_count) };
         self.view.commit(state, changes, tally)?;
         Ok(self.number)
     }
 
-    /// That this transaction is this process's, and that nobody has recovered the table since it began: a caller's closure may
-    /// have taken long, and whoever recovers has undone it.
+    /// Checks that this transaction is this process's, and that the table has not been recovered since it began: a caller's
+    /// closure may have taken long, and a recovery would have undone the transaction.
     fn check_mine(&self) -> Internal<()> {
         if !self.guard.is_mine() {
             return Err(Error::Forked.into());

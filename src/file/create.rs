@@ -1,4 +1,4 @@
-//! Making a new file, which nobody sees before it is whole; replacing and destroying one that others may be using.
+//! Making a new file, which no process sees before it is whole; replacing and destroying one that others may be using.
 
 use crate::engine::guard::WriteGuard;
 use crate::engine::{Settings, Store};
@@ -21,7 +21,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
-/// What a new table is to be.
+/// What a new table should be.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub capacity: u64,
@@ -38,7 +38,7 @@ pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
     remove_leftovers(path);
     if path.symlink_metadata().is_ok() {
-        // Asked first so that nothing large is written in vain; what decides is the link at the end.
+        // Checked first so that nothing large is written in vain; what decides is the link at the end.
         return Err(Error::AlreadyExists { path: path.to_owned() });
     }
     let NewTable { store, name, temporary } = NewTable::build(path, plan, None, settings)?;
@@ -54,7 +54,7 @@ pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
 /// Opens a table, or makes it if there is none. Any number of processes may do this at once: they get one table.
 pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
-    // A bound only in case somebody makes and destroys the file all the time.
+    // The loop is bounded only in case a program makes and destroys the file all the time.
     for _ in 0..1000 {
         match Store::open(path, &plan.schema, settings) {
             Err(Error::DoesNotExist { .. }) => {}
@@ -79,7 +79,7 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     if let Some(entry) = GatedFile::enter_if_exists(path, settings)? {
         let old = Some(entry.attachment().file());
         let NewTable { store, name, temporary } = NewTable::build(path, plan, old, settings)?;
-        // From when the names are exchanged it is the old file that this names.
+        // As soon as the names are exchanged, this names the old file.
         let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
         retire(entry, settings, || name.exchange(&temporary, || store.leave_gate()))?;
         return Ok(store);
@@ -99,32 +99,35 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
 
 /// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
 fn retire(entry: GatedFile, settings: &Settings, action: impl FnOnce() -> Result<()>) -> Result<()> {
-    // Who gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at again.
+    // A handle that gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at
+    // again.
     let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;
-    // What loses its name need not be synced; and a wait for the lock that was in vain is not made again when the handle goes.
+    // A file that loses its name need not be synced. And if waiting for the lock was in vain, it must not be repeated
+    // when the handle is dropped.
     let settings = &Settings { sync_every: None, ..settings.clone() };
     let store = if is_alone { entry.map(settings)? } else { entry.attach_to_users(settings)? };
     let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };
     let outcome = action();
-    // What has lost its name is no table any more, also if that could not be made to last. Its users are told even if there
-    // seem to be none: who only reads holds nothing.
+    // A file that has lost its name is no longer a table, even if the change could not be made to last. Its users are
+    // told even if there seem to be none: a process that only reads holds nothing.
     if outcome.is_ok() || store.has_lost_its_name() {
         store.supersede();
     }
     outcome
 }
 
-/// A whole table that has not got its name yet. Its gate is held, and this process is attached: nothing that can fail is left
-/// to do once it has its name, but to make that last.
+/// A whole table that has not got its name yet. Its gate is held, and this process is attached. Once it has its name,
+/// nothing is left to do that can fail, except making the name last.
 struct NewTable<'a> {
     store: Store,
     name: Name<'a>,
-    /// The name it has for now, where the file system knows no files without one.
+    /// The name it has for now, if the file system cannot have files without one.
     temporary: Option<TemporaryName>,
 }
 
 impl<'a> NewTable<'a> {
-    /// Makes what is to have this path: with the permissions of the plan, or those of the file that is replaced.
+    /// Makes the file that is to have this path, with the permissions of the plan, or those of the file that is
+    /// replaced.
     fn build(path: &'a Path, plan: &Plan, replaced: Option<&File>, settings: &Settings) -> Result<Self> {
         if plan.mode & !0o777 != 0 {
             let reason =
@@ -149,11 +152,12 @@ impl<'a> NewTable<'a> {
     }
 }
 
-/// The name that a file is to get or to lose. Its directory is open before that is begun which has to be made to last.
+/// The name that a file is to get or to lose. Its directory is opened before anything is begun that has to be made to
+/// last.
 struct Name<'a> {
     path: &'a Path,
     file: File,
-    /// `None` where it may be changed but not read: then it cannot be opened.
+    /// `None` if the directory may be changed but not read: then it cannot be opened.
     directory: Option<File>,
 }
 
@@ -168,7 +172,8 @@ impl<'a> Name<'a> {
         Ok(Name { path, file, directory })
     }
 
-    /// Waits until what the directory says of the name is on the disk: with everything else on that disk if need be.
+    /// Waits until what the directory says about the name is on the disk, together with everything else on that disk if
+    /// need be.
     fn make_last(&self) -> Result<()> {
         let flushed = match &self.directory {
             Some(directory) => directory.sync_all(),
@@ -177,7 +182,7 @@ impl<'a> Name<'a> {
         flushed.map_err(Error::io("flush", directory_of(self.path)))
     }
 
-    /// Gives the file its name, which nothing else may have.
+    /// Gives the file its name, which no other file may have.
     fn give(&self, temporary: Option<&TemporaryName>) -> Result<()> {
         let given = match temporary {
             None => self.link_nameless(self.path),
@@ -194,8 +199,8 @@ impl<'a> Name<'a> {
         named.map_err(|error| Error::io("create", self.path)(error.into()))
     }
 
-    /// Gives the file its name, and another one that has it the temporary one; if that cannot be made to last, or what comes
-    /// `last` fails, each has its own again.
+    /// Gives the file its name, and gives the temporary one to the other file that has it. If that cannot be made to
+    /// last, or what comes `last` fails, each gets its own name back.
     fn exchange(&self, temporary: &TemporaryName, last: impl FnOnce() -> Result<()>) -> Result<()> {
         let exchange = || self.rename(temporary, RenameFlags::RENAME_EXCHANGE);
         let can_be_undone = match exchange() {
@@ -223,7 +228,7 @@ impl<'a> Name<'a> {
         nix::unistd::linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
     }
 
-    /// Takes the name away, if it still is this file's.
+    /// Takes the name away, if it is still this file's.
     fn take_away(&self) {
         let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
         let named = self.path.symlink_metadata().map(id);
@@ -233,8 +238,8 @@ impl<'a> Name<'a> {
     }
 }
 
-/// Writes everything, zeros too: space that is only reserved would make the first flushes pay for its first use, and a sparse
-/// file would turn a full disk into SIGBUS.
+/// Writes everything, zeros too. If space were only reserved, the first flushes would pay for its first use; if the
+/// file were sparse, a full disk would become a SIGBUS.
 fn fill(file: &File, header: &Header) -> io::Result<()> {
     let file_bytes = header.geometry.file_bytes();
     let length = libc_length(file_bytes)?;
@@ -253,8 +258,9 @@ fn fill(file: &File, header: &Header) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a new file the owner, the group and the permissions of the one that it replaces. Who may not give files away stays its
-/// owner; if he may not give it the group either, the group that it has then gets no permissions.
+/// Gives a new file the owner, the group and the permissions of the one that it replaces. If this process may not give
+/// files away, it stays the owner; if it may not give the file the group either, the group that the file then has gets
+/// no permissions.
 fn keep_permissions(new: &File, replaced: &File) -> io::Result<()> {
     let replaced = replaced.metadata()?;
     let may = |outcome: io::Result<()>| match outcome {
@@ -283,7 +289,8 @@ fn libc_length(file_bytes: usize) -> io::Result<i64> {
     i64::try_from(file_bytes).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))
 }
 
-/// Refuses to write a file that is longer than this process may write: instead of an error it would get a signal that ends it.
+/// Refuses to write a file that is longer than this process may write: it would not get an error but a signal that ends
+/// it.
 fn check_size_limit(file_bytes: usize, path: &Path) -> Result<()> {
     let limit = getrlimit(Resource::RLIMIT_FSIZE);
     let (limit_bytes, _) = limit.map_err(|error| Error::io("ask for the limits to", path)(error.into()))?;
@@ -305,8 +312,8 @@ struct DirectoryTurn {
 }
 
 impl DirectoryTurn {
-    /// Waits for the lock as long as for any other; goes on without it then, or where there are no such locks: it only
-    /// saves work.
+    /// Waits for the lock as long as for any other. After that, or if there are no such locks, it goes on without: the
+    /// lock only saves work.
     fn take(path: &Path, settings: &Settings) -> Self {
         let mut directory = File::open(directory_of(path)).ok();
         let turn = poll(settings.lock_timeout, || {
@@ -349,7 +356,7 @@ mod tests {
         std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// A new file as it is where the file system knows none without a name.
+    /// A new file as it is if the file system cannot have files without a name.
     fn new_with_name(path: &Path) -> NewFile {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
@@ -374,7 +381,7 @@ mod tests {
         assert_eq!(names_in(directory.path()), [path.as_path()]);
         Store::open(&path, &header(3).schema, &settings()).unwrap();
 
-        // Another has the name by now.
+        // Another file has the name by now.
         assert!(matches!(give(new_with_name(&path)), Err(Error::AlreadyExists { .. })));
         assert_eq!(names_in(directory.path()), [path.as_path()]);
 
@@ -389,7 +396,7 @@ mod tests {
         drop(new);
         assert_eq!(names_in(directory.path()), [path.as_path()]);
 
-        // It is taken away again from this file only.
+        // The name is taken away only from this file.
         name.take_away();
         assert!(names_in(directory.path()).is_empty());
         std::fs::write(&path, "another file").unwrap();
@@ -404,7 +411,7 @@ mod tests {
         let path = directory.path().join("table.loc");
         let new = new_with_name(&path);
         let file = new.attachment.file();
-        // As if it had been garbage: what `fill` does not write stays.
+        // As if the disk had held garbage: what `fill` does not write stays.
         let file_bytes = header(3).geometry.file_bytes();
         file.write_all_at(&vec![0xAA; file_bytes], 0).unwrap();
         fill(file, &header(3)).unwrap();
@@ -424,7 +431,7 @@ mod tests {
         Name::of(&path, &file).unwrap().make_last().unwrap();
         let nowhere = directory.path().join("missing").join("table.loc");
         assert!(matches!(Name::of(&nowhere, &file), Err(Error::Io { .. })));
-        // What cannot be flushed by its directory is flushed with all of its disk.
+        // A file that cannot be flushed by its directory is flushed with all of its disk.
         let of_disk = Name { directory: None, ..Name::of(&path, &file).unwrap() };
         of_disk.make_last().unwrap();
         let unflushable = File::open("/proc/self/status").unwrap();

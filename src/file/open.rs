@@ -1,4 +1,4 @@
-//! Opening a file to write: through the gate, with others or as the first.
+//! Opening a file for writing: through the gate, beside others or as the first.
 
 use crate::engine::{Access, Settings, Store};
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-/// File systems on which processes of several machines, or none at all, share pages coherently.
+/// File systems on which processes of several machines, or even of one, do not share pages coherently.
 const REFUSED_FILE_SYSTEMS: [(i64, &str); 9] = [
     (0x6969, "NFS"),
     (0x517B, "SMB"),
@@ -26,14 +26,14 @@ const REFUSED_FILE_SYSTEMS: [(i64, &str); 9] = [
     (0x0BD0_0BD0, "Lustre"),
 ];
 
-/// A file whose gate is held and whose path names it: nobody can begin to write to it meanwhile.
+/// A file whose gate is held and whose path names it: no process can begin to write to it meanwhile.
 pub struct GatedFile {
     attachment: Attachment,
     header: Header,
 }
 
 impl GatedFile {
-    /// Opens a file to write, and enters its gate.
+    /// Opens a file for writing, and enters its gate.
     pub fn enter(path: &Path, settings: &Settings) -> Result<Self> {
         Self::enter_if_exists(path, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })
     }
@@ -43,7 +43,7 @@ impl GatedFile {
         loop {
             let Some(attachment) = open_file(path, true, settings)? else { return Ok(None) };
             attachment.enter_gate(Hold::Exclusive, settings.lock_timeout)?;
-            // Somebody may have replaced the file while this one waited at its gate.
+            // The file may have been replaced while this process waited at its gate.
             if attachment.is_named_by_path()? {
                 let header = read_header(attachment.file(), path)?;
                 return Ok(Some(GatedFile { attachment, header }));
@@ -61,7 +61,7 @@ impl GatedFile {
         &self.attachment
     }
 
-    /// Attaches to a file that nobody else knows. The gate is still held.
+    /// Attaches to a file that no other process knows. The gate is still held.
     pub fn attach_as_the_first(self, settings: &Settings) -> Result<Store> {
         let own = Incarnation::current(self.attachment.id(), self.attachment.path(), None)?;
         self.attachment.try_attach(Hold::Exclusive)?;
@@ -107,7 +107,7 @@ pub(super) fn open_file(path: &Path, is_writable: bool, settings: &Settings) -> 
     Ok(Some(attachment))
 }
 
-/// A table is opened by a path of its own, since the one that is replaced or deleted would be the link.
+/// A table must be opened by its own path, since replacing or deleting it would change the link.
 fn symbolic_link(path: &Path) -> Error {
     let target = std::fs::canonicalize(path).ok();
     let advice = match target {
@@ -118,8 +118,8 @@ fn symbolic_link(path: &Path) -> Error {
 }
 
 impl Store {
-    /// Opens a table for reading and writing. The first process to open it in a boot recovers it; whoever expects
-    /// other records in it does not, and leaves the file as it was.
+    /// Opens a table for reading and writing. The first process to open it in a boot recovers it. A process that
+    /// expects other records in it does not, and leaves the file as it was.
     pub fn open(path: &Path, schema: &Schema, settings: &Settings) -> Result<Self> {
         let entry = GatedFile::enter(path, settings)?;
         schema.expect_in_file(&entry.header.schema)?;
@@ -137,14 +137,14 @@ impl Store {
     }
 }
 
-/// Gives a sparse file its blocks, so that a full disk is an error here and not the end of the process when a page is first
-/// written to. Whoever opens a file that others use finds that done.
+/// Gives a sparse file its blocks, so that a full disk is an error here, and does not end the process when a page is
+/// first written to. A process that opens a file that others use finds that done.
 fn reserve_blocks(attachment: &Attachment, header: &Header) -> Result<()> {
     let (file, path) = (attachment.file(), attachment.path());
     let file_bytes = word(header.geometry.file_bytes());
     let length = i64::try_from(file_bytes)
         .map_err(|_| Error::io("reserve the blocks of", path)(io::ErrorKind::FileTooLarge.into()))?;
-    // Whoever makes a table fills it; only a copy has holes.
+    // A new table is filled when it is made; only a copy has holes.
     if attachment.first_hole().is_ok_and(|first_hole| first_hole >= file_bytes) {
         return Ok(());
     }
@@ -194,7 +194,7 @@ pub(super) fn read_header_alone(file: &File, path: &Path) -> Result<(Header, u64
     Ok((Header::decode(&bytes, path)?, metadata.len()))
 }
 
-/// Refuses file systems on which shared mappings are not shared by everybody.
+/// Refuses file systems on which shared mappings are not shared by every process.
 pub fn check_file_system(file: &File, path: &Path, settings: &Settings) -> Result<()> {
     if settings.any_file_system {
         return Ok(());
@@ -214,7 +214,7 @@ pub fn check_file_system(file: &File, path: &Path, settings: &Settings) -> Resul
     }
 }
 
-/// The name of a file system that is refused, by the number that the kernel has for it.
+/// The name of a file system that is refused, by the kernel's number for it.
 fn refused_file_system(found: i64) -> Option<&'static str> {
     REFUSED_FILE_SYSTEMS.iter().find(|(magic, _)| *magic == found).map(|(_, name)| *name)
 }
@@ -271,7 +271,7 @@ mod tests {
             assert_eq!((found, nothing_lost, is_private_copy), (RecoveryOutcome::InOrder, true, false));
             assert_eq!((number, highest_number_seen, live_count), (last, last, 3));
         };
-        // While another uses it, and as the only one.
+        // While another handle uses it, and as the only one.
         check(&Store::open(&path, &schema, &settings()).unwrap());
         check(&Store::open_read_only(&path, &settings()).unwrap());
         drop(first);
@@ -304,7 +304,7 @@ mod tests {
             Err(Error::Foreign { reason, .. }) => assert_eq!(reason, "it ends after 4095 bytes, inside its header"),
             other => panic!("{other:?}"),
         }
-        // Once told as one that ends inside its header.
+        // This was once reported as a file that ends inside its header.
         std::fs::write(&path, b"").unwrap();
         match read_header(&File::open(&path).unwrap(), &path) {
             Err(Error::Foreign { reason, .. }) => assert_eq!(reason, "it is empty"),
@@ -315,7 +315,7 @@ mod tests {
             Err(Error::Foreign { reason, .. }) => assert!(reason.contains("it was cut short"), "{reason}"),
             other => panic!("{other:?}"),
         }
-        // This one was opened to be written to only.
+        // This one was opened for writing only.
         let unreadable = OpenOptions::new().write(true).open(&path).unwrap();
         assert!(matches!(read_header(&unreadable, &path), Err(Error::Io { .. })));
         let directory_itself = File::open(directory.path()).unwrap();

@@ -1,4 +1,4 @@
-//! Opening a file for reading: without a lock where it is in order, and on a copy where it is not.
+//! Opening a file for reading: without a lock if it is in order, and on a copy if it is not.
 //!
 //! Invariants:
 //!
@@ -20,20 +20,20 @@ use std::path::Path;
 /// Why a file that no writer has open is taken to be in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Belief {
-    /// Its marks say so: for those who look whether the rest bears them out.
+    /// Its marks say so: for callers that check whether the rest confirms them.
     Marks,
-    /// Its cells bear it out.
+    /// Its cells confirm it.
     Proof,
 }
 
 /// A table that was opened for reading and not recovered.
 pub struct FileForReading {
-    /// A handle on the file; on a copy of it if it needs a recovery.
+    /// A handle on the file, or on a copy of it if the file needs a recovery.
     pub store: Store,
     pub is_same_boot: bool,
     /// Why the file needs a recovery before it can be read.
     pub recovery_reason: Option<&'static str>,
-    /// Whether others had the file open to write.
+    /// Whether other processes had the file open for writing.
     pub is_in_use: bool,
 }
 

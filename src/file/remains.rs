@@ -1,7 +1,7 @@
 //! What is left of a file, cell by cell: nothing but its header is believed, and no lock is taken.
 //!
-//! The file is read and not mapped, so that what is missing of one that was cut short, or lies on bad sectors, costs the cells
-//! that were there, and not the process.
+//! The file is read and not mapped. So if part of it was cut off or lies on bad sectors, that costs the cells that were
+//! there, and not the process.
 
 use crate::engine::Settings;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// A file with a header, and whatever behind it.
+/// A file with a header, and whatever follows it.
 pub struct Remains {
     attachment: Attachment,
     header: Header,

@@ -1,13 +1,14 @@
-//! New files before they have their names, and what is left of them where their maker died.
+//! New files before they have their names, and what is left of them if the process that made them died.
 //!
 //! Invariants:
 //!
-//! - A new file has no name until it is whole; where the file system knows no such files, and while it takes the name of
-//!   another, it has a temporary one: `.locule.`, a hash of the table's name, a random number, `.new`. That is always of the
-//!   same length, since the table's name may have as many bytes as a name can have.
-//! - Whoever made such a file, or is about to delete one that got such a name by an exchange, holds its gate before he relies on
-//!   the name, and for as long as the file has it. So a file of such a name whose gate is free was left by somebody who
-//!   died: whoever creates, replaces or destroys that table next deletes it.
+//! - A new file has no name until it is whole. If the file system cannot have such files, and while the new file takes
+//!   the name of another, it has a temporary name: `.locule.`, a hash of the table's name, a random number, `.new`.
+//!   That always has the same length, since the table's name may have as many bytes as a name can have.
+//! - A process that made such a file, or is about to delete one that got such a name by an exchange, holds the gate of
+//!   the file before it relies on the name, and for as long as the file has the name. So a file with such a name whose
+//!   gate is free was left by a process that died: the next process that creates, replaces or destroys that table
+//!   deletes it.
 
 use crate::error::{Error, Result};
 use crate::sys::attachment::{Attachment, Hold, random_word};
@@ -20,10 +21,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const SUFFIX: &str = ".new";
-/// How often a name is chosen, if somebody takes each for what a dead process left before its gate is held.
+/// How often a name is chosen, if each time another process takes the file for what a dead process left, before its
+/// gate is held.
 const ATTEMPT_COUNT: u32 = 1000;
 
-/// An open file that is empty and not the table's yet, and whose gate is held.
+/// An open file that is empty and not yet the table's, and whose gate is held.
 pub struct NewFile {
     pub attachment: Attachment,
     pub temporary: Option<TemporaryName>,
@@ -50,7 +52,7 @@ impl NewFile {
             let file = options.open(&temporary).map_err(Error::io("create", table))?;
             let temporary = TemporaryName(temporary);
             let attachment = Attachment::new(file, table)?;
-            // Until here somebody may have taken it for what a dead process left, and deleted it.
+            // Until here another process may have taken it for what a dead process left, and deleted it.
             let is_held = match attachment.enter_gate(Hold::Exclusive, Duration::ZERO) {
                 Err(Error::Timeout { .. }) => false,
                 outcome => outcome.map(|()| true)?,
@@ -82,7 +84,7 @@ impl TemporaryName {
 
 impl Drop for TemporaryName {
     fn drop(&mut self) {
-        // Whoever gave up leaves nothing behind; after a renaming there is nothing of this name.
+        // An attempt that gave up leaves nothing behind; after a renaming there is no file with this name.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -104,8 +106,8 @@ pub fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// Deletes what those left who died while they were making the table of this path, replacing it or destroying it. Does what it
-/// can: where the directory or a file may not be read, it stays.
+/// Deletes the files of processes that died while they were making the table of this path, replacing it or destroying
+/// it. Does what it can: if the directory or a file may not be read, it stays.
 pub fn remove_leftovers(table: &Path) {
     let Ok(entries) = std::fs::read_dir(directory_of(table)) else { return };
     let prefix = prefix(table);
@@ -123,7 +125,8 @@ fn remove_if_left(path: &Path) -> Result<()> {
     let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).map_err(Error::io("open", path))?;
     let left = Attachment::new(file, path)?;
     left.enter_gate(Hold::Shared, Duration::ZERO)?;
-    // Its maker may have let the gate go since it was opened: because it has another name by now.
+    // The process that made it may have unlocked the gate since the file was opened, because the file has another name
+    // by now.
     if left.is_named_by_path()? {
         std::fs::remove_file(path).map_err(Error::io("delete", path))?;
     }
@@ -191,7 +194,8 @@ mod tests {
         assert_eq!(names_in(directory.path()), expected);
     }
 
-    /// Between making a file and holding its gate, somebody can take it for what a dead process left.
+    /// Between the making of a file and the holding of its gate, another process can take it for what a dead process
+    /// left.
     #[test]
     #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
     fn whoever_makes_files_while_others_clean_up_gets_them_with_their_names() {

@@ -240,7 +240,7 @@ mod tests {
             }
         }
         assert!(!Head::EMPTY.exists() && !Head::EMPTY.is_live());
-        // Too large a number or cell changes nothing beside it.
+        // A number or cell that is too large changes nothing beside it.
         assert_eq!(Head::new(NUMBER_LIMIT | 5, false, 4), Head::new(5, false, 0));
     }
 

@@ -1,8 +1,8 @@
 //! The checksums of the file: CRC-32 for what is long, a 64-bit mix of three words for what is short.
 //!
-//! CRC-32 of a dozen bytes costs as much as of a hundred, and the short checks are computed under the lock. So a payload
-//! is checked by its CRC-32, which a writer computes before it takes the lock, and everything that fits in three words
-//! by [`mix`], a few multiplications.
+//! CRC-32 of a dozen bytes costs as much as of a hundred, and the short checks are computed under the lock. So a
+//! payload is checked by its CRC-32, which a writer computes before it takes the lock; and everything that fits in
+//! three words is checked by [`mix`], which takes a few multiplications.
 
 use std::cell::OnceCell;
 
@@ -32,8 +32,8 @@ pub fn crc32(bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The check of one cell: the CRC-32 of its payload, crossed with a mix of the words before it. A tombstone's payload is
-/// not covered: its CRC counts as 0.
+/// The check of one cell: the CRC-32 of its payload, combined with a mix of the words before it. A tombstone's payload
+/// is not covered: its CRC counts as 0.
 #[inline]
 pub fn cell_check(payload_crc: u32, number: u64, generation_and_live: u64, update_count: u32) -> u32 {
     let header = mix(number, generation_and_live, u64::from(update_count));

@@ -1,7 +1,7 @@
 //! The control region: which word is where, counted in words from the start of the region.
 //!
 //! Words that different processes write do not share a cache line (8 words) with words that readers poll. Everything
-//! here can be rebuilt: in another boot none of it is believed but what is sealed.
+//! here can be rebuilt: in another boot only the sealed words are believed.
 
 /// The words of the control region: one page.
 pub const CONTROL_WORDS: usize = 512;
@@ -21,8 +21,8 @@ pub const CONDEMNED: usize = 17;
 pub const FAILED: usize = 18;
 /// How often the index was rebuilt; the lowest bit says which of the two hash tables is in use.
 pub const INDEX_EPOCH: usize = 19;
-/// Which recovery by a first opener the table has behind it: one more with each, stored before anything else is changed. Whoever
-/// attached under another number may neither write nor acknowledge a sync.
+/// The number of the table's last recovery by a first opener. Each recovery increments it before it changes anything
+/// else. A handle that was attached under another number may neither write nor acknowledge a sync.
 pub const RECOVERY_NUMBER: usize = 21;
 /// Reserved for the change feed's futex.
 #[expect(dead_code, reason = "the change feed is not there yet, and its place is kept")]
@@ -54,22 +54,23 @@ pub const PIN: usize = 41;
 pub const FLUSHING: usize = 42;
 /// When the last sync ended, in milliseconds of the monotonic clock.
 pub const LAST_SYNC_MILLISECONDS: usize = 43;
-/// When the last sync ended, in milliseconds since 1970: a second clock, for those to whom the first shows something else.
+/// When the last sync ended, in milliseconds since 1970: a second clock, for processes whose monotonic clock shows
+/// something else.
 pub const LAST_SYNC_WALL_MILLISECONDS: usize = 47;
 /// New records get generations above this one.
 pub const GENERATION_FLOOR: usize = 44;
 /// How many entries of the hash table in use are not empty.
 pub const INDEX_OCCUPIED: usize = 45;
 
-/// The incarnation: boot id (two words), device, inode, time of birth, PID namespace, mutex fingerprint, and a seal over them, which is
-/// written last and taken away first.
+/// The incarnation: boot id (two words), device, inode, time of birth, PID namespace, mutex fingerprint, and a seal
+/// over them, which is written last and taken away first.
 pub const INCARNATION: usize = 48;
 /// The words of the incarnation before its seal.
 pub const INCARNATION_WORDS: usize = 7;
 /// The seal of the incarnation; 0: none.
 pub const INCARNATION_SEAL: usize = 55;
 
-/// How many syncs have ended, well or badly; who waits for one sleeps on the low half of this word.
+/// How many syncs have ended, successfully or not. A thread that waits for one sleeps on the low half of this word.
 pub const SYNC_END_COUNT: usize = 46;
 
 /// Syncs made.
@@ -85,7 +86,7 @@ pub const REPAIRED_PUBLISHING_COUNT: usize = 61;
 /// Owners that died holding the sync mutex.
 pub const DEAD_SYNCER_COUNT: usize = 62;
 
-/// The mutex under which one of the two is taken from an owner that is gone; up to 64 bytes.
+/// The mutex under which one of the other two is taken from an owner that is gone; up to 64 bytes.
 pub const ARBITER_MUTEX: usize = 64;
 
 /// What `PIN` holds when no sync is in flight.

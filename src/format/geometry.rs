@@ -1,6 +1,6 @@
 //! Where everything in a file is. A [`Geometry`] can only be made by a constructor that has checked all of it, with
-//! checked arithmetic, so whoever holds one knows that every word it names is inside a file of
-//! [`word_count`](Geometry::word_count) words, for any slot below [`capacity`](Geometry::capacity).
+//! checked arithmetic. So every word that it names is inside a file of [`word_count`](Geometry::word_count) words, for
+//! any slot below [`capacity`](Geometry::capacity).
 
 use crate::error::{Error, Result};
 use crate::format::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, SLOT_LIMIT};
@@ -26,12 +26,13 @@ pub struct KeyPosition {
 }
 
 impl KeyPosition {
-    /// Whether the record in a payload has this key, given in as many bytes as keys have.
+    /// Whether the record in a payload has this key, given with as many bytes as keys have.
     #[inline(always)]
     pub fn is_at(self, payload: &[u64], key: &[u8]) -> bool {
         let bytes: &[u8] = bytemuck::cast_slice(payload);
         let Some(bytes) = bytes.get(self.offset_bytes..).and_then(|bytes| bytes.get(..key.len())) else { return false };
-        // By words, as an integer key was just written: a processor cannot hand on as 16 bytes what it wrote as 8 and 8.
+        // By words, since an integer key was just written by words: a processor cannot hand on as 16 bytes what it
+        // wrote as 8 and 8.
         let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
         let (words, key_words) = (bytes.chunks_exact(WORD_BYTES), key.chunks_exact(WORD_BYTES));
         words.remainder() == key_words.remainder()
@@ -54,7 +55,7 @@ impl KeyMask {
             return KeyMask { first_word: 0, end_word: 0, first_mask: 0, last_mask: 0 };
         };
         let end_bytes = offset_bytes + key_bytes;
-        // Bytes of a word in memory order: those from `from`, and those before `to`.
+        // The bytes of a word in memory order: those from `from` on, and those before `to`.
         let mask = |is_key: &dyn Fn(usize) -> bool| {
             let mut bytes = [0; WORD_BYTES];
             for (position, byte) in bytes.iter_mut().enumerate() {
@@ -174,7 +175,7 @@ impl Geometry {
         self.key
     }
 
-    /// Whether two payloads have the same key. The words of one are got one by one.
+    /// Whether two payloads have the same key. The words of one are fetched one by one.
     #[inline(always)]
     pub fn is_same_key(&self, record: &[u64], other_word: impl Fn(usize) -> u64) -> bool {
         let KeyMask { first_word, end_word, first_mask, last_mask } = self.key_mask;

@@ -78,7 +78,7 @@ impl Header {
         Ok(Header { geometry, uuid, hash_seed, created_microseconds, schema })
     }
 
-    /// What digests and seals of this table start from: never zero, and of this table alone.
+    /// What digests and seals of this table start from: never zero, and different for each table.
     pub fn digest_seed(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.uuid;
         u64::from_ne_bytes([a, b, c, d, e, f, g, h]) | 1
@@ -131,7 +131,7 @@ impl Header {
         bytes
     }
 
-    /// How long the header is that begins with this page. Foreign files are told apart here.
+    /// The length of the header that begins with this page. Foreign files are recognised here.
     pub fn length_bytes(first_page: &[u8], path: &Path) -> Result<usize> {
         let foreign = |reason: String| Error::Foreign { path: path.to_owned(), reason };
         let magic = first_page.get(..8);
@@ -164,8 +164,8 @@ impl Header {
         Ok(header_bytes)
     }
 
-    /// Decodes and checks the whole header region. Whoever holds the result holds a geometry that was computed anew and
-    /// agrees with every field of the file.
+    /// Decodes and checks the whole header region. The result contains a geometry that was computed anew and agrees
+    /// with every field of the file.
     pub fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
         let header_bytes = Self::length_bytes(bytes, path)?;
         let foreign = |reason: String| Error::Foreign { path: path.to_owned(), reason };
@@ -205,11 +205,11 @@ impl Header {
             created_microseconds: i64::from_ne_bytes(array(bytes, CREATED)),
             schema,
         };
-        // The region offsets stand in the file for readers in other languages; here they follow from the sizes.
+        // The region offsets are in the file for readers in other languages; here they follow from the sizes.
         let expected = header.fixed_fields(schema_bytes.len());
         for (name, offset, width) in FIELDS {
             let range = offset..offset + width;
-            // Compatible features are those that an old reader may pass over.
+            // Compatible features are those that an old reader may ignore.
             if name != "compatible_features" && expected.get(range.clone()) != bytes.get(range) {
                 return Err(foreign(format!("its header contradicts itself in {name}")));
             }
@@ -257,7 +257,7 @@ mod tests {
         Header::new(10, schema, [7; 16], 5, 6).unwrap()
     }
 
-    /// Why a header is refused in which a number was put at an offset, and whose CRC is right.
+    /// Why a header is refused after a number was put at an offset; its CRC is right.
     fn reason_against(offset: usize, number: &[u8]) -> String {
         let mut bytes = header().encode();
         put(&mut bytes, offset, number);
@@ -287,7 +287,7 @@ mod tests {
         for (offset, number, phrase) in [
             (0, 7_u64, "not a locule table"),
             (8, BYTE_ORDER_MARK.swap_bytes(), "other byte order"),
-            // Once told as "expected format version 1, found 1".
+            // This was once reported as "expected format version 1, found 1".
             (
                 8,
                 BYTE_ORDER_MARK + 1,
@@ -300,7 +300,7 @@ mod tests {
             let reason = reason_against(offset, &number.to_ne_bytes());
             assert!(reason.contains(phrase), "{reason:?}: {phrase:?}");
         }
-        // Compatible features are those that it may pass over.
+        // Compatible features are those that it may ignore.
         let mut bytes = header().encode();
         put(&mut bytes, 24, &[1]);
         put(&mut bytes, HEADER_CRC, &[0; 4]);

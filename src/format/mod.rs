@@ -1,4 +1,4 @@
-//! The bytes of a file and back: pure, and total, so that any bytes give a structure or an error.
+//! The bytes of a file and back: pure and total functions, so that any bytes give a structure or an error.
 
 pub mod cell;
 pub mod checksum;

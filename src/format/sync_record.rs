@@ -1,7 +1,7 @@
 //! The two sealed descriptions of a whole table: the state after one transaction, and the record of one sync.
 //!
-//! Either is a few words with a check over all of them, so that one that is torn, or mixed of two, never verifies;
-//! nor does a blank one, since the checks start from the table's own digest seed, which is not zero.
+//! Each of them is a few words with a check over all of them. So one that is torn, or a mixture of two, never verifies.
+//! A blank one does not verify either, since the checks start from the table's own digest seed, which is not zero.
 
 use crate::format::checksum::{crc32, mix};
 
@@ -10,7 +10,8 @@ pub const STATE_WORDS: usize = 4;
 /// The words of a sync record.
 pub const SYNC_RECORD_WORDS: usize = 7;
 
-/// The table after one transaction: what the control region says of the newest one, and of one that is being written.
+/// The table after one transaction: what the control region says about the newest one, and about one that is being
+/// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     /// The number of the transaction.
@@ -42,7 +43,7 @@ impl State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncRecord {
     pub state: State,
-    /// The number that was durable before: whoever reads this record knows that it had been acknowledged.
+    /// The number that was durable before: a reader of this record knows that it had been acknowledged.
     pub predecessor: u64,
     /// New records get generations above this one.
     pub generation_floor: u64,

@@ -1,27 +1,29 @@
-//! The index: a hash table from a key's hash to its slot, that readers search while a writer changes it.
+//! The index: a hash table from a key's hash to its slot, which readers search while a writer changes it.
 //!
-//! Open addressing, linear probing; an entry is one word. Two tables, one of them in use, and of that perhaps only a part: the epoch
-//! says which, and how much. So a large table with few records has a small index, which stays in the caches. Invariants:
+//! Open addressing, linear probing; an entry is one word. There are two tables. One of them is in use, and of that
+//! perhaps only a part: the epoch says which, and how much. So a large table with few records has a small index, which
+//! stays in the caches. Invariants:
 //!
 //! 1. Entries never move inside a table.
 //! 2. From the home position of an entry to the entry itself no position is empty, at any moment.
 //! 3. A key is put in before its record is published, and taken out after its record is gone.
-//! 4. A rebuild fills the table that is *not* in use, and only then counts the epoch up.
+//! 4. A rebuild fills the table that is *not* in use, and only then increments the epoch.
 //!
-//! So a search that meets an empty position has not missed a key that was there all the time, if the epoch is still
-//! the same: by 2 in the table it searched, and by 4 because a table is refilled only after the epoch has moved on.
-//! A hit is verified by the caller in the record; an entry whose record is not there (yet, or any more) is passed over.
+//! So a search that meets an empty position has not missed a key that was there all the time, if the epoch is still the
+//! same: by 2 in the table it searched, and by 4 because a table is refilled only after the epoch has moved on. The
+//! caller verifies a hit in the record; an entry whose record is not there (yet, or any more) is passed over.
 //!
-//! A removed entry becomes a tombstone, or empty if the next position is empty: then no entry's way leads across it, so 2
-//! still holds. Tombstones before it become empty for the same reason. That keeps them so few that a rebuild is rare, but for
-//! those by which an index grows.
+//! A removed entry becomes a tombstone, or empty if the next position is empty: then no entry's way leads across it, so
+//! 2 still holds. Tombstones before it become empty for the same reason. That keeps tombstones so few that rebuilds are
+//! rare, apart from those by which an index grows.
 //!
-//! Memory ordering: a rebuild has a release fence before it clears the old table, a search an acquire fence before it looks at
-//! the epoch again: who saw a cleared entry sees that the epoch moved on. The epoch is stored with release and loaded with
-//! acquire: who sees it sees the table that it names filled. An entry is taken out with release: who does not find a key any
-//! more, and has passed the same fence, finds its record gone. What is put in orders nothing: who saw a record's head sees the
-//! entry that was stored before. Where a release store follows in what a writer does, its order is kept for those who
-//! repair after its death, by the compiler too; the model checker lets nobody die, and does not see that.
+//! Memory ordering: a rebuild has a release fence before it clears the old table, and a search has an acquire fence
+//! before it looks at the epoch again, so a search that saw a cleared entry sees that the epoch moved on. The epoch is
+//! stored with release and loaded with acquire, so a search that sees it sees the table that it names filled. An entry
+//! is taken out with release, so a search that no longer finds a key, and has passed the same fence, finds its record
+//! gone. Putting an entry in orders nothing: a thread that saw a record's head sees the entry that was stored before.
+//! Where a release store follows in what a writer does, it keeps the order for a repairer after the writer's death, by
+//! the compiler too; in the model checker no thread can die, so it does not see that.
 
 use crate::format::cell::SLOT_LIMIT;
 use crate::format::checksum::low_half;
@@ -36,11 +38,12 @@ const USED_BIT: u64 = 1 << 63;
 const SLOT_BITS: u32 = 24;
 /// Bits of the hash that an entry has no room for.
 const HASH_SHIFT: u32 = 25;
-/// A table in use has at least as many entries, if the file has room for them. The model checker's tables are small, and grow too.
+/// A table in use has at least this many entries, if the file has room for them. The model checker's tables are small,
+/// and grow too.
 const SMALLEST_ENTRY_COUNT: usize = if cfg!(loom) { 8 } else { 64 };
 
-/// The content of the epoch's word: bit 0 is which table is in use; bits 1 to 5 are how often the room for entries was halved to get
-/// the part of it that is in use; bits 6 to 63 count rebuilds.
+/// The content of the epoch's word: bit 0 says which table is in use; bits 1 to 5 say how often the room for entries
+/// was halved to get the part of it that is in use; bits 6 to 63 count rebuilds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epoch(u64);
 
@@ -116,7 +119,7 @@ impl<'a> Index<'a> {
         Epoch(self.control.load(INDEX_EPOCH, Ordering::Acquire))
     }
 
-    /// Whether nothing that was found since `epoch` was read can be a miss because of a rebuild.
+    /// Whether a miss since `epoch` was read cannot be due to a rebuild.
     #[inline(always)]
     pub fn is_still(self, epoch: Epoch) -> bool {
         fence(Ordering::Acquire);
@@ -143,8 +146,8 @@ impl<'a> Index<'a> {
         self.words.part_of(start, end - start)
     }
 
-    /// Puts a key in; again is the same as once. Under the write mutex. Whether there was room, as
-    /// [`needs_rebuild`](Self::needs_rebuild) has seen to.
+    /// Puts a key in; doing so again changes nothing. Under the write mutex. Returns whether there was room, which
+    /// [`needs_rebuild`](Self::needs_rebuild) has made sure of.
     pub fn insert(self, hash: KeyHash, slot: u32) -> bool {
         let table = self.table(self.epoch());
         let new = entry(hash, slot);
@@ -159,7 +162,7 @@ impl<'a> Index<'a> {
             }
             if found == EMPTY {
                 if target.is_none() {
-                    // Counted first: who dies in between leaves one too many, never one too few.
+                    // Counted first: a writer that dies in between leaves one too many, never one too few.
                     let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed);
                     self.control.store(INDEX_OCCUPIED, occupied.saturating_add(1), Ordering::Relaxed);
                 }
@@ -176,7 +179,7 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// Takes a key out; one that is not there is no matter. Under the write mutex.
+    /// Takes a key out; if it is not there, nothing happens. Under the write mutex.
     pub fn remove(self, hash: KeyHash, slot: u32) {
         let table = self.table(self.epoch());
         let old = entry(hash, slot);
@@ -193,7 +196,7 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// Makes the tombstone at a position empty if the next position is, and those before it.
+    /// Makes the tombstone at a position empty if the next position is empty, and then those before it.
     fn clear_tombstones_before_gap(self, table: Words<'_>, mut at: usize) {
         let mask = table.len() - 1;
         if table.load((at + 1) & mask, Ordering::Relaxed) != EMPTY {
@@ -206,12 +209,12 @@ impl<'a> Index<'a> {
             at = at.wrapping_sub(1) & mask;
         }
         let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed);
-        // Counted last: who dies in between leaves too many, never too few.
+        // Counted last: a writer that dies in between leaves too many, never too few.
         self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Release);
     }
 
-    /// Whether the table is to be rebuilt before this many keys are put in, given how many live keys it has after that: when more
-    /// than a quarter of it are occupied, if it can grow, and else by tombstones.
+    /// Whether the table must be rebuilt before this many keys are put in, given how many live keys it has after that: if
+    /// it can grow, when more than a quarter of it is occupied; otherwise, when more than a quarter of it is tombstones.
     pub fn needs_rebuild(self, insert_count: u64, live_count: u64) -> bool {
         let occupied = self.control.load(INDEX_OCCUPIED, Ordering::Relaxed).saturating_add(insert_count);
         let entry_count = self.epoch().entry_count(self.room);
@@ -219,8 +222,8 @@ impl<'a> Index<'a> {
         occupied.saturating_sub(reserved) > u64::try_from(entry_count / 4).unwrap_or(u64::MAX)
     }
 
-    /// Copies what is not a tombstone into the other table, and goes over to that; with room for this many keys more. Under the
-    /// write mutex.
+    /// Copies everything that is not a tombstone into the other table, with room for this many more keys, and goes over
+    /// to that table. Under the write mutex.
     pub fn rebuild(self, insert_count: u64) {
         let old = self.table(self.epoch());
         let keys = (0..old.len()).map(|position| old.load(position, Ordering::Relaxed)).filter(|found| is_key(*found));
@@ -228,13 +231,13 @@ impl<'a> Index<'a> {
         self.go_over(keys, key_count.saturating_add(usize::try_from(insert_count).unwrap_or(usize::MAX)));
     }
 
-    /// Fills the table that is not in use with these keys, and goes over to it. For a first opener, who believes nothing
-    /// that is in the index.
+    /// Fills the table that is not in use with these keys, and goes over to it. For a first opener, which believes
+    /// nothing that is in the index.
     pub fn rebuild_from(self, keys: impl Iterator<Item = (KeyHash, u32)>, key_count: usize) {
         self.go_over(keys.map(|(hash, slot)| entry(hash, slot)), key_count);
     }
 
-    /// Fills as much of the other table as eight times so many keys need, if there is room, and goes over to it.
+    /// Fills as much of the other table as eight times this many keys need, if there is room, and goes over to it.
     fn go_over(self, entries: impl Iterator<Item = u64>, key_count: usize) {
         let entry_count = key_count.saturating_mul(8).max(SMALLEST_ENTRY_COUNT);
         let mut halvings = 0;
@@ -249,7 +252,7 @@ impl<'a> Index<'a> {
             occupied += u64::from(place(table, new));
         }
         self.control.store(INDEX_EPOCH, next.0, Ordering::Release);
-        // Counted last, since a rebuild leaves fewer: who dies in between leaves too many, never too few.
+        // Counted last, since a rebuild leaves fewer: a writer that dies in between leaves too many, never too few.
         self.control.store(INDEX_OCCUPIED, occupied, Ordering::Release);
     }
 
@@ -310,7 +313,7 @@ fn positions(table: Words<'_>, hash: KeyHash) -> impl Iterator<Item = usize> {
     (0..entry_count).map(move |step| position(hash.0, step, entry_count))
 }
 
-/// Puts an entry into a table that is not in use yet. Whether there was room.
+/// Puts an entry into a table that is not in use yet. Returns whether there was room.
 fn place(table: Words<'_>, new: u64) -> bool {
     let hash = KeyHash((new & !USED_BIT) >> SLOT_BITS);
     match positions(table, hash).find(|position| table.load(*position, Ordering::Relaxed) == EMPTY) {
@@ -333,7 +336,7 @@ fn clear(table: Words<'_>) {
     }
 }
 
-/// The position some steps after home; a table's length is a power of two.
+/// The position a number of steps after home; a table's length is a power of two.
 #[inline]
 #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "masked by the table's length")]
 fn position(home: u64, step: usize, entry_count: usize) -> usize {
@@ -386,7 +389,7 @@ mod tests {
         index.candidates(index.epoch(), hash).collect()
     }
 
-    /// That an index holds these keys and no others, that each is found, and that it counts right.
+    /// Checks that an index holds these keys and no others, that each is found, and that it counts right.
     fn check(index: Index<'_>, keys: &BTreeSet<(u64, u32)>) {
         let entries: Vec<_> = index.entries().collect();
         let mut held = BTreeSet::new();
@@ -417,8 +420,8 @@ mod tests {
             let mut random = Random(seed);
             let mut keys = BTreeSet::new();
             for _ in 0..if cfg!(miri) { 25 } else { 200 } {
-                // Few homes, so that ways are long and cross each other, some of them the end of the table; some with bits that
-                // only the entry compares.
+                // Few homes, so that ways are long and cross each other, and some cross the end of the table; some with
+                // bits that only the entry compares.
                 let key = (random.below(6) as u64 + 28 + ((random.below(2) as u64) << 38), random.below(12) as u32);
                 let hash = KeyHash(key.0);
                 if random.below(5) < 2 {

@@ -11,9 +11,11 @@
 //!
 //! Memory ordering, each with its partner:
 //!
-//! - `publish` stores the head with release; `read` loads it with acquire: whoever sees the head sees the cell filled.
+//! - `publish` stores the head with release; `read` loads it with acquire: a reader that sees the head sees the cell
+//!   filled.
 //! - `stage` stores number 0, then has a release fence, then stores the payload; `read` copies the payload, then has an
-//!   acquire fence, then loads the number: whoever has copied one word of a newer payload sees that the number is gone.
+//!   acquire fence, then loads the number: a reader that has copied one word of a newer payload sees that the number is
+//!   gone.
 //! - `stage` stores number 0 with release, after the head was moved away; a reader that finds the wrong number has an
 //!   acquire fence before it loads the head again: so it finds another head, unless something is damaged.
 
@@ -24,7 +26,7 @@ use crate::sys::words::{FixedWords, Ordering, Words, fence};
 
 const NUMBER: usize = 0;
 
-/// Where a slot is: looked up once for an operation, and handed on.
+/// Where a slot is, looked up once for an operation and passed on.
 #[derive(Clone, Copy)]
 pub struct Slot<'a> {
     words: Words<'a>,
@@ -53,7 +55,7 @@ impl<'a> Slot<'a> {
         Head::from_word(self.words.load(self.head, Ordering::Acquire))
     }
 
-    /// Publishes a head: whoever sees it sees the cell that it names.
+    /// Publishes a head: a reader that sees it sees the cell that it names.
     #[inline(always)]
     pub fn publish(self, head: Head) {
         self.words.store(self.head, head.word(), Ordering::Release);
@@ -61,7 +63,7 @@ impl<'a> Slot<'a> {
 
     /// Copies the live record, as it was published at one moment during the call. `None` if there was none.
     ///
-    /// Takes no lock, and never waits for a writer: when it goes again, another transaction was published.
+    /// Takes no lock, and never waits for a writer: if it tries again, another transaction was published.
     #[inline(always)]
     pub fn read(self, payload: &mut [u64]) -> Internal<Option<CellHeader>> {
         let mut head_seen = self.head();
@@ -70,7 +72,8 @@ impl<'a> Slot<'a> {
                 return Ok(None);
             }
             if let Some(header) = self.copy(head_seen, payload) {
-                // The check of a tombstone does not cover the payload behind it, so that must never be taken for a record's.
+                // The check of a tombstone does not cover the payload behind it, so that payload must never be taken
+                // for a record's.
                 return if header.is_live { Ok(Some(header)) } else { Err(torn(self.index, head_seen)) };
             }
             fence(Ordering::Acquire);
@@ -97,28 +100,28 @@ impl<'a> Slot<'a> {
         if is_whole { Some(CellHeader::from_words([number, second, third])) } else { None }
     }
 
-    /// The header of a cell, for whoever holds the write mutex or is alone.
+    /// The header of a cell. The caller holds the write mutex or is alone.
     #[inline(always)]
     pub fn cell_header(self, cell: u32) -> CellHeader {
         let header: Header<'_> = self.words.fixed(self.place(cell));
         CellHeader::from_words(header.to_array(0))
     }
 
-    /// Copies a cell, for whoever holds the write mutex or is alone.
+    /// Copies a cell. The caller holds the write mutex or is alone.
     pub fn read_cell(self, cell: u32, payload: &mut [u64]) -> CellHeader {
         let words = self.cell(cell, payload.len());
         words.part(CELL_HEADER_WORDS..words.len()).copy_to(payload);
         self.cell_header(cell)
     }
 
-    /// The words of a cell's payload from one on, for whoever holds the write mutex or is alone.
+    /// The words of a cell's payload from a given one on. The caller holds the write mutex or is alone.
     #[inline(always)]
     pub fn payload(self, cell: u32, first_word: usize, word_count: usize) -> Words<'a> {
         self.words.part_of(self.place(cell) + CELL_HEADER_WORDS + first_word, word_count)
     }
 
-    /// Whether the record in a cell has the same key as a record, of which only the key's bytes are looked at. For whoever
-    /// holds the write mutex or is alone.
+    /// Whether the record in a cell has the same key as the given record, of which only the key's bytes are read. The
+    /// caller holds the write mutex or is alone.
     #[inline(always)]
     pub fn has_key_of(self, cell: u32, geometry: &Geometry, record: &[u64]) -> bool {
         let payload = self.place(cell) + CELL_HEADER_WORDS;
@@ -198,8 +201,8 @@ pub fn visible_cell(numbers: [u64; 4], at_number: u64) -> Option<u32> {
 /// numbers there is always one. `head` must be the slot's; `kept` is 0 for a number at which nothing has to be kept.
 #[inline(always)]
 pub fn free_cell(number_of: impl Fn(u32) -> u64, head: Head, kept: [u64; 2]) -> u32 {
-    // A cell that holds nothing, or something newer than both numbers, is visible at neither. Mostly the first is one, and
-    // then the numbers of the others, which lie far apart, need not be looked at.
+    // A cell that holds nothing, or something newer than both numbers, is visible at neither. Usually the first one is
+    // such a cell, and then the numbers of the others, which lie far apart, need not be read.
     let first = u32::from(head.exists() && head.cell() == 0);
     let number = number_of(first);
     if number == 0 || number > kept[0].max(kept[1]) {
@@ -213,7 +216,7 @@ fn free_cell_of_all(numbers: [u64; 4], head: Head, [first, second]: [u64; 2]) ->
     let bit = |cell: Option<u32>| cell.map_or(0, |cell| 1 << (cell & 3));
     let current = head.exists().then(|| head.cell());
     let kept: u32 = bit(current) | bit(visible_cell(numbers, first)) | bit(visible_cell(numbers, second));
-    // Three bits are set at most, of the lowest four.
+    // At most three of the lowest four bits are set.
     (!kept).trailing_zeros() % CELLS_PER_SLOT
 }
 
@@ -251,13 +254,13 @@ mod tests {
             let mut part = [0; 2];
             slot.payload(cell, 1, 2).copy_to(&mut part);
             assert_eq!(part, payload[1..3]);
-            // The bytes before and behind the key do not matter.
+            // The bytes before and after the key do not matter.
             let [first, second, third, last] = payload;
             assert!(slot.has_key_of(cell, &geometry, &[!first, second ^ 0xff_ffff, third ^ 0xff << 24, !last]));
             assert!(!slot.has_key_of(cell, &geometry, &[first, second ^ 1 << 24, third, last]));
             assert!(!slot.has_key_of(cell, &geometry, &[first, second, third ^ 1, last]));
             assert!(!slot.has_key_of(cell, &geometry, &[first, second, third ^ 1 << 23, last]));
-            // What a head names is read, if it is there.
+            // The cell that a head names is read, if it is there.
             slot.publish(Head::new(header.number, true, cell));
             assert_eq!((slot.read(&mut copied).unwrap(), copied), (Some(header), payload));
             slot.publish(Head::new(header.number, false, cell));

@@ -1,5 +1,5 @@
-//! A table's words and how they lie, for the length of one operation: so that an operation looks up once where its table
-//! is, and the compiler can keep that in registers.
+//! A table's words and how they lie, for the length of one operation: so an operation looks up only once where its
+//! table is, and the compiler can keep that in registers.
 
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::Intent;
@@ -74,13 +74,13 @@ impl<'a> TableView<'a> {
     #[inline(always)]
     pub fn put_state(self, at: usize, state: [u64; STATE_WORDS]) {
         for (offset, word) in state.into_iter().enumerate() {
-            // Readers take the live count alone: who sees it sees what it counts. And who comes upon any word of the next intent
-            // sees the newest state that was put before.
+            // Readers read the live count alone: one that sees it sees what it counts. And a reader that finds any word
+            // of the next intended state sees the newest state that was stored before.
             self.control.store(at + offset, word, Ordering::Release);
         }
     }
 
-    /// Where a position of the free stack is, counted from its bottom.
+    /// The place of a position of the free stack, counted from its bottom.
     #[inline(always)]
     fn free_stack_index(self, position: u64) -> Internal<usize> {
         match usize::try_from(position) {
@@ -113,7 +113,7 @@ impl<'a> TableView<'a> {
     /// The hash of the key in a cell that holds a record; `None` without a key.
     pub fn hash_of_key_in(self, slot: Slot<'_>, cell: u32) -> Option<KeyHash> {
         let key = self.geometry.key()?;
-        // Only the words that the key lies in; on the stack, unless it is long.
+        // Only the words that the key lies in; on the stack, unless the key is long.
         let first_word = key.offset_bytes / 8;
         let word_count = (key.offset_bytes + key.key_bytes).div_ceil(8) - first_word;
         let mut short = [0; 8];

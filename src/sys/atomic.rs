@@ -1,4 +1,4 @@
-//! The atomics of a table's words: the model checker's under `--cfg loom`, else the standard library's.
+//! The atomics of a table's words: the model checker's under `--cfg loom`, otherwise the standard library's.
 
 #[cfg(not(loom))]
 pub use std::sync::atomic::{AtomicU64, Ordering, fence};

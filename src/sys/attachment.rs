@@ -1,16 +1,17 @@
-//! The file of a handle: its locks, and what tells one surrounding of a table from another.
+//! The file of a handle: its locks, and what distinguishes the surroundings of one table from those of another.
 //!
 //! Invariants:
 //!
-//! - Three bytes of the file carry open-file-description locks. The gate is held, exclusively by writers, while a handle is
-//!   being opened. The attachment is held shared by every handle that may write, as long as it is of use. A process that holds
-//!   the gate and gets the attachment exclusively is alone: no other can write, or begin to. The departure is held while a
-//!   handle finds out whether it is the last to go.
-//! - Such locks belong to the open file, so they end with the last process that has it. Each process that uses a handle has
-//!   an open file of its own: the child of a fork opens the file again. What it has inherited it only closes; the process
-//!   that opened it lets it go itself, so that a child that was forked meanwhile holds nothing up.
-//! - A descriptor that a program closed by its number may be another file's by now: before a lock is let go through it, or it is
-//!   closed, it is compared.
+//! - Three bytes of the file carry open-file-description locks. The gate is held, exclusively by writers, while a
+//!   handle is being opened. The attachment is held shared by every handle that may write, as long as the handle is
+//!   usable. A process that holds the gate and gets the attachment exclusively is alone: no other process can write, or
+//!   begin to. The departure is held while a handle finds out whether it is the last to leave.
+//! - Such locks belong to the open file, so they end with the last process that has it open. Each process that uses a
+//!   handle has an open file of its own: the child of a fork opens the file again. The child only closes what it has
+//!   inherited. The process that opened the file unlocks it itself, so that a child that was forked meanwhile holds
+//!   nothing up.
+//! - A descriptor that a program closed by its number may belong to another file by now: before a lock is released
+//!   through it, or it is closed, it is compared.
 //! - Nothing here is used on the hot path.
 
 use crate::error::{Error, Result, broken_invariant};
@@ -35,10 +36,10 @@ use std::time::{Duration, Instant, SystemTime};
 const GATE: i64 = 0;
 /// The byte that is locked as long as a handle may write.
 const ATTACHMENT: i64 = 1;
-/// The byte that is locked while a handle finds out whether it is the last to go.
+/// The byte that is locked while a handle finds out whether it is the last to leave.
 const DEPARTURE: i64 = 2;
 
-/// How a file is opened to be mapped: what is no regular file must not make anybody wait.
+/// How a file is opened to be mapped: opening what is not a regular file must not wait.
 pub const OPEN_FLAGS: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK);
 
 /// How a byte of the file is locked.
@@ -59,12 +60,13 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 pub struct FileId {
     pub device: u64,
     pub inode: u64,
-    /// When it was made, in nanoseconds since 1970; 0 where the file system does not say. A file that is made where another was
-    /// deleted mostly gets its inode number.
+    /// When it was made, in nanoseconds since 1970; 0 if the file system does not say. A file that is made after
+    /// another was deleted often gets that one's inode number.
     pub birth_time: u64,
 }
 
-/// A time of birth that one side does not know tells nothing: whether it is known hangs on what a process may ask the kernel.
+/// A time of birth that one side does not know tells nothing: whether it is known depends on what a process may ask the
+/// kernel.
 impl PartialEq for FileId {
     fn eq(&self, other: &Self) -> bool {
         let is_birth_known = self.birth_time != 0 && other.birth_time != 0;
@@ -80,18 +82,18 @@ impl FileId {
         FileId { device: metadata.dev(), inode: metadata.ino(), birth_time }
     }
 
-    /// That of what a path names, where it can be looked at.
+    /// The id of what a path names, if it can be looked at.
     fn of_path(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().as_ref().map(FileId::of)
     }
 
-    /// One number for both, never 0. Two files of one process have the same one with a probability of 2^-63.
+    /// One number for both, never 0. The probability that two files of one process have the same one is 2^-63.
     pub fn number(self) -> u64 {
         mix(self.device, self.inode, 0) | 1
     }
 }
 
-/// An open file and its locks, which go when it is dropped.
+/// An open file and its locks, which are released when it is dropped.
 pub struct Attachment {
     /// There until the end of [`Drop::drop`].
     file: Option<File>,
@@ -99,9 +101,9 @@ pub struct Attachment {
     id: FileId,
     /// The root of this process when it opened the file.
     root: Option<FileId>,
-    /// The process that opened the file, by its fork generation: only that one lets its locks go.
+    /// The process that opened the file, by its fork generation: only that one releases its locks.
     process: Remembered,
-    /// The position of the open file, which tells it from others: a random one.
+    /// The position of the open file, which distinguishes it from others: a random one.
     position: Remembered,
 }
 
@@ -117,7 +119,7 @@ impl Attachment {
             process: Remembered::default(),
             position: Remembered::default(),
         };
-        // What is no regular file has no position, and will be refused.
+        // What is not a regular file has no position, and will be refused.
         if metadata.is_file() {
             attachment.position.set(random_word() >> 33 | 1);
             attachment.go_to_position().map_err(Error::io("seek in", path))?;
@@ -130,7 +132,7 @@ impl Attachment {
         self.file().seek(SeekFrom::Start(self.position.get()))
     }
 
-    /// Where the first part of the file begins that has no blocks; its length, if there is none.
+    /// The start of the first part of the file that has no blocks; the file's length, if there is none.
     pub fn first_hole(&self) -> io::Result<u64> {
         let found = nix::unistd::lseek(self.file(), 0, nix::unistd::Whence::SeekHole);
         self.go_to_position()?;
@@ -144,9 +146,10 @@ impl Attachment {
         }
     }
 
-    /// Whether the descriptor still is that of this open file: a program that closes all descriptors by their numbers, as daemons do
-    /// when they begin, has closed this one too, and the next file that it opens may have got the number: also the same file, opened
-    /// once more. An open file is told from another by its position, which nothing else uses.
+    /// Whether the descriptor is still that of this open file. A program that closes all descriptors by their numbers,
+    /// as daemons do when they start, has closed this one too, and the next file that it opens may have got the number;
+    /// that may even be the same file, opened again. An open file is distinguished from others by its position, which
+    /// nothing else uses.
     pub fn has_its_descriptor(&self) -> bool {
         let is_same_position = |position| position == self.position.get();
         (self.position.get() == 0 || self.file().stream_position().is_ok_and(is_same_position))
@@ -175,12 +178,12 @@ impl Attachment {
         self.try_lock(GATE, Hold::Nothing).map(drop)
     }
 
-    /// Takes the attachment, or changes how it is held. False if somebody else's hold is in the way.
+    /// Takes the attachment, or changes how it is held. False if another handle's hold is in the way.
     pub fn try_attach(&self, hold: Hold) -> Result<bool> {
         self.try_lock(ATTACHMENT, hold)
     }
 
-    /// Keeps others from going at the same time; false if that could not be had in time.
+    /// Keeps others from leaving at the same time; false if that could not be had in time.
     pub fn begin_departure(&self, timeout: Duration) -> Result<bool> {
         self.wait_for(DEPARTURE, Hold::Exclusive, timeout)
     }
@@ -204,30 +207,30 @@ impl Attachment {
         })
     }
 
-    /// A process that has the attachment, where /proc tells it.
+    /// A process that has the attachment, if /proc shows one.
     pub fn attached_process(&self) -> Option<u32> {
         process_that_holds(self.id.inode, ATTACHMENT)
     }
 
-    /// Gives all locks up, if they are this process's and the descriptor still is the file's. Where it is not, the locks last as
-    /// long as the mapping.
+    /// Releases all locks, if they are this process's and the descriptor is still the file's. If it is not, the locks
+    /// last as long as the mapping.
     pub fn let_go(&self) {
         if self.process.get() == u64::from(fork_generation()) && self.has_its_descriptor() {
-            // Nothing can be done about a failure, and the locks go with the file at the latest.
+            // Nothing can be done about a failure, and the locks end with the file at the latest.
             for byte in [ATTACHMENT, GATE, DEPARTURE] {
                 let _ = self.try_lock(byte, Hold::Nothing);
             }
         }
     }
 
-    /// The same file, opened once more to write by this process.
+    /// The same file, opened again for writing by this process.
     #[cfg(not(loom))]
     pub fn open_again(&self) -> Result<Self> {
         self.check_descriptor()?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(OPEN_FLAGS.bits());
         let error = || Error::io("open again, in the child of a fork,", &self.path);
-        // By its descriptor, since its path may name another file by now; where there is no /proc, by the path.
+        // By its descriptor, since its path may name another file by now; if there is no /proc, by the path.
         let mut by_descriptor = options.clone();
         by_descriptor.custom_flags((OPEN_FLAGS - OFlag::O_NOFOLLOW).bits());
         let opened = match by_descriptor.open(format!("/proc/self/fd/{}", self.file().as_raw_fd())) {
@@ -258,7 +261,7 @@ impl Attachment {
             .map_err(Error::io("take over, in the child of a fork, the descriptor of", &self.path))?;
         self.process.set(fork_generation().into());
         self.position.set(own.position.get());
-        // The locks are those of the open file, which is this one's too by now.
+        // The locks are those of the open file, which is now this attachment's too.
         own.process.set(0);
         Ok(())
     }
@@ -266,15 +269,15 @@ impl Attachment {
     /// Whether the path still names this very file.
     pub fn is_named_by_path(&self) -> Result<bool> {
         match std::fs::symlink_metadata(&self.path) {
-            // A path that is a mount of the file itself leads to it also when it has no name any more.
+            // A path that is a mount of the file itself leads to it even when the file has no name any more.
             Ok(named) => Ok(FileId::of(&named) == self.id && named.nlink() > 0),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Error::io("look at", &self.path)(error)),
         }
     }
 
-    /// Whether the path names another file by now, or none. A process that has changed its root since it opened the file knows
-    /// nothing of that: its paths are others.
+    /// Whether the path names another file now, or no file. A process that has changed its root since it opened the
+    /// file cannot know: its paths mean something else.
     pub fn has_lost_its_name(&self) -> bool {
         self.is_named_by_path().is_ok_and(|is_named| !is_named) && FileId::of_path(Path::new("/")) == self.root
     }
@@ -284,8 +287,8 @@ impl Attachment {
         std::fs::symlink_metadata(&self.path).is_ok_and(|named| FileId::of(&named) == self.id)
     }
 
-    /// Whether the file has no name at all. That is so for everybody; what its path leads to may be another file for this process
-    /// alone, in a mount namespace of its own, or by one of two names.
+    /// Whether the file has no name at all. That is the same for every process; whether its path leads to another file
+    /// may be so for this process alone, in a mount namespace of its own, or for one of two names alone.
     pub fn is_nameless(&self) -> bool {
         self.file().metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
@@ -314,7 +317,7 @@ impl Drop for Attachment {
         // Closing alone would leave the locks to a child that was forked meanwhile.
         self.let_go();
         if !self.has_its_descriptor() {
-            // Nothing is left to be closed, and what has the number now is another's.
+            // Nothing is left to be closed, and the file that has the number now is not this one.
             let _ = self.file.take().map(IntoRawFd::into_raw_fd);
         }
     }
@@ -341,8 +344,8 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// That of this process and this file. Where the boot id cannot be read, but others have the file open on this kernel, it is
-    /// `known`: it is that of their incarnation.
+    /// The incarnation of this process and this file. If the boot id cannot be read, but other processes have the file
+    /// open on this kernel, it is `known`: it is the boot id of their incarnation.
     pub fn current(file: FileId, path: &Path, known: Option<[u64; 2]>) -> Result<Self> {
         Ok(Incarnation {
             boot_id: boot_id()
@@ -406,8 +409,8 @@ fn boot_id() -> Result<[u64; 2]> {
     Ok([a, b])
 }
 
-/// That there are too many open files is no fault of one of the kernel's, which happened to be opened next: what could not be
-/// opened is the table.
+/// An error because too many files are open is not about the file of the kernel's that happened to be opened next: what
+/// could not be opened is the table.
 fn of_table_if_too_many_are_open(error: Error, table: &Path) -> Error {
     match error {
         Error::Io { source, .. } if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
@@ -417,10 +420,10 @@ fn of_table_if_too_many_are_open(error: Error, table: &Path) -> Error {
     }
 }
 
-/// A random word: another one each time, and in each process.
+/// A random word: a different one each time, and in each process.
 ///
-/// The randomness is the operating system's, with which the hashers of each thread begin, so no file is needed for it. The
-/// child of a fork begins where its parent was: what tells the two apart is hashed.
+/// The randomness is the operating system's, from which the hashers of each thread start, so no file is needed for it.
+/// The child of a fork starts where its parent was, so what distinguishes the two is hashed too.
 pub fn random_word() -> u64 {
     RandomState::new().hash_one((std::process::id(), SystemTime::now(), Instant::now()))
 }
@@ -432,7 +435,7 @@ pub fn random_uuid() -> [u8; 16] {
     (with_version & !(0b11 << 62) | 0b10 << 62).to_be_bytes()
 }
 
-/// Without /proc nobody can tell whether a table was left on this start of the machine.
+/// Without /proc it cannot be known whether a table was left in this boot.
 fn needs_proc(path: &Path) -> impl FnOnce(io::Error) -> Error {
     Error::io(
         "tell one start of the machine and one PID namespace from another without /proc, mounted whole (in systemd: ProcSubset=all):",
@@ -492,13 +495,13 @@ mod tests {
         assert_eq!(digits, text.trim().replace('-', ""));
         let metadata = std::fs::metadata(&path).unwrap();
         assert_eq!((own.file.device, own.file.inode), (metadata.dev(), metadata.ino()));
-        // Where the file system tells it; a file that is made later in the same place has another.
+        // Only if the file system records it; a file that is made later in the same place has another time of birth.
         assert!(own.file.birth_time != 0 || metadata.created().is_err());
         assert_eq!(own.pid_namespace, std::fs::metadata("/proc/self/ns/pid").unwrap().ino());
         assert_eq!(own.mutex_fingerprint, crate::sys::robust_mutex::mutex_fingerprint().unwrap());
         assert_eq!(Incarnation::from_words(own.to_words()), own);
 
-        // What is the same boot, and how each other difference is described.
+        // What counts as the same boot, and how each other difference is described.
         assert!(own.is_same_boot(&Incarnation { pid_namespace: 1, mutex_fingerprint: 2, ..own }));
         for (other, phrase, is_same_boot) in [
             (None, "not finished opening", true),
@@ -550,7 +553,7 @@ mod tests {
         std::fs::write(&path, "another file").unwrap();
         assert_eq!(states(), (false, true));
         std::fs::remove_file(&path).unwrap();
-        // With its directory.
+        // Moved with its directory.
         let [here, there] = ["directory", "moved"].map(|name| directory.path().join(name));
         std::fs::create_dir(&here).unwrap();
         std::fs::rename(&other, here.join("file")).unwrap();
@@ -561,7 +564,7 @@ mod tests {
         std::fs::remove_file(there.join("file")).unwrap();
         assert_eq!((states(), attachment.is_nameless()), ((false, true), true));
         std::fs::write(&path, "another file").unwrap();
-        // A path that cannot be looked at is an error: not of a file that was replaced.
+        // A path that cannot be looked at is an error, and does not mean that the file was replaced.
         let behind_a_file = Attachment::new(File::open(&path).unwrap(), &path.join("file")).unwrap();
         assert!(matches!(behind_a_file.is_named_by_path(), Err(Error::Io { .. })));
     }

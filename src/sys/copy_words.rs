@@ -3,10 +3,11 @@
 
 use super::atomic::{AtomicU64, Ordering};
 
-/// Copies shared words, two at a time: as by a relaxed load of each, in order. Stops at the end of the shorter one.
+/// Copies shared words, two at a time, as by a relaxed load of each, in order. Stops at the end of the shorter one.
 ///
-/// Loads of 16 bytes, since what is copied is next read by 16 bytes (for its checksum): a processor that has just written 8
-/// and 8 cannot hand them on as 16 until both have left for its cache, which takes as long as all the rest of a read.
+/// Loads of 16 bytes, since what is copied is next read in units of 16 bytes (for its checksum): a processor that has
+/// just written 8 and 8 bytes cannot hand them on as 16 until both have reached its cache, which takes as long as all
+/// the rest of a read.
 #[inline(always)]
 pub fn copy_words(source: &[AtomicU64], target: &mut [u64]) {
     use std::arch::asm;
@@ -15,11 +16,11 @@ pub fn copy_words(source: &[AtomicU64], target: &mut [u64]) {
     let mut index = 0;
     while index + 2 <= word_count {
         let pair: __m128i;
-        // SAFETY: both words are inside `source`, since `index + 2` is at most its length, so the load is of memory that is
-        // mapped and stays so. It is assembly and no load of the language, for which other processes' stores to these words
-        // would be a race; to the machine it is two loads of 8 aligned bytes, no later than any load or store that
-        // follows, as relaxed loads are here. It writes nothing and uses no stack. The store is inside `target`, which is
-        // borrowed mutably, and need not be aligned.
+        // SAFETY: both words are inside `source`, since `index + 2` is at most its length, so the load is of memory
+        // that is mapped and stays so. It is assembly and not a load of the language, for which other processes' stores
+        // to these words would be a race; to the machine it is two loads of 8 aligned bytes, no later than any load or
+        // store that follows, as relaxed loads are here. It writes nothing and uses no stack. The store is inside
+        // `target`, which is borrowed mutably, and need not be aligned.
         unsafe {
             asm!(
                 "movdqu {pair}, xmmword ptr [{words}]",
@@ -36,7 +37,8 @@ pub fn copy_words(source: &[AtomicU64], target: &mut [u64]) {
     }
 }
 
-/// Copies words to where they are shared, two at a time: as by a relaxed store of each. Stops at the end of the shorter one.
+/// Copies words to where they are shared, two at a time, as by a relaxed store of each. Stops at the end of the shorter
+/// one.
 #[cfg(not(fuzzing))]
 #[inline(always)]
 pub fn copy_words_in(source: &[u64], target: &[AtomicU64]) {
@@ -45,11 +47,11 @@ pub fn copy_words_in(source: &[u64], target: &[AtomicU64]) {
     let word_count = source.len().min(target.len());
     let mut index = 0;
     while index + 2 <= word_count {
-        // SAFETY: the load is inside `source`, and need not be aligned. Both words are inside `target`, since `index + 2` is at
-        // most its length, so the store is to memory that is mapped and stays so, and that whoever lets these words be
-        // written has mapped writable. It is assembly and no store of the language, for which other processes' loads of
-        // these words would be a race; to the machine it is two stores of 8 aligned bytes, no earlier than any load or
-        // store before it, as relaxed stores are here. It uses no stack.
+        // SAFETY: the load is inside `source`, and need not be aligned. Both words are inside `target`, since `index +
+        // 2` is at most its length, so the store is to memory that is mapped and stays so, and that was mapped writable
+        // by the code that lets these words be written. It is assembly and not a store of the language, for which other
+        // processes' loads of these words would be a race; to the machine it is two stores of 8 aligned bytes, no
+        // earlier than any load or store before it, as relaxed stores are here. It uses no stack.
         unsafe {
             let pair: __m128i = _mm_loadu_si128(source.as_ptr().add(index).cast());
             asm!(

@@ -1,11 +1,11 @@
-//! Waiting for something, and no longer than was said.
+//! Waiting for something, but no longer than a given time.
 
 use std::time::{Duration, Instant};
 
 const FIRST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
-/// Until when something is waited for.
+/// The time until which something is waited for.
 #[derive(Clone, Copy)]
 pub struct Deadline {
     start: Instant,
@@ -17,7 +17,7 @@ impl Deadline {
         Deadline { start: Instant::now(), timeout }
     }
 
-    /// How long there is still time, which may be for ever.
+    /// How much time is left, which may be for ever.
     pub fn left(&self) -> Duration {
         self.timeout.saturating_sub(self.start.elapsed())
     }
@@ -27,7 +27,8 @@ impl Deadline {
     }
 }
 
-/// Tries again and again until there is an answer, with pauses that grow; `None` if none came in time. Tries at least once.
+/// Tries again and again until there is an answer, with pauses that grow; `None` if none came in time. Tries at least
+/// once.
 pub fn poll<T>(timeout: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Deadline::after(timeout);
     let mut pause = FIRST_PAUSE;

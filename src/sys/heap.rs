@@ -25,7 +25,7 @@ pub struct Heap {
 impl Heap {
     /// A table of these words, whose control region begins at the word `control`.
     pub fn new(words: impl AsRef<[u64]>, control: usize) -> Self {
-        // Most of a small table is blank, and is made so at once: word by word, that takes Miri seconds.
+        // Most of a small table is blank, and is made so in one go: word by word, that takes Miri seconds.
         const BLANK: [u64; 32] = [0; 32];
         let words = words.as_ref();
         let pages: Vec<_> = words.chunks(PAGE_WORDS).map(|_| [const { AtomicU64::new(0) }; PAGE_WORDS]).collect();
@@ -122,13 +122,13 @@ impl Heap {
         Ok(())
     }
 
-    /// Whoever held a lock died.
+    /// As if the owner of each held lock had died.
     #[cfg(test)]
     pub fn owner_died(&self, lock: Lock) {
         let _ = self.word(lock).compare_exchange(HELD, OWNER_DIED, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// Whether the owner of a lock died and nobody has taken it since.
+    /// Whether the owner of a lock died and the lock has not been taken since.
     #[cfg(test)]
     pub fn is_left_by_dead_owner(&self, lock: Lock) -> bool {
         self.word(lock).load(Ordering::Acquire) == OWNER_DIED

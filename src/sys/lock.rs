@@ -1,6 +1,6 @@
-//! The two locks of a table, and what comes of taking one.
+//! The two locks of a table, and the outcomes of taking one.
 
-/// One of a table's two mutexes. Who takes both takes `Sync` first.
+/// One of a table's two mutexes. A thread that takes both takes `Sync` first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
     /// Held while records are written.
@@ -19,7 +19,7 @@ impl Lock {
     }
 }
 
-/// A lock was taken. That its last owner died is no error, and does not mean that anything is left half done.
+/// A lock was taken. That its last owner died is not an error, and does not mean that anything is left half done.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acquired {
@@ -30,7 +30,7 @@ pub enum Acquired {
 /// A lock was not taken.
 #[derive(Debug)]
 pub enum LockFailure {
-    /// Somebody else held it all the time: the thread with this kernel thread id, where it could be read.
+    /// Another thread held it all the time: the one with this kernel thread id, if that could be read.
     Timeout { holder: Option<u32> },
     /// This thread holds it already.
     Nested,

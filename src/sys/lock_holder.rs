@@ -1,4 +1,4 @@
-//! Who holds a lock on a byte of a file: where /proc tells it, for messages.
+//! Which process holds a lock on a byte of a file, as far as /proc shows it; for messages.
 
 use std::path::Path;
 
@@ -18,8 +18,9 @@ fn holds(process_id: u32, inode: u64, byte: i64) -> bool {
     })
 }
 
-/// Whether a line is one of a lock on this byte, of an open file (`OFDLCK`) or of a process (`POSIX`), such as
-/// `lock: 1: OFDLCK  ADVISORY  WRITE -1 fe:00:1234 0 0`: a number, its kind, its process, the file, the first byte and the last.
+/// Whether a line describes a lock on this byte, of an open file (`OFDLCK`) or of a process (`POSIX`). Such a line is
+/// `lock: 1: OFDLCK  ADVISORY  WRITE -1 fe:00:1234 0 0`: a number, its kind, its process, the file, the first byte and
+/// the last.
 fn is_lock_on(line: &str, inode: u64, byte: i64) -> bool {
     let Some(lock) = line.strip_prefix("lock:") else { return false };
     let mut words = lock.split_whitespace().skip(1);

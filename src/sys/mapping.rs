@@ -2,10 +2,10 @@
 //!
 //! Invariants:
 //!
-//! - The mapping lives exactly as long as its [`MappedWords`]; words and mutexes borrow from that, so a thread that is still
-//!   unlocking keeps the page of the lock mapped.
-//! - A file is at least as long as its mapping when it is mapped. Nothing in this crate ever makes a table shorter;
-//!   who truncates one under its users kills them with SIGBUS.
+//! - The mapping lives exactly as long as its [`MappedWords`]; words and mutexes borrow from that, so a thread that is
+//!   still unlocking keeps the page of the lock mapped.
+//! - A file is at least as long as its mapping when it is mapped. Nothing in this crate ever makes a table shorter; a
+//!   program that truncates a table in use kills its users with SIGBUS.
 //! - Shared bytes are only ever seen as atomics.
 #![allow(unsafe_code)]
 
@@ -56,13 +56,13 @@ impl MappedWords {
 
     /// `mapping` is `word_count` words long.
     fn new(mapping: MmapRaw, word_count: usize) -> Self {
-        // SAFETY: the mapping is `word_count` words long, which both constructors have asked for, and page-aligned; nothing that is
-        // mapped is longer than isize::MAX bytes. It is
-        // unmapped when `mapping` is dropped, and until then the words, of which nobody gets a reference that outlives
-        // `self`, stay where they are when `self` is moved. Every bit pattern is an AtomicU64. Other processes change the
-        // words, which is what atomics are for; no plain reference to them is ever made. In a read-only mapping they are
-        // only loaded: the engine refuses to write through a read-only handle before it stores anything, and loads
-        // of 64 bits do not write on any Linux target.
+        // SAFETY: the mapping is `word_count` words long, which both constructors have asked for, and page-aligned;
+        // nothing that is mapped is longer than isize::MAX bytes. It is unmapped when `mapping` is dropped. Until then
+        // the words stay where they are when `self` is moved, and no reference to them is given out that outlives
+        // `self`. Every bit pattern is an AtomicU64. Other processes change the words, which is what atomics are for;
+        // no plain reference to them is ever made. In a read-only mapping they are only loaded: the engine refuses to
+        // write through a read-only handle before it stores anything, and loads of 64 bits do not write on any Linux
+        // target.
         let words = unsafe { std::slice::from_raw_parts(mapping.as_ptr().cast(), word_count) };
         MappedWords { words, mapping }
     }
@@ -72,15 +72,16 @@ impl MappedWords {
         self.words
     }
 
-    /// Maps the same file again, in the same place, through another open file. The one before is kept open by the mapping no more.
-    /// To be written to, and by a process without threads inside.
+    /// Maps the same file again, in the same place, through another open file. The mapping no longer keeps the previous
+    /// one open. The file is mapped for writing, and the process must have no threads inside.
     fn map_again(&self, file: &File) -> io::Result<()> {
         let (address, length_bytes) = (self.mapping.as_mut_ptr().cast(), self.mapping.len());
         let (protection, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_FIXED);
-        // SAFETY: what is mapped over is this mapping, all of it and nothing else, since memmap2 asked for these pages with this
-        // length. It is replaced in one step: nobody finds the place empty, and other threads wait. The bytes are those of the same
-        // file, so what is seen through references to its atomics stays what it was. `mapping` unmaps the new pages when it is
-        // dropped, as it would have the old ones. The descriptor is open.
+        // SAFETY: what is mapped over is this mapping, all of it and nothing else, since memmap2 asked for these pages
+        // with this length. It is replaced in one step: no thread finds the place empty, and other threads wait. The
+        // bytes are those of the same file, so what is seen through references to its atomics stays what it was.
+        // `mapping` unmaps the new pages when it is dropped, as it would have unmapped the old ones. The descriptor is
+        // open.
         let mapped = unsafe { libc::mmap(address, length_bytes, protection, kind, file.as_raw_fd(), 0) };
         if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
@@ -93,8 +94,8 @@ impl MappedWords {
 
 /// A mapped table.
 pub struct Map {
-    // What every operation needs is looked up once. It lives as long as `words`, and like those is never given out for longer
-    // than `self` is borrowed.
+    // The words that every operation needs are looked up once. This reference lives as long as `words`, and like those
+    // is never given out for longer than `self` is borrowed.
     control: &'static [AtomicU64; CONTROL_WORDS],
     write_mutex: &'static [AtomicU64; MUTEX_WORDS],
     sync_mutex: &'static [AtomicU64; MUTEX_WORDS],
@@ -118,7 +119,7 @@ impl Map {
         })
     }
 
-    /// Maps the same file through another open file of this process, to be written to.
+    /// Maps the same file through another open file of this process, for writing.
     pub fn map_again(&self, file: &File) -> io::Result<()> {
         self.words.map_again(file)
     }
@@ -151,10 +152,10 @@ impl Map {
 
     #[inline(always)]
     fn mutex_in<'a>(&'a self, words: &'a [AtomicU64; MUTEX_WORDS]) -> RobustMutex<'a> {
-        // SAFETY: both callers pass words in the mapping. Through a read-only one the engine asks for the holder and whether it is
-        // free, and no more. A writable handle locks only once it is attached: to a file whose incarnation says that its mutexes
-        // were made in this boot with this machine's C library, or whose mutexes it has initialised. The engine stores nothing
-        // into these words.
+        // SAFETY: both callers pass words in the mapping. Through a read-only one the engine asks only for the holder
+        // and whether the mutex is free. A writable handle locks only once it is attached: to a file whose incarnation
+        // says that its mutexes were made in this boot with this machine's C library, or whose mutexes it has
+        // initialised. The engine stores nothing into these words.
         unsafe { RobustMutex::new(words) }
     }
 
@@ -164,8 +165,8 @@ impl Map {
     }
 }
 
-/// Asks a copy-on-write file system (btrfs) to overwrite this file in place: it is to be done while the file is empty, and
-/// one that cannot, or need not, is left as it is.
+/// Asks a copy-on-write file system (btrfs) to overwrite this file in place. It must be called while the file is empty.
+/// A file system that cannot do that, or need not, is left as it is.
 pub fn avoid_copy_on_write(file: &File) {
     use nix::libc;
     use std::os::fd::AsRawFd;

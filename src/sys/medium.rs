@@ -1,6 +1,6 @@
 //! Where a table's words are: mapped, from a file or for this process alone; in tests and fuzzers also on the heap.
 //!
-//! The engine above sees words, two locks and a flush, and neither pthread nor mmap.
+//! The engine above sees words, two locks and a flush, but neither pthread nor mmap.
 
 use super::lock::{Acquired, Lock, LockFailure};
 use crate::format::control::CONTROL_WORDS;
@@ -19,7 +19,8 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
-/// The words of a table, its locks, and the disk under it. What is shipped has only mappings, and nothing to choose.
+/// The words of a table, its locks, and the disk under it. The shipped library has only mappings, and nothing to
+/// choose.
 pub enum Medium {
     #[cfg(not(loom))]
     Mapped(Map),
@@ -76,8 +77,8 @@ impl Medium {
         acquired
     }
 
-    /// Takes a lock if that is possible at once; `None` if somebody holds it who may be alive.
-    /// Whether that one is alive is asked of the kernel only if `asks_for_holder`: it takes longer than most of what is done under a
+    /// Takes a lock if that is possible at once; `None` if a thread holds it that may be alive. The kernel is asked
+    /// whether that thread is alive only if `asks_for_holder`: that takes longer than most of what is done under a
     /// lock.
     pub fn try_lock(&self, lock: Lock, asks_for_holder: bool) -> Result<Option<Acquired>, LockFailure> {
         #[cfg(any(test, fuzzing))]
@@ -97,7 +98,7 @@ impl Medium {
         Ok(acquired)
     }
 
-    /// Lets a lock go that this thread holds.
+    /// Releases a lock that this thread holds.
     #[inline]
     pub fn unlock(&self, lock: Lock) {
         #[cfg(any(test, fuzzing))]
@@ -112,8 +113,8 @@ impl Medium {
         }
     }
 
-    /// Sleeps until [`wake_all`](Self::wake_all) is called for a word, if it still is what was seen, for a bounded time. May
-    /// return early.
+    /// Sleeps until [`wake_all`](Self::wake_all) is called for a word, if the word is still what was seen, for a
+    /// bounded time. May return early.
     pub fn sleep_on(&self, index: usize, seen: u64, timeout: Duration) {
         match self {
             #[cfg(not(loom))]
@@ -127,7 +128,7 @@ impl Medium {
         }
     }
 
-    /// Wakes everybody who sleeps on a word.
+    /// Wakes every thread that sleeps on a word.
     pub fn wake_all(&self, index: usize) {
         match self {
             #[cfg(not(loom))]
@@ -141,7 +142,7 @@ impl Medium {
         }
     }
 
-    /// The kernel thread id of who holds a lock at this moment, where that can be seen.
+    /// The kernel thread id of the holder of a lock at this moment, if that can be seen.
     pub fn lock_holder(&self, lock: Lock) -> Option<u32> {
         match self {
             #[cfg(not(loom))]
@@ -151,7 +152,7 @@ impl Medium {
         }
     }
 
-    /// Makes the locks anew. Nobody else may be using the table.
+    /// Makes the locks anew. No other process or thread may be using the table.
     pub fn initialise_locks(&self) -> io::Result<()> {
         match self {
             #[cfg(not(loom))]
@@ -168,7 +169,7 @@ impl Medium {
         }
     }
 
-    /// Whether nobody alive holds a lock. Only meaningful while nobody else uses the table.
+    /// Whether no live thread holds a lock. Only meaningful while no other process or thread uses the table.
     pub fn locks_are_free(&self) -> bool {
         match self {
             #[cfg(not(loom))]
@@ -180,7 +181,7 @@ impl Medium {
         }
     }
 
-    /// Maps the file through another open file of this process: the first is kept open by this medium no more.
+    /// Maps the file through another open file of this process: this medium no longer keeps the first one open.
     #[cfg(not(loom))]
     pub fn map_again(&self, file: &File) -> io::Result<()> {
         match self {
@@ -231,7 +232,7 @@ mod tests {
         let made = mutex(WRITE_MUTEX);
         assert_ne!(made, [0; MUTEX_WORDS]);
         assert_eq!((mutex(SYNC_MUTEX), mutex(ARBITER_MUTEX)), (made.clone(), made));
-        // A file can have been restored while any of them was held.
+        // A file may have been restored while any of them was held.
         for start in [WRITE_MUTEX, SYNC_MUTEX, ARBITER_MUTEX] {
             medium.words().store(start, 1 << 32 | 1, crate::sys::words::Ordering::Relaxed);
             assert!(!medium.locks_are_free());

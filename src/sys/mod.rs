@@ -30,7 +30,7 @@ pub mod words;
 #[cfg(loom)]
 pub use modelled::heap;
 
-/// Memory for words; an error where there is not as much, which a table of any size may ask for.
+/// Memory for words; an error if there is not that much, which a table of any size may ask for.
 pub fn zeroed_words(word_count: usize) -> std::io::Result<Vec<u64>> {
     let mut words = Vec::new();
     words.try_reserve_exact(word_count).map_err(|_| std::io::ErrorKind::OutOfMemory)?;

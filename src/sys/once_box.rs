@@ -1,5 +1,6 @@
-//! A place for a value that is put there once, and that a fork cannot leave half filled: in a child of a fork that happened while
-//! another thread filled it, it is empty or full. (A `OnceLock` would stay "being filled", and whoever asks would wait for ever.)
+//! A place for a value that is put there once, and that a fork cannot leave half filled: in a child of a fork that
+//! happened while another thread filled it, it is empty or full. (A `OnceLock` would stay "being filled", and a thread
+//! that asks for the value would wait for ever.)
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
@@ -20,9 +21,9 @@ impl<T> OnceBox<T> {
 
     #[inline(always)]
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: the pointer is null, or came from a box in `set`, and then nobody else owns that value, which is freed only by
-        // those who have this mutably. Its content was stored before the release there, which this acquire reads from. That the
-        // reference may be used by other threads needs what the bounds of `Sync` below demand.
+        // SAFETY: the pointer is null, or came from a box in `set`, and then nothing else owns that value, and it is
+        // freed only by code that has this mutably. Its content was stored before the release there, which this acquire
+        // reads from. That the reference may be used by other threads needs what the bounds of `Sync` below demand.
         unsafe { self.value.load(Ordering::Acquire).as_ref() }
     }
 
@@ -31,7 +32,7 @@ impl<T> OnceBox<T> {
         let value = Box::into_raw(value);
         match self.value.compare_exchange(null_mut(), value, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(()),
-            // SAFETY: it was made of a box just now, and was given to nobody.
+            // SAFETY: it was made from a box just now, and has not been given out.
             Err(_) => Err(unsafe { Box::from_raw(value) }),
         }
     }
@@ -39,8 +40,8 @@ impl<T> OnceBox<T> {
     /// Takes the value out.
     pub fn take(&mut self) -> Option<Box<T>> {
         let value = std::mem::replace(self.value.get_mut(), null_mut());
-        // SAFETY: a pointer that is not null came from a box in `set`. It is forgotten here, so nobody makes a box of it again, and
-        // no reference to the value is left, since this is borrowed mutably.
+        // SAFETY: a pointer that is not null came from a box in `set`. It is forgotten here, so no box is made from it
+        // again, and no reference to the value is left, since this is borrowed mutably.
         (!value.is_null()).then(|| unsafe { Box::from_raw(value) })
     }
 }
@@ -51,7 +52,7 @@ impl<T> Drop for OnceBox<T> {
     }
 }
 
-// SAFETY: it owns a `T`, or nothing: to send it is to send that.
+// SAFETY: it owns a `T`, or nothing, so sending it means sending that.
 unsafe impl<T: Send> Send for OnceBox<T> {}
 // SAFETY: `get` hands `&T` to any thread, which `T: Sync` allows; `set` moves a `T` into what another thread may drop, which
 // `T: Send` allows.

@@ -24,7 +24,7 @@ impl Remembered {
 /// A lock between the threads of one process, which a fork cannot leave locked: in a child it is free.
 #[derive(Default)]
 pub struct ThreadLock {
-    /// The process whose thread holds it, by its fork generation; 0: nobody.
+    /// The process whose thread holds it, by its fork generation; 0 if none does.
     process: AtomicU32,
 }
 
@@ -32,7 +32,7 @@ pub struct ThreadLock {
 pub struct ThreadGuard<'a>(&'a ThreadLock);
 
 impl ThreadLock {
-    /// Waits for the lock, for so long at most.
+    /// Waits for the lock, but no longer than this.
     pub fn lock(&self, timeout: Duration) -> Option<ThreadGuard<'_>> {
         poll(timeout, || self.try_lock())
     }
@@ -40,7 +40,7 @@ impl ThreadLock {
     fn try_lock(&self) -> Option<ThreadGuard<'_>> {
         let own = fork_generation();
         let found = self.process.load(Ordering::Relaxed);
-        // A holder of another process is of before the fork.
+        // A holder of another process is from before the fork.
         if found == own {
             return None;
         }
@@ -67,7 +67,7 @@ mod tests {
         assert!(lock.lock(Duration::ZERO).is_none());
         drop(held);
         assert!(lock.lock(Duration::ZERO).is_some());
-        // What a parent's thread held.
+        // As if a thread of the parent held it.
         lock.process.store(fork_generation() ^ 1, Ordering::Relaxed);
         assert!(lock.lock(Duration::ZERO).is_some());
     }

@@ -1,4 +1,4 @@
-//! Builds for tests and for fuzzing only: what a test sees of, and does at, each access to shared memory.
+//! Only in builds for tests and for fuzzing: what a test sees, and can do, at each access to shared memory.
 //!
 //! A hook is called on the thread that makes the access, before it happens (for a store, also after it). It may stop
 //! there for as long as it likes, run other operations on the same table (its own accesses are not probed then), or
@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicUsize;
 /// What is about to happen.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// A load that orders something (acquire), or any: see [`see_all_loads`].
+    /// A load that orders something (acquire), or any load: see [`see_all_loads`].
     Load,
     /// A store is about to happen.
     Store,
@@ -25,11 +25,11 @@ pub enum Event<'a> {
     Touch { word: &'a AtomicU64 },
     /// A lock is about to be taken.
     Lock,
-    /// Somebody else has to do something first: a lock is about to be tried again.
+    /// Another thread has to do something first: a lock is about to be tried again.
     Blocked,
     /// A lock was taken.
     Locked { which: crate::sys::lock::Lock },
-    /// A lock is about to be let go.
+    /// A lock is about to be released.
     Unlock { which: crate::sys::lock::Lock },
     /// A flush of these words is about to begin.
     Flush { words: Range<usize> },
@@ -39,8 +39,8 @@ pub enum Event<'a> {
 
 type Hook = Box<dyn FnMut(&Event<'_>)>;
 
-/// How many threads have a hook. Where there is none, an access need not look for its thread's, which takes Miri ten times as
-/// long as the access. A thread sees its own counting in any case, whatever the ordering.
+/// How many threads have a hook. If there are none, an access need not look for the hook of its thread, which takes ten
+/// times as long as the access in Miri. A thread sees its own counting in any case, whatever the ordering.
 static HOOK_COUNT: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
@@ -100,7 +100,7 @@ pub fn die_after_store<R>(number: u32, body: impl FnOnce() -> R) -> Option<R> {
     with_hook(hook, body)
 }
 
-/// Called by the facade. Whether the access is to happen.
+/// Called by the facade. Returns whether the access is to happen.
 pub fn visit(event: Event<'_>) -> bool {
     if HOOK_COUNT.load(Ordering::Relaxed) == 0 {
         return true;
@@ -109,7 +109,7 @@ pub fn visit(event: Event<'_>) -> bool {
         return false;
     }
     if std::thread::panicking() {
-        // A test has failed; what its destructors do is of no interest.
+        // A test has failed; what its destructors do does not matter.
         return true;
     }
     // The hook is taken out while it runs, so that what it does itself is not probed.

@@ -9,11 +9,12 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
-/// A number of this process that none of its ancestors has, and that is never 0; no system call but the first time in each
-/// process.
+/// A number of this process that none of its ancestors has, and that is never 0. It takes a system call only the first
+/// time in each process.
 ///
 /// It is not the process id, since a child in another PID namespace can have its parent's id. It is kept in a page that
-/// the kernel wipes in a child of `fork`; who finds it wiped counts up what it has inherited in memory that is not.
+/// the kernel wipes in a child of `fork`. A process that finds it wiped increments a counter that it has inherited in
+/// memory that is not wiped.
 #[inline(always)]
 pub fn fork_generation() -> u32 {
     // SAFETY: the pointer is to `NONE`, or was stored by `generation_page`: to a page that is mapped for the life of the process,
@@ -22,7 +23,7 @@ pub fn fork_generation() -> u32 {
     if generation == 0 { begin_generation() } else { generation }
 }
 
-/// What is looked at before there is a page. Never written.
+/// What is read before there is a page. Never written.
 static NONE: AtomicU32 = AtomicU32::new(0);
 static GENERATION_PAGE: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const NONE).cast_mut());
 
@@ -32,8 +33,8 @@ fn begin_generation() -> u32 {
     static NEWEST: AtomicU32 = AtomicU32::new(0);
     // Without such a page (kernels before 4.14) it is the process id, by a system call each time.
     let Some(known) = generation_page() else { return std::process::id() };
-    // Counted before it is anybody's: a child that is forked at any moment goes on above it. Threads may be here at once, and then
-    // the first to exchange decides.
+    // Counted before any process has it: a child that is forked at any moment goes on above it. Several threads may be
+    // here at once, and then the first to exchange decides.
     let next = NEWEST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
     match known.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => next,
@@ -41,8 +42,8 @@ fn begin_generation() -> u32 {
     }
 }
 
-/// The page of this process, made when it is first asked for. Threads that are here at once, also when the process is forked
-/// meanwhile, wait for nobody: each makes a page, and the first to put it in its place decides.
+/// The page of this process, made when it is first asked for. Threads that are here at once wait for none of the
+/// others, even if the process is forked meanwhile: each makes a page, and the first to put it in its place decides.
 fn generation_page() -> Option<&'static AtomicU32> {
     static IS_UNAVAILABLE: AtomicBool = AtomicBool::new(cfg!(miri));
     let none = (&raw const NONE).cast_mut();
@@ -97,11 +98,11 @@ fn own_pid_namespace() -> Option<File> {
     (namespace >= 0).then(|| unsafe { File::from_raw_fd(namespace) })
 }
 
-/// Makes `target` the open file that `source` is, under the number that it has: what it was is closed, and not unlocked, if
-/// another process has it too.
+/// Makes `target` the same open file as `source`, under the number that `target` has. What `target` was before is
+/// closed; it is not unlocked if another process has it too.
 pub fn replace_descriptor(target: &File, source: &File) -> io::Result<()> {
-    // SAFETY: both descriptors are open, and stay owned by these two. That the number of `target` becomes another open file is
-    // one step; who uses it at the moment uses one or the other.
+    // SAFETY: both descriptors are open, and stay owned by these two. The number of `target` becomes another open file
+    // in one step; a thread that uses it at the moment uses one or the other.
     let code = unsafe { libc::dup3(source.as_raw_fd(), target.as_raw_fd(), libc::O_CLOEXEC) };
     if code < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -2,18 +2,18 @@
 //!
 //! Invariants:
 //!
-//! - The mutex is `PTHREAD_PROCESS_SHARED`, `PTHREAD_MUTEX_ROBUST`, `PTHREAD_MUTEX_ERRORCHECK`, of no priority
-//!   protocol. It is initialised by a first opener, who is alone, and never destroyed.
-//! - That an owner died comes out of every way of locking as [`Acquired::OwnerDied`]. The mutex is made consistent at
-//!   once, so that a repairer who dies too is noticed in the same way, and one who gives up leaves a usable mutex:
-//!   whether something is half done is written in the table and not in the mutex.
-//! - Every wait is cut into slices: on kernels before 6.2 a waiter that is killed just after an owner's death woke it
-//!   takes the wake-up with it, and the others would sleep for ever. Each slice is measured by the monotonic clock
-//!   where the C library can do that.
-//! - A thread that is gone holds nothing. Mostly the kernel sees to that when the thread ends; where it does not, a waiter does:
-//!   see [`free_if_orphaned`](RobustMutex::free_if_orphaned).
-//! - A waiter first spins for a bounded time. Critical sections are shorter than a system call; robust mutexes do
-//!   not spin of themselves, and sleeping at once halves the throughput of 50 processes.
+//! - The mutex is `PTHREAD_PROCESS_SHARED`, `PTHREAD_MUTEX_ROBUST`, `PTHREAD_MUTEX_ERRORCHECK`, without a priority
+//!   protocol. It is initialised by a first opener, which is alone, and never destroyed.
+//! - Every way of locking reports the death of an owner as [`Acquired::OwnerDied`]. The mutex is made consistent at
+//!   once, so that a repairer that dies too is noticed in the same way, and one that gives up leaves a usable mutex:
+//!   the table, not the mutex, records whether something is half done.
+//! - Every wait is cut into slices. On kernels before 6.2, a waiter that is killed just after an owner's death woke it
+//!   takes the wake-up with it, and the others would sleep for ever. Each slice is measured by the monotonic clock if
+//!   the C library can do that.
+//! - A thread that is gone holds nothing. Mostly the kernel makes sure of that when the thread ends; where it does not,
+//!   a waiter does: see [`free_if_orphaned`](RobustMutex::free_if_orphaned).
+//! - A waiter first spins for a bounded time. Critical sections are shorter than a system call, robust mutexes do not
+//!   spin on their own, and sleeping at once halves the throughput of 50 processes.
 #![allow(unsafe_code)]
 
 use crate::error::broken_invariant;
@@ -33,11 +33,12 @@ const _: () = {
     assert!(align_of::<libc::pthread_mutex_t>() <= align_of::<AtomicU64>());
 };
 
-/// How long a wait for the kernel is at most before the lock is tried again.
+/// How long one wait in the kernel lasts at most, before the lock is tried again.
 const SLICE: Duration = Duration::from_millis(50);
 /// How often a waiter looks at the lock before it sleeps.
 const SPIN_COUNT: u32 = 200;
-/// The part of the kernel's futex word that is a thread id, and the bits that say that the owner died, and that somebody waits.
+/// The part of the kernel's futex word that is a thread id, and the bits that say that the owner died, and that a
+/// thread waits.
 const THREAD_ID_MASK: u32 = 0x3fff_ffff;
 const OWNER_DIED_BIT: u32 = 0x4000_0000;
 const WAITERS_BIT: u32 = 0x8000_0000;
@@ -55,9 +56,9 @@ impl<'a> RobustMutex<'a> {
     ///
     /// # Safety
     ///
-    /// Where more is called than [`holder`](Self::holder) and [`is_free`](Self::is_free), which only load, the words are in
-    /// writable memory and hold a mutex that [`initialise`](Self::initialise) made in this boot, or will before anything
-    /// but that is called. Only these functions and the kernel write them.
+    /// If anything other than [`holder`](Self::holder) and [`is_free`](Self::is_free), which only load, is called, the
+    /// words are in writable memory and hold a mutex that [`initialise`](Self::initialise) made in this boot, or will
+    /// make before anything else is called. Only these functions and the kernel write them.
     pub unsafe fn new(words: &'a [AtomicU64; MUTEX_WORDS]) -> Self {
         RobustMutex { words }
     }
@@ -66,13 +67,13 @@ impl<'a> RobustMutex<'a> {
         self.words.as_ptr().cast_mut().cast()
     }
 
-    /// Makes the mutex, free. Nobody else may be using it.
+    /// Makes the mutex, free. No other thread may be using it.
     pub fn initialise(self) -> io::Result<()> {
         let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
         let attributes = attributes.as_mut_ptr();
         // SAFETY: `attributes` points to writable memory of the right type; it is initialised by the first call before
-        // the others read it, and destroyed once, after its last use. The mutex's words are writable, aligned and
-        // large enough (asserted above), outlive the call, and by the contract of `new` nobody else uses them.
+        // the others read it, and destroyed once, after its last use. The mutex's words are writable, aligned and large
+        // enough (asserted above), outlive the call, and by the contract of `new` nothing else uses them.
         unsafe {
             check(libc::pthread_mutexattr_init(attributes))?;
             let made = check(libc::pthread_mutexattr_setpshared(attributes, libc::PTHREAD_PROCESS_SHARED))
@@ -89,8 +90,8 @@ impl<'a> RobustMutex<'a> {
         }
     }
 
-    /// Takes the lock, waiting for at most `timeout`. The arbiter is another mutex, the same for all who use this one: see
-    /// [`free_if_orphaned`](Self::free_if_orphaned).
+    /// Takes the lock, waiting for at most `timeout`. The arbiter is another mutex, the same for all users of this one:
+    /// see [`free_if_orphaned`](Self::free_if_orphaned).
     #[inline]
     pub fn lock(self, timeout: Duration, arbiter: RobustMutex<'_>) -> Result<Acquired, LockFailure> {
         match self.try_once()? {
@@ -99,7 +100,7 @@ impl<'a> RobustMutex<'a> {
         }
     }
 
-    /// Takes the lock unless somebody holds it who may be alive.
+    /// Takes the lock unless a thread holds it that may be alive.
     pub fn try_lock(self, arbiter: RobustMutex<'_>) -> Result<Option<Acquired>, LockFailure> {
         match self.try_once()? {
             None if self.free_if_orphaned(arbiter)? => self.try_once(),
@@ -107,7 +108,7 @@ impl<'a> RobustMutex<'a> {
         }
     }
 
-    /// Takes the lock unless somebody holds it, dead or alive.
+    /// Takes the lock unless a thread holds it, dead or alive.
     #[inline]
     pub fn try_once(self) -> Result<Option<Acquired>, LockFailure> {
         // SAFETY: by the contract of `new` the pointer is to an initialised mutex, which stays mapped for the
@@ -139,29 +140,31 @@ impl<'a> RobustMutex<'a> {
         }
     }
 
-    /// If the lock is held by a thread that is gone, does what the kernel does at a thread's death: marks it as a dead owner's,
-    /// and wakes one waiter. Returns whether it did.
+    /// If the lock is held by a thread that is gone, does what the kernel does at a thread's death: marks the lock as a
+    /// dead owner's, and wakes one waiter. Returns whether it did.
     ///
-    /// The kernel cannot do it where the mapping was gone before the thread; and it does not for a thread other than the first
-    /// that executes another program: it has got the process's id by the time that the kernel looks at its list, and so is not
-    /// taken for the owner (seen on Linux 6.18).
+    /// The kernel cannot do it if the mapping was gone before the thread. Nor does it do it for a thread other than the
+    /// first that executes another program: by the time that the kernel looks at that thread's list, the thread has got
+    /// the process's id, and so is not taken for the owner (seen on Linux 6.18).
     ///
-    /// Nobody is robbed who may be alive:
+    /// The lock is never taken from a thread that may be alive:
     ///
-    /// - A thread puts its own id into the word, and only where no id is. So an id that is there is its owner's, who let the
-    ///   lock go before it ended, or else never will: a thread that is gone ([`is_gone`]) does nothing any more, and nor does
-    ///   the kernel for it.
-    /// - Its id can be given to a new thread, after which it is not gone; and before that the new thread cannot have the lock,
-    ///   unless somebody else freed it between the look at the word and the exchange. Whoever frees it does so here, and
-    ///   from the look to the exchange under the arbiter. (A first opener makes mutexes anew, but only while nobody is attached.)
-    /// - Ids mean the same thread to everybody: who is attached is in the same PID namespace.
+    /// - A thread puts its own id into the word, and only where no id is. So an id that is there is that of the owner.
+    ///   Either the owner unlocked before it ended, or it never will: a thread that is gone ([`is_gone`]) does nothing
+    ///   any more, and the kernel does nothing for it either.
+    /// - Its id can be given to a new thread, and then counts as not gone. Before that, the new thread cannot have the
+    ///   lock, unless another thread freed it between the look at the word and the exchange. A thread that frees it
+    ///   does so here, and holds the arbiter from the look to the exchange. (A first opener makes mutexes anew, but
+    ///   only while no process is attached.)
+    /// - An id means the same thread to every process: all that are attached are in the same PID namespace.
     ///
-    /// Nothing of a caller's runs under the arbiter, so the kernel does give that on when its owner dies; unless the table was
-    /// unmapped under that thread, which nothing can put right.
+    /// No code of a caller runs under the arbiter, so the kernel does hand that on when its owner dies; unless the
+    /// table was unmapped under that thread, which nothing can put right.
     #[cold]
     fn free_if_orphaned(self, arbiter: RobustMutex<'_>) -> Result<bool, LockFailure> {
         match self.holder() {
-            // Nor does any C library write that: a mutex that cannot be recovered, or something that strayed here.
+            // No C library writes such an id either: it is a mutex that cannot be recovered, or something that strayed
+            // here.
             Some(THREAD_ID_LIMIT..) => return Err(LockFailure::Unusable),
             Some(holder) if is_gone(holder) => {}
             _ => return Ok(false),
@@ -185,8 +188,9 @@ impl<'a> RobustMutex<'a> {
         if owner == 0 || !is_gone(owner) {
             return false;
         }
-        // Beside the futex's 32 bits are others of the mutex, which only its owner changes. Acquire, since what the owner stored
-        // before it went is known to be there by the kernel's word alone; release hands that on to the next owner.
+        // Beside the futex's 32 bits are others of the mutex, which only its owner changes. Acquire, since only the
+        // kernel's word tells that what the owner stored before it was gone is there; release hands that on to the next
+        // owner.
         let marked = joined([futex & WAITERS_BIT | OWNER_DIED_BIT, beside]);
         if word.compare_exchange(seen, marked, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return false;
@@ -240,7 +244,7 @@ impl<'a> RobustMutex<'a> {
         }
     }
 
-    /// Lets the lock go. Does nothing if this thread does not hold it: the mutex checks.
+    /// Releases the lock. Does nothing if this thread does not hold it: the mutex checks that.
     #[inline]
     pub fn unlock(self) {
         // SAFETY: the pointer as in `try_once`. An error-checking mutex that the thread does not own is left alone.
@@ -252,14 +256,14 @@ impl<'a> RobustMutex<'a> {
         Some(self.futex_word() & THREAD_ID_MASK).filter(|thread_id| *thread_id != 0)
     }
 
-    /// Whether no thread that may be alive owns the mutex.
+    /// Whether the mutex is not owned by a thread that may be alive.
     pub fn is_free(self) -> bool {
         let word = self.futex_word();
         word & THREAD_ID_MASK == 0 || word & OWNER_DIED_BIT != 0
     }
 
-    /// The word that the kernel reads when a thread dies: part of its ABI, and in a place that every C library keeps,
-    /// since processes share these mutexes across its versions.
+    /// The word that the kernel reads when a thread dies: it is part of the kernel's ABI, and every C library keeps its
+    /// place, since processes share these mutexes across its versions.
     #[inline]
     fn futex_word(self) -> u32 {
         let [futex, _] = halves(self.words.first().map_or(0, |word| word.load(Ordering::Relaxed)));
@@ -267,7 +271,7 @@ impl<'a> RobustMutex<'a> {
     }
 }
 
-/// The first word of a mutex as the kernel's futex and what is beside it.
+/// The first word of a mutex, split into the kernel's futex and what is beside it.
 #[inline]
 fn halves(word: u64) -> [u32; 2] {
     let [first, second]: [u32; 2] = bytemuck::cast(word);
@@ -278,7 +282,7 @@ fn joined([futex, beside]: [u32; 2]) -> u64 {
     bytemuck::cast(if FUTEX_INDEX == 0 { [futex, beside] } else { [beside, futex] })
 }
 
-/// Sleeps until somebody calls [`wake_all`] on the word, if its low half still is that of `seen`, for at most `timeout`. May
+/// Sleeps until [`wake_all`] is called on the word, if its low half is still that of `seen`, for at most `timeout`. May
 /// return early: the caller looks again.
 pub fn sleep_on(word: &AtomicU64, seen: u64, timeout: Duration) {
     let timeout = libc::timespec {
@@ -291,7 +295,7 @@ pub fn sleep_on(word: &AtomicU64, seen: u64, timeout: Duration) {
     unsafe { libc::syscall(libc::SYS_futex, low_half_of(word), libc::FUTEX_WAIT, low_half, &raw const timeout) };
 }
 
-/// Wakes everybody who sleeps on the word, in any process.
+/// Wakes every thread that sleeps on the word, in any process.
 pub fn wake_all(word: &AtomicU64) {
     // SAFETY: FUTEX_WAKE uses the address only to find the sleepers.
     unsafe { libc::syscall(libc::SYS_futex, low_half_of(word), libc::FUTEX_WAKE, libc::c_int::MAX) };
@@ -302,7 +306,7 @@ fn low_half_of(word: &AtomicU64) -> *mut u32 {
     if cfg!(target_endian = "little") { half } else { half.wrapping_add(1) }
 }
 
-/// What tells one C library's mutexes from another's: two that share a file must agree in this number.
+/// What distinguishes one C library's mutexes from another's: two that share a file must agree in this number.
 pub fn mutex_fingerprint() -> io::Result<u64> {
     let words: [AtomicU64; MUTEX_WORDS] = Default::default();
     // SAFETY: the words are this function's own, and the mutex is never locked.
@@ -336,8 +340,8 @@ fn nanoseconds_of(duration: Duration) -> libc::c_long {
 /// Now plus a slice, by this clock.
 fn deadline(clock: libc::clockid_t, slice: Duration) -> libc::timespec {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is writable. Both clocks exist on every Linux; were one missing, the deadline would lie in the
-    // past, and the wait be a short one.
+    // SAFETY: `now` is writable. Both clocks exist on every Linux; if one were missing, the deadline would be in the
+    // past, and the wait would be short.
     unsafe { libc::clock_gettime(clock, &mut now) };
     let nanoseconds = now.tv_nsec + nanoseconds_of(slice);
     libc::timespec {
@@ -397,11 +401,11 @@ mod tests {
         }
     }
 
-    /// The id of a thread that there is no more. Its number is not given out again before all others.
+    /// The id of a thread that no longer exists. Its number is not given out again before all others.
     fn dead_thread_id() -> u32 {
         let thread_id = std::thread::spawn(own_thread_id).join().unwrap();
         let start = Instant::now();
-        // Who has joined it was told so before its id is free.
+        // The thread that joined it may be told so before the id is free.
         while !is_gone(thread_id) {
             assert!(start.elapsed() < FOR_EVER, "it does not go");
             std::thread::yield_now();
@@ -447,7 +451,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
             assert_eq!(shared.try_lock().unwrap(), None);
-            // It does not hold it, so this does nothing.
+            // This thread does not hold it, so this does nothing.
             shared.mutex().unlock();
             assert_eq!(shared.mutex().holder(), own_id);
         });
@@ -466,7 +470,7 @@ mod tests {
         let ways: [fn(&Pair) -> Option<Acquired>; 3] = [
             |pair| pair.try_lock().unwrap(),
             |pair| Some(pair.lock(FOR_EVER).unwrap()),
-            // Found out also by who does not wait.
+            // A thread that does not wait finds it out too.
             |pair| Some(pair.lock(Duration::ZERO).unwrap()),
         ];
         for way in ways {
@@ -512,7 +516,7 @@ mod tests {
         let pair = Pair::new();
         let held = dead_thread_id() | WAITERS_BIT;
         pair.set_holder(held);
-        // One that does not come back by itself to look.
+        // A thread that does not come back on its own to look.
         let (shared, sleeping) = (Arc::clone(&pair), std::sync::mpsc::channel());
         let sleeper = std::thread::spawn(move || {
             sleeping.0.send(own_thread_id()).unwrap();
@@ -571,7 +575,7 @@ mod tests {
             assert!(matches!(pair.try_lock(), Err(LockFailure::Unusable)));
             assert!(matches!(pair.lock(FOR_EVER), Err(LockFailure::Unusable)));
         }
-        // Nor can anybody be the arbiter if that is left with nobody.
+        // The arbiter cannot be taken either, if it was left with an owner that is gone for good.
         let pair = Pair::new();
         let dead = dead_thread_id();
         pair.set_holder(dead);

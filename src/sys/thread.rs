@@ -7,8 +7,9 @@ use nix::unistd::Pid;
 /// The kernel gives out no thread ids from this one on, on any machine.
 pub const THREAD_ID_LIMIT: u32 = 1 << 22;
 
-/// Whether no thread has this id, or only one that has ended and that nobody has waited for: neither runs any instruction of a
-/// program any more, and the kernel has looked through its robust list before. Where that cannot be found out, it is not gone.
+/// Whether no thread has this id, or only one that has ended and has not been waited for: neither runs any instruction
+/// of a program any more, and the kernel has already looked through its robust list. If this cannot be found out, the
+/// thread counts as not gone.
 pub fn is_gone(thread_id: u32) -> bool {
     let Ok(id) = i32::try_from(thread_id) else { return false };
     // Signal 0 only asks; `kill` finds threads by their id too.
@@ -20,13 +21,14 @@ fn has_ended(thread_id: u32) -> bool {
     state.is_some_and(|state| state.starts_with(['Z', 'X']))
 }
 
-/// Whether /proc shows the ids of this PID namespace and not those of one around it, as in a container where that of the host
-/// is mounted. It shows this process's ids in its own namespace first, and then those in each one further inside.
+/// Whether /proc shows the ids of this PID namespace, and not those of one around it, as in a container where the
+/// host's /proc is mounted. It shows this process's ids in its own namespace first, and then those in each one further
+/// inside.
 fn proc_is_of_this_namespace() -> bool {
     field("/proc/self/status", "NSpid:").is_some_and(|ids| ids.split_whitespace().count() == 1)
 }
 
-/// What follows a name at the beginning of a line.
+/// The rest of the line that begins with a name.
 fn field(path: &str, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     text.lines().find_map(|line| line.strip_prefix(name)).map(|content| content.trim().to_owned())

@@ -1,8 +1,8 @@
 //! The one facade through which shared words are read and written.
 //!
-//! Nothing else in the crate touches an atomic of a table, so this is where the model checker's atomics are put in
-//! (`--cfg loom`), where tests and fuzzers (`--cfg fuzzing`) count, stop, kill and record every store, and where an index is
-//! checked.
+//! Nothing else in the crate touches an atomic of a table. So this is where the model checker's atomics are put in
+//! (`--cfg loom`), where tests and fuzzers (`--cfg fuzzing`) count, stop, kill and record every store, and where an
+//! index is checked.
 
 use super::atomic::AtomicU64;
 pub use super::atomic::{Ordering, fence};
@@ -33,8 +33,8 @@ impl<'a> Words<'a> {
     ///
     /// # Panics
     ///
-    /// If the range is not inside. Ranges come from a [`Geometry`](crate::format::geometry::Geometry), which has checked
-    /// them, and slots and cells are checked before they are used; so this would be an error in this crate.
+    /// If the range is not inside. Ranges come from a [`Geometry`](crate::format::geometry::Geometry), which has
+    /// checked them, and slots and cells are checked before they are used; so a panic would be an error in this crate.
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "a range outside is an error in this crate, and must not go on")]
     pub fn part(self, range: Range<usize>) -> Self {
@@ -80,7 +80,7 @@ impl<'a> Words<'a> {
         probe::visit(probe::Event::Stored { word, value });
     }
 
-    /// Counts a word up by one, in one step.
+    /// Increments a word, in one step.
     #[cfg_attr(loom, track_caller)]
     pub fn increment(self, index: usize, ordering: Ordering) {
         let word = self.word(index);
@@ -93,7 +93,8 @@ impl<'a> Words<'a> {
         probe::visit(probe::Event::Stored { word, value: _before.wrapping_add(1) });
     }
 
-    /// Makes the page of a word dirty without changing anything, also if another process changes the word just now.
+    /// Makes the page of a word dirty without changing anything, even if another process is changing the word at that
+    /// moment.
     #[inline(always)]
     pub fn touch(self, index: usize) {
         let word = self.word(index);
@@ -101,13 +102,13 @@ impl<'a> Words<'a> {
         if !probe::visit(probe::Event::Touch { word }) {
             return;
         }
-        // Not an `or` with 0: the compiler knows that it changes nothing, and leaves it out. If somebody else changes the word
-        // just now, the page is dirty by that.
+        // Not an `or` with 0: the compiler knows that it changes nothing, and leaves it out. If another process changes
+        // the word at that moment, that makes the page dirty.
         let value = word.load(Ordering::Relaxed);
         let _ = word.compare_exchange(value, std::hint::black_box(value), Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Copies words out, as by a relaxed load of each: what is shared is never seen through a plain reference.
+    /// Copies words out, as by a relaxed load of each: shared words are never seen through a plain reference.
     #[inline(always)]
     pub fn copy_to(self, target: &mut [u64]) {
         debug_assert_eq!(self.len(), target.len());

@@ -1,4 +1,4 @@
-//! The one value that is made by looking at a clock. It is here since the format layer is pure.
+//! The one value that is made by reading a clock. It is here since the format layer is pure.
 
 use std::time::{Duration, SystemTime};
 

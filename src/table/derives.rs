@@ -1,5 +1,5 @@
 //! The derives that a program writes above a struct of `record!` or an enumeration of `field_enum!`, without those that
-//! these macros add: twice the same one would not compile.
+//! these macros add: the same derive twice would not compile.
 
 /// Writes an item with its attributes, less the derives that the macro adds itself.
 ///
@@ -11,7 +11,7 @@
 #[macro_export]
 macro_rules! derive_rules {
     (@attributes $kind:ident [$($kept:tt)*] {} { $($item:tt)* }) => { $($kept)* $($item)* };
-    // Documentation in large bites: each step counts against the limit of recursion.
+    // Documentation is taken in large pieces: each step counts against the limit of recursion.
     (@attributes $kind:ident [$($kept:tt)*] {
         #[doc $($a:tt)*] #[doc $($b:tt)*] #[doc $($c:tt)*] #[doc $($d:tt)*] #[doc $($e:tt)*] #[doc $($f:tt)*] $($rest:tt)*
     } $item:tt) => {

@@ -1,7 +1,7 @@
 //! The handle that a table uses, and those that it used before a reopening.
 //!
-//! Readers take no lock and are not counted, so nobody knows when the last of them has left a handle: each is kept,
-//! dead, until the table is dropped.
+//! Readers take no lock and are not counted, so it is not known when the last of them has left a handle. Each handle is
+//! therefore kept, dead, until the table is dropped.
 
 use crate::engine::Store;
 use crate::sys::once_box::OnceBox;
@@ -51,7 +51,7 @@ impl Handles {
 
 impl Drop for Handles {
     fn drop(&mut self) {
-        // One by one: a long chain that dropped itself would need as long a stack.
+        // One by one: a long chain that dropped itself recursively would need an equally deep stack.
         let mut next = self.0.next.take();
         while let Some(mut link) = next {
             next = link.next.take();

@@ -1,4 +1,4 @@
-//! What the model checker shows of updates whose closure runs without the lock. See `store::loom_tests`.
+//! What the model checker shows about updates whose closure runs without the lock. See `store::loom_tests`.
 
 use crate::Error;
 use crate::engine::loom_tests::{Start, body, first};

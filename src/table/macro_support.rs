@@ -1,5 +1,5 @@
-//! What the code that `record!` and `field_enum!` write calls. It is public since that code is in other crates, and not
-//! for anybody else.
+//! What is called by the code that `record!` and `field_enum!` write. It is public only since that code is in other
+//! crates.
 
 #![allow(missing_docs)]
 
@@ -33,9 +33,9 @@ pub fn exactly(bytes: &[u8], record_bytes: usize) -> Result<&[u8]> {
     }
 }
 
-/// All that `record!` asks of the type of a field, as one constant. Whatever it names of a type that cannot be a field
-/// would be an error of its own; naming one thing, at one place, makes it one error. The compiler knows the functions
-/// and inlines them.
+/// All that `record!` asks of the type of a field, as one constant. If the type cannot be a field, each thing of it
+/// that is named would be an error of its own; naming one thing, in one place, makes it one error. The compiler knows
+/// the functions and inlines them.
 pub trait RecordField: FieldValue {
     const CODE: FieldCode<Self> = FieldCode {
         stored_bytes: <Self::Stored as Field>::FIELD_BYTES,
@@ -56,7 +56,7 @@ pub struct FieldCode<T> {
     pub decode_next: fn(&mut &[u8], &str) -> Result<T>,
 }
 
-/// A field as it is written.
+/// A field as it is declared.
 pub struct Declaration<'a> {
     pub name: &'a str,
     pub is_key: bool,
@@ -106,7 +106,7 @@ fn in_field(name: &str, error: Error) -> Error {
     }
 }
 
-/// That a number is none of an enumeration's.
+/// The error that a number is not one of an enumeration's.
 #[cold]
 pub fn no_variant(name: &str, variants: &[(&str, &dyn fmt::Display)], stored: &dyn fmt::Display) -> Error {
     let variants: Vec<_> = variants.iter().map(|(variant, number)| format!("{number} ({variant})")).collect();

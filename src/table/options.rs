@@ -41,7 +41,7 @@ impl<T> Clone for OpenOptions<T> {
 }
 
 impl<T: Record> Table<T> {
-    /// How a table is to be made or opened.
+    /// How a table should be made or opened.
     pub fn options() -> OpenOptions<T> {
         OpenOptions::new()
     }
@@ -56,7 +56,7 @@ impl<T: Record> Table<T> {
         Self::options().open(path)
     }
 
-    /// Makes a new table with room for so many records, with the usual options.
+    /// Makes a new table with room for this many records, with the usual options.
     ///
     /// # Errors
     ///
@@ -89,8 +89,8 @@ impl<T: Record> OpenOptions<T> {
         self
     }
 
-    /// How many records the table has room for: a new one gets this [`capacity`](Self::capacity), and to open one that
-    /// has another is an error, which says both.
+    /// How many records the table has room for: a new one gets this [`capacity`](Self::capacity), and opening one that
+    /// has another is an error, which names both.
     ///
     /// ```
     /// # use locule::{Error, Table};
@@ -118,9 +118,9 @@ impl<T: Record> OpenOptions<T> {
         self
     }
 
-    /// How long an operation waits for a lock at most; 5 seconds by default. A holder that dies is noticed at once:
-    /// this is for one that is stopped, or too slow. It is also how long a read-only handle tries to copy one moment
-    /// for a [`snapshot`](Table::snapshot).
+    /// How long an operation waits for a lock at most; 5 seconds by default. The death of a holder is noticed at once:
+    /// this limit is for a holder that is stopped, or too slow. It is also how long a read-only handle tries to copy
+    /// one moment for a [`snapshot`](Table::snapshot).
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.settings.lock_timeout = timeout;
         self
@@ -137,9 +137,9 @@ impl<T: Record> OpenOptions<T> {
         self
     }
 
-    /// Whether each read compares the record's checksum; true by default. It guards against bad memory, bad disks
-    /// and programs that write where they should not. `cargo bench` measures what it costs, by reads with it and
-    /// without. Records are never torn either way.
+    /// Whether each read compares the record's checksum; true by default. It guards against bad memory, bad disks and
+    /// programs that write where they should not. `cargo bench` measures its cost, by reads with it and without.
+    /// Records are never torn either way.
     pub fn verify_reads(mut self, verify: bool) -> Self {
         self.settings.verify_reads = verify;
         self
@@ -164,7 +164,7 @@ impl<T: Record> OpenOptions<T> {
 #[cfg(not(loom))]
 impl<T: Record> OpenOptions<T> {
     /// Makes a new table. No process sees the file before it is whole and on the disk. When this returns, the name is
-    /// on the disk too: the directory is flushed or, where the process may change the directory but not read it, the
+    /// on the disk too: the directory is flushed, or, if the process may change the directory but not read it, the
     /// whole file system.
     ///
     /// # Errors
@@ -200,8 +200,8 @@ impl<T: Record> OpenOptions<T> {
     ///
     /// # Errors
     ///
-    /// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if it is no locule table or cut
-    /// short, [`SchemaMismatch`](crate::Error::SchemaMismatch) if it holds other records,
+    /// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if it is not a locule table or
+    /// cut short, [`SchemaMismatch`](crate::Error::SchemaMismatch) if it holds other records,
     /// [`CapacityMismatch`](crate::Error::CapacityMismatch) if it has another capacity than is required,
     /// [`Incompatible`](crate::Error::Incompatible) if it is in use by processes that cannot share it with this one,
     /// [`Damaged`](crate::Error::Damaged) if part of what was synced is missing (the file stays as it is),
@@ -224,7 +224,7 @@ impl<T: Record> OpenOptions<T> {
     }
 
     /// Opens a table for reading. Not a byte of the file is changed, and no mutex is taken. If the file needs a
-    /// recovery, this handle works on a recovered copy in its own memory, which stays as it is, and
+    /// recovery, this handle works on a recovered copy in its own memory, which does not change any more, and
     /// [`recovery`](Table::recovery) says so.
     ///
     /// # Errors

@@ -63,8 +63,8 @@ pub trait Record: Sized + 'static {
 /// assert_eq!(Visit::ZEROED, [0; 2]); // twelve bytes
 /// ```
 ///
-/// A type of one's own could have another length each time that it is asked, and
-/// so reach into records that lie beside it.
+/// If users could write a type of their own, it could give another length each time that it is asked, and so reach into
+/// records that lie beside it.
 ///
 /// ```compile_fail
 /// #[derive(Clone, Copy)]
@@ -303,7 +303,7 @@ macro_rules! record_rules {
         // `for<'a>`, although nothing has that lifetime: without it a condition that is never true does not compile.
         impl ::core::marker::Copy for $name where $(for<'a> $type: ::core::marker::Copy),+ {}
 
-        // What the rules above cannot see. Nothing in this block has a name, so that no name of the caller is hidden.
+        // What the rules above cannot see. Nothing in this block has a name, so that it hides no name of the caller.
         const _: () = {
             ::core::assert!(
                 <$name as $crate::Record>::RECORD_BYTES <= $crate::Schema::RECORD_BYTES_MAX,
@@ -385,7 +385,7 @@ macro_rules! record_rules {
     (@default_or_else $type:ty,) => { <$type as ::core::default::Default>::default() };
     (@default_or_else $type:ty, $default:expr) => { $default };
 
-    // What must have a default itself, if none is written.
+    // A type that must have a default itself, if none is written.
     (@unless_default $type:ty,) => { $type };
     (@unless_default $type:ty, $default:expr) => { () };
 

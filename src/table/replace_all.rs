@@ -1,6 +1,6 @@
 //! Making a table hold exactly what it is given.
 //!
-//! In this order: what stays is updated where it is, the rest is deleted, and then the new ones are inserted. So a key
+//! In this order: what stays is updated in place, the rest is deleted, and then the new ones are inserted. So a key
 //! that was there never looks for another slot, and a full table has room.
 
 use super::record::Keyed;
@@ -14,8 +14,8 @@ use std::collections::HashSet;
 
 impl<T: Keyed> WriteTransaction<'_, T> {
     /// Makes the table hold exactly these records. See [`Table::replace_all`](crate::Table::replace_all). An error may
-    /// come when part of the records are replaced, so after one nothing of the transaction happens, whatever the
-    /// closure returns.
+    /// come when part of the records have been replaced already. So after one nothing of the transaction happens,
+    /// whatever the closure returns.
     ///
     /// # Errors
     ///
@@ -26,12 +26,12 @@ impl<T: Keyed> WriteTransaction<'_, T> {
         let (kept_slots, absent) = self.update_in_place(records)?;
         self.delete_others(&kept_slots)?;
         self.insert_absent(&absent)?;
-        // One that failed before is not mended by this one.
+        // If an earlier call failed, this one does not mend that.
         self.is_broken = was_broken;
         Ok(())
     }
 
-    /// Updates the records that there are; their slots, and the records that there are not.
+    /// Updates the records that exist already. Returns their slots, and the records that do not exist.
     fn update_in_place(
         &mut self,
         records: impl IntoIterator<Item = impl Borrow<T>>,
@@ -46,7 +46,7 @@ impl<T: Keyed> WriteTransaction<'_, T> {
             };
             let encoded = Encoded::new(words.as_ref());
             if !kept_slots.insert(id.slot()) {
-                // This is the error that says so.
+                // This returns the error that says so.
                 self.transaction.insert(encoded)?;
             }
             if found.as_ref() != words.as_ref() {
@@ -66,7 +66,7 @@ impl<T: Keyed> WriteTransaction<'_, T> {
         Ok(())
     }
 
-    /// Inserts records, and first those that have slots to come back to, since the others take any.
+    /// Inserts records. Those that have slots to come back to come first, since the others take any slot.
     fn insert_absent(&mut self, absent: &[T::Words]) -> Result<()> {
         let mut others = Vec::new();
         for words in absent {

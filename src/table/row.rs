@@ -5,11 +5,11 @@ use crate::record_id::RecordId;
 use std::fmt;
 use std::ops::Deref;
 
-/// A record and what the table knows of it, as of one moment. It is a copy: nothing that others do later changes it,
+/// A record and what the table knows about it, as of one moment. It is a copy: nothing that others do later changes it,
 /// and changing it changes nothing in the table.
 ///
 /// The row dereferences to the record, and has no field of its own: `row.hits` is the record's field, and so are
-/// `row.id` and `row.version` if the record has fields of these names. What the table knows are methods.
+/// `row.id` and `row.version` if the record has fields with these names. What the table knows is returned by methods.
 ///
 /// ```
 /// # locule::record! { struct Visit { key id: u64, version: u8, record: u8, hits: u32 } }

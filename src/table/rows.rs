@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct Rows<'a, T> {
     store: &'a Store,
-    /// Of which all of them are; they are of any if there is none.
+    /// The moment that all of the records are of; if there is none, they are of any moment.
     moment: Option<Moment<'a>>,
     next_slot: u32,
     _records: PhantomData<fn() -> T>,
@@ -49,7 +49,7 @@ impl<'a, T: Record> Rows<'a, T> {
         None
     }
 
-    /// What is returned now is the last thing that is given out.
+    /// What is returned now is the last item.
     fn end(&mut self) {
         self.next_slot = self.store.geometry().capacity();
         self.moment = None;
@@ -62,7 +62,7 @@ impl<T: Record> Iterator for Rows<'_, T> {
     fn next(&mut self) -> Option<Self::Item> {
         let row = self.next_row();
         let Some(moment) = self.moment else { return row };
-        // Also when nothing more was found: that there is nothing more has to be of this moment too.
+        // This is checked even if nothing more was found: that there is nothing more has to be of this moment too.
         if let Err(fault) = moment.check() {
             self.end();
             return Some(Err(fault.into()));

@@ -82,7 +82,7 @@ impl<T: Record> Table<T> {
         Ok(Table { handles: Handles::new(store), reopening: ThreadLock::default(), _records: PhantomData })
     }
 
-    /// That a file holds records of this type, and as many as it has to.
+    /// Checks that a file holds records of this type, and has the required capacity.
     fn check_records(store: &Store) -> Result<()> {
         T::schema().expect_in_file(&store.header().schema)?;
         let geometry = store.geometry();

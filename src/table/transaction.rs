@@ -220,7 +220,7 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         row_of(meta, &words)
     }
 
-    /// Changes a record; what it is now, and what the closure returned. `None` if there is none.
+    /// Changes a record. Returns what it is now, and what the closure returned; `None` if there is none.
     pub(super) fn change<R, E: From<Error>>(
         &mut self,
         which: &impl Which<T>,
@@ -291,7 +291,7 @@ impl<T: Keyed> WriteTransaction<'_, T> {
             return Ok(row);
         }
         let words = words_of(record);
-        // What cannot be read back is not written, since it is to be returned.
+        // A record that cannot be read back is not written, since it is to be returned.
         let inserted = record_of(&words)?;
         Ok(Row::new(self.transaction.insert(Encoded::new(words.as_ref()))?, inserted))
     }
@@ -363,7 +363,7 @@ impl<T> fmt::Debug for TransactionRows<'_, '_, T> {
     }
 }
 
-/// What a transaction says that is not to happen.
+/// The error that a transaction must not happen.
 #[cold]
 fn broken() -> Error {
     let reason =

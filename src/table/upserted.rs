@@ -28,7 +28,7 @@ pub struct Upserted {
 
 impl Upserted {
     pub(super) fn new(meta: Meta) -> Self {
-        // Whatever was written over something was updated, and the count never returns to 0.
+        // A record that was written over has been updated, and the count never returns to 0.
         Upserted { id: meta.id, version: meta.version, is_new: meta.update_count == 0 }
     }
 }

@@ -1,4 +1,4 @@
-//! Which record is meant: one with an id, or one with a key. Everything that is done to a record is done to either.
+//! Which record is meant: one with an id, or one with a key. Everything that is done to a record can be done to either.
 
 use super::record::{Keyed, Record};
 use super::words::key_words;

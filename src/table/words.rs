@@ -25,14 +25,14 @@ pub fn key_words<T: Keyed, Q: Key<T::Key> + ?Sized>(key: &Q) -> Option<T::Words>
     key.encode_key(bytes).then_some(words)
 }
 
-/// The row that these words are.
+/// The row that these words encode.
 #[inline(always)]
 pub fn row_of<T: Record>(meta: Option<Meta>, words: &T::Words) -> Result<Option<Row<T>>> {
     let Some(meta) = meta else { return Ok(None) };
     Ok(Some(Row::new(meta, record_of(words)?)))
 }
 
-/// The record that these words are.
+/// The record that these words encode.
 #[inline(always)]
 pub fn record_of<T: Record>(words: &T::Words) -> Result<T> {
     let bytes: &[u8] = bytemuck::cast_slice(words.as_ref());

@@ -1,8 +1,7 @@
 //! Writing to a table: one record at a time, or many in a transaction.
 //!
 //! The closure of an update runs without the lock, on a copy of the newest content; then the lock is taken, and the
-//! record is written if it still is that version. After a few times that others were faster, all of it is done under
-//! the lock.
+//! record is written if it is still that version. If others were faster a few times, all of it is done under the lock.
 
 use super::record::{Keyed, Record};
 use super::row::Row;
@@ -19,7 +18,7 @@ use crate::record_id::RecordId;
 use crate::value::field::Key;
 use std::borrow::Borrow;
 
-/// How often it is tried without the lock.
+/// How often an update is tried without the lock.
 const ATTEMPT_COUNT: u32 = 4;
 
 impl<T: Record> Table<T> {
@@ -184,7 +183,7 @@ impl<T: Record> Table<T> {
     /// process writes between what it reads and what it writes. Others go on reading meanwhile, and wait with their
     /// writes, so the closure should be short.
     ///
-    /// The first write to a page of the file after a flush takes longer, and can wait for the disk. An operation on one
+    /// The first write to a page of the file after a flush takes longer, and may wait for the disk. An operation on one
     /// record does that part before it takes the lock. A transaction learns under the lock what it is to write, so
     /// others wait for it meanwhile. Where single operations are enough, they are better for the other processes.
     ///
@@ -288,8 +287,8 @@ impl<T: Record> Table<T> {
         Ok(result)
     }
 
-    /// Changes a record; what the caller keeps of what it is now and of what the closure returned, so that nothing else
-    /// is copied. `None` if there is none.
+    /// Changes a record. Returns what the caller keeps of what it is now and of what the closure returned, so that
+    /// nothing else is copied; `None` if there is none.
     #[inline(always)]
     fn change<R, E: From<Error>, K>(
         &self,
@@ -359,7 +358,7 @@ impl<T: Keyed> Table<T> {
     /// the key.
     pub fn upsert_with(&self, record: &T, mut change: impl FnMut(&mut T)) -> Result<Row<T>> {
         let words = words_of(record);
-        // What cannot be read back is not written, since it is to be returned.
+        // A record that cannot be read back is not written, since it is to be returned.
         let inserted = record_of::<T>(&words)?;
         for _ in 0..ATTEMPT_COUNT {
             if let Some(row) = self.update_by_key(record.key(), &mut change)? {
@@ -443,7 +442,7 @@ impl<T: Keyed> Table<T> {
     }
 }
 
-/// That it has to be tried again, since somebody else changed, deleted or inserted the record meanwhile.
+/// The error that it has to be tried again, since another writer changed, deleted or inserted the record meanwhile.
 #[cold]
 fn somebody_was_faster(fault: Fault) -> Result<()> {
     match fault.into() {

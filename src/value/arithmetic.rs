@@ -7,8 +7,8 @@ use super::time::{Date, MICROSECONDS_PER_DAY, Timestamp};
 use crate::{Error, Result};
 
 impl Timestamp {
-    /// The moment that is later by a duration, of which what is less than a microsecond is cut off; `None` if it is
-    /// later than [`MAX`](Self::MAX).
+    /// The moment that is later by a duration, which is cut to whole microseconds; `None` if it is later than
+    /// [`MAX`](Self::MAX).
     ///
     /// ```
     /// use locule::Timestamp;
@@ -23,8 +23,8 @@ impl Timestamp {
         self.microseconds().checked_add_unsigned(whole_microseconds(duration)?).map(Self::from_microseconds)
     }
 
-    /// The moment that is earlier by a duration, of which what is less than a microsecond is cut off; `None` if it is
-    /// earlier than [`MIN`](Self::MIN).
+    /// The moment that is earlier by a duration, which is cut to whole microseconds; `None` if it is earlier than
+    /// [`MIN`](Self::MIN).
     ///
     /// ```
     /// use locule::Timestamp;
@@ -54,8 +54,8 @@ impl Timestamp {
         (self >= earlier).then(|| Duration::from_micros(self.microseconds().abs_diff(earlier.microseconds())))
     }
 
-    /// How long after another moment this one is, and zero if it is before that: clocks are set back, and those of two
-    /// processes are read in any order. `later - earlier` is the same.
+    /// How long after another moment this one is, and zero if it is before that: clocks are set back, and the clocks of
+    /// two processes are read in any order. `later - earlier` is the same.
     ///
     /// ```
     /// use locule::Timestamp;
@@ -105,7 +105,7 @@ impl TryFrom<Date> for Timestamp {
     }
 }
 
-/// The moment that is later by a duration, of which what is less than a microsecond is cut off.
+/// The moment that is later by a duration, which is cut to whole microseconds.
 ///
 /// ```
 /// use locule::Timestamp;
@@ -128,7 +128,7 @@ impl Add<Duration> for Timestamp {
     }
 }
 
-/// The moment that is earlier by a duration, of which what is less than a microsecond is cut off.
+/// The moment that is earlier by a duration, which is cut to whole microseconds.
 ///
 /// ```
 /// use locule::Timestamp;
@@ -162,7 +162,7 @@ impl Sub for Timestamp {
 }
 
 impl Date {
-    /// The day that is later by so many days, or earlier if they are negative; `None` if there is no such `Date`.
+    /// The day that is later by this many days, or earlier if they are negative; `None` if there is no such `Date`.
     ///
     /// ```
     /// use locule::Date;
@@ -179,7 +179,7 @@ impl Date {
         }
     }
 
-    /// The day that is earlier by so many days, or later if they are negative; `None` if there is no such `Date`.
+    /// The day that is earlier by this many days, or later if they are negative; `None` if there is no such `Date`.
     ///
     /// ```
     /// use locule::Date;
@@ -197,7 +197,7 @@ impl Date {
     }
 }
 
-/// The day that is later by so many days, or earlier if they are negative.
+/// The day that is later by this many days, or earlier if they are negative.
 ///
 /// ```
 /// use locule::Date;
@@ -217,7 +217,7 @@ impl Add<i32> for Date {
     }
 }
 
-/// The day that is earlier by so many days, or later if they are negative.
+/// The day that is earlier by this many days, or later if they are negative.
 impl Sub<i32> for Date {
     type Output = Self;
 

@@ -1,4 +1,4 @@
-//! The bytes of one field: how many there have to be, and whether an optional one holds anything.
+//! The bytes of one field: how many there must be, and whether an optional one holds anything.
 
 use crate::{Error, Result};
 

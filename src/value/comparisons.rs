@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::inline::{Bytes, Text};
 
-// UTF-8 is ordered like its bytes, so text can be compared as these, without a look at whether it is UTF-8.
+// UTF-8 is ordered like its bytes, so text can be compared as bytes, without checking whether it is UTF-8.
 fn bytes_of<T: AsRef<[u8]> + ?Sized>(value: &T) -> &[u8] {
     value.as_ref()
 }

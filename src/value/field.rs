@@ -15,7 +15,7 @@ use super::time::{Date, Timestamp};
 use crate::{Error, Result};
 
 pub(super) mod sealed {
-    /// Keeps [`Field`](super::Field) to the types whose encoding the file format describes.
+    /// Restricts [`Field`](super::Field) to the types whose encoding the file format describes.
     pub trait Sealed {}
 
     /// The field types that are not options, so that there is no option of an option: it would have two kinds of none.
@@ -88,14 +88,14 @@ pub(super) mod sealed {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Changing the stored type makes another record, and a file of the old one is refused. The file knows nothing of this
-/// type, so `locule dump` and programs that use the stored type by itself can read it too.
+/// Changing the stored type makes another record, and a file of the old one is refused. The file knows nothing about
+/// this type, so `locule dump` and programs that use the stored type directly can read it too.
 ///
 /// # Rules
 ///
-/// `from_stored` should give back the value of which `to_stored` made what is stored. Values that are equal should be
-/// stored equal, and if they are keys, values that are not equal should not: the file compares what is stored. Where
-/// this is broken, records are not found or have other values than were written, and nothing worse.
+/// `from_stored` should give back the value from which `to_stored` made what is stored. Values that are equal should be
+/// stored as equal values, and if they are keys, values that are not equal should not: the file compares what is
+/// stored. If this is broken, records are not found or have other values than were written, and nothing worse.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a record",
     note = "a field is a bool, an integer from i8 to i128 or u8 to u128, f32, f64, Text<N>, Bytes<N>, [u8; N], \
@@ -105,15 +105,15 @@ pub trait FieldValue: Clone + PartialEq + fmt::Debug + 'static {
     /// The field type that the file has.
     type Stored: Field;
 
-    /// What is stored of this value.
+    /// What is stored for this value.
     fn to_stored(&self) -> Self::Stored;
 
-    /// The value of which this is stored.
+    /// The value for which this is stored.
     ///
     /// # Errors
     ///
-    /// Any error if no value is stored like this, such as [`Error::InvalidValue`]; the reason of that one gets the name
-    /// of the field put in front. It is returned by the read that met it.
+    /// Any error if no value is stored like this, such as [`Error::InvalidValue`]; the name of the field is put in
+    /// front of its reason. The read that met it returns the error.
     fn from_stored(stored: Self::Stored) -> Result<Self>;
 }
 
@@ -183,8 +183,8 @@ pub trait Field: sealed::Sealed + FieldValue<Stored = Self> + Copy + Default + S
 pub trait KeyField: Field + Eq + Ord + Hash {}
 
 /// A value by which a record with keys of type `K` can be looked up: the key itself, or what can stand for it, such as
-/// `str` for [`Text`] and `[u8]` for [`Bytes`]. What can stand for a key of a type of one's own is said by implementing
-/// it: see the example of [`FieldValue`].
+/// `str` for [`Text`] and `[u8]` for [`Bytes`]. Implement it to say what can stand for a key of your own type: see the
+/// example of [`FieldValue`].
 ///
 /// ```
 /// use locule::{Field, Key, Text};
@@ -215,15 +215,15 @@ impl<K: FieldValue<Stored: KeyField>> Key<K> for K {
     }
 }
 
-/// Writes what is stored of a value.
+/// Writes what is stored for a value.
 ///
 /// # Panics
 ///
 /// If `bytes` is not exactly as long as the stored type's encoding.
 #[inline(always)]
 pub(crate) fn encode_stored<T: FieldValue>(value: &T, bytes: &mut [u8]) {
-    // What is stored as it is need not be copied first, which would take as long as encoding it. The compiler knows the
-    // types, so nothing is asked when the program runs.
+    // A value that is stored as it is need not be copied first, which would take as long as encoding it. The compiler
+    // knows the types, so nothing is checked when the program runs.
     match (value as &dyn Any).downcast_ref::<T::Stored>() {
         Some(stored) => stored.encode(bytes),
         None => value.to_stored().encode(bytes),
@@ -451,7 +451,7 @@ pub(crate) mod tests {
     }
 
     fn bytes_of<T: Field>(value: T) -> Vec<u8> {
-        // Not zeros, so that a byte which encode leaves out shows.
+        // Not zeros, so that a byte that encode leaves out shows.
         let mut bytes = vec![0xa5; T::FIELD_BYTES];
         value.encode(&mut bytes);
         bytes
@@ -582,7 +582,7 @@ pub(crate) mod tests {
 
     #[test]
     fn keys_can_be_looked_up_by_what_stands_for_them() {
-        // No type is written for the integer: it has to follow from the key.
+        // The integer's type is not written here: it has to follow from the key.
         assert_eq!(find::<u64, _>(&42), Some(42));
         assert_eq!(find::<i8, _>(&-1), Some(-1));
         assert_eq!(find::<u128, _>(&u128::MAX), Some(u128::MAX));

@@ -36,10 +36,10 @@
 /// `Clone`, `Copy`, `PartialEq`, `Eq`, `Hash` and `Debug`, derived, and [`FieldValue`](crate::FieldValue). Other traits
 /// can be derived by an attribute; those that are derived already can be written, and change nothing.
 ///
-/// Each variant has its number written, since the file keeps it: a variant can get another name and another place in
-/// the list, but its number must stay its own. A number that no variant has, perhaps of a newer program, is an error
-/// when the record is read: [`Error::InvalidValue`](crate::Error::InvalidValue), which names the field. A number that
-/// does not fit the integer type, or that two variants have, does not compile.
+/// Each variant has its number written out, since the file keeps it: a variant can get another name and another place
+/// in the list, but its number must stay the same. A number that no variant has, perhaps from a newer program, is an
+/// error when the record is read: [`Error::InvalidValue`](crate::Error::InvalidValue), which names the field. A number
+/// that does not fit the integer type, or that two variants have, does not compile.
 #[macro_export]
 macro_rules! field_enum {
     (

@@ -43,9 +43,9 @@ pub enum FieldType {
     F32,
     /// `f64`
     F64,
-    /// [`Text`](crate::Text) of at most so many bytes, at least 1.
+    /// [`Text`](crate::Text) of at most this many bytes, at least 1.
     Text(u16),
-    /// [`Bytes`](crate::Bytes) of at most so many bytes, at least 1.
+    /// [`Bytes`](crate::Bytes) of at most this many bytes, at least 1.
     Bytes(u16),
     /// [`Timestamp`](crate::Timestamp)
     Timestamp,
@@ -71,7 +71,7 @@ impl FieldType {
         }
     }
 
-    /// Whether a key can have this type: all but floats.
+    /// Whether a key can have this type: all except floats.
     ///
     /// ```
     /// use locule::FieldType;

@@ -1,4 +1,4 @@
-//! How types of a program's own become field types of the file.
+//! How a program's own types become field types of the file.
 
 use super::field::FieldValue;
 use super::field::sealed::Present;
@@ -80,7 +80,7 @@ impl FromStr for RecordId {
 
     /// # Errors
     ///
-    /// [`Error::InvalidValue`] if it is no number of 64 bits.
+    /// [`Error::InvalidValue`] if it is not a number of 64 bits.
     fn from_str(text: &str) -> Result<Self> {
         text.parse().map(RecordId::from_u64).map_err(|_| Error::InvalidValue {
             reason: format!("expected a record id, a number of up to 64 bits, found {text:?}"),

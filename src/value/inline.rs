@@ -14,7 +14,7 @@ use super::padding::padded;
 use crate::error::broken_invariant;
 use crate::{Error, Result};
 
-/// Up to `N` bytes. Whatever lies behind the first `length` of them is zero, so equal contents are equal arrays.
+/// Up to `N` bytes. Whatever is behind the first `length` of them is zero, so equal contents are equal arrays.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Inline<const N: usize> {
     length: u16,
@@ -22,7 +22,7 @@ struct Inline<const N: usize> {
 }
 
 impl<const N: usize> Inline<N> {
-    /// `N`, once it is known to be one that a length of 16 bits can reach. Whoever makes or reads a value goes through
+    /// `N`, once it is known to be one that a length of 16 bits can reach. All code that makes or reads a value uses
     /// this constant, so another `N` does not compile.
     const CAPACITY_BYTES: u16 = {
         assert!(N >= 1, "Text<0> and Bytes<0> hold nothing: the capacity is 1 to 65,535 bytes");
@@ -420,7 +420,7 @@ impl<'a, const N: usize> IntoIterator for &'a Bytes<N> {
     }
 }
 
-/// Reads what `Display` writes: two hexadecimal digits a byte, small or large.
+/// Reads what `Display` writes: two hexadecimal digits per byte, lower or upper case.
 ///
 /// ```
 /// let token: locule::Bytes<4> = "cafe00".parse()?;
@@ -433,27 +433,27 @@ impl<const N: usize> FromStr for Bytes<N> {
 
     /// # Errors
     ///
-    /// [`Error::InvalidValue`] if these are no hexadecimal digits, or not two a byte; [`Error::TooLong`].
+    /// [`Error::InvalidValue`] if these are not hexadecimal digits, or not two per byte; [`Error::TooLong`].
     fn from_str(text: &str) -> Result<Self> {
         Self::new(&read_hexadecimal(text)?)
     }
 }
 
-/// Two hexadecimal digits a byte.
+/// Two hexadecimal digits per byte.
 impl<const N: usize> fmt::Display for Bytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_hexadecimal(self, f)
     }
 }
 
-/// Two small hexadecimal digits a byte.
+/// Two lower-case hexadecimal digits per byte.
 impl<const N: usize> fmt::LowerHex for Bytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_hexadecimal(self, f)
     }
 }
 
-/// Two large hexadecimal digits a byte.
+/// Two upper-case hexadecimal digits per byte.
 impl<const N: usize> fmt::UpperHex for Bytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&Hexadecimal(self).to_string().to_uppercase())

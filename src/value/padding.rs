@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Writes a text as wide as the format asks for.
+/// Writes a text with the width that the format asks for.
 pub fn padded(f: &mut fmt::Formatter<'_>, text: fmt::Arguments<'_>) -> fmt::Result {
     if f.width().is_none() && f.precision().is_none() {
         return f.write_fmt(text);

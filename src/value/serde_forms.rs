@@ -13,7 +13,7 @@ use super::untyped::Value;
 use crate::record_id::RecordId;
 use crate::{Error, Result};
 
-/// What is written as `Display` does it.
+/// A value that is written as its `Display` writes it.
 struct Shown<'a>(&'a dyn fmt::Display);
 
 impl Serialize for Shown<'_> {
@@ -56,7 +56,7 @@ impl<'de, const N: usize> Deserialize<'de> for Text<N> {
     }
 }
 
-/// The types that are text for people, and for machines the number that they are.
+/// The types that are text in formats for people, and a number in formats for machines.
 macro_rules! shown_or_a_number {
     ($($type:ty: $number:ty, $expected:literal, $to_number:path, $from_number:path);+) => {$(
         impl Serialize for $type {
@@ -99,7 +99,7 @@ impl<'de, const N: usize> Deserialize<'de> for Bytes<N> {
     }
 }
 
-/// Hexadecimal digits for people, bytes for machines.
+/// Hexadecimal digits in formats for people, bytes in formats for machines.
 struct RawBytes<'a>(&'a [u8]);
 
 impl fmt::Display for RawBytes<'_> {

@@ -1,4 +1,4 @@
-//! Points in time and days, in the Gregorian calendar, which is taken to hold at all times ("proleptic").
+//! Points in time and days, in the Gregorian calendar, which is assumed to hold at all times ("proleptic").
 //!
 //! The two calendar functions are `days_from_civil` and `civil_from_days` of Howard Hinnant, "chrono-Compatible
 //! Low-Level Date Algorithms", <https://howardhinnant.github.io/date_algorithms.html>. Their year begins in March, so
@@ -277,7 +277,7 @@ impl fmt::Debug for Timestamp {
 
 /// Reads what `Display` writes, and other times of RFC 3339: with fewer decimals than six, or none and no point, and
 /// with an offset from UTC such as `+02:00` for the `Z`. More decimals than six are refused, since nothing is cut
-/// unasked.
+/// without being asked.
 ///
 /// ```
 /// use locule::Timestamp;
@@ -351,7 +351,7 @@ impl Parser<'_> {
         Some(())
     }
 
-    /// A number of at least and at most so many digits, and how many it has.
+    /// A number with at least and at most this many digits, and how many it has.
     fn number(&mut self, least: usize, most: usize) -> Option<(i64, usize)> {
         let count = self.rest.bytes().take_while(u8::is_ascii_digit).count();
         if !(least..=most).contains(&count) {
@@ -400,7 +400,7 @@ impl Parser<'_> {
         i64::try_from(microseconds).ok()
     }
 
-    /// By how much local time is ahead of UTC: `Z`, `+02:00`, `-03:30`.
+    /// How far local time is ahead of UTC: `Z`, `+02:00`, `-03:30`.
     fn offset_seconds(&mut self) -> Option<i64> {
         if self.literal('Z').is_some() {
             return Some(0);
@@ -419,7 +419,8 @@ mod tests {
 
     #[test]
     fn the_calendar_agrees_with_counting_day_by_day() {
-        // A twin that knows nothing but the lengths of months and the leap year rule, from year -1200 to 2800.
+        // An independent version that knows nothing but the lengths of months and the leap year rule, from year -1200
+        // to 2800.
         let (first_year, end_year) = if cfg!(miri) { (1967, 1973) } else { (-1200, 2800) };
         let (mut year, mut month, mut day) = (first_year, 1_u8, 1_u8);
         let mut days = Date::new(year, month, day).unwrap().days();

@@ -20,7 +20,7 @@ use crate::Result;
 /// assert_eq!(Value::Bytes(vec![0xca, 0xfe]).to_string(), "cafe");
 /// ```
 ///
-/// Any value of a field becomes one by `into`; of which integer type it was is not kept, only whether that has a sign.
+/// Any value of a field becomes one by `into`; only whether its integer type has a sign is kept, not which type it was.
 ///
 /// ```
 /// use locule::{Text, Value};
@@ -113,7 +113,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 }
 
 impl Value {
-    /// The value of a field in its bytes, of which there are as many as the type has.
+    /// The value of a field from its bytes, of which there are as many as the type has.
     pub(crate) fn decode(field_type: FieldType, is_nullable: bool, bytes: &[u8]) -> Result<Self> {
         let bytes = if is_nullable {
             match split_presence(bytes)? {

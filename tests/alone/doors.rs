@@ -1,6 +1,6 @@
-//! A process whose attachment was given up behind its back still had its handle: another recovered the table beside it, and both
-//! wrote. Nothing in the library gives an attachment up like that any more; if something else does, the number of the recovery
-//! keeps the two apart.
+//! A process whose attachment was given up without its knowledge still had its handle: another process recovered the
+//! table meanwhile, and both wrote. Nothing in the library gives an attachment up like that any more; if something else
+//! does, the number of the recovery keeps the two apart.
 
 use super::common::{Child, Role, Visits, fork, hear, in_fork, insert_all, keys, options, say, scratch, visit};
 use super::{ControlWords, FAILED, RECOVERY_NUMBER, assert_good, signal, table_of_three};
@@ -20,14 +20,14 @@ pub const ROLES: &[(&str, Role)] = &[
     ("die inside a dead handle after a fork", die_inside_a_dead_handle_after_a_fork),
 ];
 
-/// Takes all locks of the file away from this process's descriptors of it, as anybody can who has inherited them.
+/// Takes all locks of the file away from this process's descriptors of it, as any process can that has inherited them.
 fn unlock_behind_its_back(path: &Path) {
     let mut unlocked_count = 0;
     for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
         let entry = entry.unwrap();
         if std::fs::read_link(entry.path()).is_ok_and(|target| target == path) {
             let descriptor: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
-            // SAFETY: the handle has this descriptor open, and nobody closes it meanwhile.
+            // SAFETY: the handle has this descriptor open, and it is not closed meanwhile.
             let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
             let everything = libc::flock {
                 l_type: libc::F_UNLCK.try_into().unwrap(),
@@ -58,7 +58,7 @@ const OPERATIONS: [(&str, Operation); 9] = [
     ("len", |table| table.len().map(drop)),
 ];
 
-/// The operation with the name is the first.
+/// The operation with this name is the first.
 fn use_without_attachment(path: &Path, first: &str) {
     let table = options().open(path).unwrap();
     unlock_behind_its_back(path);
@@ -82,7 +82,7 @@ fn use_without_attachment(path: &Path, first: &str) {
     hear();
 }
 
-/// Opens a table that somebody uses without being attached to it, and recovers it under him.
+/// Opens a table that a process uses without being attached to it, and recovers it meanwhile.
 fn recover_under(path: &Path) -> Visits {
     let control = ControlWords::of(path);
     let number = control.get(RECOVERY_NUMBER);
@@ -162,10 +162,11 @@ fn whoever_is_attached_no_more_publishes_and_undoes_nothing_after_a_recovery() {
     }
 }
 
-/// As daemons do when they begin.
+/// As daemons do when they start.
 fn close_all_descriptors(path: &Path, _: &str) {
     let table = options().open(path).unwrap();
-    // SAFETY: the call takes plain numbers. Whoever owns one of these descriptors gets an error from it, as is the point.
+    // SAFETY: the call takes plain numbers. Any owner of one of these descriptors gets an error from it, which is the
+    // point.
     let code = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
     assert_eq!(code, 0);
     table.insert(&visit(3, 0)).unwrap();
@@ -173,7 +174,7 @@ fn close_all_descriptors(path: &Path, _: &str) {
     hear();
     table.insert(&visit(4, 0)).unwrap();
     say("inserted");
-    // Dropping the handle would close what is not its own any more: Rust ends a process that does that.
+    // Dropping the handle would close a descriptor that is not its own any more: Rust ends a process that does that.
     hear();
 }
 
@@ -193,7 +194,7 @@ fn closing_all_descriptors_gives_no_attachment_up() {
     assert_good(&options().open(&path).unwrap(), &path, &[0, 1, 2, 3, 4]);
 }
 
-/// The daemon opens what it needs again, and lets the handle go that it had before.
+/// The daemon opens what it needs again, and drops the handle that it had before.
 fn close_all_descriptors_and_open_another_table(path: &Path, way: &str) {
     let old = options().open(path).unwrap();
     // SAFETY: as above.
@@ -202,7 +203,7 @@ fn close_all_descriptors_and_open_another_table(path: &Path, way: &str) {
     match way {
         "drop" => drop(old),
         "reopen" => drop(old.reopen()),
-        // Whoever replaces the file ends the use of its handles.
+        // Replacing the file ends the use of its handles.
         "die" => {
             locule::destroy(path).unwrap();
             assert!(matches!(old.len(), Err(Error::Superseded)));
@@ -218,8 +219,8 @@ fn close_all_descriptors_and_open_another_table(path: &Path, way: &str) {
     hear();
 }
 
-/// The handle that was closed by number let the lock of the table go that had got the number: another process was alone with that
-/// table by mistake, and recovered it under its writer.
+/// The handle that was closed by number released the lock of the table that had got the number: another process was
+/// then alone with that table by mistake, and recovered it while its writer was using it.
 #[test]
 fn a_handle_whose_descriptor_is_another_tables_leaves_that_alone() {
     for way in ["drop", "reopen", "die", "fork"] {
@@ -272,7 +273,8 @@ fn die_inside_a_dead_handle_after_a_fork(path: &Path, _: &str) {
     });
 }
 
-/// The child kept what it had inherited of a dead handle for as long as it lived, and so nobody could recover the table.
+/// The child kept what it had inherited of a dead handle for as long as it lived, so no process could recover the
+/// table.
 #[test]
 fn a_child_keeps_nothing_of_a_dead_handle() {
     let (_directory, path) = scratch();
@@ -302,7 +304,7 @@ fn close_all_descriptors_and_open_again(path: &Path, _: &str) {
     hear();
 }
 
-/// The old handle took the new one's descriptor for its own: it is of the same file.
+/// The old handle took the new one's descriptor for its own, since it is of the same file.
 #[test]
 fn a_handle_whose_descriptor_is_of_the_same_file_opened_again_leaves_that_alone() {
     let (_directory, path) = scratch();

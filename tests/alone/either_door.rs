@@ -1,6 +1,6 @@
-//! The three situations in which acknowledged writes were lost, and nothing said of how that is prevented: each of the two doors, that
-//! who recovers is alone, and that who was attached before a recovery cannot write, must do it without the other. So these
-//! stay green with any one planted fault of either.
+//! The three situations in which acknowledged writes were lost, without regard to how that is prevented. There are two
+//! doors: a process that recovers is alone, and a process that was attached before a recovery cannot write. Each must
+//! do it without the other, so these tests still pass with any one planted fault in either.
 
 use super::common::{Role, Visits, fork, in_fork, insert_all, options, say, scratch, visit};
 use super::{
@@ -21,7 +21,7 @@ pub const ROLES: &[(&str, Role)] = &[
 
 const KEY_COUNT: usize = 64;
 
-/// What a door may answer; without the first one, whoever should be alone may find another inside.
+/// The errors that a door may return; without the first door, a process that should be alone may find another inside.
 fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::Recovered | Error::Condemned | Error::FlushFailed { .. } | Error::Timeout { .. })
 }
@@ -55,7 +55,7 @@ impl Acknowledged {
         }
     }
 
-    /// The same in one transaction, which something else happens inside of.
+    /// The same in one transaction, inside of which something else happens.
     fn insert_together(&self, table: &Visits, keys: std::ops::Range<u64>, meanwhile: impl FnOnce()) {
         let outcome = table.write(|transaction| {
             for key in keys.clone() {
@@ -72,7 +72,7 @@ impl Acknowledged {
     }
 }
 
-/// A parent reopens as documented, after a flush failed, while a child of its is inside a transaction.
+/// A parent reopens as documented, after a flush failed, while a child of it is inside a transaction.
 fn reopen_under_a_child(path: &Path, _: &str) {
     if !can_make_flushes_fail() {
         return;
@@ -103,7 +103,7 @@ fn reopen_under_a_child(path: &Path, _: &str) {
     say("done");
 }
 
-/// A handle that was told that the table is condemned is used again when another has recovered it.
+/// A handle that was told that the table is condemned is used again when another process has recovered it.
 fn come_back_to_a_recovered_table(path: &Path, _: &str) {
     let (table, acknowledged) = (options().open(path).unwrap(), Acknowledged::open(path));
     ControlWords::of(path).set(CONDEMNED, 1);
@@ -117,7 +117,7 @@ fn come_back_to_a_recovered_table(path: &Path, _: &str) {
     open_and_insert(42);
     acknowledged.insert(&table, 50..52);
     say("done");
-    // Its lock may have been made anew under it.
+    // Its lock may have been made anew while it was held.
     std::mem::forget(table);
 }
 

@@ -1,5 +1,5 @@
-//! What a child of a fork may do with what it has inherited. It shared its parent's attachment once: whoever of the two let it
-//! go took it from the other, and a child that did nothing kept everybody from being alone.
+//! What a child of a fork may do with what it has inherited. It once shared its parent's attachment: if either of the
+//! two released it, that took it from the other, and a child that did nothing kept every process from being alone.
 
 use super::common::{Role, Visits, assert_consistent, fork, in_fork, insert_all, keys, options, say, scratch, visit};
 use super::{CONDEMNED, ControlWords, FAILED, assert_ends_well, assert_good, play_to_the_end, signal, table_of_three};
@@ -45,7 +45,7 @@ fn use_it(table: &Visits, first: u64) {
     assert_consistent(table);
 }
 
-/// That this process is attached, through whichever of its descriptors.
+/// Checks that this process is attached, through any of its descriptors.
 fn assert_attached(path: &Path) {
     let control = ControlWords::of(path);
     control.set(FAILED, 1);
@@ -53,7 +53,7 @@ fn assert_attached(path: &Path) {
     control.set(FAILED, 0);
 }
 
-/// That nobody is attached.
+/// Checks that no process is attached.
 fn assert_nobody_is_attached(path: &Path) {
     ControlWords::of(path).set(FAILED, 1);
     let table = options().open(path).unwrap();
@@ -136,7 +136,7 @@ fn leave_it_to_a_grandchild(path: &Path, _: &str) {
             let (is_there, tell_that_there) = signal();
             let borrowed = &table;
             fork(move || {
-                // It is to outlive its parent; the alarm ends it after a while.
+                // It must outlive its parent; the alarm ends it after a while.
                 // SAFETY: the call takes plain numbers and only sets an attribute of this process.
                 assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) }, 0);
                 tell_that_there();
@@ -145,7 +145,7 @@ fn leave_it_to_a_grandchild(path: &Path, _: &str) {
                 tell_that_done();
             });
             is_there();
-            // Or it ends without.
+            // Or it ends without dropping it.
             if drops {
                 drop(table);
             }
@@ -174,7 +174,7 @@ fn fork_inside_and_look(path: &Path, _: &str) {
             let (end, tell_to_end) = signal();
             let (borrowed, inherited) = (&table, &mut *transaction);
             let child = fork(move || {
-                // It attaches by itself, and has no part in what its parent holds.
+                // It attaches on its own, and has no part in what its parent holds.
                 assert_eq!(keys(borrowed), [0, 1, 2]);
                 assert!(matches!(inherited.insert(&visit(11, 0)), Err(Error::Forked)));
                 assert!(matches!(borrowed.insert(&visit(12, 0)), Err(Error::Nested)));
@@ -290,7 +290,7 @@ fn leave_a_child_idle(path: &Path, _: &str) {
     insert_all(&table, 10..13);
     drop(table);
     assert_nobody_is_attached(path);
-    // Nor by reopening.
+    // Reopening does not help either.
     let table = options().open(path).unwrap();
     let (end_too, tell_to_end_too) = signal();
     let other_child = fork(end_too);
@@ -327,7 +327,7 @@ fn leave_it_to_a_child_and_spoil_it(path: &Path, _: &str) {
         use_it(borrowed, 20);
     });
     drop(table);
-    // As if an older file had been put back: the slot of one record leads to another's cell.
+    // As if an older file had been put back: the head of one record's slot leads to another cell.
     let control = ControlWords::of(path);
     let first_head = HEADS_OF_64_SLOTS;
     control.set(first_head, control.get(first_head) ^ 1 << 62);
@@ -459,7 +459,7 @@ fn recover_before_a_childs_first_use(path: &Path, _: &str) {
     insert_all(&table, 40..42);
     tell_to_go_on();
     assert_ends_well(child);
-    // What the child let go was its own.
+    // What the child released was its own.
     assert_attached(path);
     use_it(&table, 30);
     say("done");

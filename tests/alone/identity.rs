@@ -1,4 +1,4 @@
-//! Children of a fork that are somebody else than their parent: with its process id in another namespace, or as another user.
+//! Children of a fork that differ from their parent: with its process id in another namespace, or as another user.
 
 use super::common::{Role, in_fork, insert_all, options, say, scratch, visit};
 use super::{assert_good, play_to_the_end, table_of_three};
@@ -24,7 +24,7 @@ fn be_the_first_process_twice(path: &Path, _: &str) {
         table.insert(&visit(10, 0)).unwrap();
         unshare(CloneFlags::CLONE_NEWPID).unwrap();
         assert!(in_fork(|| {
-            // It has its parent's process id, and is not its parent.
+            // It has its parent's process id, but is not its parent.
             assert_eq!(std::process::id(), 1);
             for _ in 0..2 {
                 for outcome in [

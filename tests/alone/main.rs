@@ -1,8 +1,9 @@
-//! Acknowledged writes were lost, and contradictions left behind, when somebody recovered a table while another could still write:
-//! a child of a fork shared its parent's attachment and lost it with the parent's, and a handle that had let go went on.
+//! Acknowledged writes were lost, and contradictions left behind, when a process recovered a table while another could
+//! still write: a child of a fork shared its parent's attachment and lost it together with the parent, and a handle
+//! that had released its attachment went on.
 //!
-//! So each process attaches by itself, a handle that has let go is dead for good, and who was attached under another recovery
-//! can neither write nor acknowledge a sync.
+//! So each process attaches on its own, a handle that has released its attachment is dead for good, and a process that
+//! was attached under another recovery can neither write nor acknowledge a sync.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -74,7 +75,7 @@ impl ControlWords {
     }
 }
 
-/// Two calls of which the first waits for the second, in whichever processes: before a fork.
+/// Two calls, the first of which waits for the second, in any two processes: to be made before a fork.
 fn signal() -> (impl FnOnce(), impl FnOnce()) {
     let (mut reader, mut writer) = UnixStream::pair().unwrap();
     (move || reader.read_exact(&mut [0]).unwrap(), move || writer.write_all(b"!").unwrap())
@@ -85,7 +86,7 @@ fn assert_ends_well(child: Pid) {
     assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
 }
 
-/// Nothing in the file contradicts anything else, whoever looks at it and however.
+/// Checks that nothing in the file contradicts anything else, in every way of looking at it.
 #[track_caller]
 fn assert_good(table: &Visits, path: &Path, expected: &[u64]) {
     assert_eq!(keys(table), expected);
@@ -102,7 +103,7 @@ fn table_of_three(path: &Path) -> Visits {
     table
 }
 
-/// Plays a role in a child, to its end. Some kernels do not permit what some roles need: then it says so.
+/// Plays a role in a child, to its end. Some kernels do not permit what some roles need: then the child says so.
 #[track_caller]
 fn play_to_the_end(role: &str, path: &Path) {
     let mut child = Child::spawn(role, path, "");
@@ -183,14 +184,14 @@ fn a_parent_that_reopens_after_a_failed_flush_recovers_nothing_under_a_child_tha
 fn a_handle_that_let_go_of_a_condemned_table_does_not_come_back_when_another_has_recovered_it() {
     let (_directory, path) = scratch();
     let table = table_of_three(&path);
-    // As somebody leaves it that executes another program in a thread under the lock.
+    // As a process leaves it that executes another program in a thread under the lock.
     ControlWords::of(&path).set(CONDEMNED, 1);
     assert!(matches!(table.len(), Err(Error::Condemned)));
     let other = options().open(&path).unwrap();
     assert!(other.recovery().nothing_lost);
     assert_eq!(ControlWords::of(&path).get(CONDEMNED), 0);
     drop(other);
-    // It is attached no more, so nobody would know of it.
+    // The handle is not attached any more, so no process would know of it.
     assert!(matches!(table.len(), Err(Error::Condemned)));
     assert!(matches!(table.insert(&visit(3, 0)), Err(Error::Condemned)));
     assert!(matches!(table.write(|_| -> locule::Result<()> { panic!("not called") }), Err(Error::Condemned)));

@@ -1,5 +1,5 @@
-//! A server that forks its workers after it has opened the table: they use the inherited handle, die at any moment, meet a disk
-//! that fails, and reopen whenever they are told to, and so does their parent. What was acknowledged stays.
+//! A server that forks its workers after it has opened the table: they use the inherited handle, die at any moment,
+//! meet a disk that fails, and reopen whenever they are told to, and so does their parent. What was acknowledged stays.
 
 use super::common::system_calls::{End, filter};
 use super::common::{Child, Role, Visits, fork, options, say, scratch, visit, wait_until};
@@ -20,11 +20,11 @@ const WORKER_COUNT: usize = 8;
 /// The worker files of the workers, and that of their parent.
 const WORKER_FILE_COUNT: usize = WORKER_COUNT + 1;
 const KEYS_EACH: usize = 5;
-/// What all count up together.
+/// The record that all of them increment together.
 const COUNTER: u64 = 1000;
 const AT_LEAST: Duration = Duration::from_secs(3);
 
-/// What was done in one worker file, in memory that outlives who sits there.
+/// What was done in one worker file, in memory that outlives its worker.
 struct WorkerFile<'a>(&'a [AtomicU64]);
 
 const WORKER_FILE_WORDS: usize = 3 + 2 * KEYS_EACH;
@@ -34,17 +34,17 @@ impl<'a> WorkerFile<'a> {
         WorkerFile(&ledger.words()[1 + worker_file * WORKER_FILE_WORDS..][..WORKER_FILE_WORDS])
     }
 
-    /// How often this worker file counted up, and was told so.
+    /// How often this worker file's increments were acknowledged.
     fn counted(&self) -> &AtomicU64 {
         &self.0[0]
     }
 
-    /// The same, with the one that is being done.
+    /// The same, including the increment in progress.
     fn counting(&self) -> &AtomicU64 {
         &self.0[1]
     }
 
-    /// How often whoever sat here died while it counted.
+    /// How often a worker of this file died while it incremented.
     fn perhaps_counted(&self) -> &AtomicU64 {
         &self.0[2]
     }
@@ -80,7 +80,7 @@ fn key_of(worker_file: usize, key: usize) -> u64 {
     u64::try_from(worker_file * 100 + key).unwrap()
 }
 
-/// Who does things to the table through a handle, in a worker file.
+/// A process that does things to the table through a handle, in a worker file.
 struct Clerk<'a> {
     table: &'a Visits,
     worker_file: WorkerFile<'a>,
@@ -91,7 +91,8 @@ struct Clerk<'a> {
 }
 
 impl Clerk<'_> {
-    /// What the process before did at the end may have happened or not; whoever has the lock knows, and writes it down.
+    /// What the previous process did at the end may have happened or not; the process that has the lock can tell, and
+    /// writes it down.
     fn take_the_worker_file(&mut self) -> Result<()> {
         if get(self.worker_file.counting()) != get(self.worker_file.counted()) {
             set(self.worker_file.perhaps_counted(), get(self.worker_file.perhaps_counted()) + 1);
@@ -162,12 +163,12 @@ impl Clerk<'_> {
         outcome
     }
 
-    /// What the documentation says to do after an error. False if this process is of no use any more.
+    /// Does what the documentation says to do after an error. False if this process is of no use any more.
     fn answer(&mut self, outcome: Result<()>) -> bool {
         match outcome {
             Ok(()) => return true,
             Err(Error::FlushFailed { .. } | Error::Condemned | Error::Superseded | Error::Recovered) => {}
-            // Whoever was recovering the table has been killed.
+            // The process that was recovering the table has been killed.
             Err(Error::Incompatible { .. }) => {}
             Err(error) => panic!("worker {}: {error:?}", self.number),
         }
@@ -224,7 +225,7 @@ fn serve(path: &Path, seed: &str) {
     let mut workers: Vec<Pid> = (0..WORKER_COUNT).map(|number| hire(number, random.u64(..))).collect();
 
     say("serving");
-    // Others may have sat here before.
+    // Other workers may have used this file before.
     loop {
         let outcome = parent.take_the_worker_file();
         let is_seated = outcome.is_ok();
@@ -242,7 +243,7 @@ fn serve(path: &Path, seed: &str) {
         let outcome = parent.step();
         assert!(parent.answer(outcome));
         if random.u32(0..2000) == 0 {
-            // As somebody leaves it that executes another program in a thread under the lock.
+            // As a process leaves it that executes another program in a thread under the lock.
             control.set(CONDEMNED, 1);
         }
         if next_kill <= Instant::now() {
@@ -270,7 +271,7 @@ fn serve(path: &Path, seed: &str) {
     super::common::hear();
 }
 
-/// Everything that was acknowledged is there, and nothing else than what may have been done by those who died.
+/// Everything that was acknowledged is there, and nothing else except what may have been done by workers that died.
 #[track_caller]
 fn assert_nothing_lost(table: &Visits, ledger: &SharedWords) {
     table.write(|_| Ok(())).unwrap();
@@ -300,7 +301,7 @@ fn make_table(path: &Path) {
     SharedWords::create(ledger_of(path), 1 + WORKER_FILE_COUNT * WORKER_FILE_WORDS).unwrap();
 }
 
-/// A server at work; `None` where flushes cannot be made to fail.
+/// A server at work; `None` if flushes cannot be made to fail.
 fn start(path: &Path, seed: u64) -> Option<Child> {
     let mut child = Child::spawn("serve", path, seed);
     match child.hear() {
@@ -352,7 +353,8 @@ fn a_server_that_is_killed_with_all_its_workers_leaves_everything_to_the_next_op
         child.kill();
         child.wait_for_its_forks();
         let table = options().open(&path).unwrap();
-        // Who dies while he recovers leaves no word of what the table was: then that nothing is lost is true, and not said.
+        // A process that dies while it recovers leaves no record of what the table was: then it is true that nothing is
+        // lost, but it is not reported.
         println!("{}", table.recovery());
         assert_nothing_lost(&table, &ledger);
         assert_good(&table, &path, &super::keys(&table));

@@ -1,5 +1,5 @@
-//! Reopening a handle, and which handles a thread may use inside a closure. A reopening that failed left a handle that worked and
-//! was not attached; and one thread could not reopen what others used.
+//! Reopening a handle, and which handles a thread may use inside a closure. A reopening that failed once left a handle
+//! that worked and was not attached; and one thread could not reopen what others used.
 
 use super::common::{
     Child, Role, Visits, assert_consistent, hear, insert_all, keys, options, say, scratch, visit, wait_until,
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub const ROLES: &[(&str, Role)] = &[("stay attached", stay_attached)];
 
-/// What threads do that share a handle.
+/// What threads that share a handle do.
 fn operations(table: &Visits) -> Vec<(&'static str, Result<()>)> {
     let id = RecordId::from_u64(1 << 24);
     vec![
@@ -67,7 +67,7 @@ fn threads_that_share_a_handle_and_are_told_at_once_that_the_file_was_replaced_a
         assert_eq!(keys(&new), (0..THREAD_COUNT).collect::<Vec<_>>());
         assert_good(&table, &path, &keys(&new));
         drop(new);
-        // One of them has opened the file, and no other: so it is alone.
+        // Only one of them has opened the file, so it is alone.
         ControlWords::of(&path).set(FAILED, 1);
         table.reopen().unwrap();
     }
@@ -94,7 +94,7 @@ fn reopening_waits_for_a_thread_that_is_inside_a_transaction_and_loses_none_of_i
         ControlWords::of(&path).set(FAILED, 1);
         let reopener = scope.spawn(|| table.reopen());
         wait_until("the handle is dead", || matches!(table.len(), Err(Error::FlushFailed { .. })));
-        // Nobody begins anything with it, and it is still attached for the one that is inside.
+        // Nothing new begins with it, and it is still attached for the thread that is inside.
         assert!(matches!(table.insert(&visit(99, 0)), Err(Error::FlushFailed { .. })));
         assert!(matches!(options().open(&path).map(drop), Err(Error::FlushFailed { .. })));
         assert!(!reopener.is_finished());
@@ -183,7 +183,7 @@ fn reopening_a_handle_that_is_in_order_changes_nothing() {
         table.reopen().unwrap();
     }
     assert_eq!((*table.recovery(), ControlWords::of(&path).get(RECOVERY_NUMBER), descriptor_count()), before);
-    // Nor where somebody else uses the table.
+    // The same if another process uses the table.
     let other = options().open(&path).unwrap();
     other.reopen().unwrap();
     other.insert(&visit(10, 0)).unwrap();
@@ -226,7 +226,7 @@ fn a_handle_that_could_not_be_reopened_is_dead_in_all_threads_until_it_is_reopen
 
 // -- which tables a thread may write to inside a closure -------------------------------------------
 
-/// Another file can be written to; which it is, its own number says, and not the one in its header.
+/// Another file can be written to; its own number says which file it is, not the one in its header.
 #[test]
 fn a_copy_of_a_table_can_be_written_to_inside_a_closure_of_the_original() {
     let (directory, path) = scratch();
@@ -240,7 +240,7 @@ fn a_copy_of_a_table_can_be_written_to_inside_a_closure_of_the_original() {
             copy.insert(&visit(20, 0))?;
             copy.write(|inner| {
                 inner.insert(&visit(21, 0))?;
-                // Around it is a closure of this one.
+                // A closure of this table is around it.
                 assert!(matches!(table.insert(&visit(98, 0)), Err(Error::Nested)));
                 assert!(matches!(copy.insert(&visit(99, 0)), Err(Error::Nested)));
                 Ok(())
@@ -249,7 +249,7 @@ fn a_copy_of_a_table_can_be_written_to_inside_a_closure_of_the_original() {
             transaction.insert(&visit(11, 0)).map(drop)
         })
         .unwrap();
-    // Nor is a closure forgotten that holds no lock, while another table's is inside it.
+    // A closure that holds no lock is not forgotten either, while another table's closure is inside it.
     let id = table.find(&0).unwrap().unwrap().id();
     table
         .update(id, |_| {

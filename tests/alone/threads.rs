@@ -41,7 +41,7 @@ fn fork_beside_a_holder(path: &Path, _: &str) {
         let (child_was_refused, tell_that_refused) = signal();
         let (holder_is_out, tell_that_out) = signal();
         let child = fork(move || {
-            // The thread is its parent's: it is not counted here, and it is waited for like any other's.
+            // The thread is its parent's: it is not counted here, and the lock is waited for like any other's.
             match table.insert(&visit(20, 0)) {
                 Err(Error::Timeout { lock: "write", holder_pid: Some(pid), .. }) => assert_eq!(pid, parent),
                 outcome => panic!("{outcome:?}"),
@@ -49,7 +49,7 @@ fn fork_beside_a_holder(path: &Path, _: &str) {
             assert_eq!(keys(table), [0, 1, 2]);
             tell_that_refused();
             holder_is_out();
-            // Nobody is inside here, so a reopening waits for nobody; it is not alone.
+            // No thread is inside here, so a reopening does not have to wait; it is not alone.
             let control = ControlWords::of(path);
             control.set(FAILED, 1);
             assert!(matches!(table.reopen(), Err(Error::FlushFailed { source: None })));

@@ -9,8 +9,8 @@
 //! }
 //! ```
 //!
-//! Children and their parent agree on an order by messages through pipes, never by sleeping. A child ends with its parent,
-//! and after two minutes at the latest: so a hang is a test that fails.
+//! Children and their parent agree on an order by messages through pipes, never by sleeping. A child ends with its
+//! parent, and after two minutes at the latest, so a hang is a test that fails.
 
 #![allow(dead_code, reason = "no file of tests uses all of this")]
 
@@ -30,7 +30,7 @@ const PATH: &str = "LOCULE_TEST_PATH";
 const ARGUMENT: &str = "LOCULE_TEST_ARGUMENT";
 /// The test harness writes to the same pipe, so messages are marked.
 const MARK: &str = "@";
-/// What a child that hangs is ended after.
+/// The time after which a child that hangs is ended.
 const LIFE_SECONDS: u32 = 120;
 
 locule::record! {
@@ -39,7 +39,7 @@ locule::record! {
     pub struct Visit {
         pub key visitor: u64,
         pub hits: u64,
-        /// More than a cache line, so that a torn record would show.
+        /// Longer than a cache line, so that a torn record would show.
         pub name: locule::Text<100>,
     }
 }
@@ -65,7 +65,7 @@ pub fn options() -> locule::OpenOptions<Visit> {
     Visits::options().capacity(64).sync_every(None)
 }
 
-/// A directory that goes with the test, and the path of a table in it that is not there yet.
+/// A directory that is removed with the test, and the path of a table in it that does not exist yet.
 pub fn scratch() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("visits.loc");
@@ -86,7 +86,7 @@ pub fn keys(table: &Visits) -> Vec<u64> {
     keys
 }
 
-/// All of a table agrees: what is counted, what is iterated over, and what is found by key and by id.
+/// Checks that all of a table agrees: what is counted, what is iterated over, and what is found by key and by id.
 #[track_caller]
 pub fn assert_consistent(table: &Visits) {
     let rows: Vec<_> = table.iter().collect::<Result<_, _>>().unwrap();
@@ -98,8 +98,8 @@ pub fn assert_consistent(table: &Visits) {
     }
 }
 
-/// A recovery, which believes cells and nothing else, finds the same records as those who use the table: so no half of
-/// anything was left behind in it.
+/// Checks that a recovery, which believes cells and nothing else, finds the same records as the users of the table: so
+/// nothing was left half done in it.
 #[track_caller]
 pub fn assert_recovers_the_same(table: &Visits, path: &Path) {
     let copy = path.with_extension("copy");
@@ -137,14 +137,14 @@ pub fn end_with_parent() {
     }
 }
 
-/// In a child: sends the parent a message, a line.
+/// In a child: sends the parent a message, which is one line.
 pub fn say(message: impl std::fmt::Display) {
     let mut output = std::io::stdout().lock();
     writeln!(output, "\n{MARK}{message}").unwrap();
     output.flush().unwrap();
 }
 
-/// In a child: waits for a message of the parent, and ends if there is no parent any more.
+/// In a child: waits for a message from the parent, and ends if there is no parent any more.
 pub fn hear() -> String {
     let mut line = String::new();
     if std::io::stdin().lock().read_line(&mut line).unwrap() == 0 {
@@ -210,7 +210,7 @@ impl Child {
         assert_eq!(self.process.wait().unwrap().signal(), Some(nix::libc::SIGKILL));
     }
 
-    /// Waits until no process is left that it forked: nobody can send messages any more.
+    /// Waits until no process is left that it forked: no more messages can come.
     #[track_caller]
     pub fn wait_for_its_forks(&mut self) {
         std::io::copy(&mut self.output, &mut std::io::sink()).unwrap();
@@ -247,7 +247,8 @@ impl Drop for Child {
     }
 }
 
-/// Waits until a condition holds that no message tells of. A failure is a minute away, so a slow machine is none.
+/// Waits until a condition holds that no message reports. It fails only after a minute, so a slow machine does not make
+/// it fail.
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
@@ -257,7 +258,7 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// In a child: runs `body` in a fork of this process and waits for its end; whether it ended well.
+/// In a child: runs `body` in a fork of this process and waits for its end. Returns whether it ended well.
 pub fn in_fork(body: impl FnOnce()) -> bool {
     let child = fork(body);
     waitpid(child, None).unwrap() == WaitStatus::Exited(child, 0)

@@ -7,15 +7,15 @@ use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-/// What a system call is to end with.
+/// How a system call should end.
 #[derive(Clone, Copy)]
 pub enum End {
     InputOutputError,
     Death,
 }
 
-/// Makes each call of a kind end like this in this thread from now on. False, and said to the parent, where the kernel has no
-/// such filters.
+/// Makes each call of a kind end like this in this thread from now on. Returns false, and tells the parent, if the
+/// kernel has no such filters.
 pub fn filter(system_call: libc::c_long, end: End) -> bool {
     install(&mut [load(NUMBER), unless(system_call, 1), finish(failure(end)), finish(libc::SECCOMP_RET_ALLOW)])
 }
@@ -45,7 +45,7 @@ pub fn filter_flag(system_call: libc::c_long, argument: u32, flag: i32, end: End
     ])
 }
 
-/// Where in what a filter sees of a call its number is, in bytes.
+/// Where the number of the call is in what a filter sees of a call, in bytes.
 const NUMBER: u32 = 0;
 
 /// Where an argument of 32 bits is.
@@ -61,7 +61,7 @@ fn load(offset_bytes: u32) -> libc::sock_filter {
     statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset_bytes)
 }
 
-/// Leaves so many statements out unless what was loaded last is this.
+/// Skips this many statements unless what was loaded last is this.
 fn unless(expected: libc::c_long, skipped_count: u8) -> libc::sock_filter {
     let expected = u32::try_from(expected).unwrap();
     libc::sock_filter { jf: skipped_count, ..statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, expected) }
@@ -91,8 +91,8 @@ fn install(program: &mut [libc::sock_filter]) -> bool {
     is_done
 }
 
-/// Forks a process that does something and then stops itself. It is traced, and has not begun yet; an error if that is not
-/// permitted.
+/// Forks a process that does something and then stops itself. It is traced, and has not begun yet. Returns an error if
+/// that is not permitted.
 pub fn fork_traced(body: impl FnOnce()) -> nix::Result<Pid> {
     let child = super::fork(|| {
         ptrace::traceme().unwrap();

@@ -1,4 +1,4 @@
-//! Disks that are full, read-only, or others than before, and directories that may not be changed.
+//! Disks that are full, read-only, or different from before, and directories that may not be changed.
 
 use super::common::{self, Child, Role, assert_consistent, insert_all, keys, options, say, scratch, visit};
 use super::mounts::{have_own, make_read_only, mount_small_disk};
@@ -171,7 +171,7 @@ fn a_table_moved_to_another_disk_and_back_is_recovered_each_time() {
     run_or_skip("move to another disk");
 }
 
-/// Gives up being root, if this process is, and tries what changes a directory.
+/// Gives up being root, if this process is, and tries to change a directory.
 fn change_a_directory_that_may_only_be_read(path: &Path, _: &str) {
     if nix::unistd::Uid::effective().is_root() {
         nix::unistd::setgid(nix::unistd::Gid::from_raw(65_534)).unwrap();
@@ -181,11 +181,11 @@ fn change_a_directory_that_may_only_be_read(path: &Path, _: &str) {
     table.insert(&visit(3, 0)).unwrap();
     assert_io(options().replace(path).map(drop), nix::errno::Errno::EACCES);
     assert_io(locule::destroy(path), nix::errno::Errno::EACCES);
-    // Nobody was told of a replacement that did not happen.
+    // No process was told about a replacement that did not happen.
     table.insert(&visit(4, 0)).unwrap();
     assert_consistent(&table);
     table.close().unwrap();
-    // Nor when nobody has it open.
+    // The same if no process has it open.
     assert_io(options().replace(path).map(drop), nix::errno::Errno::EACCES);
     assert_io(locule::destroy(path), nix::errno::Errno::EACCES);
     say("done");

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub const ROLES: &[(&str, Role)] = &[("do as told", do_as_told), ("hold", hold), ("work", work)];
 
-/// Says what its table looks like, and inserts, when told.
+/// Says what its table looks like, and inserts, when told to.
 fn do_as_told(path: &Path, _: &str) {
     let table = options().lock_timeout(Duration::from_millis(200)).open(path).unwrap();
     say("open");
@@ -85,7 +85,7 @@ fn assert_keys(child: &mut Child, keys: &[u64]) {
     child.expect(&format!("{keys:?}"));
 }
 
-/// As the README says: who truncates a file under its users kills them.
+/// As the README says: truncating a file in use kills its users.
 #[test]
 fn a_file_cut_short_kills_its_users_and_nobody_else_and_a_backup_brings_it_back() {
     let (_directory, path) = scratch();
@@ -131,7 +131,8 @@ fn a_backup_copied_over_a_table_that_is_open_and_idle_is_the_table_for_everybody
     }
 }
 
-/// The lock in such a backup belongs to a thread that holds it no more, or is none: so that thread can never give it back.
+/// The lock in such a backup belongs to a thread that no longer holds it, or that does not exist: so it can never be
+/// given back.
 #[test]
 fn a_backup_made_under_the_lock_and_copied_over_an_open_table_is_good_once_its_writer_is_gone() {
     let (_directory, path) = scratch();
@@ -146,7 +147,7 @@ fn a_backup_made_under_the_lock_and_copied_over_an_open_table_is_good_once_its_w
     let pid = u32::try_from(holder.pid().as_raw()).unwrap();
     copy_over(&path, &backup);
     assert_eq!(keys(&table), [0, 1, 2]);
-    // A thread of that number lives, and could be the owner.
+    // A thread with that number lives, and could be the owner.
     match table.insert(&visit(7, 0)) {
         Err(Error::Timeout { lock: "write", holder_pid, .. }) => assert_eq!(holder_pid, Some(pid)),
         outcome => panic!("expected a timeout, found {outcome:?}"),
@@ -160,8 +161,8 @@ fn a_backup_made_under_the_lock_and_copied_over_an_open_table_is_good_once_its_w
     assert_recovers_the_same(&table, &path);
 }
 
-/// Nothing is promised to those who are in the middle of something then. They may die, and what they leave may be damaged;
-/// the backup is good as soon as they are gone.
+/// Nothing is promised to processes that are in the middle of something then. They may die, and what they leave may be
+/// damaged; the backup is good as soon as they are gone.
 #[test]
 fn a_backup_copied_over_a_table_under_load_is_good_once_all_are_gone() {
     let (_directory, path) = scratch();

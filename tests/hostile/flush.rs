@@ -42,7 +42,7 @@ fn sync_without_a_disk(path: &Path, _: &str) {
     }
     table.insert(&visit(10, 0)).unwrap();
     assert_failed(table.sync(), true);
-    // It stays: not even the call that would not have to flush succeeds.
+    // The error stays: not even a call that would not have to flush succeeds.
     assert_failed(table.sync(), false);
     match hasty.insert(&visit(11, 0)) {
         Err(Error::SyncAfterWrite { source }) => assert_failed::<()>(Err(*source), false),
@@ -73,7 +73,7 @@ fn a_failed_flush_is_told_to_everybody_and_nothing_is_acknowledged_until_the_tab
     assert_eq!(keys(&table), [0, 1, 2, 10, 11, 12]);
     assert_failed(table.sync(), false);
     assert_eq!(table.status().durable, durable);
-    // Nobody new comes in before it is recovered, but to read.
+    // No new process can open the table before it is recovered, except for reading.
     assert_failed(options().open(&path).map(drop), false);
     let reader = options().open_read_only(&path).unwrap();
     assert_eq!(keys(&reader), [0, 1, 2, 10, 11, 12]);

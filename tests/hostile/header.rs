@@ -1,4 +1,4 @@
-//! Headers in which every field in turn has every extreme value, and a right CRC: so nothing but the field itself tells.
+//! Headers in which every field in turn has every extreme value, and a right CRC: so only the field itself is wrong.
 
 use super::common::{assert_consistent, keys, options, scratch};
 use super::{assert_refused, open_in_every_way, table_of_three};
@@ -59,7 +59,7 @@ fn seal(bytes: &mut [u8]) {
     bytes[HEADER_CRC..HEADER_CRC + 4].copy_from_slice(&crc.to_ne_bytes());
 }
 
-/// Every other number that such a field is likely to be taken wrongly for.
+/// Every other number that such a field may easily be mistaken for.
 fn extremes(number: u64, width: usize) -> Vec<u64> {
     let greatest = u64::MAX >> (64 - 8 * width);
     let mut extremes = vec![0, 1, greatest - 1, greatest, greatest / 2, greatest / 2 + 1];
@@ -81,7 +81,7 @@ fn image(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// A reading verb of the command may refuse the file, and neither panics nor changes it.
+/// A reading verb of the command may refuse the file, but neither panics nor changes it.
 fn look_inside(path: &Path) {
     let before = fs::read(path).unwrap();
     let _ = locule::admin::info(path).map(|info| format!("{info:?}"));
@@ -103,18 +103,19 @@ fn a_header_with_any_field_at_its_extremes_is_refused_or_harmless() {
             let mut bytes = original.clone();
             put_number(&mut bytes, offset, width, extreme);
             seal(&mut bytes);
-            // A new file, since the whole of a copy is looked at before it is used.
+            // A new file, since a copy is checked as a whole before it is used.
             fs::write(&path, &bytes).unwrap();
             look_inside(&path);
             match name {
-                // Old readers pass over these; a seed matters only to the index, which is made anew; times are only told.
+                // Old readers ignore these; a seed matters only to the index, which is made anew; times are only
+                // reported.
                 "compatible_features" | "hash_seed" | "created" | "second half of uuid" => {
                     let table = options().open(&path).unwrap();
                     assert_eq!(keys(&table), [0, 1, 2], "{what}");
                     assert_consistent(&table);
                     table.close().unwrap();
                 }
-                // What seals start from: the table is another one's. Its lowest bit is not part of that.
+                // What seals start from: the table is now another one. The lowest bit is not part of that.
                 "first half of uuid" if bytes[offset..offset + 8] != original[offset..offset + 8] => {
                     let is_same_seed = extreme | 1 == number_at(&original, offset, width) | 1;
                     for outcome in [
@@ -185,7 +186,7 @@ fn a_schema_with_any_byte_changed_is_refused_or_means_the_same() {
     );
 }
 
-/// Where everything is was found out once, when the file was opened.
+/// Where everything is was once worked out only when the file was opened.
 #[test]
 fn garbage_over_the_header_is_not_noticed_by_those_who_have_the_table_open() {
     use std::os::unix::fs::FileExt;

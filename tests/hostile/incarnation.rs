@@ -1,4 +1,4 @@
-//! Other boots, other machines, other C libraries: who may not share a table's locks.
+//! Other boots, other machines, other C libraries: processes that may not share a table's locks.
 
 use super::common::{Child, Role, assert_consistent, hear, keys, options, say, scratch, visit};
 use super::mounts::{have_own, mount_file_over};
@@ -32,7 +32,7 @@ fn seal_of(words: [u64; INCARNATION_WORDS]) -> u64 {
     mix(mix(a, b, c), mix(d, e, f), g) | 1
 }
 
-/// The incarnation in a file, as whoever made it wrote it.
+/// The incarnation in a file, as the process that made it wrote it.
 struct Written {
     words: SharedWords,
     start: usize,
@@ -62,7 +62,8 @@ impl Written {
     }
 }
 
-/// What others are told who meet a table whose users have another incarnation than theirs, by the word that differs.
+/// What processes are told that meet a table whose users have another incarnation than theirs, by the word that
+/// differs.
 const DIFFERENCES: [(usize, &str); INCARNATION_WORDS] = [
     (0, "another boot id"),
     (1, "another boot id"),
@@ -114,7 +115,7 @@ fn each_part_of_an_incarnation_keeps_others_out_while_the_table_is_in_use() {
         written.put(own, seal);
         refused(&format!("the seal is {seal:#x}"), "not finished opening or repairing");
     }
-    // Those who have it open do not look at it.
+    // Processes that have it open do not look at it.
     table.insert(&visit(3, 0)).unwrap();
     written.put(own, seal_of(own));
     assert_eq!(keys(&options().open(&path).unwrap()), [0, 1, 2, 3]);
@@ -160,7 +161,7 @@ fn start_the_machine_anew(path: &Path, _: &str) {
     drop(reader);
     say("refused");
     hear();
-    // Nobody has.
+    // No process has.
     let table = open_after_the_others(path);
     assert_eq!((table.recovery().outcome, table.recovery().nothing_lost), (RecoveryOutcome::Newest, false));
     assert_eq!(keys(&table), [0, 1, 2, 3]);

@@ -1,5 +1,5 @@
-//! Surroundings that are out to break a table: full and failing disks, files that change under their users, other machine
-//! starts, headers with every field set to its extremes. For each there is an exact error or a documented recovery, never a
+//! Surroundings that may break a table: full and failing disks, files that change while they are in use, other boots,
+//! headers with every field set to its extremes. For each there is an exact error or a documented recovery, never a
 //! panic or a hang, and a file that is refused stays as it was.
 
 #[path = "../common/mod.rs"]
@@ -21,7 +21,7 @@ fn child_process() {
     common::play(&[disk::ROLES, files::ROLES, flush::ROLES, incarnation::ROLES].concat());
 }
 
-/// Everything that opens a file which should be a table already.
+/// Everything that opens a file that should be a table already.
 fn open_in_every_way(path: &Path) -> Vec<(&'static str, locule::Result<()>)> {
     vec![
         ("open", options().open(path).map(drop)),
@@ -45,8 +45,8 @@ fn assert_refused(path: &Path, what: &str, is_expected: impl Fn(&Error) -> bool)
     }
 }
 
-/// Opens a table whose users have just let go of it. While another test of this process starts a child, that has a copy of
-/// every open file for a moment, and so of every attachment.
+/// Opens a table whose users have just closed it. While another test of this process starts a child, that child has a
+/// copy of every open file for a moment, and so of every attachment.
 fn open_after_the_others(path: &Path) -> Visits {
     let mut opened = None;
     common::wait_until("the others have let go", || {

@@ -5,7 +5,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::path::Path;
 
-/// In a child: gives this thread mounts of its own. False, and said to the parent, if that is not permitted.
+/// In a child: gives this thread mounts of its own. Returns false, and tells the parent, if that is not permitted.
 pub fn have_own() -> bool {
     let nothing: Option<&str> = None;
     let is_done = unshare(CloneFlags::CLONE_NEWNS)

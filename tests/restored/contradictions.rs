@@ -1,5 +1,5 @@
-//! One thing in the control group of a closed table that the cells do not bear out: whoever opens it next, on the same machine
-//! start, in the same file, recovers the table, and finds everything.
+//! One thing in the control group of a closed table is not confirmed by the cells: the next process that opens the
+//! table, in the same boot and in the same file, recovers it, and finds everything.
 
 use super::{
     DURABLE, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED, INTENT_COUNT, Image, LAST, NEWEST_STATE,
@@ -10,7 +10,7 @@ use locule::{Error, RecoveryOutcome};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Whoever opens it to read, or asks what state it is in, once believed what the next writer did not.
+/// A process that opens it for reading, or asks for its state, once believed what the next writer did not.
 fn assert_a_reader_finds(what: &str, path: &Path, expected: &BTreeMap<u64, Visit>) {
     let reader = options().open_read_only(path).unwrap_or_else(|error| panic!("{what}: {error:?}"));
     assert!(reader.recovery().is_private_copy, "{what}");
@@ -244,7 +244,7 @@ fn a_sync_record_of_an_earlier_moment_does_not_hide_what_was_durable() {
     let mut image = Image::of(&path);
     let carrying = [0, 1].into_iter().find(|record| earlier.sync_record(*record)[0] == durable).unwrap();
     let words = earlier.sync_record(carrying).to_vec();
-    // It takes the place of the one between; the newest still says what came before it.
+    // It replaces the one in between; the newest still says what came before it.
     let newest = *image.control(DURABLE);
     assert_ne!(image.sync_record(carrying)[0], newest);
     image.sync_record(carrying).copy_from_slice(&words);
@@ -253,7 +253,7 @@ fn a_sync_record_of_an_earlier_moment_does_not_hide_what_was_durable() {
     assert_is_recovered("a record of an earlier moment", &path, &expected, floor);
 }
 
-/// Nobody can say what was in it, so it is not served as something older.
+/// What was in it cannot be known, so it is not served as something older.
 #[test]
 fn a_record_that_does_not_have_its_checksum_is_found_by_the_first_opener() {
     let (_directory, path) = scratch();
@@ -270,8 +270,8 @@ fn a_record_that_does_not_have_its_checksum_is_found_by_the_first_opener() {
 
 // -- what a dead writer left is no contradiction ---------------------------------------------------
 
-/// A table as a process leaves it that is killed after an insertion was prepared and before it was published; what is in it
-/// when that is finished.
+/// A table as it is left by a process that is killed after an insertion was prepared and before it was published; and
+/// what is in it when that is finished.
 fn prepared_insertion(path: &Path) -> (Image, BTreeMap<u64, Visit>) {
     make_table(path);
     let mut before = Image::of(path);
@@ -347,7 +347,7 @@ fn what_was_prepared_is_believed_only_with_an_intent_list_that_leads_there() {
     }
 }
 
-// -- a part of the file that did not get to the disk -----------------------------------------------
+// -- a part of the file that did not reach the disk -----------------------------------------------
 
 /// The file system was lost and mounted again in the same boot, after only the control group had been written back.
 #[test]
@@ -382,7 +382,7 @@ fn use_busily_without_syncs(table: &crate::common::Visits) {
     table.delete(table.find(&5).unwrap().unwrap().id()).unwrap();
 }
 
-/// The same, and what was lost had been synced: that is damage, and nothing older is served in its place.
+/// The same, but what was lost had been synced: that is damage, and nothing older is served in its place.
 #[test]
 fn a_control_group_that_is_a_sync_newer_than_the_cells_is_damage() {
     let (_directory, path) = scratch();
@@ -400,7 +400,7 @@ fn a_control_group_that_is_a_sync_newer_than_the_cells_is_damage() {
     assert!(Image::of(&path).0 == image.0, "the file was changed");
 }
 
-/// The other way round: the cells got to the disk, and the control group did not.
+/// The other way round: the cells reached the disk, and the control group did not.
 #[test]
 fn cells_that_are_newer_than_the_control_group_are_recovered() {
     let (_directory, path) = scratch();

@@ -1,4 +1,4 @@
-//! Backups that were made by copying a file, also under load, and put back when nobody used it.
+//! Backups that were made by copying a file, even under load, and put back when no process used it.
 
 use super::common::{Child, Role, Visits, insert_all, options, say, scratch, visit};
 use super::{assert_good, open, use_busily};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub const ROLES: &[(&str, Role)] = &[("write without end", write_without_end)];
 
-/// So many that it takes a while to copy the file.
+/// So many slots that it takes a while to copy the file.
 const CAPACITY: u64 = 2000;
 const WRITER_COUNT: u64 = 4;
 
@@ -25,7 +25,8 @@ fn write_without_end(path: &Path, argument: &str) {
     let table = large().open(path).unwrap();
     say("writing");
     loop {
-        // Not for an order: so that the lock is mostly free when a copy begins, and something happens while it is made.
+        // Not to get an order, but so that the lock is mostly free when a copy begins, and something happens while it
+        // is made.
         std::thread::sleep(Duration::from_micros(random.u64(0..50)));
         let key = writer * 1000 + random.u64(0..300);
         match table.find(&key).unwrap() {
@@ -75,7 +76,8 @@ fn a_backup_made_under_load_and_put_back_contradicts_itself_nowhere() {
             .collect();
         let mut backups = Vec::new();
         for _ in 0..2 {
-            // Nobody else syncs. While the file is copied nobody does: so there always is a state in it that is whole.
+            // No other process syncs, and none does while the file is copied: so there always is a state in it that is
+            // whole.
             table.as_ref().unwrap().sync().unwrap();
             std::fs::copy(&path, &backup).unwrap();
             backups.push(std::fs::read(&backup).unwrap());
@@ -143,7 +145,7 @@ fn what_was_given_out_after_a_backup_does_not_come_again_in_what_is_restored_to_
     assert_ne!(table.recovery().outcome, RecoveryOutcome::InOrder);
     known.append(&mut given_out(&table));
 
-    // One that is made where it was deleted: mostly with the same inode number, but born later.
+    // A file that is made where another was deleted: mostly with the same inode number, but born later.
     drop(table);
     for _ in 0..3 {
         std::fs::remove_file(&path).unwrap();

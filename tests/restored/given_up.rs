@@ -1,5 +1,5 @@
-//! An id that a transaction was told, and that was given up then, named another record later: whoever had written it down elsewhere
-//! found that one.
+//! An id that was told inside a transaction, which was then given up, later named another record: a user that had
+//! written the id down elsewhere found that record.
 
 use super::common::{Child, Role, Visits, hear, insert_all, options, say, scratch, visit};
 use super::{FAILED, Image, assert_good, open};
@@ -61,7 +61,7 @@ fn an_id_of_a_transaction_that_was_given_up_is_not_given_out_again() {
         for key in 20..25 {
             gone.insert(transaction.insert(&visit(key, 0))?);
         }
-        // In a slot that it made free itself.
+        // In a slot that the transaction itself made free.
         transaction.delete(*gone.first().unwrap())?;
         gone.insert(transaction.insert(&visit(20, 0))?);
         Err::<(), _>(Error::caller("given up"))
@@ -97,7 +97,7 @@ fn an_id_of_a_transaction_that_was_given_up_is_not_given_out_by_a_first_opener()
         });
         let mut gone = BTreeSet::from([RecordId::from_u64(outcome.unwrap_err().to_string().parse::<u64>().unwrap())]);
         drop(table);
-        // The last one dies, and nobody is there to undo it.
+        // The last one dies, and no process is left to undo it.
         gone.extend(staged_by_the_dead(&path));
         if has_failed {
             let mut image = Image::of(&path);
@@ -125,8 +125,8 @@ fn stage_a_change(path: &Path, _: &str) {
         .unwrap();
 }
 
-/// The generations of a slot that is nearly worn out wore every other slot out with it, after a change of its record was given up: no
-/// slot could be used more than once again.
+/// After a change of its record was given up, a slot that is nearly worn out by its generations once wore out every
+/// other slot with it: no slot could be used more than once again.
 #[test]
 fn a_change_that_was_given_up_gives_no_generation_out() {
     const LAST_GENERATION: u64 = (1 << 40) - 3;
@@ -160,7 +160,8 @@ fn a_change_that_was_given_up_gives_no_generation_out() {
     }
 }
 
-/// Nothing was lost, so a recovery goes on where the table was: and where that is, only the control group knows, until a sync.
+/// Nothing was lost, so a recovery goes on where the table was; until a sync, only the control group knows where that
+/// is.
 #[test]
 fn an_id_that_was_given_up_is_not_given_out_after_recoveries_either() {
     for is_synced in [false, true] {

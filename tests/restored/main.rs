@@ -1,7 +1,9 @@
-//! A control group was believed because the boot id and the file were its own, though it had come from elsewhere: from a copy that
-//! was put back, or from a part of the file that got to the disk when the rest did not. Rows were errors then, or there twice.
+//! A control group was once believed because the boot id and the file were its own, though it had come from elsewhere:
+//! from a copy that was put back, or from a part of the file that reached the disk when the rest did not. Rows were
+//! then errors, or were there twice.
 //!
-//! So whoever is alone proves it against the cells, and a copy never gives out what its original has given out since.
+//! So a process that is alone proves it against the cells, and a copy never gives out what its original has given out
+//! since.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -38,7 +40,7 @@ const PIN: usize = 41;
 const GENERATION_FLOOR: usize = 44;
 const INDEX_OCCUPIED: usize = 45;
 
-/// A whole file, read while nobody uses it; its words by what they are.
+/// A whole file, read while no process uses it; its words by what they are.
 #[derive(Clone)]
 struct Image(Vec<u64>);
 
@@ -157,7 +159,7 @@ fn records(table: &Visits) -> BTreeMap<u64, Visit> {
     table.iter().map(Result::unwrap).map(|row| (row.id().into(), *row)).collect()
 }
 
-/// Nothing in the file contradicts anything else.
+/// Checks that nothing in the file contradicts anything else.
 #[track_caller]
 fn assert_good(table: &Visits, path: &Path) {
     assert_consistent(table);
@@ -190,7 +192,7 @@ fn use_busily(table: &Visits, operation_count: u32, random: &mut fastrand::Rng) 
     assert_eq!(found, expected);
 }
 
-/// Opens a table that nobody uses.
+/// Opens a table that no process uses.
 #[track_caller]
 fn open(path: &Path) -> Visits {
     options().open(path).unwrap()

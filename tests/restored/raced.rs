@@ -73,8 +73,8 @@ fn copies_made_under_load(path: &Path, directory: &Path) -> Vec<PathBuf> {
     copies
 }
 
-/// Opens what was put back. Nothing of it contradicts anything else, now or later; or it is refused, since the copy holds no state
-/// that is whole.
+/// Opens what was put back. Nothing in it contradicts anything else, now or later; or it is refused, since the copy
+/// holds no state that is whole.
 fn open_and_use(path: &Path, number: usize) -> Option<Visits> {
     let table = match options().open(path) {
         Err(Error::Damaged { .. }) => return None,

@@ -1,5 +1,5 @@
-//! A table whose writer was killed in a transaction of several records: its opener undoes or finishes exactly that, and if the list
-//! of what the transaction touched says other things, it recovers.
+//! A table whose writer was killed in a transaction of several records: its opener undoes or finishes exactly that, and
+//! if the list of what the transaction touched says something else, it recovers.
 
 use super::{
     FREE_COUNT_NEXT, INTENT_COUNT, Image, NEWEST_STATE, PREPARED, USED, assert_good, open, records, use_busily,
@@ -59,7 +59,8 @@ fn staged() -> Spoilt {
     (directory, path, expected)
 }
 
-/// A table as a writer leaves it that dies after its transaction was prepared: made of what it was before, and after.
+/// A table as it is left by a writer that dies after its transaction was prepared: made from what it was before, and
+/// after.
 fn prepared() -> Spoilt {
     let (directory, path) = first_table();
     let before = Image::of(&path);

@@ -1,13 +1,13 @@
-//! Whether what all workers saw and did can have happened one after the other, each at one moment between the beginning
-//! and the end of its call: linearizability.
+//! Checks whether what all workers saw and did can have happened one after the other, each at one moment between the
+//! beginning and the end of its call: linearizability.
 //!
-//! Versions are numbers of transactions, which were given out under a lock. So the order of a key's writes is known, and what
-//! is left to check are intervals. A key goes through *states*: absent, one after each write, absent again. Each state has a
-//! moment before which it cannot have begun: the start of its write. Each event that ended proves that a state had been
-//! reached by its end; and who began after that must not see an earlier one.
+//! Versions are numbers of transactions, which were given out under a lock. So the order of a key's writes is known,
+//! and what is left to check are intervals. A key goes through *states*: absent, one after each write, absent again.
+//! Each state has a moment before which it cannot have begun: the start of its write. Each event that ended proves that
+//! a state had been reached by its end; an event that began after that must not see an earlier one.
 //!
-//! A write in flight when its process died happened or not. It is known to have happened if anybody saw its value, and then
-//! counts like any other; else it is *hidden*, and only explains what would be a fault without it.
+//! A write in flight when its process died happened or not. It is known to have happened if any event saw its value,
+//! and then counts like any other. Otherwise it is *hidden*, and only explains what would be a fault without it.
 
 use super::event::{Change, Event, Seen, Step, Write};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// What cannot have happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A value was read that nobody wrote to this key.
+    /// A value was read that was never written to this key.
     NeverWritten,
-    /// A record was read as it had been before a later write was over, or before somebody else saw a later one.
+    /// A record was read as it had been before a later write was over, or before another event saw a later one.
     Stale,
     /// A record was read as it was later, before its write had begun.
     FromTheFuture,
@@ -29,7 +29,7 @@ pub enum Kind {
     VersionTwice,
     /// A write that began after the end of another has a lower version.
     VersionsOutOfOrder,
-    /// Two writes took the place of the same content, or one of content that was gone.
+    /// Two writes replaced the same content, or one replaced content that was gone.
     LostUpdate,
     /// An id named two records, or a record that had been deleted.
     IdTwice,
@@ -45,7 +45,7 @@ pub enum Kind {
 pub struct Fault {
     pub kind: Kind,
     pub key: u64,
-    /// What shows it.
+    /// The details that show it.
     pub detail: String,
 }
 
@@ -143,7 +143,7 @@ impl State {
     }
 }
 
-/// Where states are among all of a key.
+/// Where states are among all the states of a key.
 #[derive(Default)]
 struct Positions {
     of_version: HashMap<u64, usize>,
@@ -151,7 +151,7 @@ struct Positions {
     last_of_id: HashMap<u64, usize>,
 }
 
-/// Everything that is known of one key.
+/// Everything that is known about one key.
 struct History {
     key: u64,
     /// In the order of their versions.
@@ -217,7 +217,7 @@ impl History {
         by_value
     }
 
-    /// Adds a write with all that others saw of it.
+    /// Adds a write with everything that others saw of it.
     fn add_write(&mut self, event: &Event, write: Write, seen_by_value: &HashMap<u64, Seen>) {
         let seen = write.value.and_then(|value| seen_by_value.get(&value));
         let Write { mut change, value, replaced, .. } = write;
@@ -304,7 +304,7 @@ impl History {
         deletes.map(|hidden| hidden.start).min()
     }
 
-    /// Each update took the place of what was there: so nothing that was written was overlooked.
+    /// Each update replaced what was there, so nothing that was written was overlooked.
     fn check_replacements(&mut self) {
         let mut replaced_values = HashSet::new();
         for position in 0..self.known.len() {
@@ -358,12 +358,12 @@ impl History {
         positions
     }
 
-    /// Nobody sees a state before it can have begun, or after a later one was proved.
+    /// No event sees a state before it can have begun, or after a later one was proved.
     fn check_intervals(&mut self, events: &[&Event]) {
         let mut ended: Vec<(u64, &Event)> = events.iter().filter_map(|event| Some((event.end?, *event))).collect();
         ended.sort_unstable_by_key(|(end, _)| *end);
         let positions = self.positions();
-        // By which moment which state had been reached.
+        // Which state had been reached by which moment.
         let mut proofs: Vec<(u64, usize, &Event)> = Vec::new();
         for (end, event) in ended {
             let proof = proofs.partition_point(|(end, ..)| *end < event.start).checked_sub(1).map(|at| proofs[at]);
@@ -399,7 +399,7 @@ impl History {
             Step::Saw(Seen { version, .. }) | Step::Wrote(Write { version: Some(version), .. }) => {
                 Ok(positions.of_version.get(&version).copied())
             }
-            // What is not told its version may have been seen by others.
+            // A write whose version was not told may have been seen by others.
             Step::Wrote(Write { version: None, value, .. }) => {
                 Ok(value.and_then(|value| positions.of_value.get(&value)).copied())
             }
@@ -415,7 +415,7 @@ impl History {
                 _ => first(&|_, state| state.present_id().is_some()).map(Some).ok_or(Kind::Unexpected),
             },
             Step::SawGone { id } => {
-                // Of a record that only a hidden write made, nothing is known.
+                // Nothing is known about a record that only a hidden write made.
                 let Some(last) = positions.last_of_id.get(&id).copied() else { return Ok(None) };
                 first(&|position, _| position > last).map(Some).ok_or(Kind::NotFound)
             }
@@ -444,7 +444,7 @@ impl History {
     }
 }
 
-/// The reads of one snapshot are of one moment: there is a number so that all of them show what was there when the
+/// The reads of one snapshot are of one moment: there is a number such that all of them show what was there when the
 /// transaction with that number was the last.
 fn check_snapshots(histories: &BTreeMap<u64, History>, events: &[Event], faults: &mut Vec<Fault>) {
     let mut snapshots: BTreeMap<(u64, u64), Vec<&Event>> = BTreeMap::new();

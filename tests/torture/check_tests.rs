@@ -1,4 +1,4 @@
-//! The checker sees each kind of fault, and none where there is none.
+//! The checker finds each kind of fault, and finds none where there is none.
 
 use super::check::{Kind, check};
 use super::event::{Change, Event, Seen, Step, Write};
@@ -50,7 +50,7 @@ fn saw_none(start: u64, end: u64) -> Event {
     event(start, end, Step::SawNone)
 }
 
-/// The kinds of what is found wrong, each once.
+/// The kinds of faults that are found, each once.
 fn kinds(before: &[(u64, Seen)], events: &[Event]) -> Vec<Kind> {
     let before: BTreeMap<_, _> = before.iter().copied().collect();
     let mut kinds: Vec<Kind> = check(&before, events).into_iter().map(|fault| fault.kind).collect();
@@ -125,7 +125,7 @@ fn a_write_in_flight_at_a_death_happened_or_not_but_not_both() {
     assert_right(&with(&[saw(5, 6, 5, 0), saw(7, 8, 6, 1)]));
     assert_wrong(Kind::Stale, &with(&[saw(5, 6, 6, 1), saw(7, 8, 5, 0)]));
     assert_wrong(Kind::FromTheFuture, &with(&[saw(1, 2, 6, 1)]));
-    // It was overwritten before anybody saw it.
+    // It was overwritten before any event saw it.
     assert_right(&with(&[updated(5, 6, 7, 6), saw(7, 8, 7, 2)]));
     assert_right(&with(&[updated(5, 6, 7, 5), saw(7, 8, 7, 1)]));
     assert_wrong(Kind::UpdateCount, &with(&[updated(5, 6, 7, 6), saw(7, 8, 7, 3)]));
@@ -162,7 +162,7 @@ fn an_insert_in_flight_at_a_death_happened_or_not() {
     assert_right(&[begun, updated(2, 9, 7, 6), event(2, 3, Step::SawSome), updated(4, 5, 6, 5)]);
     assert_right(&[begun, event(2, 3, Step::SawVersion { version: 5 })]);
     assert_right(&[begun, saw(2, 3, 5, 0), deleted(4, 5, 6)]);
-    // Nobody saw it before it was deleted.
+    // No event saw it before it was deleted.
     assert_right(&[begun, deleted(4, 5, 6), saw_none(6, 7)]);
     assert_wrong(Kind::Stale, &[begun, saw(2, 3, 5, 0), saw_none(4, 5), saw(6, 7, 5, 0), deleted(4, 5, 6)]);
     assert_wrong(Kind::Unexpected, &[event(2, 3, Step::SawSome)]);

@@ -1,4 +1,4 @@
-//! What a worker asked of a table, what came of it, and between which moments.
+//! What a worker asked of a table, with what result, and between which moments.
 
 /// Nanoseconds of the monotonic clock, which all processes of one machine share.
 pub fn now() -> u64 {
@@ -9,12 +9,13 @@ pub fn now() -> u64 {
 /// One operation on one key. A transaction or a snapshot of several keys is several events of one worker file and one start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Whose ledger it stands in.
+    /// The worker file whose ledger it is in.
     pub worker_file: u64,
     pub key: u64,
     /// A moment before the table was called.
     pub start: u64,
-    /// A moment after the call returned; `None` if its process died in it, and nobody knows whether it happened.
+    /// A moment after the call returned; `None` if its process died in it, and it is not known whether the operation
+    /// happened.
     pub end: Option<u64>,
     pub step: Step,
     /// Whether it is one of several reads that agree with each other.
@@ -35,7 +36,7 @@ pub enum Step {
     SawGone { id: u64 },
     /// A write.
     Wrote(Write),
-    /// The table was not changed, and nothing was learned of it.
+    /// The table was not changed, and nothing was learned about it.
     Nothing,
 }
 
@@ -48,7 +49,7 @@ pub struct Seen {
     pub update_count: u64,
 }
 
-/// A write that was made, or that was begun by a process that died. What is not known of it is `None`.
+/// A write that was made, or that was begun by a process that died. What is not known about it is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Write {
     pub change: Change,
@@ -56,7 +57,7 @@ pub struct Write {
     /// What was written; `None` for a delete.
     pub value: Option<u64>,
     pub id: Option<u64>,
-    /// The value that the write took the place of.
+    /// The value that the write replaced.
     pub replaced: Option<u64>,
 }
 

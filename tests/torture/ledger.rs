@@ -1,8 +1,8 @@
 //! What one worker did, outside the table, in shared words that outlive it. Entries are only added.
 //!
 //! A worker can be killed between any two stores, so an entry is published by its last store: with `START` it is there,
-//! and in flight; with `END` it is complete. Stores that a killed process has made reach memory as if it had gone on, so
-//! what counts is the order of the instructions. Nobody reads a ledger before its worker is reaped.
+//! and in flight; with `END` it is complete. Stores that a killed process has made reach memory as if it had gone on,
+//! so what matters is the order of the instructions. A ledger is not read before its worker is reaped.
 
 use super::event::{Change, Event, Seen, Step, Write, now};
 use locule::testing::SharedWords;
@@ -41,7 +41,7 @@ pub enum Kind {
     Upsert = 6,
 }
 
-/// What came of it.
+/// The result of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The write was made, as this version of the record with this id. For an update: over which value.
@@ -106,7 +106,7 @@ impl Ledger {
         count
     }
 
-    /// Whether there is room for so many more.
+    /// Whether there is room for this many more.
     pub fn has_room(&self, count: usize) -> bool {
         self.count() + count <= ENTRY_LIMIT
     }
@@ -116,7 +116,7 @@ impl Ledger {
         epoch << 40 | worker_file << 24 | u64::try_from(self.count()).unwrap()
     }
 
-    /// Notes an operation before the table is asked to do it.
+    /// Records an operation before the table is asked to do it.
     pub fn begin(&self, kind: Kind, key: u64, target: u64, written: u64) -> Entry {
         self.begin_at(kind, key, target, written, now())
     }
@@ -132,13 +132,13 @@ impl Ledger {
         Entry { position }
     }
 
-    /// Notes inside a transaction what its write will be, once that is known.
+    /// Records inside a transaction what its write will be, once that is known.
     pub fn decide(&self, entry: Entry, kind: Kind, target: u64) {
         self.store(entry.position, TARGET, target);
         self.store(entry.position, KIND, kind as u64);
     }
 
-    /// Notes what came of an operation, after the table has returned.
+    /// Records the result of an operation, after the table has returned.
     pub fn end(&self, entry: Entry, outcome: Outcome) {
         self.end_at(entry, outcome, now());
     }

@@ -1,5 +1,5 @@
-//! Fifty processes on one table, killed and stopped at random moments. All that they did and saw is noted in ledgers beside
-//! the table, and must be something that can have happened one operation after the other.
+//! Fifty processes on one table, killed and stopped at random moments. All that they did and saw is recorded in ledgers
+//! beside the table, and must be something that can have happened one operation after the other.
 //!
 //! `LOCULE_TORTURE_KILLS=10000` runs it for longer; `LOCULE_TORTURE_SEED` with other random numbers.
 

@@ -1,4 +1,4 @@
-//! Forks the workers, kills them at random moments, and compares all that they noted.
+//! Forks the workers, kills them at random moments, and compares all that they recorded.
 
 use super::check::check;
 use super::common::{self, Visits, assert_consistent, say};
@@ -15,29 +15,29 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const WORKER_COUNT: u64 = 50;
-/// Every third epoch is one of so few workers that often none of them has the table open.
+/// Every third epoch has so few workers that often none of them has the table open.
 const OPENER_COUNT: u64 = 4;
-/// After so many kills, all workers are killed at once and everything is checked.
+/// After this many kills, all workers are killed at once and everything is checked.
 const KILLS_IN_EPOCH: u64 = 50;
 /// The longest pause between two kills.
 const PAUSE_MICROSECONDS: u64 = 10_000;
-/// How often somebody is stopped who may hold the lock.
+/// How often a worker is stopped that may hold the lock.
 const TRACE_COUNT: u32 = 50;
-/// How many instructions a worker is led until its transaction is prepared, and from there on.
+/// For how many instructions a worker is traced until its transaction is prepared, and from there on.
 const STEP_COUNT: u32 = 30_000;
 const STEP_COUNT_THERE: u32 = 2_000;
 /// How often the supervisor looks for a holder of the lock.
 const LOOK_COUNT: u32 = 300_000;
-/// The role must live as long as it takes to kill, at worst, so many in a second.
+/// The role must live as long as it takes, at worst, to kill this many in a second.
 const KILLS_PER_SECOND: u64 = 3;
 
-/// What all epochs together came to.
+/// The totals of all epochs.
 #[derive(Default, Debug)]
 struct Tally {
     epoch_count: u64,
     kill_count: u64,
     stop_count: u64,
-    /// How many were led past the point of no return.
+    /// How many were traced past the point of no return.
     led_count: u64,
     event_count: usize,
     in_flight_count: usize,
@@ -94,7 +94,7 @@ impl Supervisor<'_> {
             }
         }
         self.kill_all();
-        // Nobody has the table any more, and somebody may have died holding its locks.
+        // No process has the table any more, and one may have died holding its locks.
         self.table = None;
         let table = open(self.path);
         let mut events: Vec<Event> =
@@ -123,7 +123,7 @@ impl Supervisor<'_> {
         common::fork(|| work(self.path, worker_file, inherited))
     }
 
-    /// Kills one worker, and employs another in its place.
+    /// Kills one worker, and starts another in its place.
     fn kill_one(&mut self) {
         self.watcher.assert_not_left_behind();
         if self.random.u32(0..4) == 0 && self.kill_past_the_point_of_no_return() {
@@ -133,7 +133,7 @@ impl Supervisor<'_> {
         let is_prepared = self.random.bool();
         let holder = self.watcher.find_holder(&self.supervisor, is_prepared, LOOK_COUNT);
         match (self.random.u32(0..10), holder) {
-            // Whoever holds the lock at this moment, or did a moment ago.
+            // The worker that holds the lock at this moment, or did a moment ago.
             (0..4, Some(holder)) => self.kill(holder),
             // The same, after the others have come to wait for it.
             (4..6, Some(holder)) => {
@@ -146,7 +146,7 @@ impl Supervisor<'_> {
                 let _ = kill(self.supervisor[holder], Signal::SIGCONT);
                 self.kill(any);
             }
-            // A holder, and somebody who is probably waiting for it.
+            // A holder, and a worker that is probably waiting for it.
             (7, Some(holder)) if any != holder => {
                 let _ = kill(self.supervisor[any], Signal::SIGKILL);
                 self.kill(holder);
@@ -156,9 +156,9 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Kills a worker between preparing a transaction and the end of publishing it, where few kills would meet one by chance:
-    /// stops somebody who holds the lock, and takes it there instruction by instruction. False if nobody was stopped while
-    /// he held it, or processes cannot be traced here.
+    /// Kills a worker between preparing a transaction and the end of publishing it, where few kills would meet one by
+    /// chance: stops a worker that holds the lock, and takes it there instruction by instruction. Returns false if no
+    /// worker was stopped while it held the lock, or processes cannot be traced here.
     fn kill_past_the_point_of_no_return(&mut self) -> bool {
         for _ in 0..TRACE_COUNT {
             let Some(at) = self.watcher.find_holder(&self.supervisor, false, LOOK_COUNT) else { return false };
@@ -183,8 +183,8 @@ impl Supervisor<'_> {
         false
     }
 
-    /// Leads a stopped worker on until its transaction is prepared, and then a bit further. Returns how it ended, if it did
-    /// so by itself.
+    /// Traces a stopped worker until its transaction is prepared, and then a bit further. Returns how it ended, if it
+    /// did so on its own.
     fn lead_on(&mut self, pid: Pid) -> Option<WaitStatus> {
         let mut left = STEP_COUNT;
         let mut is_there = false;
@@ -222,14 +222,14 @@ impl Supervisor<'_> {
         self.replace(at, status);
     }
 
-    /// Employs another in the place of a worker that is gone.
+    /// Starts another worker in the place of one that is gone.
     fn replace(&mut self, at: usize, status: WaitStatus) {
         self.count_death(at, status);
         self.supervisor[at] = self.employ(at as u64);
     }
 
     fn kill_all(&mut self) {
-        // All at once, so that nobody repairs what another left.
+        // All at once, so that none repairs what another left.
         for pid in &self.supervisor {
             let _ = kill(*pid, Signal::SIGKILL);
         }
@@ -242,7 +242,7 @@ impl Supervisor<'_> {
     fn wait_for(&self, at: usize) -> WaitStatus {
         loop {
             let status = waitpid(self.supervisor[at], Some(WaitPidFlag::__WALL)).unwrap();
-            // The last stop of one that was traced may still be told.
+            // The last stop of one that was traced may still be reported.
             if is_end(status) {
                 return status;
             }
@@ -257,9 +257,9 @@ impl Supervisor<'_> {
 
     // -- the comparison ----------------------------------------------------------------------------
 
-    /// Reads every key, as one more witness, after everybody else.
+    /// Reads every key, as one more witness, after all the others.
     fn look_at_everything(&self, table: &Visits, events: &mut Vec<Event>) -> BTreeMap<u64, Seen> {
-        // Whoever died last is repaired by the next writer, which changes what the others see.
+        // What the last worker that died left is repaired by the next writer, which changes what the others see.
         table.write(|_| Ok(())).unwrap();
         let mut after = BTreeMap::new();
         for key in 0..KEY_COUNT {
@@ -278,7 +278,7 @@ impl Supervisor<'_> {
         }
         assert_consistent(table);
         common::assert_recovers_the_same(table, self.path);
-        // No slot was lost: all can be filled, and are made free again.
+        // No slot was lost: all can be filled, and are then made free again.
         let others: Vec<_> = (1000..).map_while(|key| table.insert(&common::visit(key, 0)).ok()).collect();
         assert_eq!((after.len() + others.len()) as u64, CAPACITY);
         table.write(|transaction| others.into_iter().try_for_each(|id| transaction.delete(id))).unwrap();
@@ -302,7 +302,7 @@ impl Supervisor<'_> {
     fn count_repairs(&mut self, table: &Visits) {
         let status = table.status();
         let repairs = status.repair_counts;
-        // The counters begin anew with a recovery, and none is made here.
+        // A recovery starts the counters anew, and none is made here.
         self.tally.repair_counts =
             [repairs.holding, repairs.staging, repairs.prepared, repairs.publishing, status.dead_syncer_count];
     }

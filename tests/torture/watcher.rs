@@ -1,5 +1,5 @@
-//! Sees who holds a table's write lock, fast enough to meet them in the middle of it: in the words of the file, at the places
-//! that `format.md` names.
+//! Sees which process holds a table's write lock, fast enough to meet it in the middle of its work: in the words of the
+//! file, at the places that `format.md` names.
 
 use locule::testing::SharedWords;
 use nix::sys::signal::kill;
@@ -31,7 +31,7 @@ impl Watcher {
         self.words.words()[self.control + index].load(Ordering::Relaxed)
     }
 
-    /// The id of the thread that holds the lock; 0 if nobody does.
+    /// The id of the thread that holds the lock; 0 if none does.
     fn holder(&self) -> u64 {
         let word = self.load(WRITE_MUTEX);
         // The kernel's word is the first 32 bits of glibc's mutexes, and the second of musl's.
@@ -39,8 +39,8 @@ impl Watcher {
         (if is_low_half { word } else { word >> 32 }) & THREAD_ID_MASK
     }
 
-    /// Fails if the lock is held by a thread that is no more, and so by nobody: the kernel gives the lock of a thread on
-    /// before its id is gone.
+    /// Fails if the lock is held by a thread that no longer exists: the kernel hands on the lock of a thread before its
+    /// id is gone.
     #[track_caller]
     pub fn assert_not_left_behind(&self) {
         let holder = self.holder();
@@ -48,7 +48,7 @@ impl Watcher {
         assert!(!is_gone || self.holder() != holder, "the lock was left with nobody, thread {holder}");
     }
 
-    /// Whether this process holds the lock, and its transaction can no longer be undone, and is not over.
+    /// Whether this process holds the lock, and its transaction can no longer be undone, but is not over.
     pub fn is_prepared_by(&self, pid: Pid) -> bool {
         self.load(PREPARED) != self.load(LAST) && self.is_holder(pid)
     }
@@ -58,8 +58,8 @@ impl Watcher {
         u64::try_from(pid.as_raw()) == Ok(self.holder())
     }
 
-    /// Which of these processes holds the lock, looking so many times; with `is_prepared` only one whose transaction can no
-    /// longer be undone, and is not over.
+    /// Which of these processes holds the lock, looking this many times; with `is_prepared` only one whose transaction
+    /// can no longer be undone, but is not over.
     pub fn find_holder(&self, supervisor: &[Pid], is_prepared: bool, look_count: u32) -> Option<usize> {
         (0..look_count).find_map(|_| {
             if is_prepared && self.load(PREPARED) == self.load(LAST) {

@@ -1,6 +1,6 @@
-//! What a worker does until it is killed: one random operation after the other on keys that all workers share, each noted in
-//! its ledger before and after. Now and then it dies, forks, executes another program, panics or gives up at the worst
-//! moment: inside a transaction.
+//! What a worker does until it is killed: one random operation after the other on keys that all workers share, each
+//! recorded in its ledger before and after. Now and then it dies, forks, executes another program, panics or gives up
+//! at the worst moment: inside a transaction.
 
 use super::common::{self, Visit, Visits, assert_whole, visit};
 use super::event::{Seen, now};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-/// The keys that all workers share. There is room for most, so that a full table is met now and then.
+/// The keys that all workers share. There is room for most of them, so that the table is full now and then.
 pub const KEY_COUNT: u64 = 24;
 pub const CAPACITY: u64 = 22;
 
@@ -91,7 +91,7 @@ struct Part {
     is_delete: bool,
 }
 
-/// What a transaction is to end with, if not well.
+/// How a transaction should end, if not well.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mischief {
     GiveUp,
@@ -235,7 +235,7 @@ impl<'a> Worker<'a> {
 
     // -- writing one record ------------------------------------------------------------------------
 
-    /// Notes what came of a write of one record: `wrote` is its version and id.
+    /// Records the result of a write of one record: `wrote` is its version and id.
     fn end(&self, entry: Entry, wrote: Result<(u64, RecordId), Error>, replaced: Option<u64>) {
         let outcome = match wrote {
             Ok((version, id)) => Outcome::Wrote { version, id: id.into(), replaced },
@@ -301,13 +301,13 @@ impl<'a> Worker<'a> {
         let key_count = if self.random.u32(0..3) == 0 { KEY_COUNT / 2 } else { 2 };
         let value = self.unique_value();
         let start = now();
-        // What they are to be is decided inside; until then nothing has happened.
+        // What the parts will be is decided inside; until then nothing has happened.
         let parts: Vec<_> = (first..first + key_count)
             .map(|key| key % KEY_COUNT)
             .map(|key| Part {
                 entry: self.ledger.begin_at(Kind::Read, key, 0, value, start),
                 key,
-                // At least one is written, whose version is that of all.
+                // At least one is written, and its version is that of all.
                 is_delete: key != first && self.random.u32(0..4) == 0,
             })
             .collect();
@@ -341,7 +341,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Deletes a record, or writes one over what is there, if anything: its id, and the value that it took the place of.
+    /// Deletes a record, or writes one over what is there, if anything. Returns its id, and the value that it replaced.
     fn write_part(
         &self,
         transaction: &mut WriteTransaction<'_, Visit>,
@@ -379,7 +379,8 @@ impl<'a> Worker<'a> {
                 std::panic::resume_unwind(Box::new("on purpose"));
             }
             Mischief::Die => nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap(),
-            // From another thread than the main one that would leave the lock with nobody: see `tests/dying.rs`.
+            // From a thread other than the main one that would leave the lock with a thread that is gone: see
+            // `tests/dying.rs`.
             Mischief::Execute if nix::unistd::gettid() != nix::unistd::getpid() => {}
             Mischief::Execute => {
                 let worker_file = WorkerFile { seed: self.worker_file.seed ^ now(), ..self.worker_file };
@@ -394,15 +395,15 @@ impl<'a> Worker<'a> {
             }
             Mischief::EndThread => {
                 self.is_ending.as_ref().expect("a thread of its own").send(()).unwrap();
-                // SAFETY: ends this thread alone, with nothing unwound, as if it had been killed. Nothing of its stack is
-                // used by others.
+                // SAFETY: ends this thread alone, with nothing unwound, as if it had been killed. Nothing on its stack
+                // is used by others.
                 unsafe { nix::libc::syscall(nix::libc::SYS_exit, 0) };
             }
         }
         Ok(())
     }
 
-    /// A thread ends inside a transaction, without letting the lock go; this one goes on.
+    /// A thread ends inside a transaction, without releasing the lock; this one goes on.
     fn transact_in_a_thread(&mut self) {
         let (is_ending, ending) = channel();
         let (path, worker_file, seed) = (self.path.to_owned(), self.worker_file, self.random.u64(..));
@@ -410,7 +411,7 @@ impl<'a> Worker<'a> {
             let table = options().open(&path).unwrap();
             Worker::new(&path, worker_file, seed, Some(is_ending)).transact(&table, Some(Mischief::EndThread));
         });
-        // From then on it writes no more to the ledger. There is an error if the table was full.
+        // From then on it does not write to the ledger any more. There is an error if the table was full.
         let _ = ending.recv();
     }
 }

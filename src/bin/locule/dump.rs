@@ -13,10 +13,10 @@ use std::path::PathBuf;
 
 /// Prints every record of a table, in the order of the slots.
 ///
-/// Takes no lock and changes nothing. The records are those of one moment, also while others write; if they write so much that
-/// no copy of one moment can be made, it says so, and each record is whole by itself. Exit
-/// status 1 if a record is damaged; the others are printed all the same. A file that is too damaged for that is refused: then
-/// `locule dump --salvage` prints what is left.
+/// Takes no lock and changes nothing. The records are those of one moment, even while others write; if they write so
+/// much that no copy of one moment can be made, it says so, and each record is whole on its own. Exit status 1 if a
+/// record is damaged; the others are printed all the same. A file that is too damaged for that is refused: then `locule
+/// dump --salvage` prints what is left.
 #[derive(Args)]
 pub struct Options {
     /// The table.
@@ -24,11 +24,11 @@ pub struct Options {
     /// How the records are written.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Believe nothing but the header, and print of each slot the newest record whose own checksum holds.
+    /// Believe nothing but the header, and print for each slot the newest record whose own checksum holds.
     ///
-    /// For files that are refused without it. Each record is what a writer once put there; it may be older than the last
-    /// sync, or newer, even of a transaction that was never finished, records may be of several moments, and deleted ones may
-    /// be there again. What is bad is told on stderr, and then the exit status is 1.
+    /// For files that are refused without it. Each record is what a writer once put there; it may be older than the
+    /// last sync, or newer, even of a transaction that was never finished, records may be of several moments, and
+    /// deleted ones may be there again. What is bad is reported on stderr, and then the exit status is 1.
     #[arg(long)]
     salvage: bool,
 }
@@ -37,11 +37,11 @@ pub struct Options {
 enum Format {
     /// For people: a table with the id, version and fields of each record.
     Table,
-    /// For programs: a JSON object a line, with the fields in the order of the schema and nothing else.
+    /// For programs: a JSON object per line, with the fields in the order of the schema and nothing else.
     Jsonl,
 }
 
-/// Prints the records, and complains of those that are damaged.
+/// Prints the records, and complains about those that are damaged.
 pub fn run(options: &Options) -> Result<Verdict> {
     let mut rows = if options.salvage { salvage(options)? } else { dump(options)? };
     match options.format {
@@ -108,7 +108,7 @@ impl Iterator for Rows {
 fn print_table(rows: &mut Rows) -> Result<()> {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);
-    // Where there is no terminal, such as in a pipe, lines are as long as they are.
+    // Without a terminal, such as in a pipe, lines are as long as they need to be.
     if let Some((_, column_count)) = Term::stdout().size_checked() {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(column_count);
     }
@@ -125,7 +125,7 @@ fn print_table(rows: &mut Rows) -> Result<()> {
     Ok(output::print(&format!("{table}\n"))?)
 }
 
-/// A character as it can be shown: control characters by their escapes.
+/// A character as it can be shown: control characters as their escapes.
 fn visible(character: char) -> Box<dyn Iterator<Item = char>> {
     if character.is_control() { Box::new(character.escape_default()) } else { Box::new(std::iter::once(character)) }
 }
@@ -141,7 +141,7 @@ fn print_lines(rows: &mut Rows) -> Result<()> {
     Ok(stdout.flush()?)
 }
 
-/// A value in JSON: numbers with all their digits, whatever has no JSON of its own as text.
+/// A value in JSON: numbers with all their digits, and whatever has no JSON form of its own as text.
 fn json(value: Value) -> Json {
     match value {
         Value::Null => Json::Null,

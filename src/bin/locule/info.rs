@@ -6,10 +6,10 @@ use locule::admin::{self, Condition, Info};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Tells what a table is, how full, how far synced, and who holds its lock.
+/// Shows what a table is, how full, how far synced, and which process holds its lock.
 ///
-/// Takes no lock and changes nothing, so it can be asked at any time. Exit status 1 if the table needs a recovery that is
-/// not possible.
+/// Takes no lock and changes nothing, so it can be used at any time. Exit status 1 if the table needs a recovery that
+/// is not possible.
 #[derive(Args)]
 pub struct Options {
     /// The table.

@@ -22,18 +22,18 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use nix::sys::signal::{SigSet, Signal};
 
-/// What a verb returns when it could do its work; an `Err` is told on stderr and counts as bad.
+/// What a verb returns when it could do its work; an `Err` is reported on stderr and counts as bad.
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 /// What a verb found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Good,
-    /// There is damage, or a check failed. The verb has told which.
+    /// There is damage, or a check failed. The verb has reported which.
     Bad,
 }
 
-/// Measures, shows and checks locule tables, also while other programs use them.
+/// Measures, shows and checks locule tables, even while other programs use them.
 ///
 /// Exit status: 0 when all is well, 1 for damage, a failed check or an error, 2 for a mistake in the arguments.
 #[derive(Parser)]
@@ -54,7 +54,8 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    // A limit for the size of files (`ulimit -f`) is an error of the write, and not the end of this process.
+    // Exceeding a limit for the size of files (`ulimit -f`) is then an error of the write, and does not end this
+    // process.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGXFSZ);
     let _ = signals.thread_block();

@@ -13,7 +13,7 @@ pub fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Writes a line to stderr. When even that fails there is nobody left to tell.
+/// Writes a line to stderr. If even that fails, the line cannot be reported anywhere.
 pub fn complain(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }

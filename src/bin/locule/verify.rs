@@ -4,11 +4,11 @@ use crate::{Result, Verdict, output};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Reads a whole table and tells every place where it contradicts itself.
+/// Reads a whole table and reports every place where it contradicts itself.
 ///
-/// Takes no lock and changes nothing. While the table is in use, a copy of one moment is checked, or each record by itself
-/// if the writers are too busy for that. Of a file that needs a recovery, what the recovery leads to is checked; if it is not
-/// possible, each cell by itself. Exit status 1 if anything is wrong.
+/// Takes no lock and changes nothing. While the table is in use, a copy of one moment is checked, or each record on its
+/// own if the writers are too busy for that. If a file needs a recovery, the result of the recovery is checked; if that
+/// is not possible, each cell on its own. Exit status 1 if anything is wrong.
 #[derive(Args)]
 pub struct Options {
     /// The table, or what is left of it.

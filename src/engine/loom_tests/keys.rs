@@ -4,7 +4,7 @@ use super::{Start, body, find, first, get};
 use crate::engine::{Encoded, Store};
 use crate::layout::index::IndexEntry;
 
-/// Keys whose way through the index is the same: each lies behind those before it.
+/// Keys that take the same way through the index: each lies behind those before it.
 fn keys_on_one_way(entry_count: u64) -> [u64; 3] {
     let home = |key: u64| {
         let hash = xxhash_rust::xxh3::xxh3_64_with_seed(&key.to_ne_bytes(), super::HASH_SEED);

@@ -7,10 +7,11 @@
 //! LOCULE_LOOM_LONG=1 ...          every model without a bound; for some that is longer than anybody waits
 //! ```
 //!
-//! Models that end without a bound have none: those of the index, of snapshots, and of a single write.
+//! Models that finish without a bound have none: those of the index, of snapshots, and of a single write.
 //!
-//! What the checker cannot see: a load that returns what is stored only later (it runs stores in the order in which they are
-//! executed), more than seven stores back, and anything of processes, the kernel, and the disk: a flush does nothing here.
+//! What the checker cannot see: a load that returns what is stored only later (it runs stores in the order in which
+//! they are executed), a load that returns a value more than seven stores old, and anything about processes, the
+//! kernel, and the disk: a flush does nothing here.
 
 use super::{Access, Settings, Store};
 use crate::RecordId;
@@ -50,7 +51,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// A new table of two-word records, whose first word is the key if there is one, after `prepare`.
+    /// A new table of two-word records, whose first word is the key if there is one, after `prepare` ran.
     pub fn new(slot_count: u64, has_key: bool, prepare: impl Fn(&Store) + Send + Sync + 'static) -> Self {
         let [key, value] = ["key", "value"].map(|name| FieldSchema::new(name, crate::FieldType::U64));
         let schema = Schema::new(vec![if has_key { key.key() } else { key }, value]).unwrap();
@@ -102,8 +103,8 @@ impl Start {
         ]
     }
 
-    /// Runs all of these at once on a fresh copy of the table, in every way that there is with at most so many interruptions of a
-    /// thread, and then `finally`.
+    /// Runs all of these at once on a fresh copy of the table, in every possible way in which a thread is interrupted
+    /// at most that many times, and then `finally`.
     pub fn explore<const N: usize>(
         self,
         interruptions: Option<usize>,

@@ -110,7 +110,7 @@ fn what_a_snapshot_reads_is_of_one_moment_of_a_transaction_over_two_records() {
             moment.get(first(0), &mut payload)?.expect("always there");
             let one = payload[1];
             moment.get(first(1), &mut payload)?.expect("always there");
-            // Also in a run whose result nobody gets.
+            // Even in a run whose result is thrown away.
             assert_eq!(one, payload[1], "two records of different moments");
             Ok::<_, crate::Error>(one)
         });
@@ -126,8 +126,8 @@ fn what_a_snapshot_reads_is_of_one_moment_of_a_transaction_over_two_records() {
     start.explore(None, [reader, writer], |_| {});
 }
 
-/// The live count is no record, and has no head that orders it: a snapshot could see that of a transaction that its end did not
-/// see prepared, while the record itself was still the old one.
+/// The live count is no record, and has no head that orders it: a snapshot once could see the count of a transaction
+/// that it did not see prepared at its end, while the record itself was still the old one.
 #[test]
 fn what_a_snapshot_counts_is_what_it_reads() {
     let start = Start::new(2, false, |store| {
@@ -148,8 +148,8 @@ fn what_a_snapshot_counts_is_what_it_reads() {
     start.explore(None, [reader, writer], |_| {});
 }
 
-/// A copy that a write overtakes is of one of the two states, and never seems to be of a table that is damaged: also when the cell
-/// of the older one is overwritten.
+/// A copy that a write overtakes is of one of the two states, and never seems to be of a damaged table, even when the
+/// cell of the older state is overwritten.
 #[test]
 fn what_a_copy_holds_is_of_one_moment() {
     let start = Start::new(1, false, |store| {
@@ -193,7 +193,8 @@ fn what_a_copy_holds_is_all_of_a_transaction_over_two_records_or_nothing() {
     start.explore(Some(2), [reader, writer], |_| {});
 }
 
-/// If there is no sealed state of what a copy takes for the newest transaction, a newer one is prepared: else that would be damage.
+/// If there is no sealed state for what a copy takes for the newest transaction, a newer one is prepared; otherwise the
+/// table would be damaged.
 #[test]
 fn the_state_of_what_is_prepared_is_there_until_something_newer_is_prepared() {
     let start = Start::new(1, false, |_| {});
@@ -234,7 +235,7 @@ fn a_read_against_the_repair_after_a_death_in_staging_gets_what_was_published() 
     start.explore(Some(2), [reader, dying, repairer], |_| {});
 }
 
-/// Begins a transaction that is never ended. Its lock is handed on with everything that it stored, as the kernel does it.
+/// Begins a transaction that is never ended. Its lock is handed on with everything that it stored, as the kernel does.
 fn die_in(store: &Store, body: impl FnOnce(&mut Transaction<'_>)) {
     let mut transaction = store.begin().unwrap();
     body(&mut transaction);

@@ -5,7 +5,8 @@ use crate::engine::{Encoded, Store};
 use crate::format::control::{DURABLE, LAST};
 use crate::sys::words::Ordering;
 
-/// What `DURABLE` says is on the disk is there: a sync record carries that number, and the cells bear it out.
+/// Checks that what `DURABLE` says is on the disk is there: a sync record carries that number, and the cells confirm
+/// it.
 fn check_durable(store: &Store) -> u64 {
     let durable = store.control().load(DURABLE, Ordering::Acquire);
     let records = [0, 1].map(|record| store.sync_record(record));
@@ -38,9 +39,9 @@ fn a_writer_that_chooses_cells_while_a_sync_ends_keeps_what_is_durable() {
     });
 }
 
-/// A sync was counted as ended before its mutex was free. Who looked in between saw the new count and a mutex that was held,
-/// slept on that count, and was woken by nobody: for the 20 ms after which it looks again. Here nobody looks again, so that is a
-/// deadlock.
+/// A sync was once counted as ended before its mutex was free. A thread that looked in between saw the new count and a
+/// mutex that was held, and slept on that count. No thread woke it, so it slept the 20 ms after which it looks again.
+/// Here it does not look again, so that is a deadlock.
 #[test]
 fn of_three_who_sync_at_once_each_returns_when_its_write_is_durable() {
     let start = Start::new(1, false, |store| {

@@ -1,5 +1,5 @@
-//! Somebody who uses a table: the shipped code on a thread of its own, of which only one runs at any moment. The scheduler
-//! decides at each access to shared memory who goes on, who stops there, and who is killed there.
+//! A user of a table: the shipped code on a thread of its own, of which only one runs at any moment. At each access to
+//! shared memory, the scheduler decides which actor goes on, which one stops there, and which one is killed there.
 
 use crate::engine::Store;
 use crate::sys::heap::Heap;
@@ -34,7 +34,7 @@ pub struct Actor {
     held: Arc<Mutex<Vec<Lock>>>,
 }
 
-/// What became of an actor when it was let go on.
+/// What became of an actor when it was allowed to go on.
 pub enum Outcome {
     Running(Actor),
     Done,
@@ -114,7 +114,7 @@ impl Actor {
         }
     }
 
-    /// SIGKILL: whatever it holds is held by a dead owner.
+    /// SIGKILL: whatever the actor holds is now held by a dead owner.
     pub fn kill(mut self, store: &Store) {
         self.commands.send(Command::Die).expect("the actor waits");
         assert!(matches!(self.reports.recv(), Ok(Report::Killed)), "an actor that is killed dies");

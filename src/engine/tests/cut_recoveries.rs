@@ -1,15 +1,15 @@
-//! The power is cut after every step of a recovery of a small table, in every way that its disk allows, as long as these are a
-//! thousand: not as chance has it, as in histories.
+//! The power is cut after every step of a recovery of a small table, in every way that its disk allows, if these are at
+//! most a thousand: exhaustively, and not at random as in the histories.
 //!
-//! What a recovery finds is a short history: writes and syncs, the last of which its process may not have survived; on the
-//! same boot, where the disk may have less of it than the recovery sees, and after a loss of power.
+//! What a recovery finds is a short history: writes and syncs, the last of which its process may not have survived. It
+//! is found in the same boot, where the disk may have less of it than the recovery sees, and after a loss of power.
 
 use crate::engine::tests::actor::{Actor, Outcome};
 use crate::engine::tests::cuts::Effort;
 use crate::engine::tests::world::{World, header};
 
 const NO_EFFORT: Effort = Effort { image_count: 0, all_up_to: 0, one_of: u32::MAX };
-/// In a recovery. Where there are more ways, some are chosen at random.
+/// The effort in a recovery. If there are more ways, some are chosen at random.
 const EFFORT: Effort = Effort { image_count: 4, all_up_to: if cfg!(miri) { 1 } else { 1000 }, one_of: u32::MAX };
 
 /// What is done before the recovery.
@@ -17,7 +17,7 @@ const EFFORT: Effort = Effort { image_count: 4, all_up_to: if cfg!(miri) { 1 } e
 enum Done {
     Write,
     Sync,
-    /// Ended after so many accesses, as by SIGKILL.
+    /// Ended after this many accesses, as by SIGKILL.
     DeadWrite(u32),
     DeadSync(u32),
     /// Its flush fails, after which some pages may be taken for clean.
@@ -55,11 +55,11 @@ fn live(world: &mut World, history: &[Done]) {
     world.fail_flushes_at(0.0);
 }
 
-/// Lets an actor make so many accesses, and kills it; or lets it come to its end.
+/// Lets an actor make this many accesses, and kills it; or lets it finish.
 fn go_on(world: &World, mut actor: Actor, access_count: Option<u32>) {
     let mut left = access_count.unwrap_or(u32::MAX);
     while left > 0 {
-        // It stops by itself now and then.
+        // It stops on its own now and then.
         match actor.advance(if access_count.is_some() { 1 } else { left }) {
             Outcome::Running(running) => actor = running,
             Outcome::Done => return,

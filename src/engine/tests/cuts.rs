@@ -1,4 +1,4 @@
-//! Cuts of the power: after each step of a history, what a first opener makes of what the disk may then hold.
+//! Power cuts: after each step of a history, what a first opener makes of what the disk may then hold.
 
 use crate::engine::outcome::RecoveryOutcome;
 use crate::engine::tests::disk::{Disk, GRAINS, Place, Step, written_ranges};
@@ -19,7 +19,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// The boots on the bench are none of those that histories know.
+/// The boots on the bench are different from all those in the histories.
 const BENCH_BOOT: u64 = 1 << 32;
 
 /// How many images are looked at.
@@ -27,9 +27,9 @@ const BENCH_BOOT: u64 = 1 << 32;
 pub struct Effort {
     /// After each step, chosen at random.
     pub image_count: u32,
-    /// All that there are, if they are at most so many.
+    /// All images that there are, if they are at most this many.
     pub all_up_to: usize,
-    /// One image of so many rots, or is written to after its recovery, or loses the power again in its recovery.
+    /// One image out of this many rots, or is written to after its recovery, or loses the power again in its recovery.
     pub one_of: u32,
 }
 
@@ -38,14 +38,14 @@ pub struct Effort {
 pub struct Counts {
     pub step_count: u64,
     pub image_count: u64,
-    /// Images of steps for which there are few, so that all were looked at.
+    /// Images of steps for which there are so few that all were looked at.
     pub image_of_all_count: u64,
     pub image_in_recovery_count: u64,
     pub rotten_image_count: u64,
     pub refused_count: u64,
     pub written_after_count: u64,
     pub recovery_count: u64,
-    /// Histories whose outcomes differ in content, number, or what is said of them, are counted apart.
+    /// Histories whose outcomes differ in content, number, or what is reported about them, are counted separately.
     pub outcome_count: u64,
 }
 
@@ -88,7 +88,7 @@ impl Cuts {
         }
     }
 
-    /// Spends so much effort from here on.
+    /// Uses this effort from here on.
     pub fn spend(&mut self, effort: Effort) {
         self.effort = effort;
     }
@@ -114,7 +114,8 @@ impl Cuts {
         }
     }
 
-    /// Every image that the disk may hold, where these are few; with `changed`, only those in which that change is there.
+    /// Looks at every image that the disk may hold, if there are few; with `changed`, only at those that contain that
+    /// change.
     pub fn look_at_all(&mut self, past: &Past, disk: &Disk, changed: Option<usize>) {
         let mut image = std::mem::take(&mut self.image);
         let mut random = self.random.fork();
@@ -148,7 +149,7 @@ impl Cuts {
                 word.store(*content, Ordering::Relaxed);
             }
         }
-        // Each opening is in a boot of its own, also that of an image that an opening left.
+        // Each opening is in a boot of its own, even that of an image that an opening left.
         self.bench.attach_as_the_first(&incarnation(BENCH_BOOT + self.counts.recovery_count))
     }
 
@@ -162,7 +163,7 @@ impl Cuts {
         recovered
     }
 
-    /// The table can be used, and gives nobody an id or a number that was given before.
+    /// The table can be used, and gives out no id or number that was given out before.
     fn write_after(&mut self, past: &Past, image: &[u64]) {
         let recovered = self.recover(past, image);
         self.counts.written_after_count += 1;
@@ -184,7 +185,7 @@ impl Cuts {
         assert_eq!(self.bench.live_count().unwrap(), recovered.content.len() as u64);
     }
 
-    /// The power is cut again, after each step of the recovery: which then comes to the same state.
+    /// The power is cut again, after each step of the recovery: the next recovery then arrives at the same state.
     fn cut_inside(&mut self, past: &Past, image: &[u64]) {
         let steps = Rc::new(RefCell::new(Vec::new()));
         let (seen, place) = (Rc::clone(&steps), Place::of(&self.bench));
@@ -194,7 +195,7 @@ impl Cuts {
         inside.begin_recovery(&recovered, true);
         let mut disk = Disk::new(&self.bench.geometry, image);
         let mut image = image.to_vec();
-        // What was put there before the recovery began is no step of it.
+        // What was put there before the recovery began is not one of its steps.
         for (number, step) in steps.take().into_iter().enumerate() {
             disk.see(&step, &mut self.random);
             if let Step::Stored { word, value } = step {
@@ -210,7 +211,7 @@ impl Cuts {
         }
     }
 
-    /// What is said is what was in the image.
+    /// What is reported is what was in the image.
     fn check_report(&self, image: &[u64]) {
         let recovery = self.bench.recovery();
         let carrying = (0..SYNC_RECORD_COUNT).find_map(|record| {
@@ -235,8 +236,8 @@ impl Cuts {
         assert_eq!(recovery.to_string().contains(&lost), is_lost && !recovery.nothing_lost, "{recovery}");
     }
 
-    /// Bits rot, of the durable group or of the control group: nothing is served that is older than the last acknowledged
-    /// sync, and a file that is refused stays as it is.
+    /// Bits rot, of the durable group or of the control group: nothing is served that is older than the last
+    /// acknowledged sync, and a file that is refused stays as it is.
     fn rot(&mut self, past: &Past, disk: &Disk, image: &[u64]) {
         if past.recovering.is_some() {
             self.recover(past, image);
@@ -246,7 +247,7 @@ impl Cuts {
         let [control, .., first_record, second_record, cells] = &self.written_ranges[..] else {
             unreachable!("there are so many")
         };
-        // What shows the sync must be there: where neither is, damage looks just like a sync in flight.
+        // What shows the sync must be there: if both proofs are missing, damage looks just like a sync in flight.
         image[control.clone()].copy_from_slice(&disk.latest()[control.clone()]);
         let range = [control, first_record, second_record, cells, cells][self.random.usize(..5)];
         for _ in 0..self.random.u32(1..3) {

@@ -1,21 +1,22 @@
 //! What a disk may hold after a loss of power, or after a flush that failed. The rules:
 //!
-//! 1. Nothing reaches the disk in any order. A cut of the power leaves each page of 4096 bytes as it was at some moment of
-//!    its own; or each sector of 512 bytes; or each word of 8. Which of the three is chosen for each of the two groups, and
-//!    any page or sector may be torn into words besides.
-//! 2. A flush that has returned makes certain what the durable group was when the flush began. A moment is therefore any
-//!    since then. While a flush is under way, nothing is certain of what it writes.
-//! 3. The control group is never flushed: there a moment is any since the file was created, or since the power came back.
-//! 4. Words that did not change stay as they are, whatever is torn around them, also if the same value was written again.
-//!    A word of the durable group that did change may hold any value at all when it is torn. One of the control group
-//!    holds one of those that it was given.
-//! 5. A flush that fails leaves each page that it was to write dirty, or takes it for clean. What is clean is passed over by
-//!    later flushes until it is written to again. Before a recovery, a clean page may also be read anew from the disk,
+//! 1. Nothing reaches the disk in any particular order. A power cut leaves each page of 4096 bytes as it was at some
+//!    moment of its own; or each sector of 512 bytes; or each word of 8. Which of the three is chosen for each of the
+//!    two groups, and any page or sector may be torn into words besides.
+//! 2. A flush that has returned makes certain what the durable group was when the flush began. So the moment can be any
+//!    since then. While a flush is under way, nothing that it writes is certain.
+//! 3. The control group is never flushed: there the moment can be any since the file was created, or since the power
+//!    came back.
+//! 4. Words that did not change stay as they are, whatever is torn around them, even if the same value was written
+//!    again. A word of the durable group that did change may hold any value at all when it is torn. One of the control
+//!    group holds one of those that it was given.
+//! 5. A flush that fails leaves each page that it was to write dirty, or takes it for clean. Later flushes pass over a
+//!    clean page until it is written to again. Before a recovery, a clean page may also be read anew from the disk,
 //!    which has it as of any moment that rule 2 allows.
-//! 6. A flush whose process dies in it has not happened, has succeeded, or has failed and nobody was told.
-//! 7. When the power comes back, the disk holds one such image, and that is certain.
+//! 6. A flush whose process dies in it has not happened, has succeeded, or has failed without anyone being told.
+//! 7. When the power comes back, the disk holds one such image, and that image is certain.
 //!
-//! So the disk loses whatever a real one may lose, and more: what holds here holds there.
+//! So this disk loses whatever a real one may lose, and more: what holds here holds there.
 
 use crate::engine::Store;
 use crate::format::control::{CONTROL_WORDS, INCARNATION_SEAL};
@@ -27,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 const SECTOR_WORDS: usize = 64;
-/// How many of the latest moments to choose from, for what need not be the latest.
+/// How many of the latest moments there are to choose from, for what need not be the latest.
 const REACH: [usize; 5] = [1, 2, 4, 16, usize::MAX];
 
 /// Where the words of a table are, so that an event can be said to be about it.
@@ -60,7 +61,7 @@ pub enum Step {
     FlushEnded {
         succeeded: bool,
     },
-    /// A lock was taken or let go, which changes nothing on the disk.
+    /// A lock was taken or released, which changes nothing on the disk.
     Other,
 }
 
@@ -232,9 +233,10 @@ impl Disk {
         self.cut_group(true, image, random);
     }
 
-    /// Calls `visit` with every image that a cut may leave of the durable group in pieces of one size, if these are at most
-    /// `limit`; returns whether they are. With `changed`, the word that changed last, only with those where that change is
-    /// on the disk: the others were possible before. The control group is chosen anew for each.
+    /// Calls `visit` with every image that a cut may leave of the durable group in pieces of one size, if there are at
+    /// most `limit` of them; returns whether that is so. With `changed`, the word that changed last, it calls it only
+    /// with those in which that change is on the disk: the others were possible before. The control group is chosen
+    /// anew for each.
     pub fn for_each_cut(
         &self,
         grain: Grain,
@@ -280,8 +282,8 @@ impl Disk {
         self.pending.iter().filter(wanted).map(|(sector, changes)| (*sector, changes.as_slice()))
     }
 
-    /// The changes of the durable group, piece by piece, each in order. Of a word each change is a piece of its own: it got
-    /// there or not.
+    /// The changes of the durable group, piece by piece, each in order. Each change of a word is a piece of its own: it
+    /// reached the disk or not.
     fn durable_pieces(&self, grain: Grain) -> Vec<Vec<Change>> {
         let sectors = self.sectors_of(true);
         match grain {
@@ -347,7 +349,7 @@ fn apply(changes: &[Change], image: &mut [u64]) {
     }
 }
 
-/// Before one of the latest changes of any sector of a piece.
+/// A moment before one of the latest changes of any sector of a piece.
 fn any_moment(piece: &[(usize, &[Change])], reach: usize, random: &mut fastrand::Rng) -> u64 {
     let (_, changes) = piece[random.usize(..piece.len())];
     let back = random.usize(..reach.min(changes.len()));

@@ -1,11 +1,11 @@
 //! Random histories of a table under process death, failed flushes, loss of power, and recoveries that are cut short.
 //!
-//! Each interleaves one writer, up to three syncers and first openers, access by access; kills any of them anywhere; lets
-//! everybody exit; cuts the power at any moment, and again inside recovery, and goes on from what the disk then holds.
-//! Besides, after each step of anybody, the power is cut in images of the disk that nobody goes on with (`cuts`). After every
-//! loss: something is recovered, it is no older than the last acknowledged sync, it is exactly what was published under that
-//! number, and was not rolled back; and the report says no more than that. After every repair and recovery: what is served is
-//! the newest published transaction.
+//! Each interleaves one writer, up to three syncers and first openers, access by access. It kills any of them anywhere;
+//! lets all of them exit; cuts the power at any moment, and again inside recovery, and goes on from what the disk then
+//! holds. Besides, after each step of any of them, the power is cut in images of the disk that are not used any further
+//! (`cuts`). After every loss: something is recovered, it is no older than the last acknowledged sync, it is exactly
+//! what was published under that number, and was not rolled back; and the report says no more than that. After every
+//! repair and recovery: what is served is the newest published transaction.
 
 use crate::engine::tests::actor::{Actor, Outcome};
 use crate::engine::tests::cuts::{Counts, Effort};
@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 const BURSTS: [u32; 6] = [1, 5, 20, 60, 150, 400];
-/// Words of a record beside its key and value: so that cells begin and end anywhere in a sector, or are longer than one.
+/// Words of a record besides its key and value, so that cells begin and end anywhere in a sector, or are longer than
+/// one.
 const FILLER_WORDS: [usize; 6] = [0, 0, 1, 7, 20, 60];
 const SYNCER_COUNT: usize = 3;
 
@@ -61,7 +62,7 @@ fn live(seed: u64, effort: Effort) -> World {
                 world.check_served();
             }
         } else {
-            // Mostly the same one, so that it is not always another that waits for it.
+            // Mostly the same one, so that the one that waits for it is not always another.
             let number = if random.f64() < 0.7 { 0 } else { random.usize(..SYNCER_COUNT) };
             let actor = syncers[number].take().unwrap_or_else(|| world.syncer());
             let done;
@@ -93,8 +94,8 @@ fn number_from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|number| number.parse().expect("a number"))
 }
 
-/// For more: `LOCULE_HISTORIES` says how many histories, `LOCULE_ALL_UP_TO` up to how many images of a step all are looked
-/// at, and `LOCULE_FIRST_HISTORY` where to begin.
+/// For more: `LOCULE_HISTORIES` says how many histories, `LOCULE_ALL_UP_TO` up to how many images of a step all are
+/// looked at, and `LOCULE_FIRST_HISTORY` where to begin.
 #[test]
 fn whatever_dies_and_whenever_the_power_fails_the_table_is_a_moment_that_was() {
     let first = number_from_environment("LOCULE_FIRST_HISTORY").unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Keys of any width anywhere in a record: looked up, told apart to the byte, and taken out of the index again.
+//! Keys of any width anywhere in a record: looked up, distinguished to the byte, and taken out of the index again.
 
 use crate::engine::read::Meta;
 use crate::engine::tests::heap_store;
@@ -32,7 +32,7 @@ impl Layout {
         heap_store(Header::new(CAPACITY, Schema::new(fields).unwrap(), [7; 16], 5, 0).unwrap(), settings())
     }
 
-    /// A key that differs from the others in one byte: its first, its last, or one between.
+    /// A key that differs from the others in one byte: its first, its last, or one in between.
     fn key(&self, number: u8) -> Vec<u8> {
         let mut key = vec![0x55; usize::from(self.key_bytes)];
         let place = [0, key.len() - 1, key.len() / 2][usize::from(number) % 3];
@@ -86,7 +86,7 @@ fn a_key_is_all_of_its_bytes_and_no_others_wherever_it_is() {
             }
             assert!(matches!(error_of(insert(5, round)), Some(Error::Full { .. })), "{described}");
             for (number, id) in (0..5).zip(ids.drain(..)) {
-                // Around the key everything may change, in it nothing.
+                // Everything around the key may change, but nothing in it.
                 let changed = layout.record(number, round + 100);
                 table.update(id, None, Encoded::new(&changed)).unwrap_or_else(|_| panic!("{described}"));
                 let other = layout.record(number + 1, round);
@@ -144,7 +144,7 @@ fn damage_in_the_free_stack_or_the_index_is_an_error() {
 
 #[test]
 fn a_key_at_the_end_of_the_file_is_read_to_its_end_and_no_further() {
-    // Cells that fill their last page: behind the last of them the file ends.
+    // Cells that fill their last page: the file ends behind the last of them.
     let layout = Layout { before_bytes: 21, key_bytes: 16, after_bytes: 3 };
     let field = |name: &str, width: u16| FieldSchema::new(name, FieldType::Bytes(width - 2));
     let fields = vec![
@@ -207,7 +207,7 @@ fn keys_that_come_and_go_for_ever_never_fill_the_index() {
     let mut ids = std::collections::VecDeque::new();
     let step_count = if cfg!(miri) { 200 } else { 5_000 };
     for number in 0..step_count {
-        // One comes as another goes, so that there is no write that only takes out.
+        // One comes as another goes, so that no write only takes out.
         let mut transaction = table.begin().unwrap();
         if ids.len() == usize::try_from(CAPACITY).unwrap() {
             transaction.delete(ids.pop_front().unwrap(), None).unwrap();
@@ -218,6 +218,6 @@ fn keys_that_come_and_go_for_ever_never_fill_the_index() {
         assert!(table.find(&number.to_ne_bytes(), &mut [0; 2]).unwrap().is_some(), "key {number}");
         assert!(table.find(&(number + 1).to_ne_bytes(), &mut [0; 2]).unwrap().is_none());
     }
-    // What was taken out of it is cleared away now and then, or searches would get longer and longer.
+    // What was taken out of the index is cleared away now and then, or searches would get longer and longer.
     assert!(table.status().index_rebuild_count > rebuilt_before || cfg!(miri));
 }

@@ -1,5 +1,5 @@
-//! Ids of nowhere, keys that share a hash, generations that are used up, heads that do not fit: in a write of one record and in
-//! a transaction of several.
+//! Ids that lead nowhere, keys that share a hash, generations that are used up, heads that do not fit: in a write of
+//! one record and in a transaction of several.
 
 use crate::RecordId;
 use crate::engine::read::Meta;
@@ -122,7 +122,7 @@ fn a_transaction_sees_what_it_deleted_and_put_in_its_place() {
     assert_eq!(transaction.find(&[1, 0], &mut payload).unwrap(), None);
     assert_eq!(transaction.get(first, &mut payload).unwrap(), None);
     assert!(matches!(error_of(transaction.delete(first, None)), Some(Error::NotFound { .. })));
-    // Its key may come back in its slot, which then is another record's.
+    // Its key may come back in its slot, which then belongs to another record.
     let again = transaction.insert(Encoded::new(&[1, 5])).unwrap();
     assert!(again.id.slot() == first.slot() && again.id != first);
     let found = transaction.find(&[1, 0], &mut payload).unwrap();

@@ -2,7 +2,8 @@
 
 mod actor;
 mod syncs;
-// Every store of every operation, each with a table of its own: days, under Miri. What it runs is run by the others too.
+// Every store of every operation, each with a table of its own, would take days under Miri. The other tests run the
+// same code.
 #[cfg(not(miri))]
 mod crash_points;
 mod cut_recoveries;
@@ -39,8 +40,8 @@ pub(crate) fn new_words(header: &Header) -> Vec<u64> {
     words
 }
 
-/// The words of a table. Miri, which needs seconds for all of them, reads the header and what the engine ever writes: that it
-/// writes nothing else is checked by the histories that run without Miri.
+/// The words of a table. Miri, which needs seconds for all of them, reads only the header and what the engine ever
+/// writes. The histories that run without Miri check that it writes nothing else.
 pub(crate) fn words_of(store: &Store) -> Vec<u64> {
     let all = store.words().all();
     let mut words = vec![0; all.len()];
@@ -58,7 +59,7 @@ pub(crate) fn words_of(store: &Store) -> Vec<u64> {
     words
 }
 
-/// Which of the cases of a test are tried: every one; under Miri, which takes seconds for each, one of so many.
+/// Which of the cases of a test are tried: every one; under Miri, which takes seconds for each, one out of this many.
 pub(crate) fn one_of(under_miri: usize) -> usize {
     if cfg!(miri) { under_miri } else { 1 }
 }

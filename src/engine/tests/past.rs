@@ -1,4 +1,4 @@
-//! What really happened to a table, and what a recovery must therefore say and serve.
+//! What really happened to a table, and what a recovery must therefore report and serve.
 
 use crate::engine::Store;
 use crate::engine::outcome::RecoveryOutcome;
@@ -13,29 +13,29 @@ pub type Content = Vec<Option<(u64, u64)>>;
 /// A recovery that is going on, or was cut short.
 #[derive(Clone)]
 pub struct Recovering {
-    /// The transaction whose state it is, which has another number by the end.
+    /// The transaction whose state it is; by the end that state has another number.
     pub number: u64,
     pub content: Content,
-    /// It began on a disk of which everything was certain: then, however often it is cut short, it comes to this content. Or
-    /// to a newer one, that was published too: words that were missing of a newer sync's record are the same in the
-    /// record that is written over it.
+    /// Everything on the disk was certain when it began: then, however often it is cut short, it arrives at this
+    /// content. Or at a newer one that was published too: words that were missing from a newer sync's record are the
+    /// same in the record that is written over it.
     pub is_settled: bool,
 }
 
 /// What really happened to a table.
 #[derive(Clone, Default)]
 pub struct Past {
-    /// Contents by the number of the transaction that made them. What was rolled back by a recovery is not there any more.
+    /// Contents by the number of the transaction that made them. What was rolled back by a recovery is no longer there.
     pub published: BTreeMap<u64, Content>,
     pub newest_published: u64,
     pub acknowledged: u64,
     /// What the transaction that is being written will make.
     pub intended: Content,
     pub intended_ids: Vec<(usize, u64)>,
-    /// Every record id that anybody was given, and every version.
+    /// Every record id that was given out, and every version.
     pub given_ids: BTreeSet<(usize, u64)>,
     pub given_numbers: BTreeSet<u64>,
-    /// The highest number that anybody took or wrote down, given to somebody or not.
+    /// The highest number that was ever taken or written down, whether or not it was given out.
     pub highest_number: u64,
     /// The sync records that were written: number and time.
     pub sync_times: BTreeSet<(u64, i64)>,
@@ -69,7 +69,7 @@ impl Past {
                 assert!(self.given_ids.insert(id), "the id {id:?} was given out twice");
             }
         } else if index == control + DURABLE && self.recovering.is_none() {
-            // Whoever waits for this sync is told from here on.
+            // Any process that waits for this sync is told from here on.
             self.acknowledge(value);
             self.sync_count += 1;
         }
@@ -88,7 +88,7 @@ impl Past {
         self.acknowledged = self.acknowledged.max(number);
     }
 
-    /// Checks what a first opener recovered, what it says of that, and what it serves.
+    /// Checks what a first opener recovered, what it reports about that, and what it serves.
     pub fn judge(&self, store: &Store, is_same_boot: bool) -> Recovered {
         let recovered = self.judge_state(store);
         self.judge_report(store, is_same_boot, &recovered.content);
@@ -107,7 +107,7 @@ impl Past {
             (Some(published), _) => {
                 assert_eq!(content, *published, "transaction {number} with another moment's content");
             }
-            // Under another number, which the recovery that was cut short had given it.
+            // Under another number, which the interrupted recovery had given it.
             (None, Some(recovering)) if recovering.content == content && self.is_new(number) => {}
             (None, _) => panic!("transaction {number} was never published, or was rolled back"),
         }
@@ -138,7 +138,7 @@ impl Past {
         assert!(recovery.number <= seen && seen <= self.highest_number, "a trace of {seen}: {}", self.highest_number);
     }
 
-    /// Whether a number is above every one that anybody was given.
+    /// Whether a number is above every one that was given out.
     pub fn is_new(&self, number: u64) -> bool {
         self.given_numbers.last().is_none_or(|given| number > *given)
     }

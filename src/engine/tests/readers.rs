@@ -1,4 +1,4 @@
-//! Lock-free readers against writers, access by access: where either stands still while the other goes on.
+//! Lock-free readers against writers, access by access: either stands still while the other goes on.
 
 use super::{heap_store, new_words};
 use crate::engine::tests::actor::{Actor, Outcome};
@@ -73,7 +73,7 @@ fn a_reader_gets_exactly_what_was_published_and_never_something_older() {
                 for step in 1..12 {
                     let meta = writing.find(&1_u64.to_ne_bytes(), &mut payload).unwrap().expect("it is there");
                     if step % 3 == 0 {
-                        // Staged and given up: nobody may ever see it.
+                        // Staged and given up: no reader may ever see it.
                         let mut transaction = writing.begin().unwrap();
                         transaction.update(meta.id, None, Encoded::new(&[1, 999])).unwrap();
                         drop(transaction);
@@ -127,7 +127,7 @@ fn what_a_snapshot_reads_is_of_one_moment() {
                             moment.find(&key.to_ne_bytes(), &mut payload)?.expect("it is always there");
                             *value = payload[1];
                         }
-                        // Also in a run whose result nobody gets.
+                        // Even in a run whose result is thrown away.
                         assert_eq!(values[0], values[1], "two records of different moments");
                         Ok::<_, Error>(values[0])
                     });
@@ -180,8 +180,8 @@ fn a_key_that_is_there_all_the_time_is_never_missed() {
 
 #[test]
 fn a_search_that_stands_still_while_the_index_is_rebuilt_twice_misses_nothing() {
-    // A reader stops after each of its accesses, a writer goes on to each of its own, and the reader then finishes: so that it
-    // also looks into a table that is just being cleared for the second rebuild.
+    // A reader stops after each of its accesses, a writer goes on to each of its own, and the reader then finishes. So
+    // it also looks into a table that is just being cleared for the second rebuild.
     let never_stops = |_: &probe::Event<'_>| false;
     for reader_steps in (1..12).step_by(if cfg!(miri) { 4 } else { 1 }) {
         for writer_steps in (1..).step_by(if cfg!(miri) { 29 } else { 1 }) {
@@ -207,7 +207,7 @@ fn a_search_that_stands_still_while_the_index_is_rebuilt_twice_misses_nothing() 
     }
 }
 
-/// The two ways to write a record: by itself, and in a transaction that could write more.
+/// The two ways to write a record: on its own, and in a transaction that could write more.
 type Write = (fn(&Store, u64, u64), fn(&Store, u64));
 
 fn insert_in_transaction(store: &Store, key: u64, value: u64) {
@@ -264,7 +264,7 @@ fn a_key_is_there_from_the_moment_of_its_insertion_to_that_of_its_deletion() {
 
 #[test]
 fn a_stopped_writer_holds_no_reader_up() {
-    // The writer is stopped at each of its accesses for ever; a reader then finishes all the same.
+    // The writer is stopped at each of its accesses for ever; a reader then finishes nevertheless.
     for steps in (1..).step_by(if cfg!(miri) { 29 } else { 1 }) {
         let store = table(2);
         insert(&store, 1, 100);

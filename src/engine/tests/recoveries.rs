@@ -22,7 +22,7 @@ fn value_of(store: &Store, key: u64) -> Option<u64> {
     store.find(&key.to_ne_bytes(), &mut payload).unwrap().map(|_| payload[1])
 }
 
-/// What the first opener gets after everybody is gone.
+/// What the first opener gets after every process is gone.
 fn opened_again(store: &Store, is_same_boot: bool) -> Result<Store> {
     heap_store_of(words_of(store), header(u64::from(store.geometry.capacity())), settings(), is_same_boot)
 }
@@ -50,7 +50,7 @@ fn a_recovery_reports_what_it_found_and_what_is_lost() {
         }
     }
 
-    // Somebody took a number and died: it is no new table any more.
+    // A process took a number and died: the table is no longer new.
     let store = heap_store(header(3), settings());
     store.plant(store.geometry.control() + USED, &[5]);
     let again = opened_again(&store, true).unwrap();
@@ -74,7 +74,7 @@ fn numbers_that_cannot_be_are_not_believed() {
         assert!(put(&again, 2, 1) < NUMBER_LIMIT / 4, "{index} {number:#x}");
         store.plant(control + index, &[before]);
     }
-    // Nor is a cell, though it has its checksum.
+    // A cell is not believed either, though it has its checksum.
     let [first, second, third] = CellHeader::new(NUMBER_LIMIT, 1, false, 0, 0).to_words();
     store.plant(store.geometry.cell(2, 3), &[first, second, third]);
     assert!(put(&opened_again(&store, false).unwrap(), 2, 1) < NUMBER_LIMIT / 4);
@@ -125,7 +125,7 @@ fn a_repair_counts_in_which_state_its_owner_died() {
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 }
 
-/// The sync records that a recovery leaves, if it is let go on until it has flushed so often.
+/// The sync records that a recovery leaves, if it may go on until it has flushed this many times.
 fn records_after(store: &Store, flush_count: u32) -> [Option<SyncRecord>; 2] {
     let again = Store::new(
         Medium::private(words_of(store), store.geometry.control()).unwrap(),

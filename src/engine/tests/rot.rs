@@ -1,5 +1,5 @@
-//! Damage to what an acknowledged sync needs: it is never served silently as something older, where a word is left that
-//! shows the sync; and a few rules that random histories meet too seldom.
+//! Damage to what an acknowledged sync needs is never silently served as something older, if a word is left that shows
+//! the sync; and a few rules that random histories meet too seldom.
 
 use super::{heap_store, heap_store_of, new_words, words_of};
 use crate::engine::outcome::RecoveryOutcome;
@@ -14,7 +14,7 @@ fn put(store: &Store, key: u64, value: u64) -> u64 {
     store.upsert(Encoded::new(&[key, value])).unwrap().version
 }
 
-/// Every bit of so many words; under Miri, which takes seconds for each, three of them.
+/// Every bit of this many words; under Miri, which takes seconds for each, three of them.
 fn bits_of(word_count: usize) -> impl Iterator<Item = usize> {
     let bit_count = 64 * word_count;
     (0..bit_count).step_by(if cfg!(miri) { bit_count / 3 + 1 } else { 1 })
@@ -40,7 +40,7 @@ fn a_synced_cell_that_rots_is_refused_and_never_replaced_by_an_older_one() {
             Err(Error::Damaged { reason }) => assert!(reason.contains("left as it was"), "{reason}"),
             Err(other) => panic!("bit {bit}: {other}"),
             Ok(store) => {
-                // A bit that means nothing: what is there is exactly what was synced.
+                // A bit that means nothing: the content is exactly what was synced.
                 let mut payload = [0; 2];
                 store.read_slot(0, &mut payload).unwrap().expect("it is there");
                 assert_eq!(payload, [1, 11], "bit {bit}");
@@ -77,7 +77,7 @@ fn a_sync_record_that_rots_is_never_replaced_by_the_one_before() {
         damaged[start + bit / 64] ^= 1 << (bit % 64);
         let served = recovered(damaged.clone()).unwrap();
         assert_eq!(value_in(&served), 12, "bit {bit}: the sealed newest state is all that is needed");
-        // Without it the record would be needed, and its number still stands in `DURABLE`.
+        // Without it the record would be needed, and its number is still in `DURABLE`.
         let control = store.geometry.control();
         damaged[control + NEWEST_STATE..control + DURABLE].fill(0);
         let refused = recovered(damaged).err().unwrap_or_else(|| panic!("bit {bit}: something older is served"));
@@ -132,7 +132,7 @@ fn blank_pages_are_not_an_empty_table() {
     words[header.geometry.control()..].fill(0);
     let found = heap_store_of(words, header, settings(), false).err().expect("nothing there is a table");
     assert!(matches!(found, Error::Damaged { .. }), "{found}");
-    // Nor is a table whose digest adds up to nothing, which a record of zeros would claim.
+    // The digest of a table is not 0 either, which is what a record of zeros would claim.
     assert_ne!(heap_store(crate::engine::tests::world::header(2), settings()).view().newest_state().unwrap().digest, 0);
 }
 
@@ -209,8 +209,8 @@ fn a_recovery_writes_over_the_record_that_does_not_verify_though_the_other_is_ol
     put(&store, 1, 10);
     store.sync().unwrap();
     let good = (0..2).max_by_key(|record| store.sync_record(*record).map(|found| found.state.number)).unwrap();
-    // A sync in flight tore the other record into one with a higher number that fits nothing. What is published since is
-    // only in memory and in the sealed newest state.
+    // A sync in flight tore the other record into one with a higher number that fits nothing. What was published since
+    // is only in memory and in the sealed newest state.
     put(&store, 1, 11);
     let mut torn = store.sync_record(good).unwrap();
     torn.state.number += 1000;
@@ -222,12 +222,12 @@ fn a_recovery_writes_over_the_record_that_does_not_verify_though_the_other_is_ol
     let words = words_of(&store);
     let after = heap_store_of(words, header(2), settings(), true).unwrap();
     assert_eq!(after.recovery().outcome, RecoveryOutcome::Newest);
-    // The order of events is what counts: the first record that changes is the torn one.
+    // The order of events is what matters: the first record that changes is the torn one.
     let order = record_stores(&store);
     assert_eq!(order.first(), Some(&(1 - good)), "the good record {good} was overwritten first: {kept:?}");
 }
 
-/// In which order a recovery of this table writes sync records.
+/// The order in which a recovery of this table writes sync records.
 fn record_stores(store: &Store) -> Vec<usize> {
     use crate::sys::probe::{Event, with_hook};
     use std::sync::{Arc, Mutex};
@@ -337,8 +337,9 @@ fn the_sealed_intent_counts_only_when_it_was_prepared() {
 
 #[test]
 fn what_is_lost_is_said_also_when_no_sync_record_has_the_state() {
-    // The power failed after transaction 3 had got to the disk with its sealed state, and of transaction 4 only the sealed
-    // intent: its cell was missing. The report was "recovered the newest state, transaction 3", and no word of 4.
+    // The power failed after transaction 3 had reached the disk with its sealed state, but only the sealed intent of
+    // transaction 4 had: its cell was missing. The report was "recovered the newest state, transaction 3", and did not
+    // mention 4.
     let store = heap_store(header(2), settings());
     put(&store, 1, 10);
     let kept = put(&store, 1, 11);

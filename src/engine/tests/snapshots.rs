@@ -1,4 +1,4 @@
-//! Snapshots, and the copies that read-only handles make for them, beside writers who never pause or died half way.
+//! Snapshots, and the copies that read-only handles make for them, beside writers that never pause or died half way.
 
 use super::{heap_store, words_of};
 use crate::admin::problems_of;
@@ -103,7 +103,7 @@ fn a_copy_made_while_others_write_is_exactly_one_of_the_states_that_the_table_ha
     }
 }
 
-/// A table of so many records, each with its slot as its key.
+/// A table of this many records, each with its slot as its key.
 fn table(slot_count: u64, lock_timeout: Duration) -> Arc<Store> {
     let store = heap_store(header(slot_count), Settings { lock_timeout, ..settings() });
     for key in 0..slot_count {
@@ -112,7 +112,7 @@ fn table(slot_count: u64, lock_timeout: Duration) -> Arc<Store> {
     Arc::new(store)
 }
 
-/// Makes a copy, and writes one record after every so many of its loads.
+/// Makes a copy, and writes one record each time after this many of its loads.
 fn copy_while_writing(
     store: &Arc<Store>,
     period: u32,
@@ -152,7 +152,7 @@ fn a_copy_needs_no_pause_of_those_who_write() {
         let records = records_of(&copy.unwrap());
         let write_count = *write_count.lock().unwrap();
         assert!(write_count < WRITE_LIMIT, "it waited until nobody wrote any more");
-        // The newest value says how far the table had come: it had come exactly so far in each of its records.
+        // The newest value says how far the table had come: each of its records must be exactly that far.
         let newest = *records.values().max().unwrap();
         let mut expected: Records = (0..SLOT_COUNT).map(|key| (key, 0)).collect();
         expected.extend((1..=newest).map(|round| (choose(round), round)));
@@ -195,8 +195,8 @@ fn a_copy_of_a_table_that_is_replaced_meanwhile_is_given_up_at_once() {
     assert!(matches!(outcome, Err(Error::Superseded)), "{:?}", outcome.map(drop));
 }
 
-/// Once the runs without the lock are used up, nobody writes while the body runs. Whether a test saw that the lock was missing
-/// used to depend on who was faster.
+/// Once the runs without the lock are used up, nothing is written while the body runs. Whether a test noticed that the
+/// lock was missing used to depend on which thread was faster.
 #[test]
 fn the_last_run_of_a_snapshot_holds_the_lock_and_those_before_do_not() {
     let store = table(1, Duration::from_millis(10));
@@ -207,7 +207,7 @@ fn the_last_run_of_a_snapshot_holds_the_lock_and_those_before_do_not() {
         let outcome = std::thread::scope(|scope| scope.spawn(write).join().unwrap());
         if run_count <= u64::from(SNAPSHOT_ATTEMPT_COUNT) {
             outcome.unwrap();
-            // Neither a value nor an error of such a run is seen by anybody.
+            // Neither a value nor an error from such a run is returned to the caller.
             assert!(matches!(moment.check().map_err(Error::from), Err(Error::StaleSnapshot)));
             return if run_count % 2 == 0 { Ok(0) } else { Err(Error::caller("of a moment that has passed")) };
         }
@@ -236,8 +236,8 @@ fn the_body_of_a_snapshot_that_nobody_disturbs_runs_once_whatever_it_returns() {
     }
 }
 
-/// The last run of a read-only handle is on its own copy: what others write meanwhile does not disturb it, nor does it hold
-/// anybody up.
+/// The last run of a read-only handle is on its own copy: what others write meanwhile does not disturb it, and it holds
+/// no other process up.
 #[test]
 fn the_last_run_of_a_read_only_snapshot_is_one_and_undisturbed() {
     let writing = table(2, Duration::from_secs(3600));
@@ -278,7 +278,7 @@ fn after_a_death(store_count: u32, lock_timeout: Duration) -> Option<(Store, boo
     Some((store, is_prepared))
 }
 
-/// A read-only snapshot was an error for as long as nobody came who could repair.
+/// A read-only snapshot was once an error until a process came that could repair.
 #[test]
 fn a_snapshot_beside_a_dead_writer_sees_what_was_prepared_as_done_at_once() {
     let mut found = Vec::new();

@@ -1,5 +1,6 @@
-//! A process that writes to a table that another one is just recovering, since its attachment was taken from it behind its back: each
-//! write that it is told happened is there afterwards. The number of the recovery alone sees to that here.
+//! A process writes to a table that another one is just recovering, since its attachment was taken away without its
+//! knowledge: each write that is acknowledged to it is there afterwards. Here the number of the recovery alone ensures
+//! that.
 
 use super::world::{header, settings};
 use super::{heap_store, words_of};
@@ -24,13 +25,14 @@ fn insert(store: &Store, key: u64) -> bool {
     match store.insert(Encoded::new(&[key, 10 * key])).map_err(Error::from) {
         Ok(_) => true,
         Err(Error::Recovered) => false,
-        // It has met what is just being rebuilt, which is refused too.
+        // It has found something that is just being rebuilt; that is refused too.
         Err(Error::Damaged { .. } | Error::Full { .. } | Error::DuplicateKey { .. }) => false,
         Err(error) => panic!("{error:?}"),
     }
 }
 
-/// That a new handle finds what the recovered table has to have, and that nothing in it contradicts anything else.
+/// Checks that a new handle finds what the recovered table has to have, and that nothing in it contradicts anything
+/// else.
 fn check(store: &Store, acknowledged: &[u64], what: &str) {
     let fresh = Store::new(
         crate::sys::medium::Medium::private(words_of(store), store.geometry.control()).unwrap(),
@@ -82,7 +84,7 @@ fn a_write_that_a_recovery_overtakes_is_acknowledged_only_if_it_is_kept() {
         let writer = Actor::start(|_: &Event<'_>| false, move || *outcome.lock().unwrap() = insert(&writing, 4));
         let Outcome::Running(writer) = writer.advance(steps) else { break };
         let is_recovered = store.recover(true).is_ok();
-        // The recovery was another handle's: this one goes on with what it knew.
+        // The recovery was made by another handle: this one goes on with what it knew.
         store.recovery_number.set(before);
         let is_over = matches!(writer.advance(u32::MAX), Outcome::Done);
         assert!(is_over && is_recovered, "after {steps} steps");

@@ -1,5 +1,5 @@
-//! The end of a sync at every access of a writer, from every point of the sync; and what a write does for syncs: it touches
-//! pages before it takes the lock, and syncs when it is time.
+//! The end of a sync at every access of a writer, from every point of the sync; and what a write does for syncs: it
+//! touches pages before it takes the lock, and syncs when one is due.
 
 use super::{heap_store, heap_store_of, words_of};
 use crate::engine::guard::SyncGuard;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const TO_THE_END: u32 = u32::MAX;
 
-/// That every cell is there that was visible at the number of the newest durable sync.
+/// Checks that every cell is there that was visible at the number of the newest durable sync.
 fn assert_is_whole(store: &Store) {
     let durable = store.control().load(DURABLE, Ordering::Relaxed);
     let records = [0, 1].map(|record| store.sync_record(record));
@@ -27,7 +27,7 @@ fn assert_is_whole(store: &Store) {
     assert_eq!(found, (record.state.digest, record.state.live_count), "part of the sync of {durable} is missing");
 }
 
-/// What is left to do for an actor.
+/// Finishes what is left to do for an actor.
 fn finish(actor: Outcome) {
     if let Outcome::Running(actor) = actor {
         assert!(matches!(actor.advance(TO_THE_END), Outcome::Done), "nobody is in its way");
@@ -35,7 +35,7 @@ fn finish(actor: Outcome) {
 }
 
 /// A sync stands still `syncer_steps` accesses after it has begun its flush, a writer after `writer_steps` of its own;
-/// then the sync comes to its end, and then the writer. Whether each still had something to do by then.
+/// then the sync comes to its end, and then the writer. Returns whether each still had something to do by then.
 fn end_a_sync_inside_a_write(syncer_steps: u32, writer_steps: u32) -> [bool; 2] {
     let store = Arc::new(heap_store(header(1), settings()));
     let write = |store: &Store, id: RecordId, value| store.update(id, None, Encoded::new(&[1, value])).unwrap();
@@ -138,7 +138,8 @@ fn all_pages_of_a_slot_are_touched_before_the_lock_if_syncs_are_made() {
         store.delete(RecordId::new(1, 1), None).unwrap();
     };
     assert_eq!(pages_touched_by(&store, delete), pages_of(&store, 1));
-    // An upsert touches the record's own slot, or that which it will get; a transaction the one that its first insert will get.
+    // An upsert touches the record's own slot, or the one that it will get; a transaction touches the one that its
+    // first insert will get.
     let upsert = |key: u64| {
         move |store: &Store| {
             store.upsert(Encoded::new(&payload(key))).unwrap();
@@ -152,7 +153,7 @@ fn all_pages_of_a_slot_are_touched_before_the_lock_if_syncs_are_made() {
     assert_eq!(pages_touched_by(&store, delete_again), pages_of(&store, 1));
     let begin = |store: &Store| drop(store.begin().unwrap());
     assert_eq!(pages_touched_by(&store, begin), pages_of(&store, 1));
-    // No slot, no pages; and a handle that may not write could not.
+    // No slot, no pages; and a handle that may not write could not touch any.
     let nowhere = |store: &Store| assert!(store.delete(RecordId::new(3, 1), None).is_err());
     assert_eq!(pages_touched_by(&store, nowhere), BTreeSet::new());
     store.access = Access::ReadOnly;
@@ -189,7 +190,8 @@ fn a_sync_changes_its_own_words_only_and_counts_its_end() {
         .zip(before.iter().zip(words()))
         .filter_map(|(index, (before, after))| (*before != after && !records.contains(&index)).then_some(index))
         .collect();
-    // The number that is durable now, and that a sync ended, and was made. When it ended is perhaps the same millisecond.
+    // The number that is durable now, and that a sync ended, and was made. The time when it ended may be the same
+    // millisecond.
     let mut expected = BTreeSet::from([DURABLE, SYNC_END_COUNT, SYNC_COUNT].map(|index| control + index));
     expected.extend(changed.get(&(control + LAST_SYNC_MILLISECONDS)));
     assert_eq!(changed, expected);
@@ -214,7 +216,8 @@ fn who_finds_his_work_durable_does_not_wait_for_the_sync_of_another() {
     assert!(matches!(store.sync(), Err(Error::Timeout { lock: "sync", .. })));
 }
 
-/// After a syncer that died in its flush everything is flushed again; what that flush says was once not looked at by any test.
+/// After a syncer that died in its flush everything is flushed again. The result of that flush was once not looked at
+/// by any test.
 #[test]
 fn a_flush_that_fails_after_a_dead_syncer_fails_the_sync_though_the_next_one_would_succeed() {
     for has_something_to_sync in [false, true] {
@@ -237,7 +240,7 @@ fn a_flush_that_fails_after_a_dead_syncer_fails_the_sync_though_the_next_one_wou
         let outcome = with_hook(only_the_first_fails, || store.sync()).expect("nobody kills it");
         assert!(matches!(outcome, Err(Error::FlushFailed { source: Some(_) })), "{outcome:?}");
         assert_eq!((*flush_count.lock().unwrap(), store.control_word(DURABLE)), (1, durable));
-        // It stays, though flushes succeed.
+        // The error stays, though flushes succeed.
         assert!(matches!(store.sync(), Err(Error::FlushFailed { source: None })));
     }
 }
@@ -255,8 +258,8 @@ fn a_sync_record_names_the_sync_that_was_acknowledged_before_it() {
     }
 }
 
-/// A sync was in flight when the power failed, and what it was to replace has rotted: what is left is whole, and older than a
-/// sync that had been acknowledged. Only the sync in flight still tells of that one.
+/// A sync was in flight when the power failed, and what it was to replace has rotted: what is left is whole, but older
+/// than a sync that had been acknowledged. Only the sync in flight still shows that one.
 #[test]
 fn a_sync_that_rotted_is_missed_by_the_one_that_was_in_flight_after_it() {
     let store = heap_store(header(3), settings());
@@ -269,7 +272,8 @@ fn a_sync_that_rotted_is_missed_by_the_one_that_was_in_flight_after_it() {
     store.insert(Encoded::new(&[3, 30])).unwrap();
     store.sync().unwrap();
     let mut words = words_of(&store);
-    // The control group was never flushed, nor the last insert; the sync before it, and its insert, cannot be read any more.
+    // The control group was never flushed, nor was the last insert; the sync before it, and its insert, can no longer
+    // be read.
     let geometry = store.geometry;
     let control_group = geometry.control()..geometry.sync_records();
     words[control_group.clone()].copy_from_slice(&older[control_group]);

@@ -1,5 +1,5 @@
-//! Threads that run freely. Above all for Miri, which tries another order, and other values of relaxed loads, with each seed:
-//! `MIRIFLAGS=-Zmiri-many-seeds=0..64 cargo +nightly miri test --lib threads_that_run_freely`.
+//! Threads that run freely. This is mainly for Miri, which tries another order, and other values of relaxed loads, with
+//! each seed: `MIRIFLAGS=-Zmiri-many-seeds=0..64 cargo +nightly miri test --lib threads_that_run_freely`.
 
 use crate::engine::tests::heap_store;
 use crate::engine::tests::world::{header, settings};

@@ -1,4 +1,4 @@
-//! One table, everybody who uses it, its disk, and what really happened to it.
+//! One table, all its users, its disk, and what really happened to it.
 //!
 //! Writers, syncers and first openers run the shipped code. Each step that they take is seen by the disk and by the past,
 //! and then the power is cut there.
@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How often an actor stops where that pays.
+/// How often an actor stops where stopping is worthwhile.
 const BRINK_STOP_RATE: f64 = 0.03;
 
 /// What really happened, the disk, and what is made of that at each step.
@@ -42,12 +42,12 @@ pub struct World {
     pub store: Arc<Store>,
     truth: Arc<Mutex<Truth>>,
     boot: u64,
-    /// In use; recoveries have one of their own.
+    /// While the table is in use; recoveries have a rate of their own.
     flush_failure_rate: f64,
     last_value: u64,
 }
 
-/// A table of a key, a value, and as many more words as are asked for.
+/// A table with a key, a value, and as many more words as are asked for.
 pub fn wide_header(slot_count: u64, filler_words: usize) -> Header {
     let field = |name: &str| FieldSchema::new(name, crate::FieldType::U64);
     let mut fields = vec![field("key").key(), field("value")];
@@ -61,7 +61,7 @@ pub fn header(slot_count: u64) -> Header {
 }
 
 pub fn settings() -> Settings {
-    /// Each sync has another time, so that it can be told from the others.
+    /// Each sync has another time, so that it can be distinguished from the others.
     static CLOCK: AtomicI64 = AtomicI64::new(1_000_000);
     Settings {
         lock_timeout: Duration::from_secs(3600),
@@ -95,7 +95,7 @@ fn locked(truth: &Mutex<Truth>) -> MutexGuard<'_, Truth> {
 }
 
 impl Truth {
-    /// Sees what somebody does, and cuts the power there.
+    /// Sees what a process does, and cuts the power there.
     fn see(&mut self, event: &Event<'_>, place: Place, shown: &Shown) -> Option<Step> {
         let step = Step::of(event, place)?;
         if matches!(step, Step::FlushBegan { .. }) {
@@ -116,7 +116,7 @@ impl Truth {
     }
 }
 
-/// What a hook must know of the table that it watches.
+/// What a hook must know about the table that it watches.
 struct Shown {
     geometry: Geometry,
     fail_flushes: Arc<crate::sys::atomic::AtomicU64>,
@@ -133,7 +133,7 @@ impl World {
         Self::with_cuts(&header(slot_count), seed, Effort { image_count: 0, all_up_to: 0, one_of: 1 })
     }
 
-    /// A table that was just created and opened, with so much effort spent on cuts.
+    /// A table that was just created and opened, with this effort spent on cuts.
     pub fn with_cuts(header: &Header, seed: u64, effort: Effort) -> Self {
         let words = new_words(header);
         let mut random = fastrand::Rng::with_seed(seed);
@@ -175,7 +175,7 @@ impl World {
         Actor::start(self.observer(), move || write(&store, &truth, &mut random, first_value))
     }
 
-    /// A sync. Who is told that it succeeded can rely on everything that was published before.
+    /// A sync. A caller that is told that it succeeded can rely on everything that was published before.
     pub fn syncer(&self) -> Actor {
         let (store, truth) = (Arc::clone(&self.store), Arc::clone(&self.truth));
         Actor::start(self.observer(), move || {
@@ -191,7 +191,8 @@ impl World {
         })
     }
 
-    /// What an actor does at each access. It stops now and then where that pays: at the words that others look at.
+    /// What an actor does at each access. It stops now and then where that is worthwhile: at the words that others look
+    /// at.
     fn observer(&self) -> impl FnMut(&Event<'_>) -> bool + Send + use<> {
         let (truth, geometry) = (Arc::clone(&self.truth), self.store.geometry);
         let (place, shown) = (Place::of(&self.store), Shown::of(&self.store));
@@ -244,8 +245,8 @@ impl World {
         self.boot += 1;
     }
 
-    /// Everybody is gone; a first opener comes, and is cut short now and then, by its death, by a flush that fails, or by
-    /// another loss of power. `needs_recovery`: as if the file had been moved.
+    /// Every process is gone; a first opener comes, and is cut short now and then, by its death, by a flush that fails,
+    /// or by another loss of power. `needs_recovery`: as if the file had been moved.
     pub fn open(&mut self, needs_recovery: bool) {
         if self.store.control().load(FAILED, Ordering::Relaxed) != 0 {
             let mut image = self.image();
@@ -328,7 +329,7 @@ impl World {
             if self.store.recovery().outcome != RecoveryOutcome::InOrder {
                 past.judge(&self.store, is_same_boot);
             }
-            // Also if somebody else had done it all, and died then.
+            // Even if another process had done it all, and died then.
             past.end_recovery(self.store.view().newest_state().map_or(0, |state| state.number));
         }
         // A half-finished transaction of the last process is repaired by the next writer, not here.
@@ -348,7 +349,7 @@ fn write(store: &Store, truth: &Mutex<Truth>, random: &mut fastrand::Rng, first_
     let transaction =
         store.begin().unwrap_or_else(|error| panic!("a transaction could not begin: {}", Error::from(error)));
     if random.bool() {
-        // What somebody left half done is put right by now, and nobody else writes.
+        // What a process left half done is put right by now, and no other process writes.
         drop(transaction);
         write_one(store, truth, random, first_value);
     } else {

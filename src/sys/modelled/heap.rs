@@ -1,10 +1,10 @@
 //! A table on the heap, with locks that the model checker knows.
 //!
-//! A waiter sleeps on the checker's condition variable, where a loop would give the checker more to explore than it can. There
-//! are no timeouts, since no holder is slow: who is not woken is found as a deadlock.
+//! A waiter sleeps on the checker's condition variable, since a loop would give the checker more to explore than it
+//! can. There are no timeouts, since no holder is slow: a waiter that is not woken is found as a deadlock.
 //!
-//! A try that fails synchronises with nobody, as with a pthread mutex. Who is woken synchronises with who wakes, which the
-//! kernel does not promise: if a woken thread relied on that, the checker could not see it.
+//! A try that fails synchronises with nothing, as with a pthread mutex. A woken thread synchronises with the thread
+//! that wakes it, which the kernel does not promise: if a woken thread relied on that, the checker could not see it.
 
 use crate::sys::lock::{Acquired, Lock, LockFailure};
 use crate::sys::modelled::words::AtomicU64;
@@ -30,7 +30,7 @@ impl Heap {
         Self::of(words.into_iter().map(AtomicU64::new).collect(), control)
     }
 
-    /// The same for so many threads, where only the words in some ranges are ever written.
+    /// The same for that many threads; only the words in some ranges are ever written.
     pub fn with_written(words: &[u64], control: usize, written: &[Range<usize>], thread_count: usize) -> Self {
         let mut content: Vec<AtomicU64> = words.iter().copied().map(AtomicU64::Constant).collect();
         for index in written.iter().cloned().flatten() {

@@ -1,4 +1,4 @@
-//! Model-checked builds only (`--cfg loom`): what the model checker puts in the place of atomics, of the heap medium, and of
+//! Model-checked builds only (`--cfg loom`): what the model checker uses in place of atomics, the heap medium, and
 //! thread-locals.
 
 pub mod heap;

@@ -1,11 +1,11 @@
 //! Words that the model checker watches.
 //!
-//! A table has thousands of words that no operation writes, and the checker looks at every atomic that there is at each
-//! acquire fence. So a word is the checker's only if it is asked for; the others must never be written.
+//! A table has thousands of words that no operation writes, and at each acquire fence the checker looks at every atomic
+//! that exists. So a word is the checker's only if that is asked for; the others must never be written.
 //!
-//! One ordering can be weakened while the tests run, to see that a test goes red: `LOCULE_WEAKEN=src/layout/slot.rs:52` turns the
-//! access that is made on that line into a relaxed one, or leaves the fence there out. `LOCULE_LIST_ORDERINGS` prints each place
-//! that orders something when it is met first. `tests/weaken_orderings.py` does this for all of them.
+//! One ordering can be weakened while the tests run, to see that a test fails: `LOCULE_WEAKEN=src/layout/slot.rs:52`
+//! makes the access on that line relaxed, or leaves out the fence there. `LOCULE_LIST_ORDERINGS` prints each place that
+//! orders something when it is first reached. `tests/weaken_orderings.py` does this for all of them.
 
 use crate::sys::modelled::thread::modelled_thread_local;
 use std::cell::Cell;
@@ -19,16 +19,16 @@ use std::sync::atomic::Ordering;
 pub enum AtomicU64 {
     /// One that the checker watches.
     Modelled(Modelled),
-    /// One that nobody ever writes.
+    /// One that is never written.
     Constant(u64),
 }
 
-/// A word that the checker watches, and a mark for each thread that it writes when it has loaded the word.
+/// A word that the checker watches, and for each thread a mark that it writes when it has loaded the word.
 ///
-/// The checker itself remembers only who loaded an atomic last. So a thread that loads a word and then stores into it hides
-/// that another had loaded it before, and the order in which the store comes first is never tried (loom's issues 166 and
-/// 392). Here a store looks at the marks of the other threads: the checker remembers those, and goes back to the load. A
-/// load and its mark are one step, and so are a store and its look at the marks.
+/// The checker itself remembers only the last thread that loaded an atomic. So a thread that loads a word and then
+/// stores into it hides that another thread had loaded it before, and the order in which the store comes first is never
+/// tried (loom's issues 166 and 392). Here a store looks at the marks of the other threads: the checker remembers
+/// those, and goes back to the load. A load and its mark are one step, and so are a store and its look at the marks.
 #[derive(Debug)]
 pub struct Modelled {
     word: loom::sync::atomic::AtomicU64,
@@ -76,7 +76,7 @@ impl AtomicU64 {
         Self::shared(value, 0)
     }
 
-    /// A word that so many threads use.
+    /// A word that this many threads use.
     pub fn shared(value: u64, thread_count: usize) -> Self {
         let loaded_by = (0..thread_count).map(|_| loom::sync::atomic::AtomicBool::new(false)).collect();
         AtomicU64::Modelled(Modelled { word: loom::sync::atomic::AtomicU64::new(value), loaded_by })
@@ -97,9 +97,9 @@ impl AtomicU64 {
         modelled.after_store(());
     }
 
-    /// Exchanges a word for itself, which is all that a table uses this for. The checker knows the order of the stores into a word
-    /// only in part, and may take such an exchange for a newer store than one that came after it. Since it changes nothing, it
-    /// is a load here.
+    /// Exchanges a word for itself, which is all that a table uses this for. The checker knows only part of the order
+    /// of the stores into a word, and may take such an exchange for a newer store than one that came after it. Since
+    /// the exchange changes nothing, it is a load here.
     pub fn compare_exchange(&self, from: u64, to: u64, _success: Ordering, failure: Ordering) -> Result<u64, u64> {
         assert_eq!(from, to, "an exchange that changes something is not modelled");
         let found = self.load(failure);

@@ -1,8 +1,8 @@
 //! Compares the table with the ledgers, once all workers are gone.
 //!
-//! For each key, the acknowledged write with the highest version over all worker files is what the table must show, unless a
-//! worker that was killed had an operation on that key in flight: of such an *uncertain* operation nobody knows whether
-//! it happened, so the table may show it or not, but only if it fits:
+//! For each key, the acknowledged write with the highest version over all worker files is what the table must show,
+//! unless a worker that was killed had an operation on that key in flight. Whether such an *uncertain* operation
+//! happened is not known, so the table may show it or not, but only if it fits:
 //!
 //! - an update or a delete happened to the very version that the worker had read. No acknowledged version of the key is
 //!   newer than that one, or the uncertain operation would be hidden below it;
@@ -18,7 +18,7 @@ use super::item::{Item, content_seed_of, index_of, key_of};
 use super::ledger::{DELETED, Entry, Ledger, Operation, WriteKind};
 use crate::Result;
 
-/// How many faults are told in words; the others are only counted.
+/// How many faults are described; the others are only counted.
 const TOLD_FAULT_COUNT: usize = 10;
 
 /// All that is known about what was done to the table.
@@ -27,7 +27,7 @@ pub struct History {
     newest: Vec<Option<Entry>>,
     /// What was in flight when a worker was killed.
     uncertain: Vec<Operation>,
-    /// The highest number that a sync returned to anybody.
+    /// The highest number that a sync returned to any worker.
     synced: u64,
     faults: Faults,
     versions: HashSet<u64>,
@@ -45,7 +45,7 @@ impl History {
     }
 
     /// Adds one acknowledged write. Versions are numbers of transactions, and each of the bench's transactions is one
-    /// write, so a version that two writes were given is a fault, whether or not one of them shows in the table.
+    /// write. So a version that was given to two writes is a fault, whether or not one of them shows in the table.
     pub fn add(&mut self, key_index: u32, entry: Entry) {
         if !self.versions.insert(entry.version) {
             self.faults.add(Fault::VersionGivenTwice { key_index, entry });
@@ -135,7 +135,7 @@ impl History {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
     pub version: u64,
-    /// What the payload is the expansion of, if of anything.
+    /// The seed that the payload is the expansion of, if there is one.
     pub content_seed: Option<u64>,
 }
 
@@ -243,7 +243,7 @@ impl Faults {
     }
 }
 
-/// What was compared, and what came out.
+/// What was compared, and with which result.
 #[derive(Debug, Default)]
 pub struct Findings {
     pub live_count: u64,
@@ -279,7 +279,7 @@ impl View {
         let iterated = table.iter().map(|row| row.map(|row| (row.key, show(&row)))).collect::<Result<_, _>>()?;
         let find = |key_index| {
             let key = key_of(key_index);
-            // A record with another key than the one asked for is as good as none.
+            // A record with a key other than the one asked for is as good as none.
             Ok::<_, locule::Error>(table.find(&key)?.filter(|row| row.key == key).as_ref().map(show))
         };
         let found = (0..key_count).map(find).collect::<Result<_, _>>()?;

@@ -1,5 +1,5 @@
 //! The records of the bench: 16 bytes of key and 112 bytes of payload, both derived from small numbers, so that a
-//! ledger of two words a key says all there is to know about a record.
+//! ledger of two words per key says all there is to know about a record.
 
 use locule::Bytes;
 
@@ -57,12 +57,12 @@ pub fn item(index: u32, content_seed: u64) -> Item {
 }
 
 /// The seed that the record's payload is the expansion of, or `None` if it is torn. Every read of the bench is checked
-/// by this, so it compares whole words, all of them.
+/// with this, so it compares whole words, all of them.
 pub fn content_seed_of(item: &Item) -> Option<u64> {
     let payload: &[u8; PAYLOAD_BYTES] = item.payload.first_chunk()?;
     let content_seed = u64::from_ne_bytes(*payload.first_chunk()?);
     let expected = words(item.key, content_seed);
-    // What sticks out over the end of the payload is equal because nothing is copied there.
+    // The part beyond the end of the payload is equal because nothing is copied there.
     let mut found = expected;
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut found);
     bytes.get_mut(..PAYLOAD_BYTES)?.copy_from_slice(payload);
@@ -78,7 +78,7 @@ fn payload(key: u128, content_seed: u64) -> Bytes<PAYLOAD_BYTES> {
     bytes.get(..PAYLOAD_BYTES).and_then(|bytes| Bytes::new(bytes).ok()).unwrap_or_default()
 }
 
-/// The payload as words. The last one sticks out over its end.
+/// The payload as words. The last one extends beyond its end.
 #[inline]
 fn words(key: u128, content_seed: u64) -> [u64; WORD_COUNT] {
     // The upper half of the key is the scattered one. The first word is the seed itself, so that it can be read back.

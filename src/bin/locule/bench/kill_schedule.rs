@@ -1,10 +1,10 @@
 //! Kills workers during the run: at random moments, and in the rare states that random moments hardly ever hit.
 //!
 //! Every other victim is *aimed at*. A worker is in the critical section for some tens of nanoseconds at a time, and in
-//! some of its states for a few only. So the hunter asks the table who holds the write lock, stops that process, looks
-//! again what state it was stopped in, and kills it if that is the state in which the fewest owners have died so far;
-//! else it lets it go on, and tries again. When its time is half over any state will do, and when it is over a random
-//! worker dies instead: the planned number of kills is always reached.
+//! some of its states only for a few. So the hunter asks the table which process holds the write lock, stops that
+//! process, checks again in which state it was stopped, and kills it if that is the state in which the fewest owners
+//! have died so far. Otherwise it lets it go on, and tries again. When half of its time is over any state will do, and
+//! when all of it is over a random worker dies instead: the planned number of kills is always reached.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -17,7 +17,7 @@ use super::item::Item;
 use super::supervisor::Supervisor;
 use crate::Result;
 
-/// How long one hunt may take at most. While a holder is stopped nobody else can write.
+/// How long one hunt may take at most. While a holder is stopped no other worker can write.
 const HUNT_LIMIT: Duration = Duration::from_millis(20);
 /// The pause between two looks at the writer. Waking up takes a processor away from some worker at a random
 /// instruction, which is what makes the hunter see all states.
@@ -45,7 +45,7 @@ pub struct KillSchedule {
 }
 
 impl KillSchedule {
-    /// Spreads the kills at random over the run, but for a little time at its start and its end.
+    /// Spreads the kills at random over the run, except for a little time at its start and its end.
     pub fn plan(kill_count: u64, run_time: Duration, seed: u64) -> KillSchedule {
         let mut random = Rng::with_seed(seed);
         let mut due: Vec<Duration> = (0..kill_count).map(|_| run_time.mul_f64(0.02 + 0.93 * random.f64())).collect();
@@ -80,7 +80,8 @@ impl KillSchedule {
         Ok(())
     }
 
-    /// Half of what is left of the run for each kill that is left: hunting must not push the others out of the run.
+    /// Half of what is left of the run, divided by the kills that are left: hunting must not push the others out of the
+    /// run.
     fn hunt_limit(&self, now: Duration) -> Duration {
         let left = u32::try_from(self.due.len()).unwrap_or(u32::MAX).max(1);
         (self.run_time.saturating_sub(now) / left / 2).min(HUNT_LIMIT)
@@ -138,7 +139,7 @@ impl Deaths {
         self.holding + self.staging + self.prepared + self.publishing
     }
 
-    /// Whether in no other state fewer owners have died.
+    /// Whether there is no other state in which fewer owners have died.
     fn are_fewest_in(&self, state: WriterState) -> bool {
         let &Deaths { holding, staging, prepared, publishing } = self;
         let count = match state {
@@ -146,7 +147,7 @@ impl Deaths {
             WriterState::Staging => staging,
             WriterState::Prepared => prepared,
             WriterState::Publishing => publishing,
-            // A state that this program does not know yet is not one to hunt for.
+            // A state that this program does not know yet is not hunted for.
             _ => return false,
         };
         count <= holding.min(staging).min(prepared).min(publishing)

@@ -1,8 +1,8 @@
-//! How long operations took: counts in buckets, in shared words, so that a killed worker's are not lost.
+//! How long operations took: counts in buckets, in shared words, so that those of a killed worker are not lost.
 //!
-//! A worker does the least: it finds the bucket of a number of clock ticks and adds one. The buckets are those of an
-//! HDR histogram with five bits (each power of two in 32 parts, so a bucket is at most 3 % wide). The parent turns
-//! ticks into nanoseconds and merges all worker files into real histograms once the workers are gone.
+//! A worker does as little as possible: it finds the bucket of a number of clock ticks and adds one. The buckets are
+//! those of an HDR histogram with five bits (each power of two in 32 parts, so a bucket is at most 3 % wide). The
+//! parent turns ticks into nanoseconds and merges all worker files into real histograms once the workers are gone.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,7 +46,8 @@ pub const WORD_COUNT: usize = Kind::ALL.len() * KIND_WORD_COUNT;
 
 const fn bucket_of(ticks: u64) -> usize {
     let ticks = if ticks > MAX_TICKS { MAX_TICKS } else { ticks };
-    // Below 32 the bucket is the number itself; above, five bits beside the leading one and the power of two.
+    // Below 32 the bucket is the number itself; above, it is the five bits beside the leading one, and the power of
+    // two.
     let shift = (u64::BITS - (ticks | 1).leading_zeros()).saturating_sub(PART_BITS + 1);
     ((shift as usize) << PART_BITS) + (ticks >> shift) as usize
 }
@@ -69,7 +70,8 @@ impl<'words> Latencies<'words> {
         Latencies { words }
     }
 
-    /// Counts one operation that took this many ticks. Only the worker file's worker writes here, so load and store do.
+    /// Counts one operation that took this many ticks. Only the worker file's worker writes here, so a load and a store
+    /// are enough.
     #[inline]
     pub fn record(&self, kind: Kind, ticks: u64) {
         let first = kind as usize * KIND_WORD_COUNT;
@@ -122,8 +124,8 @@ impl Merged {
         self.histogram.len()
     }
 
-    /// The latency that this share of all operations did not exceed; never more than the longest, as the middle of the
-    /// last bucket could be.
+    /// The latency that this share of all operations did not exceed. It is never more than the longest latency, as the
+    /// middle of the last bucket could be.
     pub fn quantile_ns(&self, quantile: f64) -> u64 {
         self.histogram.value_at_quantile(quantile).min(self.longest_ns)
     }

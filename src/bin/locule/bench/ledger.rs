@@ -1,8 +1,8 @@
 //! What one worker did, and the one operation it is doing: words outside the table that outlive the worker.
 //!
-//! A worker file is a worker's number. Its file of shared words holds its ledger, its counters and its latencies; when a
-//! worker is killed its replacement takes over the worker file. One process at a time writes to a worker file, and the parent reads
-//! and [settles](Ledger::settle) it only after it has reaped that process.
+//! A worker file is a worker's number. Its file of shared words holds its ledger, its counters and its latencies; when
+//! a worker is killed its replacement takes over the worker file. One process at a time writes to a worker file, and
+//! the parent reads and [settles](Ledger::settle) it only after it has reaped that process.
 //!
 //! # Invariants
 //!
@@ -11,17 +11,17 @@
 //! 1. `TARGET` is 0, or an operation is in flight and the other words of the in-flight line describe it: `begin` stores
 //!    `TARGET` last, `acknowledge` and `abandon` clear it last.
 //! 2. `begin` is complete before the table is called. So a write that is in the table and in no entry is in flight.
-//! 3. While an operation is in flight and `ACKNOWLEDGED` is 0, no entry is being changed, and nobody knows whether the
-//!    operation happened.
-//! 4. While an operation is in flight and `ACKNOWLEDGED` is a version, the table returned that version, and the entry of
-//!    its key can be half old and half new: `settle` writes it again, whole. This is a redo log of one entry.
+//! 3. While an operation is in flight and `ACKNOWLEDGED` is 0, no entry is being changed, and it is not known whether
+//!    the operation happened.
+//! 4. While an operation is in flight and `ACKNOWLEDGED` is a version, the table returned that version, and the entry
+//!    of its key can be half old and half new: `settle` writes it again, whole. This is a redo log of one entry.
 //! 5. Otherwise each entry is whole: version and content seed of this worker file's newest acknowledged write to that key, or
 //!    0 for none. The versions in an entry only grow.
 //!
 //! `SIGKILL` arrives between two instructions, and the stores before it reach memory, in the end, as surely as if the
-//! worker had gone on. So what counts is the order of the instructions, which is the compiler's: the same as between a
-//! thread and its own signal handler, and what `compiler_fence` is for. No other process reads these words before the
-//! parent has waited for the worker, so no ordering of the processor is needed; that keeps the ledger cheap.
+//! worker had gone on. So what matters is the order of the instructions, which the compiler decides: the same as
+//! between a thread and its own signal handler, and what `compiler_fence` is for. No other process reads these words
+//! before the parent has waited for the worker, so no ordering of the processor is needed; that keeps the ledger cheap.
 
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
@@ -53,14 +53,14 @@ pub enum WriteKind {
 pub struct Operation {
     pub kind: WriteKind,
     pub key_index: u32,
-    /// What the payload is the expansion of, [`DELETED`] for a delete.
+    /// The seed that the payload is the expansion of; [`DELETED`] for a delete.
     pub content_seed: u64,
     /// The version that an update or a delete must find, 0 for an insert.
     pub read_version: u64,
 }
 
 impl Operation {
-    /// Never 0. The kind stands above the 32 bits of the key's index.
+    /// Never 0. The kind is above the 32 bits of the key's index.
     fn target(&self) -> u64 {
         let kind = match self.kind {
             WriteKind::Update => 1,
@@ -91,22 +91,22 @@ impl<'words> Ledger<'words> {
         Ledger { words }
     }
 
-    /// Notes an operation before the table is asked to do it.
+    /// Records an operation before the table is asked to do it.
     pub fn begin(&self, operation: &Operation) {
         self.apply(&begin_stores(operation));
     }
 
-    /// Notes that the table did the operation that was begun, and as which version.
+    /// Records that the table did the operation that was begun, and as which version.
     pub fn acknowledge(&self, operation: &Operation, version: u64) {
         self.apply(&acknowledge_stores(operation, version));
     }
 
-    /// Notes that the table refused the operation that was begun.
+    /// Records that the table refused the operation that was begun.
     pub fn abandon(&self) {
         self.apply(&[(TARGET, 0)]);
     }
 
-    /// Notes what a sync returned: everything up to this number is on disk.
+    /// Records what a sync returned: everything up to this number is on disk.
     pub fn acknowledge_sync(&self, number: u64) {
         self.apply(&[(SYNCED, number)]);
     }
@@ -123,8 +123,8 @@ impl<'words> Ledger<'words> {
         (entry.version != 0).then_some(entry)
     }
 
-    /// Called when the worker of this worker file is dead and reaped: finishes what it had been told, clears what was in
-    /// flight, and returns the operation of which nobody knows whether it happened.
+    /// Called when the worker of this worker file is dead and reaped: finishes what the worker had been told, clears
+    /// what was in flight, and returns the operation of which it is not known whether it happened.
     pub fn settle(&self) -> Option<Operation> {
         let operation = self.in_flight()?;
         match self.load(ACKNOWLEDGED) {
@@ -162,7 +162,7 @@ impl<'words> Ledger<'words> {
 
     #[inline]
     fn apply(&self, stores: &[Store]) {
-        // Nothing that the program does before, such as the call of the table, may sink below the first store.
+        // Nothing that the program does before this, such as calling the table, may sink below the first store.
         compiler_fence(Ordering::SeqCst);
         for &(word, value) in stores {
             if let Some(word) = self.words.get(word) {
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn an_entry_written_before_the_acknowledgement_would_be_left_half_old() {
-        // Why the order is what it is, and that the test above is able to fail.
+        // Shows why the order is what it is, and that the test above is able to fail.
         let operation = update(200, 10);
         let mut stores = acknowledge_stores(&operation, 11);
         stores.swap(0, 2);

@@ -1,5 +1,5 @@
 //! `locule bench`: the main job, measured and checked. Many processes read and write one table as fast as they can,
-//! some of them are killed if that is wished, and in the end the table must show exactly what was acknowledged.
+//! some of them are killed if that is wanted, and in the end the table must show exactly what was acknowledged.
 
 mod check;
 mod item;
@@ -36,9 +36,9 @@ use self::supervisor::Supervisor;
 use self::worker_file::{Control, Counter, Phase};
 use crate::{Result, Verdict, output};
 
-/// How long workers may take to start, and to end once they are told to. Nothing in a good run comes near it.
+/// How long workers may take to start, and to end once they are told to. A good run comes nowhere near it.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the parent looks whether a worker has ended by itself, when nothing else is to be done.
+/// How often the parent checks whether a worker has ended on its own, when there is nothing else to do.
 const WATCH_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Measures a table under its main job, and checks that nothing was lost.
@@ -140,7 +140,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         Ok(report) => output::print(&report.text())?,
         Err(_) => {}
     }
-    // What went wrong may be seen in the file.
+    // The file may show what went wrong.
     output::complain(format_args!("locule: the table is kept as {}", run_directory.keep().display()));
     outcome.map(|_| Verdict::Bad)
 }
@@ -152,7 +152,7 @@ fn measure(
     interruption: &Interruption,
 ) -> Result<Report> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
-    // Half of the keys are live: so a random key is as good for an insert as it is for a delete.
+    // Half of the keys are live, so a random key is as good for an insert as for a delete.
     let key_count = options.records.saturating_mul(2);
     let control = Control::create(&run_directory.control_path(), key_count)?;
     let mut history = History::new(key_count);
@@ -178,7 +178,8 @@ fn measure(
     let elapsed = conduct(options, &mut supervisor, &mut kill_schedule, &control, &table, interruption)?;
     // Before the table is opened anew: a recovery starts counting afresh.
     let deaths = Deaths::counted_by(&table);
-    // The check is made by a process that opens the table when nobody has it open, as after the workers' last day.
+    // The check is made by a process that opens the table when no other process has it open, as it would be after the
+    // workers are gone for good.
     drop(table);
 
     history.add_uncertain(supervisor.uncertain().iter().copied());
@@ -227,7 +228,7 @@ fn fill(table: &Table<Item>, control: &Control, history: &mut History, record_co
     Ok(())
 }
 
-/// Releases the workers, lets them work, kills some, and tells them to stop. Returns for how long they worked.
+/// Releases the workers, lets them work, kills some, and tells them to stop. Returns how long they worked.
 fn conduct(
     options: &Options,
     supervisor: &mut Supervisor<'_>,
@@ -258,7 +259,7 @@ fn conduct(
         thread::sleep(next_event.saturating_sub(released.elapsed()).min(WATCH_INTERVAL));
     }
     if !interruption.came()? {
-        // Those that the run had no time for, if starting processes is slow here.
+        // The kills that the run had no time for, if starting processes is slow here.
         kill_schedule.act(options.seconds, supervisor, table)?;
     }
     control.set_phase(Phase::Stop);
@@ -283,15 +284,15 @@ fn title(options: &Options, run_directory: &RunDirectory, seed: u64) -> String {
     )
 }
 
-/// Ctrl-C and its kin, noticed between two steps instead of ending the program: the run is cut short, checked and
-/// reported, and nothing is left behind.
+/// Ctrl-C and similar signals, noticed between two steps instead of ending the program: the run is cut short, checked
+/// and reported, and nothing is left behind.
 struct Interruption {
     signals: SignalFd,
     came: std::cell::Cell<bool>,
 }
 
 impl Interruption {
-    /// To be called before any thread is started, since each thread has a mask of its own.
+    /// Must be called before any thread is started, since each thread has a mask of its own.
     fn block() -> Result<Interruption> {
         let mut mask = SigSet::empty();
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {

@@ -1,4 +1,4 @@
-//! A line that tells how the run is going: redrawn on a terminal, else one line a second.
+//! A line that shows how the run is going: redrawn on a terminal, otherwise one line a second.
 
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
@@ -28,7 +28,8 @@ impl Progress {
         Progress { run_time, bar, shown_at: Duration::ZERO, shown_iterations: 0 }
     }
 
-    /// Shows the progress if it is time. `numbers` yields all iterations so far, and the kills if there are any to tell.
+    /// Shows the progress if it is time to. `numbers` returns all iterations so far, and the kills if there are any to
+    /// report.
     pub fn show(&mut self, elapsed: Duration, numbers: impl FnOnce() -> (u64, Option<u64>)) {
         let interval = if self.bar.is_some() { Duration::from_millis(200) } else { Duration::from_secs(1) };
         let since = elapsed.saturating_sub(self.shown_at);

@@ -188,7 +188,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// Nanoseconds as people read them: three digits or so, and a unit.
+/// Nanoseconds for people: about three digits, and a unit.
 fn time(nanoseconds: u64) -> String {
     let (value, unit) = match nanoseconds {
         0..1_000 => return format!("{nanoseconds} ns"),

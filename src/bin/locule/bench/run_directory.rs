@@ -67,7 +67,7 @@ impl RunDirectory {
 }
 
 /// In memory, if there is room: writing ledgers to a disk would slow the table down on the same disk, and workers that
-/// write to a page which is on its way to the disk have to wait. Running out of room under a mapping kills a process, so
+/// write to a page that is on its way to the disk have to wait. Running out of room under a mapping kills a process, so
 /// a good part must stay free.
 fn ledger_parent(ledger_bytes: u64) -> Result<PathBuf> {
     let candidates = [PathBuf::from("/dev/shm"), env::temp_dir()];

@@ -16,10 +16,10 @@ use super::worker_file::{Counter, WorkerFile};
 use crate::Result;
 
 /// How long a process that was told to stop is given to do so. A process that runs needs microseconds; one that was
-/// preempted is stopped as good as already, since it takes the signal before its next instruction.
+/// preempted is as good as stopped already, since it takes the signal before its next instruction.
 const STOP_WAIT: Duration = Duration::from_micros(200);
 
-/// Makes the command line of the worker of a worker file, its random numbers seeded by the second number.
+/// Makes the command line for the worker of a worker file; the second number is the seed of its random numbers.
 type CommandLine<'run> = Box<dyn Fn(usize, u64) -> Command + 'run>;
 
 struct Member {
@@ -28,7 +28,7 @@ struct Member {
     worker: Option<Child>,
 }
 
-/// All worker files, and the process in each.
+/// All worker files, and the process of each.
 pub struct Supervisor<'run> {
     command_line: CommandLine<'run>,
     members: Vec<Member>,
@@ -37,9 +37,9 @@ pub struct Supervisor<'run> {
 }
 
 impl<'run> Supervisor<'run> {
-    /// Starts a worker in each worker file. They wait to be released.
+    /// Starts a worker for each worker file. They wait to be released.
     ///
-    /// The kernel kills a worker when the *thread* that started it ends, so this is for the main thread.
+    /// The kernel kills a worker when the *thread* that started it ends, so this must be called by the main thread.
     pub fn start(
         worker_file_paths: &[PathBuf],
         key_count: u32,
@@ -87,12 +87,12 @@ impl<'run> Supervisor<'run> {
         self.worker_files().all(|worker_file| worker_file.counters().get(Counter::Ready) == 1)
     }
 
-    /// The worker file that the process with this number works in.
+    /// The number of the worker file that the process with this id works in.
     pub fn number_of(&self, pid: u32) -> Option<usize> {
         self.members.iter().position(|member| member.worker.as_ref().is_some_and(|worker| worker.id() == pid))
     }
 
-    /// Fails if a worker has ended that nobody killed or told to stop.
+    /// Fails if a worker has ended that was neither killed nor told to stop.
     pub fn watch(&mut self) -> Result<()> {
         for (number, member) in self.members.iter_mut().enumerate() {
             let Some(worker) = &mut member.worker else { continue };
@@ -115,7 +115,7 @@ impl<'run> Supervisor<'run> {
                 return Err(Ended::of(number, &mut worker, status).into());
             }
         }
-        // Only now is nobody writing to the worker file.
+        // Only now is no process writing to the worker file.
         self.uncertain.extend(member.worker_file.ledger().settle());
         let worker = self.start_worker(number)?;
         if let Some(member) = self.members.get_mut(number) {
@@ -138,7 +138,8 @@ impl<'run> Supervisor<'run> {
         Ok(Some(stopped))
     }
 
-    /// Waits for all workers, which have been told to end. Those that do not in time are named in the error, and killed.
+    /// Waits for all workers, which have been told to end. Those that do not end in time are named in the error, and
+    /// killed.
     pub fn dismiss(&mut self, timeout: Duration) -> Result<()> {
         let deadline = Instant::now() + timeout;
         for (number, member) in self.members.iter_mut().enumerate() {
@@ -166,7 +167,7 @@ impl<'run> Supervisor<'run> {
 impl Drop for Supervisor<'_> {
     fn drop(&mut self) {
         for worker in self.members.iter_mut().filter_map(|member| member.worker.as_mut()) {
-            // It may have ended already, and there is nothing more to be done about one that cannot be killed.
+            // It may have ended already, and nothing more can be done about one that cannot be killed.
             let _ = worker.kill();
             let _ = worker.wait();
         }
@@ -179,7 +180,7 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    /// Kills it where it stands. It is for the supervisor to reap and replace it.
+    /// Kills it where it stands. The supervisor has to reap and replace it.
     pub fn kill(&self) -> Result<()> {
         Ok(signal::kill(self.pid, Signal::SIGKILL)?)
     }
@@ -192,7 +193,7 @@ impl Drop for Stopped {
     }
 }
 
-/// A worker that was not meant to end yet, or not in this way.
+/// A worker that was not supposed to end yet, or not in this way.
 #[derive(Debug)]
 struct Ended {
     number: usize,
@@ -206,7 +207,7 @@ impl Ended {
     fn of(number: usize, worker: &mut Child, status: ExitStatus) -> Ended {
         let mut stderr = Vec::new();
         if let Some(mut pipe) = worker.stderr.take() {
-            // Telling less than everything is better than telling nothing.
+            // Reporting part of it is better than reporting nothing.
             let _ = pipe.read_to_end(&mut stderr);
         }
         Ended { number, pid: worker.id(), status, stderr: String::from_utf8_lossy(&stderr).into_owned() }

@@ -18,7 +18,7 @@ use super::ledger::{DELETED, Ledger, Operation, WriteKind};
 use super::worker_file::{Control, Counter, Counters, Phase, WorkerFile};
 use crate::Result;
 
-/// How often a worker looks for a live record before it takes it that there is none.
+/// How often a worker looks for a live record before it assumes that there is none.
 const CHOICE_LIMIT: usize = 64;
 
 /// What `locule bench` tells its workers. Not for people.
@@ -80,11 +80,11 @@ impl std::error::Error for Fault {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Done,
-    /// Another worker was faster, or no slot was free: all in a day's work, and counted.
+    /// Another worker was faster, or no slot was free: both are normal, and counted.
     Refused(Counter),
 }
 
-/// Works until the parent says stop. What it did is in its worker file, also when it is killed.
+/// Works until the parent says stop. What it did is in its worker file, even when it is killed.
 pub fn run(options: &Options) -> Result<()> {
     die_with(options.parent)?;
     let table = Table::<Item>::options().sync_every(options.sync_every.0).open(&options.table)?;
@@ -163,7 +163,8 @@ impl Worker<'_> {
         Ok(Some((key_index, row)))
     }
 
-    /// Every read is checked: it is the record that was asked for, whole, and no older than what this worker wrote.
+    /// Every read is checked: the record must be the one that was asked for, whole, and no older than what this worker
+    /// wrote.
     fn judge(&self, key_index: u32, row: &Row<Item>) -> Result<(), Fault> {
         let (version, found) = (row.version(), row.key);
         if found != key_of(key_index) {
@@ -186,7 +187,7 @@ impl Worker<'_> {
     }
 
     /// Half of the keys should be live. So a random key decides: if it is absent it is inserted, and if it is live the
-    /// record that was read goes. Both happen equally often, and the count of records stays where it is.
+    /// record that was read is deleted. Both happen equally often, so the count of records stays about the same.
     fn insert_or_delete(&mut self, key_index: u32, row: &Row<Item>) -> Result<Outcome> {
         let other = self.random.u32(0..self.control.key_count());
         if !self.control.is_probably_live(other) {
@@ -254,8 +255,8 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Counts the time since the last measured operation. One look at the clock for each operation: what the worker does
-    /// between two of them (choosing, checking, the ledger) is counted with the one that follows.
+    /// Counts the time since the last measured operation. The clock is read once for each operation: what the worker
+    /// does between two of them (choosing, checking, the ledger) is counted with the one that follows.
     #[inline]
     fn measure(&mut self, kind: Kind) {
         let ticks = self.clock.raw();
@@ -263,7 +264,7 @@ impl Worker<'_> {
         self.last_ticks = ticks;
     }
 
-    /// Counts something that did not happen. The time it took is not put down to the operation that follows.
+    /// Counts something that did not happen. The time it took is not attributed to the operation that follows.
     fn skip(&mut self, counter: Counter) {
         self.counters.add(counter);
         self.last_ticks = self.clock.raw();

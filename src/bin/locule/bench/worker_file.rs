@@ -16,7 +16,7 @@ pub enum Counter {
     Ready,
     /// One record read, and one write done.
     Iteration,
-    /// A write found that somebody else had changed or deleted the record since it was read.
+    /// A write found that another worker had changed or deleted the record since it was read.
     Conflict,
     /// An insert found the key taken.
     Duplicate,
@@ -68,7 +68,7 @@ pub struct Counters<'words> {
 }
 
 impl Counters<'_> {
-    /// Adds one. Only the worker file's worker counts, so load and store do.
+    /// Adds one. Only the worker file's worker counts, so a load and a store are enough.
     #[inline]
     pub fn add(&self, counter: Counter) {
         self.set(counter, self.get(counter) + 1);
@@ -97,8 +97,8 @@ pub enum Phase {
 const CONTROL_WORD_COUNT: usize = 8;
 
 /// The page through which the parent releases and stops the workers, and on which they tell each other which keys are
-/// probably live, so that a worker chooses a live record, or a key to insert, with one look. It is a hint: a worker that
-/// is killed between its write and its hint leaves it wrong until the next one runs into it and puts it right.
+/// probably live, so that a worker chooses a live record, or a key to insert, with one look. It is a hint: a worker
+/// that is killed between its write and its hint leaves it wrong until the next worker runs into it and puts it right.
 pub struct Control {
     shared: SharedWords,
     key_count: u32,

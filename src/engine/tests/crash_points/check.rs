@@ -1,4 +1,5 @@
-//! What has to be true after a death: for who reads at that moment, after a repair, and for everybody who goes on.
+//! What has to be true after a death: for a process that reads at that moment, after a repair, and for every process
+//! that goes on.
 
 use crate::engine::read::Meta;
 use crate::engine::tests::crash_points::death::{self, End, Place};
@@ -75,8 +76,8 @@ pub fn snapshot(store: &Store, shape: Shape) -> Result<(Vec<Record>, u64)> {
     })
 }
 
-/// Everything that readers can ask gets an answer that is right before the operation or after it. Returns whether one was
-/// only right after it. Nobody does anything meanwhile: whoever was at it is dead, or stands still.
+/// Everything that readers can ask gets an answer that is right before the operation or after it. Returns whether one
+/// was only right after it. Nothing happens meanwhile: the process that did the operation is dead, or stands still.
 pub fn assert_readers_see_one_of_two(image: &Image, shape: Shape, [old, new]: [&Model; 2]) -> bool {
     let store = image.reader();
     let mut saw_new = false;
@@ -133,7 +134,7 @@ pub fn assert_is(store: &Store, shape: Shape, model: &Model) {
     assert!(problems.is_empty(), "{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
 }
 
-/// Which of the two the table is, in which nothing is half done: 0 or 1. The second if there is no difference. A number
+/// Which of the two the table is, with nothing half done: 0 or 1. If there is no difference, it is the second. A number
 /// that was taken in vain stays taken.
 pub fn which(store: &Store, shape: Shape, [old, new]: [&Model; 2]) -> (usize, Model) {
     let used = control_word(store, USED);
@@ -142,7 +143,7 @@ pub fn which(store: &Store, shape: Shape, [old, new]: [&Model; 2]) -> (usize, Mo
     let expected = if is_new { new } else { old };
     assert!(used == old.used || used == new.used.max(old.used + 1), "the highest number is {used}");
     let floor = control_word(store, GENERATION_FLOOR);
-    // Of a transaction that did not happen, more or fewer ids were given out before the death.
+    // By a transaction that did not happen, more or fewer ids were given out before the death.
     let highest =
         if last == old.last { new.highest_generation().max(new.generation_floor) } else { new.generation_floor };
     assert!((old.generation_floor..=highest).contains(&floor), "the generation floor is {floor}");
@@ -151,14 +152,15 @@ pub fn which(store: &Store, shape: Shape, [old, new]: [&Model; 2]) -> (usize, Mo
     (usize::from(is_new), expected)
 }
 
-/// Whoever goes on with a table can do everything: also be killed again in the middle, fill it, empty it, and sync.
+/// A process that goes on with a table can do everything: it can also be killed again in the middle, fill the table,
+/// empty it, and sync.
 pub fn assert_is_usable(image: &Image, shape: Shape, model: &Model) {
     let go_on = |store: &Store, model: &mut Model, operation: Operation| {
         operation.perform(store, shape, model);
         *model = operation.apply(model).0;
         assert_is(store, shape, model);
     };
-    // Somebody who takes no free slot dies while he publishes: his repairer publishes everything, the free slots too.
+    // A process that takes no free slot dies while it publishes: its repairer publishes everything, the free slots too.
     let first_key = model.records().first().map(|record| record.key);
     let store = image.store();
     let mut now = model.clone();
@@ -189,7 +191,7 @@ pub fn assert_is_usable(image: &Image, shape: Shape, model: &Model) {
     go_on(&store, &mut now, Operation::Sync);
 }
 
-/// Kills somebody just after the store that makes what he does happen.
+/// Kills a process just after the store that makes its operation happen.
 fn kill_after_preparing(store: &Arc<Store>, body: impl FnOnce()) {
     let prepared = store.geometry.control() + PREPARED;
     let is_prepared = move |place| matches!(place, Place::AfterStore { word } if word == prepared);
@@ -204,8 +206,8 @@ pub fn highest_number_in_cells(store: &Store) -> u64 {
     cells.map(|(slot, cell)| store.words().load(geometry.cell(slot, cell), Ordering::Relaxed)).max().unwrap_or(0)
 }
 
-/// After a power cut that left the durable group as it is and took the rest, a recovery comes to a sync that was whole: no
-/// older than the last that was acknowledged, and with the records of that moment.
+/// After a power cut that left the durable group as it is and took the rest, a recovery arrives at a sync that was
+/// whole: no older than the last that was acknowledged, and with the records of that moment.
 pub fn assert_survives_the_power(image: &Image, shape: Shape, history: &BTreeMap<u64, Model>) {
     let store = image.store();
     let acknowledged = control_word(&store, crate::format::control::DURABLE);

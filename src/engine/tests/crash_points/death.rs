@@ -1,4 +1,4 @@
-//! Stopping somebody at each place where that makes a difference to others, and killing him there.
+//! Stopping a process at each place where that makes a difference to others, and killing it there.
 
 use crate::engine::Store;
 use crate::engine::tests::actor::heap_of;
@@ -11,7 +11,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Where somebody can be stopped: before everything that changes what others see, and after what is over only then.
+/// Where a process can be stopped: before everything that changes what others see, and also after whatever is over only
+/// then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     BeforeStore,
@@ -48,7 +49,7 @@ pub fn place_of(event: &Event<'_>, base: usize) -> Option<Place> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub store_count: usize,
-    /// Those of the stores that write the payload of a cell.
+    /// The stores among them that write the payload of a cell.
     pub payload_store_count: usize,
     pub touch_count: usize,
     pub lock_count: usize,
@@ -93,18 +94,18 @@ impl fmt::Display for Tally {
     }
 }
 
-/// How somebody who was to be killed ended.
+/// How a process that was to be killed ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// At the place where he was to be.
+    /// At the place where it was to die.
     Died { place: Place },
-    /// While he waited for a lock that somebody else holds.
+    /// While it waited for a lock that another process holds.
     DiedWaiting,
-    /// It was over before.
+    /// It had finished before.
     Finished,
 }
 
-/// Lets somebody do something with a table up to the place with this number, counted from 0, and kills him there.
+/// Lets a process do something with a table up to the place with this number, counted from 0, and kills it there.
 pub fn kill_at(store: &Arc<Store>, number: usize, body: impl FnOnce()) -> End {
     let mut left = number;
     let is_there = move |_| {
@@ -115,7 +116,8 @@ pub fn kill_at(store: &Arc<Store>, number: usize, body: impl FnOnce()) -> End {
     kill_where(store, is_there, body)
 }
 
-/// Lets somebody do something with a table and kills him at the first place that is the right one. Locks that he held are
+/// Lets a process do something with a table and kills it at the first place that is the right one. Locks that it held
+/// are then held by a dead owner.
 /// then held by a dead owner.
 pub fn kill_where(store: &Arc<Store>, mut is_there: impl FnMut(Place) -> bool + 'static, body: impl FnOnce()) -> End {
     let held: Rc<RefCell<Vec<Lock>>> = Rc::default();
@@ -151,8 +153,8 @@ pub fn kill_where(store: &Arc<Store>, mut is_there: impl FnMut(Place) -> bool + 
     }
 }
 
-/// Kills somebody at each place of what he does, each time with a table as in the image, and shows what is left.
-/// Returns how the table is when he is not killed, and how many places there were.
+/// Kills a process at each place of what it does, each time with a table as in the image, and shows what is left.
+/// Returns how the table is when the process is not killed, and how many places there were.
 pub fn at_every_place(
     image: &Image,
     open: impl Fn(&Image) -> Arc<Store>,
@@ -176,8 +178,8 @@ pub fn at_every_place(
     unreachable!("everything ends")
 }
 
-/// Shows what somebody would leave who died at each place of what he does, in one go: the words and the locks are copied when
-/// they have changed. Returns how the table is in the end, and how many places there were.
+/// Shows in one go what a process would leave if it died at each place of what it does: the words and the locks are
+/// copied when they have changed. Returns how the table is in the end, and how many places there were.
 pub fn copies_at_every_place(image: &Image, body: impl Fn(&Store)) -> (Vec<Image>, Tally) {
     let store = image.store();
     let seen: Rc<RefCell<(Vec<Image>, Tally)>> = Rc::default();
@@ -210,7 +212,7 @@ pub fn copies_at_every_place(image: &Image, body: impl Fn(&Store)) -> (Vec<Image
     (images, tally)
 }
 
-/// The locks that somebody holds who is dead.
+/// The locks that a dead process holds.
 pub fn left_locked(store: &Store) -> Vec<Lock> {
     [Lock::Write, Lock::Sync].into_iter().filter(|lock| heap_of(store).is_left_by_dead_owner(*lock)).collect()
 }

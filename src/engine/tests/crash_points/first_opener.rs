@@ -1,5 +1,5 @@
-//! A first opener dies at each place of a recovery, and the next one too, at each place of his: the one after them finds the
-//! same table.
+//! A first opener dies at each place of a recovery, and so does the next one, at each place of its own: the one after
+//! them finds the same table.
 
 use crate::engine::outcome::{Recovery, RecoveryOutcome};
 use crate::engine::tests::crash_points::check::{Context, assert_is, assert_is_usable, control_word};
@@ -17,12 +17,12 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The same place, for programs whose mutexes are others: the table has to be recovered, and nothing was lost.
+/// The same place, for programs with other mutexes: the table has to be recovered, and nothing was lost.
 const OTHER_PROGRAMS: Incarnation = Incarnation { mutex_fingerprint: 2, ..HOME };
-/// The machine was started again.
+/// The machine was booted again.
 const NEXT_START: Incarnation = Incarnation { boot_id: [2, 1], ..HOME };
 
-/// What a first opener does and leaves.
+/// What a first opener does and leaves behind.
 struct Opening {
     before: Image,
     /// Which word got which value.
@@ -82,7 +82,7 @@ fn assert_recovered(opening: &Opening, shape: Shape, model: &Model, is_same_boot
     let store = opening.finished.store();
     let recovery = opening.recovery;
     assert_eq!(recovery.live_count, model.live_count());
-    // The one before him may have died when everything was done.
+    // The previous one may have died when everything was done.
     let is_in_order = recovery.outcome == RecoveryOutcome::InOrder;
     assert!(is_same_boot || is_in_order || !recovery.nothing_lost, "that nothing was lost cannot be known");
     let last = control_word(&store, LAST);
@@ -126,7 +126,7 @@ fn run(name: &str, start: &Image, own: &Incarnation, shape: Shape, model: &Model
             }
         }
         if number > 0 {
-            // Those for whom the table was in order before must not take half a recovery for it.
+            // Processes for which the table was in order before must not take half a recovery for order.
             assert_recovered(&open_first(&image, &HOME), shape, model, is_same_boot);
         }
     }
@@ -144,7 +144,7 @@ fn used() -> [Operation; 5] {
     ]
 }
 
-/// A table in which somebody died just after a store to this word.
+/// A table in which a process died just after a store to this word.
 fn die_after(image: &Image, shape: Shape, model: &Model, operation: &Operation, control_index: usize) -> Image {
     let store = image.store();
     let wanted = store.geometry.control() + control_index;

@@ -1,5 +1,6 @@
-//! Deaths while a sync of another process is in flight: the syncer stands still at each of its places, and somebody dies
-//! at each place of an operation. Then the syncer goes on, or others repair and write first, or the syncer dies too.
+//! Deaths while a sync of another process is in flight: the syncer stands still at each of its places, and a process
+//! dies at each place of an operation. Then the syncer goes on, or others repair and write first, or the syncer dies
+//! too.
 
 use crate::engine::Store;
 use crate::engine::tests::actor::heap_of;
@@ -20,11 +21,11 @@ use std::sync::Arc;
 /// What happens after the death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
-    /// The syncer goes on at once: if he needs the write lock, he repairs.
+    /// The syncer goes on at once: if it needs the write lock, it repairs.
     SyncerGoesOn,
     /// Others repair, and write to every record twice, before the syncer goes on.
     OthersGoOn,
-    /// The syncer dies where he stands.
+    /// The syncer dies where it stands.
     SyncerDies,
 }
 
@@ -46,7 +47,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// The syncer stands still: somebody begins the operation, and dies in it.
+    /// The syncer stands still: a process begins the operation, and dies in it.
     fn interrupt(&self, operation_place: usize) {
         let operate = || self.operation.perform(&self.store, self.shape, &self.old);
         self.end.set(Some(kill_at(&self.store, operation_place, operate)));
@@ -80,7 +81,7 @@ impl Scene {
         self.now.replace(Some(now));
     }
 
-    /// Somebody takes the lock, and repairs if need be. The table, which is what it has to be.
+    /// A process takes the lock, and repairs if need be. Returns the table, which is what it has to be.
     fn repair(&self) -> Model {
         Nothing.perform(&self.store, self.shape, &self.old);
         if let Some(now) = &*self.now.borrow() {
@@ -121,7 +122,7 @@ impl Start {
         Start { shape, image, model, history: history.into() }
     }
 
-    /// Whether the syncer has this place, and whether the operation did not end before its place.
+    /// Returns whether the syncer has this place, and whether the operation did not end before its place.
     fn run(&self, operation: &Operation, sync_place: usize, operation_place: usize, then: Then) -> (bool, bool) {
         let store = self.image.store();
         let (new, _) = operation.apply(&self.model);
@@ -171,7 +172,7 @@ impl Start {
         (true, matches!(end, End::Died { .. }))
     }
 
-    /// Kills somebody at each place of an operation while the syncer stands at each of those that are chosen.
+    /// Kills a process at each place of an operation while the syncer stands at each of the chosen places.
     fn run_all(&self, name: &str, operation: &Operation, is_chosen: impl Fn(usize) -> bool) {
         let _name = Context::new(name);
         let (mut sync_place_count, mut operation_place_count, mut run_count) = (0, 0, 0);
@@ -223,7 +224,7 @@ fn an_upsert_or_another_sync_happens_or_not_while_a_sync_is_in_flight() {
 fn a_transaction_happens_or_not_while_a_sync_is_in_flight() {
     let start = Start::new(SMALL);
     let steps = vec![Update { key: 2, value: 22 }, Insert { key: 5, value: 50 }, Delete { key: 1 }];
-    // Some places of the whole of a sync: between two of them it does nothing that writers look at.
+    // Some of the places of a whole sync: between two of them it does nothing that writers look at.
     start.run_all("transaction during a sync", &Several(steps.clone()), |place| place % 4 == 3);
     start.run_all("rollback during a sync", &RolledBack(steps), |place| place % 4 == 3);
     let keyless = Start::new(Shape { is_keyed: false, ..SMALL });

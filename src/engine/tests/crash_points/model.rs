@@ -90,15 +90,15 @@ impl Model {
         self.slots.iter().map(|slot| slot.generation).max().unwrap_or(0)
     }
 
-    /// The same table after a recovery by a first opener, who puts the free slots in order anew.
+    /// The same table after a recovery by a first opener, which puts the free slots in order anew.
     pub fn recovered(&self, last: u64, generation_floor: u64) -> Model {
         let mut free = self.free_slots();
         free.sort_by_key(|slot| (self.slots[*slot].freed_by, Reverse(*slot)));
         Model { free, last, used: last, generation_floor, ..self.clone() }
     }
 
-    /// What a transaction of these steps makes of the table, and what each step writes: the record, or for a deletion the
-    /// one that is gone.
+    /// What a transaction of these steps makes of the table, and what each step writes: the record, or for a deletion
+    /// the record that is gone.
     pub fn after(&self, steps: &[Step]) -> (Model, Vec<Record>) {
         let mut after = self.clone();
         let number = self.used + 1;
@@ -139,8 +139,8 @@ impl Model {
 
     fn insert(&mut self, key: u64, value: u64, number: u64, before: &Model, touched: &[usize]) -> Record {
         assert!(!self.is_keyed || self.find(key).is_none(), "a script inserts what is not there");
-        // A key that the transaction has deleted gets its slot back; else the slot that became free last; when there
-        // is none, one that the transaction itself has made free.
+        // A key that the transaction has deleted gets its slot back. Any other gets the slot that became free last, or,
+        // if there is none, one that the transaction itself has made free.
         let own = before.find(key).filter(|_| self.is_keyed).map(|record| record.id.slot() as usize);
         let freed = || touched.iter().copied().find(|slot| self.slots[*slot].record.is_none());
         let slot = match own {

@@ -21,7 +21,7 @@ fn scenario(name: &'static str, shape: Shape, history: &[&[Operation]], operatio
 }
 
 impl Scenario {
-    /// Kills the operation at each place, and each of those who take over.
+    /// Kills the operation at each place, and each process that takes over.
     fn run(&self) -> Tally {
         self.run_on(|_| {})
     }
@@ -61,7 +61,8 @@ const ONE_SLOT: Shape = Shape { slot_count: 1, ..SMALL };
 /// 112 bytes behind a key and a value of 8 each.
 const WIDE: Shape = Shape { record_words: 16, ..SMALL };
 
-/// Two records, of which the second is synced and updated after; one slot was used and is free again, and one never was.
+/// Two records, the second of which is synced and updated afterwards; one slot was used and is free again, and one
+/// never was.
 fn used() -> [Operation; 5] {
     [
         One(Insert { key: 1, value: 10 }),

@@ -1,5 +1,5 @@
-//! A reader stands still at each of his accesses while somebody dies in an operation, at each of its places, and others repair
-//! and write: he gets what was right at some moment between his first access and his last.
+//! A reader stands still at each of its accesses while a process dies in an operation, at each of its places, and
+//! others repair and write: the reader gets what was right at some moment between its first access and its last.
 
 use crate::engine::Store;
 use crate::engine::tests::crash_points::check::{Context, find, get, snapshot, which};
@@ -57,7 +57,7 @@ fn ask_while(
         let mut left = access;
         let mut is_reading = true;
         move |event: &Event<'_>| {
-            // A snapshot that is disturbed too often takes the lock: from then on nobody else can do anything.
+            // A snapshot that is disturbed too often takes the lock: from then on no other process can do anything.
             is_reading &= !matches!(event, Event::Lock);
             if !is_reading || !matches!(event, Event::Load) || was_there.get() {
                 return;
@@ -96,7 +96,8 @@ impl Scene {
         Scene { shape, image, old, new, operation, questions }
     }
 
-    /// What a table holds that others repair, and then write to four times: each state, the last that of the table.
+    /// What a table holds that others repair and then write to four times: each state, the last of which is that of the
+    /// table.
     fn go_on(&self, store: &Store) -> Vec<Model> {
         Nothing.perform(store, self.shape, &self.old);
         let mut states = vec![which(store, self.shape, [&self.old, &self.new]).1];
@@ -111,7 +112,8 @@ impl Scene {
         states
     }
 
-    /// Asks every question, and stops at each access, at which somebody begins the operation and dies at each of its places.
+    /// Asks every question, and stops at each access. There a process begins the operation and dies at each of its
+    /// places.
     fn ask_before_the_death(self: &Arc<Self>) -> usize {
         let mut run_count = 0;
         for question in &self.questions {
@@ -145,8 +147,8 @@ impl Scene {
         run_count
     }
 
-    /// Somebody has died at each place of the operation. Asks every question, and stops at each access, at which others repair
-    /// and write.
+    /// A process has died at each place of the operation. Asks every question, and stops at each access, at which
+    /// others repair and write.
     fn ask_after_the_death(self: &Arc<Self>) -> usize {
         let mut run_count = 0;
         for place in 0.. {

@@ -1,5 +1,5 @@
-//! Whoever takes over from the dead, and dies in turn: however many die one after the other, wherever they die, the table is
-//! as it was before the operation or as it is after it.
+//! Processes that take over from the dead, and die in turn: however many die one after the other, and wherever they
+//! die, the table is as it was before the operation or as it is after it.
 
 use crate::engine::outcome::RecoveryOutcome;
 use crate::engine::tests::crash_points::check::{
@@ -17,8 +17,9 @@ use crate::sys::lock::Lock;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Words that only count or tell the time: two tables that differ in nothing else need not both be looked at. The occupied
-/// entries of the index are among them, since each who dies between counting and inserting leaves one too many.
+/// Words that only count or tell the time: if two tables differ in nothing else, they need not both be looked at. The
+/// occupied entries of the index are among them, since each process that dies between counting and inserting leaves one
+/// too many.
 const COUNTERS: [usize; 11] = [
     INDEX_OCCUPIED,
     LAST_SYNC_MILLISECONDS,
@@ -33,10 +34,11 @@ const COUNTERS: [usize; 11] = [
     DEAD_SYNCER_COUNT,
 ];
 
-/// What tells one image of a table from another: the words that are not as at the beginning, and who left which lock.
+/// What distinguishes one image of a table from another: the words that are not as at the beginning, and which locks
+/// were left by a dead owner.
 type Difference = (Vec<(usize, u64)>, Vec<bool>);
 
-/// All that became of a table in which somebody died.
+/// All that became of a table in which a process died.
 pub struct Deaths<'a> {
     shape: Shape,
     start: &'a Image,
@@ -60,8 +62,8 @@ impl<'a> Deaths<'a> {
         self.outcomes.len()
     }
 
-    /// Checks a table that somebody left by his death, and lets others repair it, each of whom dies at each place of that.
-    /// Whether the operation has happened.
+    /// Checks a table that a process left by its death, and lets others repair it, each of which dies at each place of
+    /// that. Returns whether the operation has happened.
     pub fn settle(&mut self, image: Image) -> bool {
         let (has_happened, is_known) = self.look_at(&image);
         if is_known {
@@ -87,7 +89,7 @@ impl<'a> Deaths<'a> {
         images
     }
 
-    /// Checks a table; whether the operation has happened, and whether the table was checked before.
+    /// Checks a table. Returns whether the operation has happened, and whether the table was checked before.
     fn look_at(&mut self, image: &Image) -> (bool, bool) {
         let difference = self.difference(image);
         if let Some(outcome) = self.outcomes.get(&difference) {
@@ -110,7 +112,7 @@ impl<'a> Deaths<'a> {
         (outcome == 1, false)
     }
 
-    /// Everybody has died or gone: whoever opens the table first finds the same as a repair.
+    /// Every process has died or gone: the next one that opens the table first finds the same as a repair.
     fn open_first(&self, image: &Image, model: &Model) {
         // In the same boot, in place, there is nothing to recover: the first writer repairs.
         let mut store = Arc::into_inner(image.store()).unwrap();

@@ -38,14 +38,14 @@ impl Shape {
         Header::new(self.slot_count, Schema::new(fields).unwrap(), [7; 16], 5, 0).unwrap()
     }
 
-    /// A record all of whose words follow from the first two, so that a mixture of two shows.
+    /// A record all of whose words follow from the first two, so that a mixture of two is noticed.
     pub fn payload(self, key: u64, value: u64) -> Vec<u64> {
         let rest = (2..self.record_words as u64).map(|index| value * 1000 + index);
         [key, value].into_iter().chain(rest).collect()
     }
 }
 
-/// Where tables of tests are used, unless a test is about another place.
+/// Where the tables of tests are used, unless a test is about another place.
 pub const HOME: Incarnation = Incarnation {
     boot_id: [1, 1],
     file: FileId { device: 1, inode: 1, birth_time: 1 },
@@ -65,7 +65,7 @@ pub enum Operation {
     /// One call for one record, after which a sync is due.
     OneAndSync(Step),
     Sync,
-    /// A transaction that does nothing: it takes the lock, and so repairs, and lets it go.
+    /// A transaction that does nothing: it takes the lock, and so repairs, and unlocks.
     Nothing,
 }
 
@@ -149,7 +149,7 @@ impl Image {
         Image { header: Arc::new(store.header.clone()), words, left_locked: left_locked.to_vec() }
     }
 
-    /// A process that has this table open and lives.
+    /// A live process that has this table open.
     pub fn store(&self) -> Arc<Store> {
         self.store_with(settings(), Access::ReadWrite)
     }
