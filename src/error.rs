@@ -102,8 +102,8 @@ pub enum Error {
     Superseded,
     /// Another process recovered the file while this handle was not attached to it. That happens to a read-only handle,
     /// to one whose descriptor or lock was taken away without its knowledge, and to one that the child of a fork
-    /// inherited and had not used yet; in that case it can also mean that the file needs a recovery now. `reopen`
-    /// attaches to the file as it is now.
+    /// inherited and had not used yet; in that case it can also mean that the file needs a recovery now. Or `reopen` gave
+    /// the handle up, and did not succeed, or had not yet. `reopen` attaches to the file as it is now.
     Recovered,
     /// A flush failed in this process or another, so it cannot be promised that anything written since the last sync
     /// survives a power cut. Writes that were published are still served. Every process must call `reopen` on its
@@ -304,7 +304,8 @@ impl fmt::Display for Error {
             ),
             Error::Superseded => f.write_str("the file was replaced or destroyed since it was opened: call `reopen`"),
             Error::Recovered => f.write_str(
-                "another process recovered the file while this handle was not attached to it: call `reopen`",
+                "another process recovered the file while this handle was not attached to it, or `reopen` gave the \
+                 handle up: call `reopen`",
             ),
             Error::FlushFailed { source } => {
                 f.write_str("a flush to disk failed")?;
@@ -332,7 +333,7 @@ impl fmt::Display for Error {
                 if *retired_count > 0 {
                     write!(f, " ({retired_count} worn out)")?;
                 }
-                f.write_str(if *live_count == 0 {
+                f.write_str(if *live_count == 0 || *retired_count > 0 {
                     ": make a new one, and insert the records there"
                 } else {
                     ": delete some, or make a table with a larger capacity"

@@ -150,6 +150,7 @@ fn a_value_that_is_not_a_number_is_dumped_as_what_it_is() {
 // -- planted contradictions --------------------------------------------------------------------------
 
 // Words of the control region, as `format.md` has them.
+const FAILED: usize = 18;
 const FLUSHING: usize = 42;
 const INDEX_EPOCH: usize = 19;
 const USED: usize = 24;
@@ -444,6 +445,46 @@ fn a_recovery_that_is_needed_is_tried_in_a_copy() {
     let Condition::NeedsRecovery { outcome: Ok(outcome), .. } = &info.condition else { panic!("{info:?}") };
     assert_eq!((outcome.live_count, info.status.live_count, info.free_count), (4, 4, 4));
     assert!(!info.is_in_use);
+}
+
+/// A table that the next opener recovers once was "in order" for all who only look.
+#[test]
+fn a_failed_flush_needs_a_recovery_if_nobody_has_the_file_open() {
+    let planted = Planted::new();
+    planted.set(planted.control(FAILED), 1);
+    let info = admin::info(&planted.path).unwrap();
+    let Condition::NeedsRecovery { outcome: Ok(outcome), .. } = &info.condition else { panic!("{info:?}") };
+    assert_eq!(outcome.outcome, RecoveryOutcome::Newest);
+    let verification = admin::verify(&planted.path).unwrap();
+    assert!(matches!(verification.extent, Extent::Recovery(_)) && verification.is_good(), "{verification}");
+}
+
+/// What is mapped and cannot be had in memory ends the process that looks at it.
+#[test]
+fn a_sparse_file_on_a_file_system_in_memory_is_read_and_not_mapped() {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    let Ok(directory) = tempfile::tempdir_in("/dev/shm") else { return eprintln!("skipped: no /dev/shm") };
+    let path = directory.path().join("sparse.loc");
+    let table = locule::Table::<Item>::options().capacity(1_000).create(&path).unwrap();
+    table.insert(&Item { id: 1, count: 2 }).unwrap();
+    table.close().unwrap();
+    if !admin::info(&path).unwrap().is_in_memory {
+        return eprintln!("skipped: /dev/shm is not in memory");
+    }
+    let open = || locule::Table::<Item>::options().open_read_only(&path).unwrap();
+    assert!(!open().recovery().is_private_copy);
+    // The last slots were never used.
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let end = i64::try_from(file.metadata().unwrap().len()).unwrap();
+    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    fallocate(&file, flags, end - 8192, 8192).unwrap();
+    let table = open();
+    assert!(table.recovery().is_private_copy);
+    assert_eq!(table.find(&1).unwrap().map(|row| row.count), Some(2));
+    assert!(admin::verify(&path).unwrap().is_good());
+    // A writer gives it its blocks.
+    drop(locule::Table::<Item>::options().open(&path).unwrap());
+    assert!(!open().recovery().is_private_copy);
 }
 
 #[test]

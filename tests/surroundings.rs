@@ -6,7 +6,9 @@ mod common;
 #[path = "hostile/mounts.rs"]
 mod mounts;
 
-use common::{Child, Visits, assert_consistent, hear, insert_all, keys, options, say, scratch, visit, wait_until};
+use common::{
+    Child, Visits, assert_consistent, hear, in_fork, insert_all, keys, options, say, scratch, visit, wait_until,
+};
 use locule::testing::SharedWords;
 use locule::{Error, RecoveryOutcome};
 use nix::libc;
@@ -131,6 +133,12 @@ fn change_the_root(path: &Path, directory: &str) {
     table.reopen().unwrap();
     table.insert(&visit(4, 0)).unwrap();
     table.sync().unwrap();
+    // Its child once said that the file had been replaced: it looked for it in the new root.
+    let is_told_why = || match table.insert(&visit(6, 0)) {
+        Err(error @ Error::Io { .. }) => assert!(error.to_string().contains("another root directory"), "{error}"),
+        outcome => panic!("{outcome:?}"),
+    };
+    assert!(in_fork(is_told_why));
     say("synced");
 }
 

@@ -1,5 +1,6 @@
 //! Every record of a table as named values.
 
+use super::readable::read_through;
 use crate::engine::Store;
 use crate::engine::outcome::Recovery;
 use crate::error::{Error, Result, broken_invariant};
@@ -37,6 +38,7 @@ use std::path::Path;
 /// meanwhile, [`Io`](Error::Io).
 pub fn dump(path: impl AsRef<Path>) -> Result<Dump> {
     let (path, settings) = (path.as_ref(), super::settings());
+    read_through(path)?;
     match Store::open_read_only(path, &settings) {
         // Damage is no reason to hide the rest, unless the marks of the file speak against reading it.
         Err(damage @ Error::Damaged { .. }) => match Store::open_for_reading(path, &settings, Belief::Marks)? {

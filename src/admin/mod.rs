@@ -29,6 +29,7 @@ mod cell;
 mod check;
 mod dump;
 mod info;
+mod readable;
 mod salvage;
 #[cfg(test)]
 mod tests;

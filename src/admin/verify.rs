@@ -1,6 +1,7 @@
 //! Looking for contradictions in a whole table.
 
 use super::check;
+use super::readable::read_through;
 use super::salvage::salvage;
 use super::verification::{Extent, Location, PROBLEM_LIMIT, Problem, Verification, reason_of};
 use crate::engine::Store;
@@ -38,6 +39,11 @@ use std::path::Path;
 pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
     let path = path.as_ref();
     let mut verification = Verification::new();
+    if let Err(error) = read_through(path) {
+        verification.report(Location::File, reason_of(error));
+        cells_alone(path, &mut verification);
+        return Ok(verification);
+    }
     let FileForReading { store, is_same_boot, recovery_reason, .. } =
         match Store::open_for_reading(path, &super::settings(), Belief::Marks) {
             Ok(found) => found,

@@ -32,6 +32,7 @@ use crate::format::checksum::digest_of_cell;
 use crate::format::control::{GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED};
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
 use crate::format::sync_record::{State, SyncRecord};
+use crate::layout::slot::visible_cell;
 use crate::sys::deadline::Deadline;
 use crate::sys::medium::Medium;
 use crate::sys::words::{Ordering, fence};
@@ -160,9 +161,9 @@ impl<'a> CopyOfNewest<'a> {
         let Some(held) = self.numbers.get(widen(index)).copied() else {
             broken_invariant("a copy has a number for each slot");
         };
-        let wanted = held.saturating_add(1)..=self.number;
-        let newer = (0..).zip(slot.cell_numbers()).filter(|(_, number)| wanted.contains(number));
-        let Some((cell, number)) = newer.max_by_key(|(_, number)| *number) else { return false };
+        let numbers = slot.cell_numbers();
+        let Some(cell) = visible_cell(numbers, self.number) else { return false };
+        let Some(number) = numbers.get(widen(cell)).copied().filter(|number| *number > held) else { return false };
         match slot.copy(Head::new(number, true, cell), &mut self.payload) {
             Some(header) => self.hold(index, header),
             None => return false,

@@ -39,7 +39,21 @@ impl Store {
             return Err(Error::Timeout { lock: "handle", holder_pid: Some(std::process::id()), waited: timeout });
         }
         self.let_go();
-        Ok(())
+        self.let_closed_file_go()
+    }
+
+    /// A program that closes descriptors by their numbers leaves the mapping alone, which keeps the file open, and so keeps the
+    /// attachment. So the pages are mapped again through an open file that has no lock.
+    fn let_closed_file_go(&self) -> Result<()> {
+        let Some(attachment) = self.attachment.as_ref().filter(|attachment| !attachment.has_its_descriptor()) else {
+            return Ok(());
+        };
+        match attachment.open_by_path() {
+            Ok(own) => self.medium.map_again(own.file()).map_err(Error::io("map again", self.path())),
+            // Nobody finds the file by this path any more, so nobody is kept out.
+            Err(Error::Superseded) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// A handle that goes last syncs, and so does one that goes when a sync is due: nobody may come by later to do it.

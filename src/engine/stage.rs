@@ -126,7 +126,9 @@ impl<'a> TableView<'a> {
     pub fn full(self) -> Fault {
         let live_count = self.newest_state().map_or(0, |state| state.live_count);
         let capacity = u64::from(self.geometry.capacity());
-        let free_count = self.control.load(FREE_COUNT, Ordering::Relaxed);
+        // Above the highest floor no slot has a generation left.
+        let is_floor_highest = self.control.load(GENERATION_FLOOR, Ordering::Relaxed) >= GENERATION_LIMIT - 1;
+        let free_count = if is_floor_highest { 0 } else { self.control.load(FREE_COUNT, Ordering::Relaxed) };
         let retired_count = capacity.saturating_sub(live_count).saturating_sub(free_count);
         Error::Full { live_count, capacity, retired_count }.into()
     }

@@ -91,8 +91,27 @@ impl<'a> Transaction<'a> {
             }
             Located::Deleted(slot) if self.seen(slot)?.header.is_live => return Err(Error::SlotTaken { slot }.into()),
             Located::Deleted(slot) => slot,
-            Located::Absent => self.take_free_slot()?,
+            Located::Absent => return self.insert_into_free_slot(record),
         };
+        self.insert_into(slot, record)
+    }
+
+    /// Inserts a record into the slot that became free last; when the stack is empty, into one that this transaction made free.
+    fn insert_into_free_slot(&mut self, record: Encoded<'_>) -> Internal<Meta> {
+        let Some(slot) = self.view.free_slot(self.taken_count)? else {
+            let slot = self.freed_slot()?;
+            return self.insert_into(slot, record);
+        };
+        if self.intent_of(slot)?.is_some() {
+            return Err(not_free(slot));
+        }
+        let meta = self.insert_into(slot, record)?;
+        // After an error the slot is still free.
+        self.taken_count += 1;
+        Ok(meta)
+    }
+
+    fn insert_into(&mut self, slot: u32, record: Encoded<'_>) -> Internal<Meta> {
         let next = self.view.insertion(self.seen(slot)?.header, record)?;
         self.stage(slot, next)
     }
@@ -258,15 +277,8 @@ impl<'a> Transaction<'a> {
 
     // -- staging -----------------------------------------------------------------------------------
 
-    /// The slot that became free last; when the stack is empty, one that this transaction made free.
-    fn take_free_slot(&mut self) -> Internal<u32> {
-        if let Some(slot) = self.view.free_slot(self.taken_count)? {
-            if self.intent_of(slot)?.is_some() {
-                return Err(not_free(slot));
-            }
-            self.taken_count += 1;
-            return Ok(slot);
-        }
+    /// A slot that this transaction made free.
+    fn freed_slot(&mut self) -> Internal<u32> {
         for position in self.several.get_or_insert_default().freed_search_start..self.intent_count {
             let slot = self.view.intent(position)?.slot;
             if !self.seen(slot)?.header.is_live {

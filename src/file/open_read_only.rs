@@ -13,8 +13,11 @@ use super::open::{open_file, read_header};
 use crate::engine::private_copy::BEING_OPENED;
 use crate::engine::{Access, Settings, Store};
 use crate::error::{Error, Result};
-use crate::sys::attachment::Incarnation;
+use crate::format::geometry::word;
+use crate::format::header::Header;
+use crate::sys::attachment::{Attachment, Incarnation};
 use crate::sys::deadline::{Deadline, poll};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use std::path::Path;
 
 /// Why a file that no writer has open is taken to be in order.
@@ -55,8 +58,11 @@ impl Store {
         let header = read_header(attachment.file(), path)?;
         let is_in_use = attachment.is_attached_by_others()?;
         let own = Incarnation::current(attachment.id(), path, None)?;
+        // A writer gives the file its blocks when it opens it.
+        let has_no_room = !is_in_use && is_sparse_in_memory(&attachment, &header)?;
         let mut store = Store::map(attachment, header, Access::ReadOnly, settings)?;
         let reason_for_copy = |store: &Store| match belief {
+            _ if has_no_room => Ok(Some("it is sparse, and in memory there may be no room to map all of it")),
             Belief::Marks => store.marked_reason(&own),
             Belief::Proof => store.reason_for_copy(&own),
         };
@@ -88,4 +94,13 @@ impl Store {
         let store = store.into_private_copy()?;
         Ok(FileForReading { store, is_same_boot, recovery_reason: Some(reason), is_in_use })
     }
+}
+
+/// Whether reading the mapped file could need memory that is not there, and end the process: on tmpfs even a look at a hole takes a
+/// page.
+fn is_sparse_in_memory(attachment: &Attachment, header: &Header) -> Result<bool> {
+    let file_system =
+        fstatfs(attachment.file()).map_err(|error| Error::io("look at", attachment.path())(error.into()))?;
+    let is_full = |first_hole| first_hole >= word(header.geometry.file_bytes());
+    Ok(file_system.filesystem_type() == TMPFS_MAGIC && !attachment.first_hole().is_ok_and(is_full))
 }

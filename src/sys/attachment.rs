@@ -227,19 +227,30 @@ impl Attachment {
     #[cfg(not(loom))]
     pub fn open_again(&self) -> Result<Self> {
         self.check_descriptor()?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).custom_flags(OPEN_FLAGS.bits());
-        let error = || Error::io("open again, in the child of a fork,", &self.path);
         // By its descriptor, since its path may name another file by now; if there is no /proc, by the path.
-        let mut by_descriptor = options.clone();
-        by_descriptor.custom_flags((OPEN_FLAGS - OFlag::O_NOFOLLOW).bits());
-        let opened = match by_descriptor.open(format!("/proc/self/fd/{}", self.file().as_raw_fd())) {
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => options.open(&self.path),
+        let descriptor = format!("/proc/self/fd/{}", self.file().as_raw_fd());
+        match self.open_same(Path::new(&descriptor), OPEN_FLAGS - OFlag::O_NOFOLLOW) {
+            Err(Error::Superseded) => self.open_by_path(),
             opened => opened,
-        };
-        let file = match opened {
+        }
+    }
+
+    /// The file that the path leads to, if it still is this one, opened again for writing by this process.
+    #[cfg(not(loom))]
+    pub fn open_by_path(&self) -> Result<Self> {
+        if FileId::of_path(Path::new("/")) != self.root {
+            let other_root =
+                "this process has another root directory by now, in which there is no /proc to find the file by";
+            return Err(Error::io("open again", &self.path)(io::Error::other(other_root)));
+        }
+        self.open_same(&self.path, OPEN_FLAGS)
+    }
+
+    #[cfg(not(loom))]
+    fn open_same(&self, path: &Path, flags: OFlag) -> Result<Self> {
+        let file = match OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path) {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Err(Error::Superseded),
-            opened => opened.map_err(error())?,
+            opened => opened.map_err(Error::io("open again", &self.path))?,
         };
         let own = Attachment::new(file, &self.path)?;
         if own.id == self.id { Ok(own) } else { Err(Error::Superseded) }
@@ -288,9 +299,10 @@ impl Attachment {
     }
 
     /// Whether the file has no name at all. That is the same for every process; whether its path leads to another file
-    /// may be so for this process alone, in a mount namespace of its own, or for one of two names alone.
+    /// may be so for this process alone, in a mount namespace of its own, or for one of two names alone. It is not known if the
+    /// descriptor was closed: its number may be that of another file.
     pub fn is_nameless(&self) -> bool {
-        self.file().metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+        self.has_its_descriptor() && self.file().metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
     fn wait_for(&self, byte: i64, hold: Hold, timeout: Duration) -> Result<bool> {

@@ -17,6 +17,8 @@ pub const ROLES: &[(&str, Role)] = &[
     ("close all descriptors", close_all_descriptors),
     ("close all descriptors and open another table", close_all_descriptors_and_open_another_table),
     ("close all descriptors and open again", close_all_descriptors_and_open_again),
+    ("close all descriptors and reopen", close_all_descriptors_and_reopen),
+    ("sync through another file's descriptor", sync_through_another_files_descriptor),
     ("die inside a dead handle after a fork", die_inside_a_dead_handle_after_a_fork),
 ];
 
@@ -320,4 +322,61 @@ fn a_handle_whose_descriptor_is_of_the_same_file_opened_again_leaves_that_alone(
     child.tell("end");
     child.finish();
     assert_good(&options().open(&path).unwrap(), &path, &[0, 1, 2, 4]);
+}
+
+fn close_all_descriptors_and_reopen(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) }, 0);
+    say("closed");
+    hear();
+    // Only a process that is alone can do this.
+    table.reopen().unwrap();
+    table.insert(&visit(4, 0)).unwrap();
+    say("inserted");
+    hear();
+}
+
+/// The mapping of the handle that was given up kept the attachment, also of the process that gave it up.
+#[test]
+fn a_handle_whose_descriptor_was_closed_gives_its_attachment_up_when_it_is_reopened() {
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    let mut child = Child::spawn("close all descriptors and reopen", &path, "");
+    child.expect("closed");
+    ControlWords::of(&path).set(FAILED, 1);
+    child.tell("go on");
+    child.expect("inserted");
+    assert_good(&options().open(&path).unwrap(), &path, &[0, 1, 2, 4]);
+    child.tell("end");
+    child.finish();
+}
+
+/// The file keeps one of its two names; the descriptor's number is that of a file that has none.
+fn sync_through_another_files_descriptor(path: &Path, _: &str) {
+    let table = options().open(path).unwrap();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) }, 0);
+    let _nameless = tempfile::tempfile().unwrap();
+    std::fs::remove_file(path).unwrap();
+    table.insert(&visit(3, 0)).unwrap();
+    assert!(matches!(table.sync(), Err(Error::Superseded)));
+    say("synced");
+    hear();
+}
+
+/// That other file's number of names ended the use of the table for every process.
+#[test]
+fn what_another_file_has_lost_says_nothing_of_the_table() {
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    let second = path.with_extension("second");
+    std::fs::hard_link(&path, &second).unwrap();
+    let other = options().open(&second).unwrap();
+    let mut child = Child::spawn("sync through another file's descriptor", &path, "");
+    child.expect("synced");
+    other.insert(&visit(4, 0)).unwrap();
+    assert_good(&other, &second, &[0, 1, 2, 3, 4]);
+    child.tell("end");
+    child.finish();
 }

@@ -159,6 +159,21 @@ fn a_slot_that_has_used_up_its_generations_is_not_given_out_again() {
     assert_eq!(store.free_count(), 0);
 }
 
+/// An insert that failed had taken its slot, which no record ever got again once the transaction committed.
+#[test]
+fn an_insert_that_fails_in_a_transaction_takes_no_slot() {
+    let store = table(3);
+    insert(&store, 1);
+    store.plant(store.geometry.control() + GENERATION_FLOOR, &[GENERATION_LIMIT - 1]);
+    let mut transaction = store.begin().unwrap();
+    let full = error_of(transaction.insert(Encoded::new(&[2, 0])));
+    assert!(matches!(full, Some(Error::Full { live_count: 1, capacity: 3, retired_count: 2 })), "{full:?}");
+    transaction.upsert(Encoded::new(&[1, 7])).unwrap();
+    transaction.commit().unwrap();
+    drop(transaction);
+    assert_eq!(store.free_count(), 2);
+}
+
 #[test]
 fn a_head_that_does_not_fit_its_cell_is_damage_for_a_writer() {
     for (offset, bit) in [(0, 0), (1, 40)] {
