@@ -8,7 +8,8 @@
 //! | [`salvage`] | every record whose own checksum holds, in a file that is too damaged for all others |
 //!
 //! None of them takes a mutex or changes a byte, so none of them can hold up or harm the processes that use the table,
-//! and none waits for a writer that is stopped. A table that needs a recovery is recovered in a private copy in memory.
+//! and none waits for a writer that is stopped. A process that is stopped while it opens the table as the first one is waited for
+//! like a lock, for five seconds at most. A table that needs a recovery is recovered in a private copy in memory.
 //!
 //! ```
 //! # locule::record! { struct Visit { key id: u64, hits: u32 } }
