@@ -40,6 +40,16 @@ impl RecordId {
 
     /// The id that was kept elsewhere as this number. Any number is an id; one that the table has not given out names
     /// no record.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let text = table.insert(&Visit { id: 42, hits: 1 })?.to_string(); // such as in a link
+    /// let id = locule::RecordId::from_u64(text.parse()?);
+    /// assert_eq!(table.get(id)?.map(|row| row.hits), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub const fn from_u64(number: u64) -> Self {
@@ -47,6 +57,11 @@ impl RecordId {
     }
 
     /// The number to keep the id as.
+    ///
+    /// ```
+    /// let id = locule::RecordId::from_u64(42);
+    /// assert_eq!(id.to_u64(), 42);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn to_u64(self) -> u64 {
@@ -54,6 +69,18 @@ impl RecordId {
     }
 
     /// The slot: 0 to the table's capacity - 1.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// // A value for each record, beside the table.
+    /// let table = locule::Table::<Visit>::create(&path, 9)?;
+    /// let mut seen = vec![false; 9];
+    /// let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// seen[id.slot() as usize] = true;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the mask has fewer bits")]
@@ -62,6 +89,19 @@ impl RecordId {
     }
 
     /// How often the slot had been given to a record when this one was inserted; recoveries skip some.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 1)?;
+    /// let first = table.insert(&Visit { id: 1, hits: 0 })?;
+    /// table.delete(first)?;
+    /// // The table has one slot.
+    /// let second = table.insert(&Visit { id: 2, hits: 0 })?;
+    /// assert_eq!(second.slot(), first.slot());
+    /// assert!(second.generation() > first.generation());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub const fn generation(self) -> u64 {

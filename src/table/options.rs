@@ -42,11 +42,31 @@ impl<T> Clone for OpenOptions<T> {
 
 impl<T: Record> Table<T> {
     /// How a table should be made or opened.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::options().capacity(100).open_or_create(&path)?;
+    /// assert_eq!(table.capacity(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn options() -> OpenOptions<T> {
         OpenOptions::new()
     }
 
     /// Opens a table with the usual options.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// # locule::Table::<Visit>::create(&path, 100)?.insert(&Visit { id: 42, hits: 7 })?;
+    /// // The file of an earlier run.
+    /// let table = locule::Table::<Visit>::open(&path)?;
+    /// assert_eq!(table.find(&42)?.map(|row| row.hits), Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -58,6 +78,15 @@ impl<T: Record> Table<T> {
 
     /// Makes a new table with room for this many records, with the usual options.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::create(&path, 100)?;
+    /// assert_eq!((table.len()?, table.capacity()), (0, 100));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`OpenOptions::create`].
@@ -67,6 +96,18 @@ impl<T: Record> Table<T> {
     }
 
     /// Opens a table for reading, with the usual options. Not a byte of the file is changed.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// # let table = locule::Table::<Visit>::create(&path, 100)?;
+    /// // A program that only looks, and can do no harm.
+    /// let view = locule::Table::<Visit>::open_read_only(&path)?;
+    /// table.insert(&Visit { id: 42, hits: 7 })?;
+    /// assert_eq!(view.find(&42)?.map(|row| row.hits), Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -84,6 +125,17 @@ impl<T: Record> OpenOptions<T> {
 
     /// How many records a new table has room for: 1 to 16,777,216, and 10,000 by default. It never changes. When a
     /// table is opened that exists already, it is ignored: see [`require_capacity`](Self::require_capacity).
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::options().capacity(2).create(&path)?;
+    /// table.insert(&Visit { id: 1, hits: 0 })?;
+    /// table.insert(&Visit { id: 2, hits: 0 })?;
+    /// assert!(matches!(table.insert(&Visit { id: 3, hits: 0 }), Err(locule::Error::Full { capacity: 2, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn capacity(mut self, slot_count: u64) -> Self {
         self.capacity = slot_count;
         self
@@ -113,6 +165,18 @@ impl<T: Record> OpenOptions<T> {
     /// The permissions of a new file, 0o600 by default; the process's umask is taken away from them. They can be up to
     /// 0o777: any other bit is an [`InvalidArgument`](crate::Error::InvalidArgument) when the file is made. Every
     /// process that may write the file is trusted: see the README.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// use std::os::unix::fs::PermissionsExt;
+    ///
+    /// // The owner's group may read the table.
+    /// locule::Table::<Visit>::options().mode(0o640).create(&path)?;
+    /// assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o137, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
@@ -121,6 +185,22 @@ impl<T: Record> OpenOptions<T> {
     /// How long an operation waits for a lock at most; 5 seconds by default. The death of a holder is noticed at once:
     /// this limit is for a holder that is stopped, or too slow. It is also how long a read-only handle tries to copy
     /// one moment for a [`snapshot`](Table::snapshot).
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// # use std::time::Duration;
+    /// let table = locule::Table::<Visit>::options().lock_timeout(Duration::from_millis(20)).create(&path)?;
+    /// table.write(|_| {
+    ///     // Another thread waits for this transaction, and gives up.
+    ///     let insert = || table.insert(&Visit { id: 42, hits: 0 });
+    ///     let outcome = std::thread::scope(|scope| scope.spawn(insert).join());
+    ///     assert!(matches!(outcome, Ok(Err(locule::Error::Timeout { .. }))));
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.settings.lock_timeout = timeout;
         self
@@ -132,6 +212,18 @@ impl<T: Record> OpenOptions<T> {
     /// With `None` none of them does: then only [`sync`](Table::sync) and [`close`](Table::close) make anything survive
     /// a power cut. Nothing needs to be synced to survive the death of processes. A process that is killed does not
     /// sync: what it wrote stays unsynced until the next write or the next handle that is dropped.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::options().sync_every(None).create(&path)?;
+    /// for id in 0..100 {
+    ///     table.insert(&Visit { id, hits: 0 })?; // none of these waits for the disk
+    /// }
+    /// table.sync()?; // one flush for all of them
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sync_every(mut self, interval: Option<Duration>) -> Self {
         self.settings.sync_every = interval;
         self
@@ -140,6 +232,17 @@ impl<T: Record> OpenOptions<T> {
     /// Whether each read compares the record's checksum; true by default. It guards against bad memory, bad disks and
     /// programs that write where they should not. `cargo bench` measures its cost, by reads with it and without.
     /// Records are never torn either way.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// // A table in memory that is read all the time, by programs that are trusted not to overwrite it.
+    /// let table = locule::Table::<Visit>::options().verify_reads(false).create(&path)?;
+    /// table.insert(&Visit { id: 42, hits: 7 })?;
+    /// assert_eq!(table.find(&42)?.map(|row| row.hits), Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn verify_reads(mut self, verify: bool) -> Self {
         self.settings.verify_reads = verify;
         self
@@ -148,6 +251,16 @@ impl<T: Record> OpenOptions<T> {
     /// Whether opening brings the whole file into memory and maps every page, so that the first operations need not;
     /// false by default. The first write to a page after each flush still takes a page fault. The child of a fork maps
     /// the file again without this.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// // Before the server takes its first request.
+    /// let table = locule::Table::<Visit>::options().prefault(true).open_or_create(&path)?;
+    /// table.insert(&Visit { id: 42, hits: 7 })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn prefault(mut self, prefault: bool) -> Self {
         self.settings.prefault = prefault;
         self
@@ -155,6 +268,16 @@ impl<T: Record> OpenOptions<T> {
 
     /// Whether network and FUSE file systems are accepted; false by default. On these, processes on different hosts
     /// would not see each other's writes.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// // A FUSE file system that no other host has mounted.
+    /// let table = locule::Table::<Visit>::options().allow_any_file_system(true).create(&path)?;
+    /// table.insert(&Visit { id: 42, hits: 7 })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn allow_any_file_system(mut self, allow: bool) -> Self {
         self.settings.any_file_system = allow;
         self
@@ -166,6 +289,19 @@ impl<T: Record> OpenOptions<T> {
     /// Makes a new table. No process sees the file before it is whole and on the disk. When this returns, the name is
     /// on the disk too: the directory is flushed, or, if the process may change the directory but not read it, the
     /// whole file system.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// use locule::{Error, Table};
+    ///
+    /// let table = Table::<Visit>::options().capacity(100).create(&path)?;
+    /// table.insert(&Visit { id: 42, hits: 7 })?;
+    /// // What is there already is not overwritten.
+    /// assert!(matches!(Table::<Visit>::options().create(&path), Err(Error::AlreadyExists { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -186,6 +322,21 @@ impl<T: Record> OpenOptions<T> {
     /// far as this process may set them. If it may not change the owner, it becomes the owner itself; if it may not set
     /// the old group, the file's group gets no permissions.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// use locule::{Error, Table};
+    ///
+    /// let old = Table::<Visit>::create(&path, 100)?;
+    /// // The visits begin anew, with room for more.
+    /// let new = Table::<Visit>::options().capacity(200).replace(&path)?;
+    /// assert!(matches!(old.len(), Err(Error::Superseded)));
+    /// old.reopen()?;
+    /// assert_eq!((old.capacity(), new.capacity()), (200, 200));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`create`](Self::create) and [`open`](Self::open). After an error the old table is there and in use as
@@ -197,6 +348,20 @@ impl<T: Record> OpenOptions<T> {
     }
 
     /// Opens a table. The first process that opens it in a boot recovers it: [`Table::recovery`] says what that found.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// use locule::{Error, Table};
+    ///
+    /// assert!(matches!(Table::<Visit>::options().open(&path), Err(Error::DoesNotExist { .. })));
+    /// # drop(Table::<Visit>::create(&path, 100)?);
+    /// // Once another process has made it:
+    /// let table = Table::<Visit>::options().open(&path)?;
+    /// assert!(table.recovery().nothing_lost);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -215,6 +380,19 @@ impl<T: Record> OpenOptions<T> {
 
     /// Opens a table, or makes it if there is none. Any number of processes can do this at once: they get one table.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// use locule::Table;
+    ///
+    /// let open = || Table::<Visit>::options().capacity(100).open_or_create(&path);
+    /// let (first, second) = (open()?, open()?);
+    /// first.insert(&Visit { id: 42, hits: 7 })?;
+    /// assert!(second.contains_key(&42)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`create`](Self::create) and [`open`](Self::open).
@@ -226,6 +404,19 @@ impl<T: Record> OpenOptions<T> {
     /// Opens a table for reading. Not a byte of the file is changed, and no mutex is taken. If the file needs a
     /// recovery, this handle works on a recovered copy in its own memory, which does not change any more, and
     /// [`recovery`](Table::recovery) says so.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// use locule::{Error, Table};
+    ///
+    /// # let _table = Table::<Visit>::create(&path, 100)?;
+    /// let view = Table::<Visit>::options().verify_reads(false).open_read_only(&path)?;
+    /// assert_eq!(view.len()?, 0);
+    /// assert!(matches!(view.insert(&Visit { id: 42, hits: 7 }), Err(Error::ReadOnly { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -17,6 +17,20 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     /// come when part of the records have been replaced already. So after one nothing of the transaction happens,
     /// whatever the closure returns.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 1, hits: 1 })?;
+    /// let old_count = table.write(|transaction| {
+    ///     let count = transaction.len()?;
+    ///     transaction.replace_all([Visit { id: 2, hits: 1 }, Visit { id: 3, hits: 1 }])?;
+    ///     Ok(count)
+    /// })?;
+    /// assert_eq!((old_count, table.len()?), (1, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Table::replace_all`](crate::Table::replace_all); and [`SlotTaken`](crate::Error::SlotTaken) if this

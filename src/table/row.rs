@@ -37,6 +37,17 @@ impl<T> Row<T> {
     }
 
     /// Which record it is, until it is deleted.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// let row = table.find(&42)?.ok_or("not there")?;
+    /// table.update(row.id(), |visit| visit.hits += 1)?;
+    /// assert_eq!(row.id, 42); // this is the record's field
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn id(&self) -> RecordId {
@@ -45,6 +56,19 @@ impl<T> Row<T> {
 
     /// The number of the transaction that last wrote the record: what `update_if` and `delete_if` compare. Numbers grow
     /// over the whole table and are never used twice.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// let row = table.get(id)?.ok_or("not there")?;
+    /// let is_unchanged = || Ok::<_, locule::Error>(table.get(id)?.is_some_and(|now| now.version() == row.version()));
+    /// assert!(is_unchanged()?);
+    /// table.update(id, |_| {})?;
+    /// assert!(!is_unchanged()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -52,6 +76,17 @@ impl<T> Row<T> {
     }
 
     /// How often the record was updated since it was inserted.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let row = table.upsert_with(&Visit { id: 42, hits: 1 }, |visit| visit.hits += 1)?;
+    /// assert_eq!(row.update_count(), 0); // it was inserted
+    /// let row = table.upsert_with(&Visit { id: 42, hits: 1 }, |visit| visit.hits += 1)?;
+    /// assert_eq!(row.update_count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn update_count(&self) -> u32 {
@@ -59,6 +94,19 @@ impl<T> Row<T> {
     }
 
     /// The record, to which the row also dereferences.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// fn show(visit: &Visit) -> String {
+    ///     format!("{} hits", visit.hits)
+    /// }
+    ///
+    /// let id = table.insert(&Visit { id: 42, hits: 7 })?;
+    /// assert_eq!(table.get(id)?.map(|row| show(row.record())), Some("7 hits".to_owned()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn record(&self) -> &T {
@@ -66,6 +114,16 @@ impl<T> Row<T> {
     }
 
     /// The record alone.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let id = table.insert(&Visit { id: 42, hits: 7 })?;
+    /// let visit: Option<Visit> = table.get(id)?.map(|row| row.into_record());
+    /// assert_eq!(visit, Some(Visit { id: 42, hits: 7 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn into_record(self) -> T {

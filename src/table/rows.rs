@@ -11,6 +11,24 @@ use std::marker::PhantomData;
 
 /// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter). If the handle ends
 /// meanwhile, such as when the table is replaced, the error that says so is the last item.
+///
+/// ```
+/// use locule::{Result, Rows};
+///
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+/// /// All hits together.
+/// fn sum(rows: Rows<'_, Visit>) -> Result<u32> {
+///     rows.map(|row| Ok(row?.hits)).sum()
+/// }
+///
+/// table.replace_all([(1, 5), (2, 1)].map(|(id, hits)| Visit { id, hits }))?;
+/// assert_eq!(sum(table.iter())?, 6);
+/// // The same, of one moment.
+/// assert_eq!(table.snapshot(|view| sum(view.iter()))?, 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct Rows<'a, T> {
     store: &'a Store,

@@ -16,6 +16,23 @@ use std::marker::PhantomData;
 /// Whatever is read from it is of this moment. Once something else is written the moment has passed, and each read
 /// returns [`StaleSnapshot`](crate::Error::StaleSnapshot): the closure passes that on, and runs again with another
 /// moment.
+///
+/// ```
+/// use locule::{Result, Snapshot};
+///
+/// # locule::record! { struct Account { key id: u64, amount: i64 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let table = locule::Table::<Account>::create(directory.path().join("accounts.loc"), 9)?;
+/// # table.replace_all([(1, 5), (2, -5)].map(|(id, amount)| Account { id, amount }))?;
+/// /// What all accounts have together.
+/// fn sum(view: &Snapshot<'_, Account>) -> Result<i64> {
+///     view.iter().map(|row| Ok(row?.amount)).sum()
+/// }
+///
+/// let (count, sum) = table.snapshot(|view| Ok((view.len()?, sum(view)?)))?;
+/// assert_eq!((count, sum), (2, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Snapshot<'a, T> {
     moment: Moment<'a>,
     _records: PhantomData<fn() -> T>,
@@ -28,6 +45,20 @@ impl<'a, T: Record> Snapshot<'a, T> {
 
     /// The record with an id.
     ///
+    /// ```
+    /// # locule::record! { struct Account { key id: u64, amount: i64 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Account>::create(directory.path().join("accounts.loc"), 9)?;
+    /// let from = table.insert(&Account { id: 1, amount: 5 })?;
+    /// let to = table.insert(&Account { id: 2, amount: 0 })?;
+    /// // Whoever moves money between the two, none is seen twice or nowhere.
+    /// let amounts = table.snapshot(|view| {
+    ///     Ok([view.get(from)?, view.get(to)?].map(|row| row.map_or(0, |row| row.amount)))
+    /// })?;
+    /// assert_eq!(amounts, [5, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as
@@ -39,11 +70,40 @@ impl<'a, T: Record> Snapshot<'a, T> {
     }
 
     /// All records. Once the moment has passed, an error that says so is the last item.
+    ///
+    /// ```
+    /// # locule::record! { struct Account { key id: u64, amount: i64 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Account>::create(directory.path().join("accounts.loc"), 9)?;
+    /// table.replace_all([(1, 5), (2, -5)].map(|(id, amount)| Account { id, amount }))?;
+    /// let sum = table.snapshot(|view| {
+    ///     let mut sum = 0;
+    ///     for row in view.iter() {
+    ///         sum += row?.amount;
+    ///     }
+    ///     Ok(sum)
+    /// })?;
+    /// assert_eq!(sum, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&self) -> Rows<'a, T> {
         Rows::of_moment(self.moment)
     }
 
     /// The records that a closure accepts.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.replace_all([(1, 5), (2, 1), (3, 4)].map(|(id, hits)| Visit { id, hits }))?;
+    /// let (often, seldom) = table.snapshot(|view| {
+    ///     Ok((view.select(|visit| visit.hits > 3)?, view.select(|visit| visit.hits <= 3)?))
+    /// })?;
+    /// // Each visit is in one of the two.
+    /// assert_eq!((often.len(), seldom.len()), (2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -54,6 +114,17 @@ impl<'a, T: Record> Snapshot<'a, T> {
 
     /// How many records there are.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// // The number fits the records.
+    /// let (count, rows) = table.snapshot(|view| Ok((view.len()?, view.select(|_| true)?)))?;
+    /// assert_eq!((count, rows.len()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as
@@ -63,6 +134,20 @@ impl<'a, T: Record> Snapshot<'a, T> {
     }
 
     /// Whether there is no record.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let newest = table.snapshot(|view| {
+    ///     if view.is_empty()? {
+    ///         return Ok(None);
+    ///     }
+    ///     Ok(view.select(|_| true)?.into_iter().max_by_key(|row| row.version()))
+    /// })?;
+    /// assert_eq!(newest, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -75,6 +160,18 @@ impl<'a, T: Record> Snapshot<'a, T> {
 impl<T: Keyed> Snapshot<'_, T> {
     /// The record with a key.
     ///
+    /// ```
+    /// # locule::record! { struct Account { key id: u64, amount: i64 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Account>::create(directory.path().join("accounts.loc"), 9)?;
+    /// table.replace_all([(1, 5), (2, 0)].map(|(id, amount)| Account { id, amount }))?;
+    /// let amounts = table.snapshot(|view| {
+    ///     Ok([view.find(&1)?, view.find(&2)?].map(|row| row.map_or(0, |row| row.amount)))
+    /// })?;
+    /// assert_eq!(amounts, [5, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as
@@ -86,6 +183,17 @@ impl<T: Keyed> Snapshot<'_, T> {
     }
 
     /// Whether there is a record with a key.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// // If both are replaced by one another in a transaction, exactly one is seen.
+    /// let (first, second) = table.snapshot(|view| Ok((view.contains_key(&42)?, view.contains_key(&43)?)))?;
+    /// assert!(first && !second);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

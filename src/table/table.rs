@@ -109,6 +109,19 @@ impl<T: Record> Table<T> {
     /// The record with an id; `None` if it was deleted. Takes no lock, makes no system call, and never waits for a
     /// writer.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// assert_eq!(table.get(id)?.map(|row| row.hits), Some(1));
+    /// // The next record with this key, and perhaps in this slot, has another id.
+    /// table.delete(id)?;
+    /// table.insert(&Visit { id: 42, hits: 2 })?;
+    /// assert_eq!(table.get(id)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of [any call](Self#errors-that-any-call-can-return), such as [`Damaged`](Error::Damaged) if the record
@@ -128,6 +141,16 @@ impl<T: Record> Table<T> {
 
     /// How many records there are.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// println!("{} of {} slots are used", table.len()?, table.capacity());
+    /// # assert_eq!(table.len()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of [any call](Self#errors-that-any-call-can-return).
@@ -137,6 +160,16 @@ impl<T: Record> Table<T> {
 
     /// Whether there is no record.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// assert!(table.is_empty()?);
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// assert!(!table.is_empty()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`len`](Self::len).
@@ -145,6 +178,17 @@ impl<T: Record> Table<T> {
     }
 
     /// How many records there can be.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// locule::Table::<Visit>::create(&path, 100)?;
+    /// // The file says it, whatever the options of this process are.
+    /// let table = locule::Table::<Visit>::options().capacity(200).open_or_create(&path)?;
+    /// assert_eq!(table.capacity(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> u64 {
         u64::from(self.store().geometry().capacity())
@@ -153,6 +197,19 @@ impl<T: Record> Table<T> {
     /// All records, in no particular order. Each is whole, and was there at the moment when the iteration read it. A
     /// record that is there all the time is seen exactly once; one that is inserted or deleted meanwhile may be seen or
     /// not. For records of one moment, use [`snapshot`](Self::snapshot).
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.replace_all([(1, 5), (2, 1), (3, 4)].map(|(id, hits)| Visit { id, hits }))?;
+    /// let mut hits = 0;
+    /// for row in table.iter() {
+    ///     hits += row?.hits;
+    /// }
+    /// assert_eq!(hits, 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&self) -> Rows<'_, T> {
         Rows::new(self.store())
     }
@@ -258,6 +315,17 @@ impl<T: Record> Table<T> {
     /// Makes everything that was published before the call survive a power cut, and returns the number of the newest
     /// transaction that does. One flush serves all processes that wait for one.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// let number = table.sync()?;
+    /// // From here on the record survives a power cut.
+    /// assert!(table.find(&42)?.is_some_and(|row| row.version() <= number));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`FlushFailed`](Error::FlushFailed), which every sync returns from then on, until every process has reopened or
@@ -267,6 +335,16 @@ impl<T: Record> Table<T> {
     }
 
     /// Syncs and drops the handle. (A read-only handle has nothing to sync.)
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// // If the disk is broken, this says so. Dropping the table would not.
+    /// table.close()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -350,18 +428,55 @@ impl<T: Record> Table<T> {
     }
 
     /// The absolute path that the table was opened by.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::create(&path, 100)?;
+    /// println!("{} has {} records", table.path().display(), table.len()?);
+    /// # assert!(table.path().is_absolute() && table.path().ends_with("visits.loc"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn path(&self) -> &Path {
         self.store().path()
     }
 
     /// What opening found and repaired.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// let table = locule::Table::<Visit>::options().open_or_create(&path)?;
+    /// if !table.recovery().nothing_lost {
+    ///     // After a power cut, for example.
+    ///     eprintln!("{}: {}", table.path().display(), table.recovery());
+    /// }
+    /// # assert!(table.recovery().nothing_lost);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
         self.store().recovery()
     }
 
     /// Counters, and which process holds the write lock at the moment. Takes no lock.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// let status = table.status();
+    /// println!("{} transactions would be lost in a power cut", status.last - status.durable);
+    /// if let Some(writer) = status.writer {
+    ///     println!("process {} is writing", writer.pid);
+    /// }
+    /// # assert_eq!(status.live_count, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn status(&self) -> Status {
         self.store().status()
@@ -372,6 +487,17 @@ impl<T: Keyed> Table<T> {
     /// The record with a key; `None` if there is none. Takes no lock, makes no system call, and never waits for a
     /// writer, whether the key is there or not.
     ///
+    /// ```
+    /// # locule::record! { struct User { key name: locule::Text<16>, age: u8 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<User>::create(directory.path().join("users.loc"), 9)?;
+    /// table.insert(&User { name: "ada".parse()?, age: 36 })?;
+    /// assert_eq!(table.find("ada")?.map(|row| row.age), Some(36));
+    /// // No record can have this name, so there is none.
+    /// assert_eq!(table.find("a name that is longer than the field")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`get`](Self::get).
@@ -381,6 +507,15 @@ impl<T: Keyed> Table<T> {
     }
 
     /// Whether there is a record with a key.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// assert!(table.contains_key(&42)? && !table.contains_key(&43)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

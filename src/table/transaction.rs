@@ -24,6 +24,25 @@ use std::marker::PhantomData;
 /// Besides the errors that they name, all methods can return [`Damaged`](Error::Damaged). Those that write can also
 /// return [`Recovered`](Error::Recovered), if a recovery has ended the handle meanwhile, and [`Forked`](Error::Forked),
 /// in a child that was forked inside the closure.
+///
+/// ```
+/// use locule::{Result, WriteTransaction};
+///
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+/// /// A part of several transactions.
+/// fn count(transaction: &mut WriteTransaction<'_, Visit>, id: u64) -> Result<()> {
+///     transaction.upsert_with(&Visit { id, hits: 1 }, |visit| visit.hits += 1).map(drop)
+/// }
+///
+/// table.write(|transaction| {
+///     count(transaction, 1)?;
+///     count(transaction, 2)
+/// })?;
+/// assert_eq!(table.len()?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct WriteTransaction<'a, T> {
     pub(super) transaction: Transaction<'a>,
     /// Whether a call failed half way, so that nothing of the transaction may happen.
@@ -47,6 +66,21 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
 
     /// The record with an id; `None` if it was deleted.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// table.write(|transaction| {
+    ///     transaction.update(id, |visit| visit.hits += 1)?;
+    ///     // The transaction sees what it has written, and others do not yet.
+    ///     assert_eq!(transaction.get(id)?.map(|row| row.hits), Some(2));
+    ///     assert_eq!(table.get(id)?.map(|row| row.hits), Some(1));
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Table::get`](crate::Table::get).
@@ -55,6 +89,18 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
     }
 
     /// How many records there are. It looks at each record that the transaction has touched.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.write(|transaction| {
+    ///     transaction.insert(&Visit { id: 42, hits: 1 })?;
+    ///     assert_eq!((transaction.len()?, table.len()?), (1, 0)); // others do not see the record yet
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -65,6 +111,21 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
 
     /// Whether there is no record.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// // Any number of processes can do this at once: one of them makes the first record.
+    /// table.write(|transaction| {
+    ///     if transaction.is_empty()? {
+    ///         transaction.insert(&Visit { id: 1, hits: 0 })?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(table.len()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`len`](Self::len).
@@ -74,6 +135,22 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
 
     /// All records, in no particular order. To write while you go through them, collect them first, or use
     /// [`select`](Self::select).
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let hits = table.write(|transaction| {
+    ///     transaction.insert(&Visit { id: 42, hits: 7 })?;
+    ///     let mut hits = 0;
+    ///     for row in transaction.iter() {
+    ///         hits += row?.hits;
+    ///     }
+    ///     Ok(hits)
+    /// })?;
+    /// assert_eq!(hits, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&mut self) -> TransactionRows<'_, 'a, T> {
         TransactionRows { transaction: &mut self.transaction, next_slot: 0, _records: PhantomData }
     }
@@ -106,6 +183,20 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
 
     /// Inserts a record. A slot that the transaction itself made free is taken only if there is no other.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let outcome = table.write(|transaction| {
+    ///     transaction.insert(&Visit { id: 42, hits: 0 })?;
+    ///     transaction.insert(&Visit { id: 42, hits: 1 })
+    /// });
+    /// // Both or none.
+    /// assert!(matches!(outcome, Err(locule::Error::DuplicateKey { .. })));
+    /// assert!(table.is_empty()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`DuplicateKey`](Error::DuplicateKey), [`Full`](Error::Full), and [`SlotTaken`](Error::SlotTaken) if the key was
@@ -119,6 +210,16 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
     /// Inserts a record, and returns its version besides its id. Everything that the transaction writes gets the same
     /// version.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let (id, version) = table.write(|transaction| transaction.insert_versioned(&Visit { id: 42, hits: 0 }))?;
+    /// // It is deleted only if no process has changed it since.
+    /// table.delete_if(id, version)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`insert`](Self::insert).
@@ -129,6 +230,19 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
     }
 
     /// Changes the record with an id, and returns its new version.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// # let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// table.write(|transaction| {
+    ///     transaction.update(id, |visit| visit.hits += 1)?;
+    ///     transaction.insert(&Visit { id: 43, hits: 0 })
+    /// })?;
+    /// assert_eq!(table.get(id)?.map(|row| row.hits), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -145,6 +259,23 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
     /// Changes the record with an id, or leaves it as it is. The record is written if the closure returns `Some`, and
     /// what the closure returns is returned.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// # let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// let take_one = || {
+    ///     table.write(|transaction| {
+    ///         transaction.update_with(id, |visit| {
+    ///             visit.hits = visit.hits.checked_sub(1)?; // if there is none left, nothing is written
+    ///             Some(visit.hits)
+    ///         })
+    ///     })
+    /// };
+    /// assert_eq!((take_one()?, take_one()?), (Some(0), None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`update`](Self::update).
@@ -154,6 +285,21 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
 
     /// Changes the record with an id, unless the closure returns an error: then the record stays as it was before this
     /// call. The error can be of a type of your own that has `From<Error>`. What the closure returns is returned.
+    ///
+    /// ```
+    /// # locule::record! { struct Account { key id: u64, amount: i64 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Account>::create(directory.path().join("accounts.loc"), 9)?;
+    /// # let id = table.insert(&Account { id: 1, amount: 5 })?;
+    /// let outcome = table.write(|transaction| {
+    ///     transaction.try_update(id, |account| {
+    ///         account.amount -= 7;
+    ///         if account.amount < 0 { Err(locule::Error::caller("not enough money")) } else { Ok(account.amount) }
+    ///     })
+    /// });
+    /// assert_eq!(outcome.unwrap_err().to_string(), "not enough money");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -169,6 +315,19 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
 
     /// Writes new content of the record with an id, and returns its new version.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// # let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// table.write(|transaction| {
+    ///     transaction.replace(id, &Visit { id: 42, hits: 0 })?;
+    ///     transaction.insert(&Visit { id: 43, hits: 0 })
+    /// })?;
+    /// assert_eq!(table.get(id)?.map(|row| row.hits), Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`update`](Self::update).
@@ -178,6 +337,18 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
 
     /// Writes new content of the record with an id if it still has this version, and returns its new version.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let (id, version) = table.insert_versioned(&Visit { id: 42, hits: 1 })?;
+    /// let write = |hits| table.write(|transaction| transaction.update_if(id, version, &Visit { id: 42, hits }));
+    /// write(2)?;
+    /// // By now the record has another version.
+    /// assert!(matches!(write(3), Err(locule::Error::Conflict { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Conflict`](Error::Conflict), and as [`update`](Self::update).
@@ -186,6 +357,20 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
     }
 
     /// Deletes the record with an id.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// # let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// // Nobody sees both of them, or none.
+    /// table.write(|transaction| {
+    ///     transaction.delete(id)?;
+    ///     transaction.insert(&Visit { id: 43, hits: 1 })
+    /// })?;
+    /// assert_eq!(table.get(id)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -197,6 +382,18 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
 
     /// Deletes the record with an id if it still has this version.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let (id, version) = table.insert_versioned(&Visit { id: 42, hits: 1 })?;
+    /// table.update(id, |visit| visit.hits += 1)?;
+    /// // Whoever changed the record still needs it.
+    /// let outcome = table.write(|transaction| transaction.delete_if(id, version));
+    /// assert!(matches!(outcome, Err(locule::Error::Conflict { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Conflict`](Error::Conflict), [`NotFound`](Error::NotFound).
@@ -206,6 +403,20 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
     }
 
     /// Deletes the record with an id, and returns it as it was.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// # let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// // The hits go over to another visit, and nobody sees them twice, or not at all.
+    /// table.write(|transaction| {
+    ///     let old = transaction.remove(id)?;
+    ///     transaction.insert(&Visit { id: 43, hits: old.hits })
+    /// })?;
+    /// assert_eq!(table.find(&43)?.map(|row| row.hits), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -251,6 +462,20 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
 impl<T: Keyed> WriteTransaction<'_, T> {
     /// The record with a key; `None` if there is none.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 1, hits: 5 })?;
+    /// table.write(|transaction| {
+    ///     // What was found stays as it is until the transaction is done.
+    ///     let hits = transaction.find(&1)?.map_or(0, |row| row.hits);
+    ///     transaction.insert(&Visit { id: 2, hits })
+    /// })?;
+    /// assert_eq!(table.find(&2)?.map(|row| row.hits), Some(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Table::find`](crate::Table::find).
@@ -259,6 +484,21 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     }
 
     /// Whether there is a record with a key.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.write(|transaction| {
+    ///     // Nobody can insert it between the question and the answer.
+    ///     if !transaction.contains_key(&42)? {
+    ///         transaction.insert(&Visit { id: 42, hits: 0 })?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert!(table.contains_key(&42)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -269,6 +509,19 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     }
 
     /// Inserts a record, or writes it over the one that has its key, and says which of the two it did.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let is_new = table.write(|transaction| {
+    ///     let upserted = transaction.upsert(&Visit { id: 42, hits: 1 })?;
+    ///     transaction.upsert(&Visit { id: 43, hits: 1 })?;
+    ///     Ok(upserted.is_new)
+    /// })?;
+    /// assert!(is_new);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -281,6 +534,20 @@ impl<T: Keyed> WriteTransaction<'_, T> {
 
     /// Inserts a record, or changes the one that has its key, and returns what is there now: its
     /// [`update_count`](Row::update_count) is 0 if it was inserted.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.write(|transaction| {
+    ///     for id in [1, 2, 1] {
+    ///         transaction.upsert_with(&Visit { id, hits: 1 }, |visit| visit.hits += 1)?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(table.find(&1)?.map(|row| row.hits), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -297,6 +564,20 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     }
 
     /// Changes the record with a key, and returns what it is now; `None` if there is none.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 1 })?;
+    /// table.write(|transaction| {
+    ///     let changed = transaction.update_by_key(&42, |visit| visit.hits += 1)?;
+    ///     assert_eq!(changed.map(|row| row.hits), Some(2));
+    ///     assert_eq!(transaction.update_by_key(&43, |visit| visit.hits += 1)?, None);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -315,6 +596,20 @@ impl<T: Keyed> WriteTransaction<'_, T> {
 
     /// Deletes the record with a key, and returns it as it was; `None` if there is none.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 42, hits: 7 })?;
+    /// let hits = table.write(|transaction| {
+    ///     let old = transaction.remove_by_key(&42)?;
+    ///     assert!(!transaction.contains_key(&42)?);
+    ///     Ok(old.map(|row| row.hits))
+    /// })?;
+    /// assert_eq!(hits, Some(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`delete`](Self::delete), without `NotFound`.
@@ -330,6 +625,26 @@ impl<T> fmt::Debug for WriteTransaction<'_, T> {
 }
 
 /// The records of a table as a transaction sees them, one slot after the other. See [`WriteTransaction::iter`].
+///
+/// ```
+/// use locule::{Result, TransactionRows};
+///
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+/// /// All hits together.
+/// fn sum(rows: TransactionRows<'_, '_, Visit>) -> Result<u32> {
+///     rows.map(|row| Ok(row?.hits)).sum()
+/// }
+///
+/// table.replace_all([(1, 5), (2, 1)].map(|(id, hits)| Visit { id, hits }))?;
+/// table.write(|transaction| {
+///     let hits = sum(transaction.iter())?;
+///     transaction.insert(&Visit { id: 3, hits })
+/// })?;
+/// assert_eq!(table.find(&3)?.map(|row| row.hits), Some(6));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "iterators do nothing unless they are consumed"]
 pub struct TransactionRows<'t, 'a, T> {
     transaction: &'t mut Transaction<'a>,

@@ -24,6 +24,18 @@ const ATTEMPT_COUNT: u32 = 4;
 impl<T: Record> Table<T> {
     /// Inserts a record.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// match table.insert(&Visit { id: 42, hits: 2 }) {
+    ///     Err(locule::Error::DuplicateKey { id: other, .. }) => assert_eq!(other, id),
+    ///     outcome => panic!("expected that the key is taken, found {outcome:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`DuplicateKey`](Error::DuplicateKey), which names the record that has the key; [`Full`](Error::Full), with the
@@ -36,6 +48,16 @@ impl<T: Record> Table<T> {
     }
 
     /// Inserts a record, and returns its first version besides its id.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let (id, version) = table.insert_versioned(&Visit { id: 42, hits: 1 })?;
+    /// // It is written only if no process has changed it since.
+    /// table.update_if(id, version, &Visit { id: 42, hits: 2 })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -50,6 +72,22 @@ impl<T: Record> Table<T> {
     /// runs *without* the lock. If another process or thread changes the record meanwhile, the closure runs again on
     /// the newer content; after a few attempts it runs under the lock. So it must not rely on running once. Inside it,
     /// calls of this table that take a lock are refused. A closure that panics changes nothing.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let id = table.insert(&Visit { id: 42, hits: 0 })?;
+    /// let count = || table.update(id, |visit| visit.hits += 1);
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..4 {
+    ///         scope.spawn(count);
+    ///     }
+    /// });
+    /// // None of the four is lost.
+    /// assert_eq!(table.get(id)?.map(|row| row.hits), Some(4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -129,6 +167,16 @@ impl<T: Record> Table<T> {
 
     /// Writes new content of the record with an id, whatever its version, and returns the new version.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let id = table.insert(&Visit { id: 42, hits: 7 })?;
+    /// table.replace(id, &Visit { id: 42, hits: 0 })?;
+    /// assert_eq!(table.get(id)?.map(|row| row.hits), Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`update`](Self::update).
@@ -138,6 +186,19 @@ impl<T: Record> Table<T> {
     }
 
     /// Writes new content of the record with an id if it still has this version, and returns the new version.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// # let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// let row = table.get(id)?.ok_or("no such visit")?;
+    /// // While a person looks at the record, another process changes it. So what the person writes is refused.
+    /// table.update(id, |visit| visit.hits += 1)?;
+    /// let outcome = table.update_if(row.id(), row.version(), &Visit { hits: 9, ..*row });
+    /// assert!(matches!(outcome, Err(locule::Error::Conflict { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -151,6 +212,16 @@ impl<T: Record> Table<T> {
     /// Deletes the record with an id, and returns the number of the transaction that did it. This also works in a full
     /// table.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// table.delete(id)?;
+    /// assert!(matches!(table.delete(id), Err(locule::Error::NotFound { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`NotFound`](Error::NotFound) if it was deleted already (an id never names another record later), and those of
@@ -161,6 +232,22 @@ impl<T: Record> Table<T> {
 
     /// Deletes the record with an id if it still has this version.
     ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// # let id = table.insert(&Visit { id: 42, hits: 1 })?;
+    /// // Visits with one hit are deleted, unless there was another hit since they were read.
+    /// for row in table.select(|visit| visit.hits == 1)? {
+    ///     match table.delete_if(row.id(), row.version()) {
+    ///         Ok(_) | Err(locule::Error::Conflict { .. } | locule::Error::NotFound { .. }) => {}
+    ///         Err(error) => return Err(error.into()),
+    ///     }
+    /// }
+    /// # assert!(table.is_empty()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Conflict`](Error::Conflict), with both versions, if the record was changed since; else as
@@ -170,6 +257,17 @@ impl<T: Record> Table<T> {
     }
 
     /// Deletes the record with an id, and returns it as it was. [`delete`](Self::delete) does not copy it.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let id = table.insert(&Visit { id: 42, hits: 7 })?;
+    /// // Of all that do this at once, one gets the record.
+    /// assert_eq!(table.remove(id)?.hits, 7);
+    /// assert!(matches!(table.remove(id), Err(locule::Error::NotFound { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -330,6 +428,19 @@ impl<T: Record> Table<T> {
 
 impl<T: Keyed> Table<T> {
     /// Inserts a record, or writes it over the one that has its key, and says which of the two it did.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// // It does not matter whether an earlier run has come this far.
+    /// for id in [1, 2, 1] {
+    ///     let upserted = table.upsert(&Visit { id, hits: 0 })?;
+    ///     println!("{} {id}", if upserted.is_new { "inserted" } else { "wrote over" });
+    /// }
+    /// assert_eq!(table.len()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
