@@ -309,6 +309,9 @@ macro_rules! like_its_slice {
         impl<const N: usize> TryFrom<&$slice> for $inline<N> {
             type Error = Error;
 
+            /// # Errors
+            ///
+            /// [`Error::TooLong`] if it is longer than `N` bytes.
             fn try_from(value: &$slice) -> Result<Self> {
                 Self::new(value)
             }
@@ -317,6 +320,9 @@ macro_rules! like_its_slice {
         impl<const N: usize> TryFrom<$owned> for $inline<N> {
             type Error = Error;
 
+            /// # Errors
+            ///
+            /// [`Error::TooLong`] if it is longer than `N` bytes.
             fn try_from(value: $owned) -> Result<Self> {
                 Self::new(&value)
             }
@@ -325,6 +331,9 @@ macro_rules! like_its_slice {
         impl<const N: usize> TryFrom<&$owned> for $inline<N> {
             type Error = Error;
 
+            /// # Errors
+            ///
+            /// [`Error::TooLong`] if it is longer than `N` bytes.
             fn try_from(value: &$owned) -> Result<Self> {
                 Self::new(value)
             }
@@ -377,6 +386,9 @@ like_its_slice!(Bytes, [u8], Vec<u8>, as_slice);
 impl<const N: usize> FromStr for Text<N> {
     type Err = Error;
 
+    /// # Errors
+    ///
+    /// [`Error::TooLong`] if it is longer than `N` bytes.
     fn from_str(text: &str) -> Result<Self> {
         Self::new(text)
     }
@@ -398,6 +410,9 @@ impl<const N: usize> From<[u8; N]> for Bytes<N> {
 impl<const N: usize, const M: usize> TryFrom<&[u8; M]> for Bytes<N> {
     type Error = Error;
 
+    /// # Errors
+    ///
+    /// [`Error::TooLong`] if there are more than `N` of them.
     fn try_from(value: &[u8; M]) -> Result<Self> {
         Self::new(value)
     }
@@ -446,18 +461,35 @@ impl<const N: usize> fmt::Display for Bytes<N> {
     }
 }
 
-/// Two lower-case hexadecimal digits per byte.
+/// Two lower-case hexadecimal digits per byte, and `0x` before them if the format has a `#`.
+///
+/// ```
+/// let token = locule::Bytes::<4>::new(&[0xca, 0xfe])?;
+/// assert_eq!(format!("{token:x} {token:#x}"), "cafe 0xcafe");
+/// # Ok::<(), locule::Error>(())
+/// ```
 impl<const N: usize> fmt::LowerHex for Bytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hexadecimal(self, f)
+        padded(f, format_args!("{}{}", prefix(f), Hexadecimal(self)))
     }
 }
 
-/// Two upper-case hexadecimal digits per byte.
+/// Two upper-case hexadecimal digits per byte, and `0x` before them if the format has a `#`.
+///
+/// ```
+/// let token = locule::Bytes::<4>::new(&[0xca, 0xfe])?;
+/// assert_eq!(format!("{token:X} {token:#X}"), "CAFE 0xCAFE");
+/// # Ok::<(), locule::Error>(())
+/// ```
 impl<const N: usize> fmt::UpperHex for Bytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&Hexadecimal(self).to_string().to_uppercase())
+        padded(f, format_args!("{}{}", prefix(f), Hexadecimal(self).to_string().to_uppercase()))
     }
+}
+
+/// What is before the digits: with a `#`, the same as before those of an integer.
+fn prefix(f: &fmt::Formatter<'_>) -> &'static str {
+    if f.alternate() { "0x" } else { "" }
 }
 
 pub(super) fn write_hexadecimal(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -548,6 +580,11 @@ mod tests {
             assert_eq!(format!("{value:x} {value:X}"), format!("{value} {}", value.to_string().to_uppercase()));
             assert_eq!(format!("{value:X}").parse::<Bytes<3>>().unwrap(), value);
         }
+        let value = Bytes::<3>::literal(&[0xab, 0xc]);
+        assert_eq!(format!("{value:#x} {value:#X} {value:#}"), "0xab0c 0xAB0C ab0c");
+        assert_eq!(format!("{value:#x}, {:#x}", 0xab0c), "0xab0c, 0xab0c");
+        assert_eq!(format!("{value:>8x}{value:>8X}{value:>8}"), "    ab0c    AB0C    ab0c");
+        assert_eq!(format!("{value:>#8x}{value:<#8X}|{:#x}", Bytes::<3>::default()), "  0xab0c0xAB0C  |0x");
         for text in ["a", "abc", "0g", "0x", " 00", "+1", "é"] {
             assert!(matches!(text.parse::<Bytes<3>>(), Err(Error::InvalidValue { .. })), "{text:?}");
         }

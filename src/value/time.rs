@@ -199,6 +199,10 @@ impl fmt::Debug for Date {
 impl FromStr for Date {
     type Err = Error;
 
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] if it is not written as `Display` writes it, the calendar has no such day, or it is too
+    /// far from 1970 for a `Date`.
     fn from_str(text: &str) -> Result<Self> {
         let mut parser = Parser { rest: text };
         parser
@@ -289,6 +293,10 @@ impl fmt::Debug for Timestamp {
 impl FromStr for Timestamp {
     type Err = Error;
 
+    /// # Errors
+    ///
+    /// [`Error::InvalidValue`] if it is written in another way, there is no such day or time of day, or it is too far
+    /// from 1970 for a `Timestamp`. A second numbered 60 is no time of day: leap seconds are not counted.
     fn from_str(text: &str) -> Result<Self> {
         let mut parser = Parser { rest: text };
         parser
