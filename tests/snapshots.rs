@@ -212,3 +212,25 @@ fn an_iteration_that_has_ended_has_ended() {
         .unwrap();
     assert_eq!(run_count, 2);
 }
+
+#[test]
+fn the_records_of_a_snapshot_can_be_gone_through_again() {
+    let (_directory, path) = scratch();
+    create_accounts(&path, 3, 8);
+    let table = options().open(&path).unwrap();
+    let found = table.snapshot(|view| {
+        let copy = view.clone();
+        let mut sum = 0;
+        for row in &copy {
+            sum += row?.hits;
+        }
+        let mut rest = view.iter();
+        let first = rest.next().unwrap()?;
+        assert_eq!(AsRef::<Visit>::as_ref(&first), first.record());
+        Ok((sum, rest.clone().count(), rest.count()))
+    });
+    assert_eq!(found.unwrap(), (3 * MONEY_EACH, 2, 2));
+    let mut rest = table.iter();
+    rest.next();
+    assert_eq!((rest.clone().count(), rest.count()), (2, 2));
+}

@@ -18,6 +18,11 @@ fn child_process() {
 #[track_caller]
 fn assert_sees(transaction: &mut WriteTransaction<'_, Visit>, expected: &[(u64, u64)]) {
     let mut rows: Vec<_> = transaction.iter().map(Result::unwrap).collect();
+    let mut others = rows.iter();
+    for row in &mut *transaction {
+        assert_eq!(Some(&row.unwrap()), others.next());
+    }
+    assert_eq!(others.next(), None);
     rows.sort_by_key(|row| row.visitor);
     assert_eq!(rows.iter().map(|row| (row.visitor, row.hits)).collect::<Vec<_>>(), expected);
     for row in &rows {

@@ -10,7 +10,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 /// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter). If the handle ends
-/// meanwhile, such as when the table is replaced, the error that says so is the last item.
+/// meanwhile, such as when the table is replaced, the error that says so is the last item. A clone goes on from the same
+/// slot.
 ///
 /// ```
 /// use locule::{Result, Rows};
@@ -93,6 +94,12 @@ impl<T: Record> Iterator for Rows<'_, T> {
 }
 
 impl<T: Record> std::iter::FusedIterator for Rows<'_, T> {}
+
+impl<T> Clone for Rows<'_, T> {
+    fn clone(&self) -> Self {
+        Rows { ..*self }
+    }
+}
 
 impl<T> fmt::Debug for Rows<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

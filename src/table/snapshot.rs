@@ -212,6 +212,21 @@ impl<T: Keyed> Snapshot<'_, T> {
     }
 }
 
+impl<T> Clone for Snapshot<'_, T> {
+    fn clone(&self) -> Self {
+        Snapshot { ..*self }
+    }
+}
+
+impl<'a, T: Record> IntoIterator for &Snapshot<'a, T> {
+    type Item = Result<Row<T>>;
+    type IntoIter = Rows<'a, T>;
+
+    fn into_iter(self) -> Rows<'a, T> {
+        self.iter()
+    }
+}
+
 impl<T> fmt::Debug for Snapshot<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Snapshot").finish_non_exhaustive()

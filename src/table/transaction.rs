@@ -618,6 +618,15 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     }
 }
 
+impl<'t, 'a, T: Record> IntoIterator for &'t mut WriteTransaction<'a, T> {
+    type Item = Result<Row<T>>;
+    type IntoIter = TransactionRows<'t, 'a, T>;
+
+    fn into_iter(self) -> TransactionRows<'t, 'a, T> {
+        self.iter()
+    }
+}
+
 impl<T> fmt::Debug for WriteTransaction<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WriteTransaction").finish_non_exhaustive()

@@ -8,6 +8,7 @@ use super::field_type::FieldType;
 use super::inline::{Bytes, Text, content_of, utf8, write_hexadecimal};
 use super::time::{Date, Timestamp};
 use crate::Result;
+use crate::record_id::RecordId;
 
 /// A value of any field type. `Display` writes it as a person reads it: text as it is, bytes in hexadecimal, times in
 /// ISO 8601, floats with as many digits as it takes to read them back, nothing as `null`.
@@ -28,6 +29,7 @@ use crate::Result;
 /// assert_eq!(Value::from(42_u8), Value::Unsigned(42));
 /// assert_eq!(Value::from(Some("ab")), Value::from(Text::<8>::new("ab")?));
 /// assert_eq!(Value::from(None::<i64>), Value::Null);
+/// assert_eq!(Value::from([0xca, 0xfe]), Value::Bytes(vec![0xca, 0xfe]));
 /// # Ok::<(), locule::Error>(())
 /// ```
 #[non_exhaustive]
@@ -106,6 +108,25 @@ impl<const N: usize> From<Bytes<N>> for Value {
     }
 }
 
+/// The number as which a field stores it.
+impl From<RecordId> for Value {
+    fn from(value: RecordId) -> Self {
+        value.to_u64().into()
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Value {
+    fn from(value: [u8; N]) -> Self {
+        Value::Bytes(value.into())
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Value {
+    fn from(value: &[u8; N]) -> Self {
+        Value::Bytes(value.into())
+    }
+}
+
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Value::Null, T::into)
@@ -150,6 +171,7 @@ mod tests {
     use super::*;
     use crate::Error;
     use crate::schema::{FieldSchema, decode_value};
+    use crate::value::field::FieldValue;
     use crate::value::field::tests::Random;
 
     /// The value that a field of type `T` holds, by way of its bytes, as a person reads it.
@@ -184,6 +206,16 @@ mod tests {
         assert_eq!(shown(Date::from_days(-1)), "1969-12-31");
         assert_eq!((shown(Some(5_u8)), shown(None::<u8>)), ("5".into(), "null".into()));
         assert_eq!(shown(Some(Text::<8>::default())), "");
+    }
+
+    #[test]
+    fn what_a_field_stores_as_another_type_becomes_that_value() {
+        let id = RecordId::new(5, 3);
+        assert_eq!(Value::from(id), Value::Unsigned(id.to_u64().into()));
+        assert_eq!(Value::from(id), Value::from(id.to_stored()));
+        assert_eq!(Value::from([1, 0]), Value::from([1, 0].to_stored()));
+        assert_eq!(Value::from(b"ab"), Value::Bytes(b"ab".to_vec()));
+        assert_eq!((Value::from(Some(id)), Value::from(None::<[u8; 2]>)), (id.into(), Value::Null));
     }
 
     #[test]
