@@ -252,7 +252,7 @@ fn a_good_table_has_no_problems() {
     let planted = Planted::new();
     let verification = admin::verify(&planted.path).unwrap();
     assert!(verification.is_good(), "{verification}");
-    assert_eq!((verification.extent.clone(), verification.record_count), (Extent::Everything, 4));
+    assert_eq!((verification.extent, verification.record_count), (Extent::Everything, 4));
     assert_eq!(verification.to_string(), "checked everything, 4 records");
 }
 

@@ -86,7 +86,7 @@ fn verify_names_each_bad_cell_also_when_no_state_verifies() {
     let places: Vec<_> = verification.problems.iter().map(|problem| problem.place).collect();
     let expected = [Location::File, place(2, newest_cell(&bytes, 2)), place(3, newest_cell(&bytes, 3))];
     assert_eq!(places, expected, "{verification}");
-    assert_eq!((verification.extent.clone(), verification.record_count), (Extent::CellsOnly, 7));
+    assert_eq!((verification.extent, verification.record_count), (Extent::CellsOnly, 7));
     assert!(verification.to_string().contains("`locule dump --salvage`"), "{verification}");
 }
 

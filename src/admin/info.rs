@@ -3,7 +3,7 @@
 use crate::engine::Store;
 use crate::engine::outcome::Recovery;
 use crate::engine::pending::Pending;
-use crate::engine::status::Status;
+use crate::engine::status::{Status, WriterState};
 use crate::error::{Error, Result};
 use crate::file::open_read_only::{Belief, FileForReading};
 use crate::format::header::FORMAT_VERSION;
@@ -11,6 +11,7 @@ use crate::format::sync_record::SyncRecord;
 use crate::schema::Schema;
 use crate::value::time::Timestamp;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
+use std::fmt;
 use std::path::Path;
 
 /// The other file system in memory.
@@ -103,7 +104,7 @@ pub enum Condition {
 /// assert_eq!(newest.map(|sync| (sync.number, sync.live_count)), Some((number, 1)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SyncInfo {
     /// The newest transaction that is in it.
@@ -121,6 +122,22 @@ impl From<SyncRecord> for SyncInfo {
             wall_time: Timestamp::from_microseconds(record.wall_time_microseconds),
             live_count: record.state.live_count,
         }
+    }
+}
+
+/// What the holder of the lock is doing, in one word.
+///
+/// ```
+/// assert_eq!(locule::WriterState::Staging.to_string(), "staging");
+/// ```
+impl fmt::Display for WriterState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            WriterState::Holding => "holding",
+            WriterState::Staging => "staging",
+            WriterState::Prepared => "prepared",
+            WriterState::Publishing => "publishing",
+        })
     }
 }
 

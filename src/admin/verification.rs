@@ -8,7 +8,7 @@ use std::fmt;
 /// Problems beyond this many are counted, but not kept.
 pub(super) const PROBLEM_LIMIT: usize = 1000;
 
-/// Where in a file a problem is.
+/// Where in a file a problem is. Places are ordered by what they are, and those of slots by the slot.
 ///
 /// ```
 /// # let directory = tempfile::tempdir()?;
@@ -18,7 +18,7 @@ pub(super) const PROBLEM_LIMIT: usize = 1000;
 /// assert!(places.eq([locule::admin::Location::File]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Location {
     /// The file as a whole: it is not a table, or has a wrong length.
@@ -69,7 +69,7 @@ impl fmt::Display for Location {
 /// assert_eq!(problem.to_string(), format!("file: {}", problem.description));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Problem {
     /// Where it is.
@@ -95,7 +95,7 @@ impl fmt::Display for Problem {
 /// assert_eq!(locule::admin::verify(&path)?.extent, locule::admin::Extent::Nothing);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Extent {
     /// All of it, as it was at one moment.
@@ -127,7 +127,7 @@ pub enum Extent {
 /// assert_eq!(verification.to_string(), "checked everything, 1 records");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Verification {
     /// How much could be checked.
@@ -195,7 +195,7 @@ impl fmt::Display for Verification {
             writeln!(f, "{remnant}; the recovery does without it")?;
         }
         let records = self.record_count;
-        match &self.extent {
+        match self.extent {
             Extent::Everything => write!(f, "checked everything, {records} records"),
             Extent::RecordsOnly { attempt_count } => write!(
                 f,

@@ -18,7 +18,7 @@ use crate::sys::words::{Ordering, fence};
 /// assert_eq!(locule::admin::info(&path)?.pending, None); // no writer has died
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Pending {
     /// The number of the transaction.

@@ -17,7 +17,7 @@ use crate::sys::words::{Ordering, fence};
 pub(super) const SNAPSHOT_ATTEMPT_COUNT: u32 = if cfg!(loom) { 2 } else { 16 };
 
 /// Where and what a record is, besides its payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Meta {
     pub id: RecordId,
     pub version: u64,

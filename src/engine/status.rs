@@ -24,7 +24,7 @@ use crate::sys::words::Ordering;
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WriterState {
     /// It holds the lock, and has not begun or is done.
@@ -52,7 +52,7 @@ pub enum WriterState {
 /// assert_eq!(table.status().writer, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Writer {
     /// The process.
@@ -71,7 +71,7 @@ pub struct Writer {
 /// assert_eq!(table.status().repair_counts, locule::RepairCounts::default()); // nobody has died
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct RepairCounts {
     /// They held the lock with nothing half done.
@@ -96,7 +96,7 @@ pub struct RepairCounts {
 /// assert_eq!((status.live_count, status.capacity), (1, 100));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Status {
     /// Records in the table.

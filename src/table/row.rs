@@ -24,7 +24,7 @@ use std::ops::Deref;
 /// assert!(table.update_if(row.id(), row.version(), &Visit { hits: 5, ..*row }).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Row<T> {
     meta: Meta,
     record: T,
@@ -136,6 +136,13 @@ impl<T> Deref for Row<T> {
 
     #[inline]
     fn deref(&self) -> &T {
+        &self.record
+    }
+}
+
+impl<T> AsRef<T> for Row<T> {
+    #[inline]
+    fn as_ref(&self) -> &T {
         &self.record
     }
 }

@@ -15,7 +15,7 @@ use crate::record_id::RecordId;
 /// assert!(first.id == second.id && first.version < second.version);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Upserted {
     /// The record that was inserted or written over.

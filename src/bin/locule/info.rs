@@ -64,9 +64,8 @@ fn describe(info: &Info) -> Result<String> {
     if status.flush_failed {
         line("storage", "a flush failed: nothing is synced until everybody has closed the table".to_owned())?;
     }
-    let writer = status.writer.map_or("free".to_owned(), |writer| {
-        format!("held by process {}, {}", writer.pid, format!("{:?}", writer.state).to_lowercase())
-    });
+    let writer =
+        status.writer.map_or("free".to_owned(), |writer| format!("held by process {}, {}", writer.pid, writer.state));
     line("write lock", writer)?;
     let repairs = &status.repair_counts;
     line("syncs", status.sync_count.to_string())?;
