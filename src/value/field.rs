@@ -106,9 +106,21 @@ pub trait FieldValue: Clone + PartialEq + fmt::Debug + 'static {
     type Stored: Field;
 
     /// What is stored for this value.
+    ///
+    /// ```
+    /// use locule::{Bytes, FieldValue};
+    /// assert_eq!([7, 8].to_stored(), Bytes::<2>::literal(&[7, 8]));
+    /// ```
     fn to_stored(&self) -> Self::Stored;
 
     /// The value for which this is stored.
+    ///
+    /// ```
+    /// use locule::{Bytes, FieldValue};
+    /// assert_eq!(<[u8; 2]>::from_stored(Bytes::literal(&[7, 8]))?, [7, 8]);
+    /// assert!(<[u8; 2]>::from_stored(Bytes::literal(&[7])).is_err());
+    /// # Ok::<(), locule::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -146,12 +158,26 @@ pub trait Field: sealed::Sealed + FieldValue<Stored = Self> + Copy + Default + S
 
     /// Writes the value. Bytes that it does not need become zero.
     ///
+    /// ```
+    /// use locule::Field;
+    /// let mut bytes = [9; <Option<u8> as Field>::FIELD_BYTES];
+    /// None::<u8>.encode(&mut bytes);
+    /// assert_eq!(bytes, [0, 0]);
+    /// ```
+    ///
     /// # Panics
     ///
     /// If `bytes` is not exactly [`FIELD_BYTES`](Self::FIELD_BYTES) long.
     fn encode(&self, bytes: &mut [u8]);
 
     /// Reads a value that [`encode`](Self::encode) wrote.
+    ///
+    /// ```
+    /// use locule::Field;
+    /// assert_eq!(bool::decode(&[1])?, true);
+    /// assert!(bool::decode(&[2]).is_err());
+    /// # Ok::<(), locule::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -199,6 +225,13 @@ pub trait KeyField: Field + Eq + Ord + Hash {}
 pub trait Key<K> {
     /// Writes the bytes that the key of the record has, and returns true. Returns false if no record can have this key,
     /// since it does not fit the field: then it is absent, and what is in `bytes` means nothing.
+    ///
+    /// ```
+    /// use locule::{Bytes, Field, Key};
+    /// let mut bytes = [0; Bytes::<2>::FIELD_BYTES];
+    /// assert!(Key::<Bytes<2>>::encode_key(b"ab", &mut bytes));
+    /// assert!(!Key::<Bytes<2>>::encode_key(b"abc", &mut bytes));
+    /// ```
     ///
     /// # Panics
     ///

@@ -157,6 +157,11 @@ impl<const N: usize> Text<N> {
 
     /// The text as a field value, in a constant: a text that is too long does not compile there.
     ///
+    /// ```
+    /// const GREETING: locule::Text<8> = locule::Text::literal("hello");
+    /// assert_eq!(GREETING, "hello");
+    /// ```
+    ///
     /// ```compile_fail
     /// const GREETING: locule::Text<4> = locule::Text::literal("hello");
     /// ```

@@ -96,8 +96,20 @@ pub struct Date {
 
 impl Date {
     /// The first day there is, -5877641-06-23.
+    ///
+    /// ```
+    /// use locule::Date;
+    /// let latest = [Date::new(2024, 2, 29)?, Date::new(1899, 12, 31)?].into_iter().fold(Date::MIN, Date::max);
+    /// assert_eq!(latest.year(), 2024);
+    /// # Ok::<(), locule::Error>(())
+    /// ```
     pub const MIN: Self = Date { days: i32::MIN };
     /// The last day there is, +5881580-07-11.
+    ///
+    /// ```
+    /// const NEVER: locule::Date = locule::Date::MAX;
+    /// assert!(locule::Timestamp::now().date() < NEVER);
+    /// ```
     pub const MAX: Self = Date { days: i32::MAX };
 
     /// The day that is `days` after 1970-01-01.
@@ -234,8 +246,18 @@ pub struct Timestamp {
 
 impl Timestamp {
     /// The first moment there is, -290308-12-21T19:59:05.224192Z.
+    ///
+    /// ```
+    /// const NOT_YET: locule::Timestamp = locule::Timestamp::MIN;
+    /// assert!(NOT_YET < locule::Timestamp::now());
+    /// ```
     pub const MIN: Self = Timestamp { microseconds: i64::MIN };
     /// The last moment there is, +294247-01-10T04:00:54.775807Z.
+    ///
+    /// ```
+    /// const NEVER: locule::Timestamp = locule::Timestamp::MAX;
+    /// assert!(locule::Timestamp::now() < NEVER);
+    /// ```
     pub const MAX: Self = Timestamp { microseconds: i64::MAX };
 
     /// The moment that is `microseconds` after 1970-01-01T00:00:00Z.
