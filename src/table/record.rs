@@ -2,7 +2,10 @@
 
 use crate::{Field, FieldValue, KeyField, Result, Schema};
 
-/// A struct whose values are the records of a table. [`record!`](crate::record) makes one.
+/// A struct whose values are the records of a table.
+///
+/// It is implemented by [`record!`](crate::record), and only by that: the trait has hidden parts, which are not part of
+/// the interface.
 ///
 /// ```
 /// use locule::Record;
@@ -30,15 +33,33 @@ pub trait Record: Sized + 'static {
     const RECORD_BYTES: usize;
 
     /// An array of words that holds [`RECORD_BYTES`](Self::RECORD_BYTES) bytes: a record is shared in whole words.
+    #[doc(hidden)]
     type Words: WordArray;
 
     /// Words to encode into, all zero.
+    #[doc(hidden)]
     const ZEROED: Self::Words;
 
     /// The names, types, defaults and documentation of the fields. It is made anew by each call.
+    ///
+    /// ```
+    /// use locule::Record;
+    ///
+    /// locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// assert_eq!(Visit::schema().fields().len(), 2);
+    /// ```
     fn schema() -> Schema;
 
     /// Writes the record.
+    ///
+    /// ```
+    /// use locule::Record;
+    ///
+    /// locule::record! { struct Visit { key id: u8, hits: u8 } }
+    /// let mut bytes = vec![0; Visit::RECORD_BYTES]; // such as a message to another process
+    /// Visit { id: 7, hits: 2 }.encode(&mut bytes);
+    /// assert_eq!(bytes, [7, 2]);
+    /// ```
     ///
     /// # Panics
     ///
@@ -47,13 +68,22 @@ pub trait Record: Sized + 'static {
 
     /// Reads a record that [`encode`](Self::encode) wrote.
     ///
+    /// ```
+    /// use locule::Record;
+    ///
+    /// locule::record! { struct Visit { key id: u8, is_new: bool } }
+    /// assert_eq!(Visit::decode(&[7, 1])?, Visit { id: 7, is_new: true });
+    /// assert!(Visit::decode(&[7, 2]).is_err()); // no `bool`
+    /// # Ok::<(), locule::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Damaged`](crate::Error::Damaged), which names the field, for any bytes that `encode` does not write.
     fn decode(bytes: &[u8]) -> Result<Self>;
 }
 
-/// An array of words: `[u64; N]`, and nothing else.
+/// An array of words: `[u64; N]`, and nothing else. Of use to [`record!`](crate::record) alone.
 ///
 /// ```
 /// use locule::Record;
@@ -77,6 +107,7 @@ pub trait Record: Sized + 'static {
 /// }
 /// impl locule::WordArray for Elastic {}
 /// ```
+#[doc(hidden)]
 pub trait WordArray: Copy + AsRef<[u64]> + AsMut<[u64]> + Send + Sync + 'static + sealed::Sealed {}
 
 impl<const N: usize> WordArray for [u64; N] {}
@@ -86,7 +117,7 @@ mod sealed {
     impl<const N: usize> Sealed for [u64; N] {}
 }
 
-/// A [`Record`] that has a key.
+/// A [`Record`] that has a key. Like that trait, it is implemented by [`record!`](crate::record) only.
 ///
 /// ```
 /// use locule::Keyed;
@@ -110,11 +141,27 @@ pub trait Keyed: Record {
     /// The width of the key in an encoded record, in bytes.
     const KEY_BYTES: usize = <<Self::Key as FieldValue>::Stored as Field>::FIELD_BYTES;
     /// An array that holds an encoded key.
+    #[doc(hidden)]
     type EncodedKey: AsRef<[u8]> + AsMut<[u8]>;
     /// A key to encode into, all zero.
+    #[doc(hidden)]
     const ZEROED_KEY: Self::EncodedKey;
 
     /// The key of this record.
+    ///
+    /// ```
+    /// use locule::Keyed;
+    ///
+    /// locule::record! { struct User { age: u8, key name: locule::Text<32> } }
+    ///
+    /// /// Works for records of any type that have a key.
+    /// fn keys<T: Keyed>(records: &[T]) -> Vec<&T::Key> {
+    ///     records.iter().map(T::key).collect()
+    /// }
+    ///
+    /// assert_eq!(keys(&[User { name: "ada".parse()?, age: 36 }]), ["ada"]);
+    /// # Ok::<(), locule::Error>(())
+    /// ```
     fn key(&self) -> &Self::Key;
 }
 
