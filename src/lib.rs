@@ -51,7 +51,7 @@
 //! A process that may write the file is trusted: see the README for that and for what locule is not for, and
 //! `format.md` for every byte of the file.
 
-#![deny(missing_docs, unsafe_code)]
+#![deny(missing_docs, missing_debug_implementations, unsafe_code)]
 // When the model checker runs, there are no files, and nothing uses what is for them; Miri leaves out some tests.
 #![cfg_attr(loom, allow(dead_code, unused_imports, unused_variables))]
 #![cfg_attr(miri, allow(dead_code))]

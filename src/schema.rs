@@ -42,6 +42,7 @@ impl FieldSchema {
     /// use locule::{FieldSchema, FieldType};
     /// assert_eq!(FieldSchema::new("id", FieldType::U64).to_string(), "id: u64");
     /// ```
+    #[must_use]
     pub fn new(name: impl Into<String>, field_type: FieldType) -> Self {
         FieldSchema {
             name: name.into(),
@@ -280,6 +281,13 @@ pub struct Schema {
 
 impl Schema {
     /// The largest record there can be, in bytes: 64 KiB.
+    ///
+    /// ```
+    /// use locule::{FieldSchema, FieldType, Schema};
+    /// let fields = ["a", "b"].map(|name| FieldSchema::new(name, FieldType::Bytes(65_000)));
+    /// assert!(fields.iter().map(FieldSchema::field_bytes).sum::<usize>() > Schema::RECORD_BYTES_MAX);
+    /// assert!(Schema::new(fields.into()).is_err());
+    /// ```
     pub const RECORD_BYTES_MAX: usize = 65_536;
 
     /// A schema of these fields, which get their offsets in this order.

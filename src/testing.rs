@@ -1,5 +1,7 @@
 //! Not part of the interface: what this crate's own command, tests and benchmarks need beside a table.
 
+#![allow(missing_debug_implementations)]
+
 use crate::error::{Error, Result};
 use crate::format::control::CONTROL_WORDS;
 use crate::sys::lock::Lock;

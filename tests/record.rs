@@ -1,7 +1,9 @@
 //! What a user does with `record!`.
 
+use locule::admin::{Dump, Info, Salvage};
 use locule::{
-    Bytes, Date, Error, Field, FieldSchema, FieldValue, Key, KeyField, Keyed, Record, Schema, Text, Timestamp,
+    Bytes, Date, Error, Field, FieldSchema, FieldValue, Key, KeyField, Keyed, OpenOptions, Record, RecordId, Recovery,
+    Row, Rows, Schema, Snapshot, Status, Table, Text, Timestamp, TransactionRows, Upserted, Value, WriteTransaction,
 };
 
 mod inner {
@@ -64,6 +66,24 @@ const DEFAULT: u8 = 11;
 
 locule::record! { struct Unkeyed { key: u8 } }
 locule::record! { #[derive(Eq, Hash)] pub(crate) struct KeyLast { a: u8, key pub(crate) b: Bytes<3> } }
+
+/// What only one thread can use.
+#[derive(Clone, Debug, PartialEq)]
+struct OfOneThread(std::rc::Rc<u8>);
+
+impl FieldValue for OfOneThread {
+    type Stored = u8;
+
+    fn to_stored(&self) -> u8 {
+        *self.0
+    }
+
+    fn from_stored(stored: u8) -> locule::Result<Self> {
+        Ok(OfOneThread(stored.into()))
+    }
+}
+
+locule::record! { struct Local { value: OfOneThread } }
 
 fn everything() -> Everything {
     Everything {
@@ -254,4 +274,67 @@ fn what_is_handed_out_can_be_sent_shown_and_compared() {
     is_shown::<locule::admin::Dump>();
     is_shown::<locule::admin::Salvage>();
     is_shown::<locule::admin::Info>();
+    is_shown::<OpenOptions<Session>>();
+    // Records that can be hashed make rows that can be.
+    fn check_set<T: Eq + std::hash::Hash>() {}
+    check_set::<locule::Row<KeyLast>>();
+    check_set::<locule::Upserted>();
+    check_set::<locule::Recovery>();
+    check_set::<locule::Status>();
+    check_set::<locule::admin::Verification>();
+    check_set::<locule::admin::SyncInfo>();
+    check_set::<Option<locule::admin::Pending>>();
+}
+
+/// What is known about a type. A constant that is of the type itself is found before one that is of a trait.
+struct Of<T>(std::marker::PhantomData<T>);
+
+trait Otherwise {
+    const IS_SEND: bool = false;
+    const IS_SYNC: bool = false;
+    const IS_UNWIND_SAFE: bool = false;
+    const IS_REF_UNWIND_SAFE: bool = false;
+}
+
+impl<T> Otherwise for Of<T> {}
+
+impl<T: Send> Of<T> {
+    const IS_SEND: bool = true;
+}
+
+impl<T: Sync> Of<T> {
+    const IS_SYNC: bool = true;
+}
+
+impl<T: std::panic::UnwindSafe> Of<T> {
+    const IS_UNWIND_SAFE: bool = true;
+}
+
+impl<T: std::panic::RefUnwindSafe> Of<T> {
+    const IS_REF_UNWIND_SAFE: bool = true;
+}
+
+#[test]
+fn what_can_go_to_other_threads_and_through_a_panic_does() {
+    macro_rules! check {
+        ($($type:ty),+ => $expected:expr) => {$(
+            let (threads, panics) = (
+                [Of::<$type>::IS_SEND, Of::<$type>::IS_SYNC],
+                [Of::<$type>::IS_UNWIND_SAFE, Of::<$type>::IS_REF_UNWIND_SAFE],
+            );
+            assert_eq!((threads, panics), $expected, "{}", stringify!($type));
+        )+};
+    }
+    const ALL: ([bool; 2], [bool; 2]) = ([true; 2], [true; 2]);
+    check!(Table<Session>, OpenOptions<Session>, Rows<'static, Session>, Snapshot<'static, Session> => ALL);
+    check!(Salvage => ALL);
+    check!(Status, Recovery, Upserted, Row<Session>, RecordId, Value => ALL);
+    // Records of any type make a table that can be shared, since it holds none; but a row holds one.
+    check!(Table<Local>, OpenOptions<Local>, Rows<'static, Local>, Snapshot<'static, Local> => ALL);
+    check!(Row<Local> => ([false; 2], [true; 2]));
+    // An error may be that of a caller, of any type; the others can hold one.
+    check!(Error, Info, Dump => ([true; 2], [false; 2]));
+    // The thread that has taken the lock is the one that may give it back.
+    check!(WriteTransaction<'static, Session> => ([false; 2], [true; 2]));
+    check!(TransactionRows<'static, 'static, Session> => ([false; 2], [false, true]));
 }

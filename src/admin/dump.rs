@@ -71,6 +71,7 @@ pub fn dump(path: impl AsRef<Path>) -> Result<Dump> {
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "iterators do nothing unless they are consumed"]
 pub struct Dump {
     store: Store,
     recovery: Recovery,
@@ -134,6 +135,7 @@ impl Dump {
     /// assert_eq!(locule::admin::dump(&path)?.schema().to_string(), "key id: u64, hits: u32");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn schema(&self) -> &Schema {
         &self.store.header().schema
     }
@@ -149,6 +151,7 @@ impl Dump {
     /// assert!(!locule::admin::dump(&path)?.recovery().is_private_copy);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
@@ -164,6 +167,7 @@ impl Dump {
     /// assert!(locule::admin::dump(&path)?.is_of_one_moment()); // no process writes
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn is_of_one_moment(&self) -> bool {
         self.is_of_one_moment
     }

@@ -79,6 +79,7 @@ pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage> {
 /// assert_eq!(whole.count(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "iterators do nothing unless they are consumed"]
 pub struct Salvage {
     remains: Remains,
     next_slot: u32,
@@ -104,6 +105,7 @@ impl Salvage {
     /// assert_eq!(locule::admin::salvage(&path)?.schema().to_string(), "key id: u64, hits: u32");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[must_use]
     pub fn schema(&self) -> &Schema {
         &self.remains.header().schema
     }

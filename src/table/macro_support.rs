@@ -1,7 +1,7 @@
 //! What is called by the code that `record!` and `field_enum!` write. It is public only since that code is in other
 //! crates.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, missing_debug_implementations)]
 
 use crate::schema;
 use crate::value::field as values;

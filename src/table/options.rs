@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::file::create::{self, Plan};
 use crate::table::record::Record;
 use crate::table::table::Table;
+use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::time::Duration;
@@ -25,7 +26,6 @@ use std::time::Duration;
 ///     .open_or_create(&path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "options do nothing before `create`, `open` or another of the last calls"]
 pub struct OpenOptions<T> {
     capacity: u64,
@@ -37,6 +37,17 @@ pub struct OpenOptions<T> {
 impl<T> Clone for OpenOptions<T> {
     fn clone(&self) -> Self {
         OpenOptions { settings: self.settings.clone(), ..*self }
+    }
+}
+
+impl<T> fmt::Debug for OpenOptions<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OpenOptions { capacity, mode, settings, .. } = self;
+        f.debug_struct("OpenOptions")
+            .field("capacity", capacity)
+            .field("mode", &format_args!("{mode:#o}"))
+            .field("settings", settings)
+            .finish_non_exhaustive()
     }
 }
 
