@@ -90,7 +90,7 @@ FAULTS = {
  'restored: nothing is lost only with the newest': [(R,"is_new || is_same_boot && choice.is_newest","is_new || is_same_boot")],
  'report: what is lost': [(R,"            highest_number_seen: choice.highest_number_seen,\n            live_count: choice","            highest_number_seen: choice.state.number,\n            live_count: choice")],
  'report: what is lost is said': [(OU,"if !self.nothing_lost && self.highest_number_seen > self.number {","if matches!(self.found, RecoveryOutcome::Checkpoint { .. }) && self.highest_number_seen > self.number {")],
- 'report: the time of the sync': [(R,"RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds }","RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds.saturating_sub(1) }")],
+ 'report: the time of the sync': [(R,"from_microseconds(record.wall_time_microseconds)","from_microseconds(record.wall_time_microseconds.saturating_sub(1))")],
  'reader: checked after the copy': [(S,"let is_whole = header.load(NUMBER, Ordering::Relaxed) == number;","let is_whole = header.load(NUMBER, Ordering::Relaxed) != u64::MAX;")],
  "reader: compared with the head's number": [(S,"if number != head.number() {","if number == 0 {")],
  'snapshot: prepared, not last': [(RD,"self.store.control().load(PREPARED, Ordering::Relaxed) == self.prepared","self.store.control().load(LAST, Ordering::Relaxed) == self.prepared")],

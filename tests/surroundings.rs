@@ -474,7 +474,7 @@ fn whoever_cannot_open_a_table_is_told_who_is_at_it() {
     let mut holder = Child::spawn("hold the gate", &path, "");
     holder.expect("held");
     match options().lock_timeout(Duration::from_millis(20)).open(&path).map(drop) {
-        Err(Error::Timeout { lock: "gate", holder_pid: Some(pid), .. }) => {
+        Err(Error::Timeout { lock: locule::TableLock::Gate, holder_pid: Some(pid), .. }) => {
             assert_eq!(i32::try_from(pid).unwrap(), holder.pid().as_raw());
         }
         outcome => panic!("{outcome:?}"),

@@ -2,7 +2,7 @@
 
 use super::{Access, Store};
 use crate::engine::occupancy::Death;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TableLock};
 use crate::format::control::{DURABLE, LAST};
 use crate::sys::deadline::poll;
 use crate::sys::words::Ordering;
@@ -36,7 +36,11 @@ impl Store {
         let timeout = self.settings.lock_timeout;
         let is_empty = poll(timeout, || self.occupancy.is_empty().then_some(())).is_some();
         if !is_empty {
-            return Err(Error::Timeout { lock: "handle", holder_pid: Some(std::process::id()), waited: timeout });
+            return Err(Error::Timeout {
+                lock: TableLock::Handle,
+                holder_pid: Some(std::process::id()),
+                waited: timeout,
+            });
         }
         self.let_go();
         self.let_closed_file_go()

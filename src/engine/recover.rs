@@ -31,6 +31,7 @@ use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot;
 use crate::sys::attachment::{Incarnation, random_uuid, uuid_words};
 use crate::sys::words::Ordering;
+use crate::value::time::Timestamp;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -99,9 +100,9 @@ impl Store {
         Ok(Recovery {
             outcome: match choice.record {
                 _ if is_new => RecoveryOutcome::New,
-                Some((_, record)) if !nothing_lost => {
-                    RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds }
-                }
+                Some((_, record)) if !nothing_lost => RecoveryOutcome::Checkpoint {
+                    wall_time: Timestamp::from_microseconds(record.wall_time_microseconds),
+                },
                 _ => RecoveryOutcome::Newest,
             },
             nothing_lost,
