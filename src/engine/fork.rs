@@ -85,6 +85,7 @@ impl Store {
             if !self.is_left_in_order(&incarnation)? {
                 return Err(Error::Recovered);
             }
+            self.make_locks_anew()?;
         }
         self.share_through(&own)?;
         own.leave_gate()?;
