@@ -37,12 +37,12 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
-    /// `create` found a file of that name.
+    /// [`create`](crate::Table::create) found a file of that name.
     AlreadyExists {
         /// The file that is there.
         path: PathBuf,
     },
-    /// `open` found no file of that name.
+    /// [`open`](crate::Table::open) found no file of that name.
     DoesNotExist {
         /// The path that names nothing.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub enum Error {
         /// The schema in the file.
         found: String,
     },
-    /// The table has room for another number of records than was required (`require_capacity`).
+    /// The table has room for another number of records than was required ([`require_capacity`](crate::OpenOptions::require_capacity)).
     CapacityMismatch {
         /// The capacity that was required.
         expected: u64,
@@ -87,23 +87,23 @@ pub enum Error {
     /// Another process or thread held a lock for the whole timeout. The holder is alive, perhaps stopped: what a dead
     /// holder left is repaired.
     Timeout {
-        /// Which lock: "write", held while records are written; "sync", held while a sync is made; "gate", held while a
-        /// file is opened; or "handle": another thread of this process is using the handle, or reopening it.
-        lock: &'static str,
+        /// Which lock.
+        lock: TableLock,
         /// The process that holds it, if it could be found out. If it is this one, another of its threads does.
         holder_pid: Option<u32>,
         /// How long this call waited.
         waited: Duration,
     },
-    /// A lock of the table can no longer be used. Every process must call `reopen` on its handles, or drop them. The
+    /// A lock of the table can no longer be used. Every process must call [`reopen`](crate::Table::reopen) on its handles, or drop them. The
     /// first process that then opens the file makes the locks anew, and no published write is lost.
     Condemned,
-    /// The file was replaced or destroyed. `reopen` attaches to the file that has its name now, if there is one.
+    /// The file was replaced or destroyed. [`reopen`](crate::Table::reopen) attaches to the file that has its name now, if there is one.
     Superseded,
     /// Another process recovered the file while this handle was not attached to it. That happens to a read-only handle,
     /// to one whose descriptor or lock was taken away without its knowledge, and to one that the child of a fork
     /// inherited and had not used yet; in that case it can also mean that the file needs a recovery now. Or `reopen` gave
-    /// the handle up, and did not succeed, or had not yet. `reopen` attaches to the file as it is now.
+    /// the handle up, and did not succeed, or had not yet. [`reopen`](crate::Table::reopen)
+    /// attaches to the file as it is now.
     Recovered,
     /// A flush failed in this process or another, so it cannot be promised that anything written since the last sync
     /// survives a power cut. Writes that were published are still served. Every process must call `reopen` on its
@@ -112,7 +112,7 @@ pub enum Error {
         /// What the operating system said, if it said so in this process.
         source: Option<io::Error>,
     },
-    /// The write happened and is served, but the sync that it triggered (`sync_every`) did not finish.
+    /// The write happened and is served, but the sync that it triggered ([`sync_every`](crate::OpenOptions::sync_every)) did not finish.
     SyncAfterWrite {
         /// Why the sync failed.
         source: Box<Error>,
@@ -143,11 +143,11 @@ pub enum Error {
         /// The record that has it.
         id: RecordId,
     },
-    /// An update would have changed the record's key. Delete it and insert a new one, in one `write` if need be.
+    /// An update would have changed the record's key. Delete it and insert a new one, in one [`write`](crate::Table::write) if need be.
     KeyChanged,
     /// In one transaction a key was deleted, its slot was given to another record because no other was free, and now
     /// the key is to be inserted again. Insert the keys that stay before those that are new, or update in place, as
-    /// `replace_all` does, which makes a table hold exactly the records that it is given.
+    /// [`replace_all`](crate::Table::replace_all) does, which makes a table hold exactly the records that it is given.
     SlotTaken {
         /// The slot.
         slot: u32,
@@ -180,7 +180,7 @@ pub enum Error {
         /// The size of the value, in bytes.
         found_bytes: usize,
     },
-    /// The closure of a `write` gave up for a reason of its own: see [`Error::caller`], and `try_write`.
+    /// The closure of a [`write`](crate::Table::write) gave up for a reason of its own: see [`Error::caller`], and [`try_write`](crate::Table::try_write).
     Caller {
         /// The reason.
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -190,6 +190,42 @@ pub enum Error {
         /// What was expected and what was found.
         reason: String,
     },
+}
+
+/// What a process can wait for.
+///
+/// ```
+/// use locule::{Error, TableLock};
+///
+/// // Only a process that holds the write lock keeps others from writing.
+/// fn is_held_up_by_a_writer(error: &Error) -> bool {
+///     matches!(error, Error::Timeout { lock: TableLock::Write, .. })
+/// }
+/// # assert!(!is_held_up_by_a_writer(&Error::Nested));
+/// assert_eq!(TableLock::Write.to_string(), "write");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TableLock {
+    /// Held while records are written.
+    Write,
+    /// Held while a sync is made.
+    Sync,
+    /// Held while the file is opened, or replaced.
+    Gate,
+    /// Not in the file: another thread of this process uses the handle, or reopens it.
+    Handle,
+}
+
+impl fmt::Display for TableLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            TableLock::Write => "write",
+            TableLock::Sync => "sync",
+            TableLock::Gate => "gate",
+            TableLock::Handle => "handle",
+        })
+    }
 }
 
 /// An error on its way up through the engine: one word, so that results that are hardly ever errors stay in registers.
@@ -283,7 +319,7 @@ impl fmt::Display for Error {
                  changes, so require {found}, or copy the records into a new table"
             ),
             Error::Incompatible { reason } => f.write_str(reason),
-            Error::Timeout { lock: "handle", waited, .. } => write!(
+            Error::Timeout { lock: TableLock::Handle, waited, .. } => write!(
                 f,
                 "waited {waited:?} for the handle, which another thread of this process is using or reopening: let \
                  that end, and try again"

@@ -83,7 +83,7 @@ mod value;
 
 pub use engine::outcome::{Recovery, RecoveryOutcome};
 pub use engine::status::{RepairCounts, Status, Writer, WriterState};
-pub use error::{Error, Result};
+pub use error::{Error, Result, TableLock};
 pub use record_id::RecordId;
 pub use schema::{FieldSchema, Schema, decode_value};
 pub use table::options::OpenOptions;

@@ -159,7 +159,7 @@ fn a_stopped_holder_makes_writers_time_out_with_its_pid_and_readers_go_on() {
         impatient.sync().map(drop),
     ] {
         match outcome {
-            Err(Error::Timeout { lock: "write", holder_pid, waited }) => {
+            Err(Error::Timeout { lock: locule::TableLock::Write, holder_pid, waited }) => {
                 assert_eq!(holder_pid, Some(pid));
                 assert!(waited >= Duration::from_millis(120));
             }

@@ -1,6 +1,6 @@
 //! What errors say: nothing twice, no advice that cannot be followed, and no process is told to end itself.
 
-use locule::{Error, RecordId, Table};
+use locule::{Error, RecordId, Table, TableLock};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ fn one_of_each() -> Vec<Error> {
         Error::SchemaMismatch { expected: reason(), found: "another".to_owned() },
         Error::CapacityMismatch { expected: 1, found: 2 },
         Error::Incompatible { reason: reason() },
-        Error::Timeout { lock: "write", holder_pid: None, waited: Duration::from_secs(5) },
+        Error::Timeout { lock: TableLock::Write, holder_pid: None, waited: Duration::from_secs(5) },
         Error::Condemned,
         Error::Superseded,
         Error::Recovered,
@@ -122,14 +122,14 @@ fn every_variant_is_among_those_that_are_tested_here() {
 fn who_waits_for_its_own_process_is_not_told_to_end_it() {
     let timeout = |lock, holder_pid| Error::Timeout { lock, holder_pid, waited: Duration::from_secs(5) }.to_string();
     let own = std::process::id();
-    for lock in ["write", "sync", "gate"] {
+    for lock in [TableLock::Write, TableLock::Sync, TableLock::Gate] {
         let message = timeout(lock, Some(own));
         assert!(message.contains(&format!("the {lock} lock, which another thread of this process holds")), "{message}");
         assert!(!message.contains("end it") && !message.contains(&own.to_string()), "{message}");
         let other = timeout(lock, Some(own + 1));
         assert!(other.contains(&format!("process {} holds", own + 1)) && other.contains("end it"), "{other}");
     }
-    let handle = timeout("handle", Some(own));
+    let handle = timeout(TableLock::Handle, Some(own));
     assert!(handle.contains("another thread of this process is using or reopening"), "{handle}");
 }
 
@@ -145,7 +145,7 @@ fn a_thread_that_waits_for_another_is_told_so() {
             transaction.insert(&Item { id: 1 })?;
             let waited = std::thread::scope(|scope| scope.spawn(|| table.insert(&Item { id: 2 })).join().unwrap());
             let error = waited.unwrap_err();
-            assert!(matches!(error, Error::Timeout { lock: "write", .. }), "{error:?}");
+            assert!(matches!(error, Error::Timeout { lock: TableLock::Write, .. }), "{error:?}");
             assert!(error.to_string().contains("another thread of this process holds"), "{error}");
             Ok(())
         })

@@ -383,7 +383,9 @@ fn the_gate_keeps_openers_out_for_a_while_and_then_they_time_out() {
     for outcome in [impatient().open(&path), impatient().replace(&path)] {
         let outcome = outcome.map(drop);
         match outcome {
-            Err(Error::Timeout { lock: "gate", holder_pid: Some(pid), .. }) => assert_eq!(pid, own_pid),
+            Err(Error::Timeout { lock: locule::TableLock::Gate, holder_pid: Some(pid), .. }) => {
+                assert_eq!(pid, own_pid)
+            }
             outcome => panic!("{outcome:?}"),
         }
     }

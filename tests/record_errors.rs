@@ -44,6 +44,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("enumeration", "enum R { A }", "expected one record"),
     ("no_type", "struct R { a: u8, b }", "expected a field, `[pub] [key] name: type [= default]`, found: b"),
     ("conditional", "struct R { #[cfg(unix)] a: u8 }", "a field of a record cannot be conditional"),
+    ("conditional_record", "#[cfg(unix)] struct R { a: u8 }", "put `#[cfg]` on a module around it"),
     ("long_default", "struct R { a: Text<4> = Text::literal(\"hello\") }", "the literal is longer than the field"),
     ("wrong_default", "struct R { a: u8 = \"hello\" }", "mismatched types"),
     ("name_not_ascii", "struct R { größe: u8 }", "ASCII letters, digits and underscores"),
@@ -55,6 +56,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
 
 /// Enumerations with a mistake.
 const REFUSED_ENUMERATIONS: &[(&str, &str, &str)] = &[
+    ("conditional_enumeration", "#[cfg(unix)] enum E: u8 { A = 1 }", "put `#[cfg]` on a module around it"),
+    ("conditional_variant", "enum E: u8 { A = 1, #[cfg(unix)] B = 2 }", "a variant cannot be conditional"),
     ("no_integer", "enum E { A = 1 }", "expected the integer type that is stored: `enum E: u8 { ... }`"),
     ("no_number", "enum E: u8 { A = 1, B }", "expected variants without contents and with the numbers that are stored"),
     ("contents", "enum E: u8 { A(u8) = 1 }", "expected variants without contents"),

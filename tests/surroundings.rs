@@ -119,6 +119,25 @@ fn a_sync_with_nothing_to_do_looks_at_the_name_too() {
     }
 }
 
+/// A lock that no process of the library takes alone for long was waited for without end.
+#[test]
+fn a_reader_waits_no_longer_than_it_was_told_whatever_others_lock() {
+    use nix::fcntl::{FcntlArg, fcntl};
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    let other_program = fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let attachment = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK.try_into().unwrap(),
+        l_whence: nix::libc::SEEK_SET.try_into().unwrap(),
+        l_start: 1,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(&other_program, FcntlArg::F_OFD_SETLK(&attachment)).unwrap();
+    let opened = options().lock_timeout(Duration::from_millis(20)).open_read_only(&path);
+    assert!(matches!(opened.map(drop), Err(Error::Timeout { lock: locule::TableLock::Gate, .. })));
+}
+
 /// In the new root there is a directory with the same path, or not.
 fn change_the_root(path: &Path, directory: &str) {
     let table = options().open(path).unwrap();
@@ -474,7 +493,7 @@ fn whoever_cannot_open_a_table_is_told_who_is_at_it() {
     let mut holder = Child::spawn("hold the gate", &path, "");
     holder.expect("held");
     match options().lock_timeout(Duration::from_millis(20)).open(&path).map(drop) {
-        Err(Error::Timeout { lock: "gate", holder_pid: Some(pid), .. }) => {
+        Err(Error::Timeout { lock: locule::TableLock::Gate, holder_pid: Some(pid), .. }) => {
             assert_eq!(i32::try_from(pid).unwrap(), holder.pid().as_raw());
         }
         outcome => panic!("{outcome:?}"),

@@ -3,7 +3,7 @@
 use super::occupancy::Occupancy;
 use super::outcome::Recovery;
 use super::{Access, Settings, Store};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TableLock};
 use crate::format::checksum::mix;
 use crate::format::control::{INCARNATION, INCARNATION_SEAL, INCARNATION_WORDS, LAST, NEWEST_STATE};
 use crate::format::header::Header;
@@ -35,17 +35,24 @@ impl Store {
         let attached = self.incarnation();
         let is_same_boot = attached.is_some_and(|attached| attached.is_same_boot(own));
         if self.is_left_in_order(own)? {
+            self.make_locks_anew()?;
             self.note_recovery_number();
             self.note_in_order();
         } else {
             self.recovery = self.recover(is_same_boot)?;
-            self.medium.initialise_locks().map_err(Error::io("make the locks of", self.path()))?;
+            self.make_locks_anew()?;
             self.put_incarnation(own);
         }
         // From here on other processes may attach: the exclusive hold becomes a shared one in one step.
         self.attachment.as_ref().map_or(Ok(true), |attachment| attachment.try_attach(Hold::Shared))?;
         self.occupancy.adopt();
         Ok(())
+    }
+
+    /// A process that is alone always does this: the owner of a lock may have died, which is dealt with, or a first opener while it
+    /// made the locks, and then they look free and are none.
+    pub(super) fn make_locks_anew(&self) -> Result<()> {
+        self.medium.initialise_locks().map_err(Error::io("make the locks of", self.path()))
     }
 
     /// Whether the last process that used the table left it in order. No process is attached.
@@ -114,6 +121,12 @@ impl Store {
             self.control().store(INCARNATION + offset, content, Ordering::Relaxed);
         }
         self.control().store(INCARNATION_SEAL, incarnation_seal(words), Ordering::Release);
+    }
+
+    /// What is said when another process has been opening the file for the whole timeout.
+    pub fn opening_timeout(&self) -> Error {
+        let holder_pid = self.attachment.as_ref().and_then(Attachment::attached_process);
+        Error::Timeout { lock: TableLock::Gate, holder_pid, waited: self.settings.lock_timeout }
     }
 
     /// Waits until no process is recovering the file, and keeps others from beginning to. `left` is what is left of the timeout.

@@ -5,7 +5,7 @@
 //! process. Only then does it close what it has inherited, the mapping too; it never unlocks it.
 
 use super::{Access, Store};
-use crate::error::{Error, Internal, Result};
+use crate::error::{Error, Internal, Result, TableLock};
 use crate::sys::attachment::{Attachment, Hold, Incarnation};
 use crate::sys::private::ThreadGuard;
 
@@ -62,8 +62,12 @@ impl Store {
 
     fn take_turn(&self) -> Internal<ThreadGuard<'_>> {
         self.attaching.lock(self.settings.lock_timeout).ok_or_else(|| {
-            Error::Timeout { lock: "handle", holder_pid: Some(std::process::id()), waited: self.settings.lock_timeout }
-                .into()
+            Error::Timeout {
+                lock: TableLock::Handle,
+                holder_pid: Some(std::process::id()),
+                waited: self.settings.lock_timeout,
+            }
+            .into()
         })
     }
 
@@ -81,6 +85,7 @@ impl Store {
             if !self.is_left_in_order(&incarnation)? {
                 return Err(Error::Recovered);
             }
+            self.make_locks_anew()?;
         }
         self.share_through(&own)?;
         own.leave_gate()?;

@@ -235,7 +235,7 @@ impl Store {
         match failure {
             LockFailure::Nested => Error::Nested,
             LockFailure::Timeout { holder } => Error::Timeout {
-                lock: lock.name(),
+                lock: lock.in_errors(),
                 holder_pid: holder.map(crate::engine::status::process_of_thread),
                 waited: self.settings.lock_timeout,
             },

@@ -2,7 +2,7 @@
 
 use super::{Access, Store};
 use crate::engine::occupancy::Death;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TableLock};
 use crate::format::control::{DURABLE, LAST};
 use crate::sys::deadline::poll;
 use crate::sys::words::Ordering;
@@ -36,7 +36,11 @@ impl Store {
         let timeout = self.settings.lock_timeout;
         let is_empty = poll(timeout, || self.occupancy.is_empty().then_some(())).is_some();
         if !is_empty {
-            return Err(Error::Timeout { lock: "handle", holder_pid: Some(std::process::id()), waited: timeout });
+            return Err(Error::Timeout {
+                lock: TableLock::Handle,
+                holder_pid: Some(std::process::id()),
+                waited: timeout,
+            });
         }
         self.let_go();
         self.let_closed_file_go()
@@ -45,12 +49,13 @@ impl Store {
     /// A program that closes descriptors by their numbers leaves the mapping alone, which keeps the file open, and so keeps the
     /// attachment. So the pages are mapped again through an open file that has no lock.
     fn let_closed_file_go(&self) -> Result<()> {
-        let Some(attachment) = self.attachment.as_ref().filter(|attachment| !attachment.has_its_descriptor()) else {
+        let (Some(attachment), Access::ReadWrite) = (&self.attachment, self.access) else { return Ok(()) };
+        if attachment.has_its_descriptor() {
             return Ok(());
-        };
+        }
         match attachment.open_by_path() {
             Ok(own) => self.medium.map_again(own.file()).map_err(Error::io("map again", self.path())),
-            // Nobody finds the file by this path any more, so nobody is kept out.
+            // The file has lost this name. By another one it stays attached until the handle is dropped.
             Err(Error::Superseded) => Ok(()),
             Err(error) => Err(error),
         }

@@ -1,5 +1,6 @@
 //! The outcome of opening a table, as its user is told.
 
+use crate::value::time::Timestamp;
 use std::fmt;
 
 /// Which state a table was found in when it was opened.
@@ -11,7 +12,7 @@ use std::fmt;
 /// let table = locule::Table::<Visit>::options().capacity(100).create(&path)?;
 /// match table.recovery().outcome {
 ///     locule::RecoveryOutcome::New => println!("made"),
-///     locule::RecoveryOutcome::Checkpoint { wall_time_microseconds } => println!("back to {wall_time_microseconds}"),
+///     locule::RecoveryOutcome::Checkpoint { wall_time } => println!("back to {wall_time}"),
 ///     _ => println!("opened"),
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -28,8 +29,8 @@ pub enum RecoveryOutcome {
     Newest,
     /// Exactly the last sync that is whole.
     Checkpoint {
-        /// When that sync was made, in microseconds since 1970.
-        wall_time_microseconds: i64,
+        /// When that sync was made.
+        wall_time: Timestamp,
     },
 }
 
@@ -84,9 +85,8 @@ impl fmt::Display for Recovery {
             RecoveryOutcome::New => f.write_str("new table")?,
             RecoveryOutcome::InOrder => f.write_str("in order")?,
             RecoveryOutcome::Newest => write!(f, "recovered the newest whole state, transaction {}", self.number)?,
-            RecoveryOutcome::Checkpoint { wall_time_microseconds } => {
-                let time = crate::value::time::Timestamp::from_microseconds(wall_time_microseconds);
-                write!(f, "went back to the sync of {time}, transaction {}", self.number)?;
+            RecoveryOutcome::Checkpoint { wall_time } => {
+                write!(f, "went back to the sync of {wall_time}, transaction {}", self.number)?;
             }
         }
         if !self.nothing_lost && self.highest_number_seen > self.number {

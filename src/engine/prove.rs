@@ -16,7 +16,7 @@
 //! those that are attached have kept the table in order.
 
 use super::{Access, Store};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
 use crate::format::control::{
@@ -54,8 +54,6 @@ impl Store {
                 return Ok(false);
             }
             cells.are_heads_right = self.are_heads_right();
-            // Its death has been dealt with, and must not be counted again.
-            self.medium.initialise_locks().map_err(Error::io("make the locks of", self.path()))?;
         }
         Ok(cells.are_heads_right
             && self.is_index_proved(cells.live_count)
@@ -112,10 +110,7 @@ impl Store {
         let records = self.sync_records();
         let is_past = |record: &SyncRecord| {
             let number = record.state.number;
-            number <= last
-                && (number <= durable || number == pin)
-                && record.predecessor <= durable
-                && record.generation_floor <= floor
+            (number <= durable || number == pin) && record.generation_floor <= floor
         };
         let is_carried = records.iter().flatten().any(|record| record.state.number == durable);
         let is_pin_past = pin == NO_PIN || pin <= last;

@@ -31,6 +31,7 @@ use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot;
 use crate::sys::attachment::{Incarnation, random_uuid, uuid_words};
 use crate::sys::words::Ordering;
+use crate::value::time::Timestamp;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -99,9 +100,9 @@ impl Store {
         Ok(Recovery {
             outcome: match choice.record {
                 _ if is_new => RecoveryOutcome::New,
-                Some((_, record)) if !nothing_lost => {
-                    RecoveryOutcome::Checkpoint { wall_time_microseconds: record.wall_time_microseconds }
-                }
+                Some((_, record)) if !nothing_lost => RecoveryOutcome::Checkpoint {
+                    wall_time: Timestamp::from_microseconds(record.wall_time_microseconds),
+                },
                 _ => RecoveryOutcome::Newest,
             },
             nothing_lost,
@@ -160,6 +161,24 @@ impl Store {
             .generation_floor
             .max(if is_credible { latest } else { 0 })
             .max(self.generation_given_up(choice.state.number))
+            .max(if is_same_boot { self.generation_being_staged() } else { 0 })
+    }
+
+    /// The highest generation in the cells of the intent list. A cell that was being staged again when its writer died does not
+    /// verify, and its id may have been told to others. What is far from the floor was never given out.
+    fn generation_being_staged(&self) -> u64 {
+        let view = self.view();
+        let limit = self.control().load(GENERATION_FLOOR, Ordering::Relaxed).saturating_add(GENERATION_JUMP);
+        let listed = (0..view.intent_count().unwrap_or(0)).filter_map(|position| view.intent(position).ok());
+        let generations = listed.map(|intent| {
+            let (slot, head) = (view.slot(intent.slot), view.slot(intent.slot).head());
+            let current = if head.exists() { slot.cell_header(head.cell()).generation } else { 0 };
+            (slot.cell_header(intent.cell).generation, current)
+        });
+        let is_given_out = |(staged, current): &(u64, u64)| {
+            (current + 1..GENERATION_LIMIT - 1).contains(staged) && *staged <= limit.max(current + GENERATION_JUMP)
+        };
+        generations.filter(is_given_out).map(|(staged, _)| staged).max().unwrap_or(0)
     }
 
     /// The highest generation of a record that was inserted after the choice: a process that died while staging it may have

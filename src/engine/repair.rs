@@ -78,8 +78,8 @@ impl TableView<'_> {
             let slot = self.slot(intent.slot);
             let (head, staged) = (slot.head(), slot.cell_header(intent.cell));
             let before = if head.exists() { slot.cell_header(head.cell()).generation } else { 0 };
-            // A cell without the number was not finished, so its id has not been told to others.
-            (staged.number == used && staged.generation > before).then_some(staged.generation)
+            // A cell that is being staged has the number 0, also if it was staged before in this transaction, and its id was told.
+            ([0, used].contains(&staged.number) && staged.generation > before).then_some(staged.generation)
         });
         // The next insert gets a generation above this one, so one that leaves no next generation does not count.
         let highest = given_out.filter(|generation| *generation < GENERATION_LIMIT - 1).max().unwrap_or(0);

@@ -306,7 +306,10 @@ impl<'a> Transaction<'a> {
         if let (Some(several), Some(Encoded { payload, .. })) = (&mut self.several, next.record) {
             // A slot that is in the maps already may have got another key.
             let key_hash = self.store.hash_of_key(payload);
-            several.keys.entry(key_hash).or_default().push(slot);
+            let slots = several.keys.entry(key_hash).or_default();
+            if slots.last() != Some(&slot) {
+                slots.push(slot);
+            }
         }
         Ok(Meta::new(slot, header))
     }

@@ -18,6 +18,7 @@ use crate::format::header::Header;
 use crate::sys::attachment::{Attachment, Incarnation};
 use crate::sys::deadline::{Deadline, poll};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Why a file that no writer has open is taken to be in order.
@@ -53,6 +54,23 @@ impl Store {
 
     /// Opens a table for reading; if it needs a recovery, makes a copy of it, which is not recovered yet.
     pub fn open_for_reading(path: &Path, settings: &Settings, belief: Belief) -> Result<FileForReading> {
+        let deadline = Deadline::after(settings.lock_timeout);
+        loop {
+            match Self::try_open_for_reading(path, settings, belief, deadline)? {
+                Some(opened) => return Ok(opened),
+                None if deadline.has_passed() => return Err(Error::Superseded),
+                None => {}
+            }
+        }
+    }
+
+    /// The same; `None` if the file was replaced meanwhile.
+    fn try_open_for_reading(
+        path: &Path,
+        settings: &Settings,
+        belief: Belief,
+        deadline: Deadline,
+    ) -> Result<Option<FileForReading>> {
         let attachment =
             open_file(path, false, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })?;
         let header = read_header(attachment.file(), path)?;
@@ -66,7 +84,6 @@ impl Store {
             Belief::Marks => store.marked_reason(&own),
             Belief::Proof => store.reason_for_copy(&own),
         };
-        let deadline = Deadline::after(settings.lock_timeout);
         let reason = loop {
             // Not at the gate, where a reader would be in the way of the next writer.
             let reason = poll(deadline.left(), || match reason_for_copy(&store) {
@@ -76,11 +93,14 @@ impl Store {
             if let Some(None) = reason.transpose()? {
                 break None;
             }
-            // Another process may have recovered the file since, and have begun to write. At the gate nobody is opening it; what holds
-            // it up is told.
+            // Another process may have recovered the file since, and have begun to write, or have replaced it. At the gate nobody is
+            // opening it; what holds it up is told.
             store.wait_at_gate(deadline.left())?;
             match reason_for_copy(&store)? {
+                // Another program has locked the file.
+                Some(BEING_OPENED) if deadline.has_passed() => return Err(store.opening_timeout()),
                 Some(BEING_OPENED) => store.leave_gate()?,
+                Some(_) if store.has_lost_its_name() => return Ok(None),
                 reason => break reason,
             }
         };
@@ -88,19 +108,23 @@ impl Store {
         let Some(reason) = reason else {
             store.note_in_order();
             store.leave_gate()?;
-            return Ok(FileForReading { store, is_same_boot: true, recovery_reason: None, is_in_use });
+            return Ok(Some(FileForReading { store, is_same_boot: true, recovery_reason: None, is_in_use }));
         };
         let is_same_boot = store.incarnation().is_some_and(|attached| attached.is_same_boot(&own));
         let store = store.into_private_copy()?;
-        Ok(FileForReading { store, is_same_boot, recovery_reason: Some(reason), is_in_use })
+        Ok(Some(FileForReading { store, is_same_boot, recovery_reason: Some(reason), is_in_use }))
     }
 }
 
 /// Whether reading the mapped file could need memory that is not there, and end the process: on tmpfs even a look at a hole takes a
 /// page.
 fn is_sparse_in_memory(attachment: &Attachment, header: &Header) -> Result<bool> {
-    let file_system =
-        fstatfs(attachment.file()).map_err(|error| Error::io("look at", attachment.path())(error.into()))?;
-    let is_full = |first_hole| first_hole >= word(header.geometry.file_bytes());
-    Ok(file_system.filesystem_type() == TMPFS_MAGIC && !attachment.first_hole().is_ok_and(is_full))
+    let error = |source| Error::io("look at", attachment.path())(source);
+    let file_system = fstatfs(attachment.file()).map_err(|errno| error(errno.into()))?;
+    if file_system.filesystem_type() != TMPFS_MAGIC {
+        return Ok(false);
+    }
+    // Not by its holes: what was reserved and not written to yet is one for tmpfs.
+    let reserved_bytes = attachment.file().metadata().map_err(error)?.blocks().saturating_mul(512);
+    Ok(reserved_bytes < word(header.geometry.file_bytes()))
 }

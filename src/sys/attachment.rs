@@ -14,7 +14,7 @@
 //!   through it, or it is closed, it is compared.
 //! - Nothing here is used on the hot path.
 
-use crate::error::{Error, Result, broken_invariant};
+use crate::error::{Error, Result, TableLock, broken_invariant};
 use crate::format::checksum::mix;
 use crate::format::control::INCARNATION_WORDS;
 use crate::sys::deadline::poll;
@@ -171,7 +171,7 @@ impl Attachment {
             return Ok(());
         }
         let holder_pid = process_that_holds(self.id.inode, GATE);
-        Err(Error::Timeout { lock: "gate", holder_pid, waited: timeout })
+        Err(Error::Timeout { lock: TableLock::Gate, holder_pid, waited: timeout })
     }
 
     pub fn leave_gate(&self) -> Result<()> {
@@ -593,7 +593,7 @@ mod tests {
         let [first, second] = [open(), open()];
         let now = Duration::ZERO;
         first.enter_gate(Hold::Exclusive, now).unwrap();
-        assert!(matches!(second.enter_gate(Hold::Shared, now), Err(Error::Timeout { lock: "gate", .. })));
+        assert!(matches!(second.enter_gate(Hold::Shared, now), Err(Error::Timeout { lock: TableLock::Gate, .. })));
         first.leave_gate().unwrap();
         second.enter_gate(Hold::Shared, now).unwrap();
         first.enter_gate(Hold::Shared, now).unwrap();

@@ -1,5 +1,7 @@
 //! The two locks of a table, and the outcomes of taking one.
 
+use crate::error::TableLock;
+
 /// One of a table's two mutexes. A thread that takes both takes `Sync` first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
@@ -10,11 +12,11 @@ pub enum Lock {
 }
 
 impl Lock {
-    /// The name that errors use.
-    pub fn name(self) -> &'static str {
+    /// How errors name it.
+    pub fn in_errors(self) -> TableLock {
         match self {
-            Lock::Write => "write",
-            Lock::Sync => "sync",
+            Lock::Write => TableLock::Write,
+            Lock::Sync => TableLock::Sync,
         }
     }
 }

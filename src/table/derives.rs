@@ -23,9 +23,19 @@ macro_rules! derive_rules {
     (@attributes $kind:ident $kept:tt { #[derive($($derives:tt)*)] $($rest:tt)* } $item:tt) => {
         $crate::derive_rules! { @derives $kind $kept [] { $($derives)* } { $($rest)* } $item }
     };
+    // What the macro writes beside the item would not be conditional.
+    (@attributes $kind:ident $kept:tt { #[cfg $($condition:tt)*] $($rest:tt)* } $item:tt) => {
+        ::core::compile_error!("what a macro of locule declares cannot be conditional: put `#[cfg]` on a module around it");
+        $crate::derive_rules! { @attributes $kind $kept { $($rest)* } $item }
+    };
     (@attributes $kind:ident [$($kept:tt)*] { #[$($attribute:tt)*] $($rest:tt)* } $item:tt) => {
         $crate::derive_rules! { @attributes $kind [$($kept)* #[$($attribute)*]] { $($rest)* } $item }
     };
+
+    (@variant cfg $($condition:tt)*) => {
+        ::core::compile_error!("a variant cannot be conditional: all programs that share a file need the same ones");
+    };
+    (@variant $($other:tt)*) => {};
 
     (@derives $kind:ident $kept:tt [] {} $rest:tt $item:tt) => {
         $crate::derive_rules! { @attributes $kind $kept $rest $item }

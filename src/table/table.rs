@@ -10,7 +10,7 @@ use super::words::row_of;
 use crate::engine::outcome::Recovery;
 use crate::engine::status::Status;
 use crate::engine::{Access, Store};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TableLock};
 use crate::record_id::RecordId;
 use crate::sys::private::ThreadLock;
 use crate::value::field::Key;
@@ -413,7 +413,7 @@ impl<T: Record> Table<T> {
         let timeout = self.store().settings().lock_timeout;
         let Some(_turn) = self.reopening.lock(timeout) else {
             let holder_pid = Some(std::process::id());
-            return Err(Error::Timeout { lock: "handle", holder_pid, waited: timeout });
+            return Err(Error::Timeout { lock: TableLock::Handle, holder_pid, waited: timeout });
         };
         let store = self.store();
         if store.is_in_order() {

@@ -59,6 +59,8 @@ macro_rules! field_enum {
             }
         } }
 
+        $($($crate::derive_rules! { @variant $($variant_attribute)* })*)+
+
         impl $crate::FieldValue for $name {
             type Stored = $stored;
 

@@ -262,7 +262,7 @@ fn die_inside_a_dead_handle_after_a_fork(path: &Path, _: &str) {
         });
         is_inside();
         ControlWords::of(path).set(FAILED, 1);
-        assert!(matches!(table.reopen(), Err(Error::Timeout { lock: "handle", .. })));
+        assert!(matches!(table.reopen(), Err(Error::Timeout { lock: locule::TableLock::Handle, .. })));
         fork(|| {
             nix::sys::prctl::set_pdeathsig(None).unwrap();
             assert!(matches!(table.len(), Err(Error::FlushFailed { .. })));

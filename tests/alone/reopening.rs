@@ -129,7 +129,7 @@ fn reopening_waits_no_longer_than_for_a_lock_and_can_be_done_again() {
         ControlWords::of(&path).set(FAILED, 1);
         for _ in 0..2 {
             match table.reopen() {
-                Err(Error::Timeout { lock: "handle", holder_pid, .. }) => {
+                Err(Error::Timeout { lock: locule::TableLock::Handle, holder_pid, .. }) => {
                     assert_eq!(holder_pid, Some(std::process::id()))
                 }
                 outcome => panic!("{outcome:?}"),

@@ -43,7 +43,9 @@ fn fork_beside_a_holder(path: &Path, _: &str) {
         let child = fork(move || {
             // The thread is its parent's: it is not counted here, and the lock is waited for like any other's.
             match table.insert(&visit(20, 0)) {
-                Err(Error::Timeout { lock: "write", holder_pid: Some(pid), .. }) => assert_eq!(pid, parent),
+                Err(Error::Timeout { lock: locule::TableLock::Write, holder_pid: Some(pid), .. }) => {
+                    assert_eq!(pid, parent)
+                }
                 outcome => panic!("{outcome:?}"),
             }
             assert_eq!(keys(table), [0, 1, 2]);

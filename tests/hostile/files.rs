@@ -149,7 +149,7 @@ fn a_backup_made_under_the_lock_and_copied_over_an_open_table_is_good_once_its_w
     assert_eq!(keys(&table), [0, 1, 2]);
     // A thread with that number lives, and could be the owner.
     match table.insert(&visit(7, 0)) {
-        Err(Error::Timeout { lock: "write", holder_pid, .. }) => assert_eq!(holder_pid, Some(pid)),
+        Err(Error::Timeout { lock: locule::TableLock::Write, holder_pid, .. }) => assert_eq!(holder_pid, Some(pid)),
         outcome => panic!("expected a timeout, found {outcome:?}"),
     }
     holder.kill();

@@ -253,6 +253,23 @@ fn a_sync_record_of_an_earlier_moment_does_not_hide_what_was_durable() {
     assert_is_recovered("a record of an earlier moment", &path, &expected, floor);
 }
 
+#[test]
+fn a_number_that_no_sync_record_carries_is_not_durable() {
+    let (_directory, path) = scratch();
+    make_table(&path);
+    let table = open(&path);
+    table.insert(&visit(20, 0)).unwrap();
+    let expected = records(&table);
+    drop(table);
+    let mut image = Image::of(&path);
+    let floor = *image.control(GENERATION_FLOOR);
+    let last = *image.control(LAST);
+    assert_ne!(*image.control(DURABLE), last);
+    *image.control(DURABLE) = last;
+    image.put_back(&path);
+    assert_is_recovered("a number that no record carries", &path, &expected, floor);
+}
+
 /// What was in it cannot be known, so it is not served as something older.
 #[test]
 fn a_record_that_does_not_have_its_checksum_is_found_by_the_first_opener() {
@@ -419,4 +436,21 @@ fn cells_that_are_newer_than_the_control_group_are_recovered() {
     assert_ne!(table.recovery().outcome, RecoveryOutcome::InOrder);
     assert_eq!(records(&table), expected);
     assert_good(&table, &path);
+}
+
+/// Locks that are half made look free, and the death of their owners is not noticed.
+#[test]
+fn locks_that_a_first_opener_was_making_when_it_died_are_made_anew() {
+    let (_directory, path) = scratch();
+    make_table(&path);
+    let mut image = Image::of(&path);
+    let made: Vec<u64> = (0..16).map(|word| *image.control(word)).collect();
+    assert!(made[..8].iter().any(|word| *word != 0) && made[8..].iter().any(|word| *word != 0));
+    (0..16).for_each(|word| *image.control(word) = 0);
+    image.put_back(&path);
+    let table = open(&path);
+    assert_eq!(table.recovery().outcome, RecoveryOutcome::InOrder);
+    let mut image = Image::of(&path);
+    let mut is_made = |words: std::ops::Range<usize>| words.into_iter().any(|word| *image.control(word) != 0);
+    assert!([0..8, 8..16].map(&mut is_made) == [true; 2], "all zeros are a mutex of another kind");
 }

@@ -221,8 +221,8 @@ impl Cuts {
                 .filter(|record| record.state.number == recovery.number)
         });
         match (recovery.outcome, carrying) {
-            (RecoveryOutcome::Checkpoint { wall_time_microseconds }, Some(record)) => {
-                assert_eq!(wall_time_microseconds, record.wall_time_microseconds, "the time of the sync");
+            (RecoveryOutcome::Checkpoint { wall_time }, Some(record)) => {
+                assert_eq!(wall_time.microseconds(), record.wall_time_microseconds, "the time of the sync");
             }
             (RecoveryOutcome::New, Some(_)) | (RecoveryOutcome::Newest, None) => {}
             (found, carrying) => panic!("{found:?} is said, and there is {carrying:?}"),

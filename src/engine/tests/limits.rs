@@ -159,6 +159,39 @@ fn a_slot_that_has_used_up_its_generations_is_not_given_out_again() {
     assert_eq!(store.free_count(), 0);
 }
 
+/// A cell that is staged again has the number 0 for a while, and was taken for one that nobody had been told of.
+#[test]
+fn an_id_that_was_told_is_burned_also_if_its_writer_dies_staging_it_again() {
+    use crate::sys::probe::die_after_store;
+    let (mut told_count, mut is_finished) = (0, false);
+    for store_count in 1.. {
+        if is_finished {
+            break;
+        }
+        let store = table(2);
+        let told = std::cell::Cell::new(None);
+        let body = || {
+            let mut transaction = store.begin().unwrap();
+            let id = transaction.insert(Encoded::new(&[1, 5])).unwrap().id;
+            told.set(Some(id));
+            transaction.update(id, None, Encoded::new(&[1, 6])).unwrap();
+            std::mem::forget(transaction);
+        };
+        is_finished = die_after_store(store_count, body).is_some();
+        let Some(told) = told.get() else { continue };
+        told_count += 1;
+        for is_opened_first in [false, true] {
+            let next = store.writable_copy().unwrap();
+            if is_opened_first {
+                next.recover(true).unwrap();
+            }
+            let id = insert(&next, 7);
+            assert!(id.slot() == told.slot() && id.generation() > told.generation(), "store {store_count}: {id:?}");
+        }
+    }
+    assert!(told_count > 5);
+}
+
 /// An insert that failed had taken its slot, which no record ever got again once the transaction committed.
 #[test]
 fn an_insert_that_fails_in_a_transaction_takes_no_slot() {

@@ -124,9 +124,9 @@ impl Past {
         let is_newest = self.published.get(&self.newest_published).is_some_and(|newest| newest == content);
         match recovery.outcome {
             RecoveryOutcome::New => assert_eq!(self.newest_published, 0, "a table that was used is said to be new"),
-            RecoveryOutcome::Checkpoint { wall_time_microseconds } => {
-                let made = self.sync_times.contains(&(recovery.number, wall_time_microseconds));
-                assert!(made, "there was no sync of {} at {wall_time_microseconds}", recovery.number);
+            RecoveryOutcome::Checkpoint { wall_time } => {
+                let made = self.sync_times.contains(&(recovery.number, wall_time.microseconds()));
+                assert!(made, "there was no sync of {} at {wall_time}", recovery.number);
             }
             RecoveryOutcome::Newest | RecoveryOutcome::InOrder => {}
         }

@@ -44,7 +44,8 @@ fn a_recovery_reports_what_it_found_and_what_is_lost() {
             assert_eq!((recovery.number, recovery.nothing_lost, recovery.is_private_copy), (last, is_same_boot, false));
             assert_eq!(recovery.live_count, if is_published_only { 2 } else { 1 });
             assert!(recovery.highest_number_seen >= last);
-            let is_a_sync = matches!(recovery.outcome, RecoveryOutcome::Checkpoint { wall_time_microseconds } if wall_time_microseconds > 0);
+            let is_a_sync =
+                matches!(recovery.outcome, RecoveryOutcome::Checkpoint { wall_time } if wall_time.microseconds() > 0);
             assert_eq!(is_a_sync, !is_same_boot && !is_published_only, "{recovery:?}");
             assert!(is_a_sync || recovery.outcome == RecoveryOutcome::Newest, "{recovery:?}");
         }

@@ -211,7 +211,7 @@ fn the_last_run_of_a_snapshot_holds_the_lock_and_those_before_do_not() {
             assert!(matches!(moment.check().map_err(Error::from), Err(Error::StaleSnapshot)));
             return if run_count % 2 == 0 { Ok(0) } else { Err(Error::caller("of a moment that has passed")) };
         }
-        assert!(matches!(outcome, Err(Error::Timeout { lock: "write", .. })), "{outcome:?}");
+        assert!(matches!(outcome, Err(Error::Timeout { lock: crate::error::TableLock::Write, .. })), "{outcome:?}");
         let mut payload = [0; 2];
         moment.find(&0_u64.to_ne_bytes(), &mut payload)?;
         Ok(payload[1])

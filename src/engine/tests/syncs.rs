@@ -210,10 +210,10 @@ fn who_finds_his_work_durable_does_not_wait_for_the_sync_of_another() {
     // After a failed flush nothing is said to be durable before a recovery.
     let failed = store.geometry.control() + FAILED;
     store.plant(failed, &[1]);
-    assert!(matches!(store.sync(), Err(Error::Timeout { lock: "sync", .. })));
+    assert!(matches!(store.sync(), Err(Error::Timeout { lock: crate::error::TableLock::Sync, .. })));
     store.plant(failed, &[0]);
     store.upsert(Encoded::new(&[1, 11])).unwrap();
-    assert!(matches!(store.sync(), Err(Error::Timeout { lock: "sync", .. })));
+    assert!(matches!(store.sync(), Err(Error::Timeout { lock: crate::error::TableLock::Sync, .. })));
 }
 
 /// After a syncer that died in its flush everything is flushed again. The result of that flush was once not looked at
