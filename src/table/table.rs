@@ -22,9 +22,11 @@ use std::path::Path;
 ///
 /// A handle can be used by many threads at once. Dropping it syncs only if it is the last handle of all processes, or
 /// if a sync is due ([`OpenOptions::sync_every`](crate::OpenOptions::sync_every)), and an error of that sync is not
-/// reported. [`close`](Self::close) always syncs. A sync needs the lock, so dropping a handle can wait for another process
-/// or thread, at most as long as the [lock timeout](crate::OpenOptions::lock_timeout), and then for the disk. To drop one
-/// where nothing may wait, such as in an event loop, hand it to another thread; or open it with
+/// reported. [`close`](Self::close) always syncs.
+///
+/// So dropping a handle can block. A sync takes the lock of syncs and that of writes, and waits for each at most as long
+/// as the [lock timeout](crate::OpenOptions::lock_timeout); then it waits for the disk. Where nothing may wait, such as in
+/// an event loop, drop the handle in another thread; or open it with
 /// [`sync_every(None)`](crate::OpenOptions::sync_every), then dropping it syncs nothing.
 ///
 /// ```
