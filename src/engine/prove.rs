@@ -110,7 +110,8 @@ impl Store {
         let records = self.sync_records();
         let is_past = |record: &SyncRecord| {
             let number = record.state.number;
-            (number <= durable || number == pin) && record.generation_floor <= floor
+            // If a record says that more was durable, a recovery refuses the file, and then it must not have been changed here.
+            (number <= durable || number == pin) && record.predecessor <= durable && record.generation_floor <= floor
         };
         let is_carried = records.iter().flatten().any(|record| record.state.number == durable);
         let is_pin_past = pin == NO_PIN || pin <= last;

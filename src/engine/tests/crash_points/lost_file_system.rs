@@ -5,8 +5,9 @@ use crate::engine::tests::crash_points::check::{Context, snapshot};
 use crate::engine::tests::crash_points::model::Step;
 use crate::engine::tests::crash_points::table::{HOME, Image, Operation, SMALL, table_with_history};
 use crate::engine::{Encoded, Store};
-use crate::format::control::LAST;
-use crate::format::sync_record::SYNC_RECORD_WORDS;
+use crate::error::Error;
+use crate::format::control::{DURABLE, LAST};
+use crate::format::sync_record::{SYNC_RECORD_WORDS, SyncRecord};
 use crate::sys::probe::die_after_store;
 use Operation::{One, Sync};
 use Step::{Insert, Update};
@@ -76,4 +77,24 @@ fn an_acknowledged_sync_is_found_and_kept_whichever_control_group_a_lost_file_sy
             assert!(number_after_power_cut(before, torn) >= acknowledged, "an acknowledged sync is gone");
         }
     }
+}
+
+#[test]
+fn a_file_that_is_refused_is_left_as_it_was_though_a_writer_left_something_half_done() {
+    let history = [One(Insert { key: 1, value: 10 }), Sync, One(Update { key: 1, value: 11 }), Sync];
+    let (start, _) = table_with_history(SMALL, &history);
+    let store = start.store();
+    let mut transaction = store.begin().unwrap();
+    transaction.upsert(Encoded::new(&[1, 12])).unwrap();
+    std::mem::forget(transaction);
+    let [durable, last] = [DURABLE, LAST].map(|index| store.control_word(index));
+    let records = (0..).zip(store.sync_records());
+    let older =
+        records.filter_map(|(place, record)| Some((place, record?))).find(|(_, record)| record.state.number < durable);
+    let (place, record) = older.expect("two syncs were made");
+    store.put_sync_record(place, SyncRecord { predecessor: last + 1, ..record });
+    let image = Image::of(&store, &[]);
+    let mut first = Arc::into_inner(image.store()).unwrap();
+    assert!(matches!(first.attach_as_the_first(&HOME), Err(Error::Damaged { .. })));
+    assert!(Image::of(&first, &[]).words == image.words, "a refused file was changed");
 }
