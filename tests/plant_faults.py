@@ -173,7 +173,7 @@ FAULTS = {
  'alone: what another thread has reopened is not reopened': [(TA,"if store.is_in_order() {","if false {")],
  'alone: reopening inside a closure waits for nobody': [(TA,"        self.store().check_not_nested()?;\n        let timeout","        let timeout")],
  'alone: threads of a parent are not inside in its child': [(OC,"self.0.store(death | this_process(), Ordering::Release);","self.0.store(death | this_process() | self.0.load(Ordering::Relaxed) & THREAD_COUNT_MASK, Ordering::Release);")],
- 'alone: a child opens what it has inherited': [(A,"match self.open_same(Path::new(&descriptor), OPEN_FLAGS - OFlag::O_NOFOLLOW) {","match self.open_by_path() {")],
+ 'alone: a child opens what it has inherited': [(A,"match self.open_same(Path::new(&descriptor), OPEN_FLAGS - OFlag::O_NOFOLLOW, action) {","match self.open_by_path(action) {")],
  'alone: a child is not told by its process id': [(SP,"AtomicBool::new(cfg!(miri))","AtomicBool::new(true)")],
  'alone: which file it is, not which header': [(M,"table_id: attachment.as_ref().map_or(digest_seed, |attachment| attachment.id().number()),","table_id: digest_seed,")],
  'alone: the closures around count too': [(GU,"AROUND.with_borrow(|tables| tables.contains(&table))","false")],

@@ -53,7 +53,7 @@ impl Store {
         if attachment.has_its_descriptor() {
             return Ok(());
         }
-        match attachment.open_by_path() {
+        match attachment.open_by_path("open again, to give it up,") {
             Ok(own) => self.medium.map_again(own.file()).map_err(Error::io("map again", self.path())),
             // The file has lost this name. By another one it stays attached until the handle is dropped.
             Err(Error::Superseded) => Ok(()),

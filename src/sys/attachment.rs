@@ -229,28 +229,29 @@ impl Attachment {
         self.check_descriptor()?;
         // By its descriptor, since its path may name another file by now; if there is no /proc, by the path.
         let descriptor = format!("/proc/self/fd/{}", self.file().as_raw_fd());
-        match self.open_same(Path::new(&descriptor), OPEN_FLAGS - OFlag::O_NOFOLLOW) {
-            Err(Error::Superseded) => self.open_by_path(),
+        let action = "open again, in the child of a fork,";
+        match self.open_same(Path::new(&descriptor), OPEN_FLAGS - OFlag::O_NOFOLLOW, action) {
+            Err(Error::Superseded) => self.open_by_path(action),
             opened => opened,
         }
     }
 
     /// The file that the path leads to, if it still is this one, opened again for writing by this process.
     #[cfg(not(loom))]
-    pub fn open_by_path(&self) -> Result<Self> {
+    pub fn open_by_path(&self, action: &'static str) -> Result<Self> {
         if FileId::of_path(Path::new("/")) != self.root {
             let other_root =
                 "this process has another root directory by now, in which there is no /proc to find the file by";
-            return Err(Error::io("open again", &self.path)(io::Error::other(other_root)));
+            return Err(Error::io(action, &self.path)(io::Error::other(other_root)));
         }
-        self.open_same(&self.path, OPEN_FLAGS)
+        self.open_same(&self.path, OPEN_FLAGS, action)
     }
 
     #[cfg(not(loom))]
-    fn open_same(&self, path: &Path, flags: OFlag) -> Result<Self> {
+    fn open_same(&self, path: &Path, flags: OFlag, action: &'static str) -> Result<Self> {
         let file = match OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path) {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Err(Error::Superseded),
-            opened => opened.map_err(Error::io("open again", &self.path))?,
+            opened => opened.map_err(Error::io(action, &self.path))?,
         };
         let own = Attachment::new(file, &self.path)?;
         if own.id == self.id { Ok(own) } else { Err(Error::Superseded) }
