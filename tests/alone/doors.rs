@@ -19,6 +19,7 @@ pub const ROLES: &[(&str, Role)] = &[
     ("close all descriptors and open again", close_all_descriptors_and_open_again),
     ("close all descriptors and reopen", close_all_descriptors_and_reopen),
     ("sync through another file's descriptor", sync_through_another_files_descriptor),
+    ("go beside another table", go_beside_another_table),
     ("die inside a dead handle after a fork", die_inside_a_dead_handle_after_a_fork),
 ];
 
@@ -379,4 +380,29 @@ fn what_another_file_has_lost_says_nothing_of_the_table() {
     assert_good(&other, &second, &[0, 1, 2, 3, 4]);
     child.tell("end");
     child.finish();
+}
+
+/// The number of its descriptor is that of another table, which others use too.
+fn go_beside_another_table(path: &Path, _: &str) {
+    let table = options().sync_every(Some(Duration::from_secs(3600))).open(path).unwrap();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) }, 0);
+    let other = options().open(path.with_extension("other")).unwrap();
+    table.insert(&visit(3, 0)).unwrap();
+    drop(table);
+    drop(other);
+    say("gone");
+}
+
+/// A handle that asks the other table's locks whether it is the last takes itself for one of many, and leaves its writes unsynced.
+#[test]
+fn a_handle_that_cannot_know_whether_it_is_the_last_syncs() {
+    let (_directory, path) = scratch();
+    drop(table_of_three(&path));
+    let _other = table_of_three(&path.with_extension("other"));
+    let mut child = Child::spawn("go beside another table", &path, "");
+    child.expect("gone");
+    child.finish();
+    let status = locule::admin::info(&path).unwrap().status;
+    assert_eq!(status.last, status.durable);
 }

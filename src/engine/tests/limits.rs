@@ -9,7 +9,7 @@ use crate::engine::transaction::Transaction;
 use crate::engine::{Encoded, Store};
 use crate::error::{Error, Internal};
 use crate::format::cell::GENERATION_LIMIT;
-use crate::format::control::{GENERATION_FLOOR, INTENT_COUNT};
+use crate::format::control::{GENERATION_FLOOR, INTENT_COUNT, PREPARED, USED};
 
 fn table(slot_count: u64) -> Store {
     heap_store(header(slot_count), settings())
@@ -190,6 +190,22 @@ fn an_id_that_was_told_is_burned_also_if_its_writer_dies_staging_it_again() {
         }
     }
     assert!(told_count > 5);
+}
+
+/// The control group can be that of the moment before, if the file system was lost.
+#[test]
+fn an_id_in_a_cell_that_no_intent_names_is_not_given_out_again() {
+    let store = table(2);
+    let mut transaction = store.begin().unwrap();
+    let told = transaction.insert(Encoded::new(&[1, 5])).unwrap().id;
+    std::mem::forget(transaction);
+    let control = store.geometry.control();
+    store.plant(control + INTENT_COUNT, &[0]);
+    store.plant(control + USED, &[store.control_word(PREPARED)]);
+    let next = store.writable_copy().unwrap();
+    assert!(next.recover(true).unwrap().nothing_lost);
+    let id = insert(&next, 7);
+    assert!(id.slot() == told.slot() && id.generation() > told.generation(), "{id:?}");
 }
 
 /// An insert that failed had taken its slot, which no record ever got again once the transaction committed.
