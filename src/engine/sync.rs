@@ -184,6 +184,8 @@ impl Store {
         if control.load(FLUSHING, Ordering::Relaxed) != 0 || control.load(PIN, Ordering::Relaxed) != NO_PIN {
             self.dirty_durable_group();
             self.flush_or_fail()?;
+            // What belongs to another recovery is left alone, here as below.
+            self.check_marks()?;
             self.finish_flushed();
         }
         let durable = control.load(DURABLE, Ordering::Relaxed);
