@@ -11,6 +11,7 @@ use crate::value::bytes::wrong_length;
 use crate::value::field::Field;
 use crate::value::field_type::FieldType;
 use crate::value::padding::padded;
+use crate::nearest::nearest;
 use crate::value::untyped::Value;
 use crate::{Error, Result};
 
@@ -409,6 +410,29 @@ impl Schema {
                 .iter()
                 .zip(&other.fields)
                 .all(|(mine, theirs)| mine.name == theirs.name && meaning(mine) == meaning(theirs))
+    }
+
+    /// The field with a name, and its position among the others.
+    pub(crate) fn expect_field(&self, name: &str) -> Result<(usize, &FieldSchema)> {
+        let found = self.fields.iter().enumerate().find(|(_, field)| field.name == name);
+        found.ok_or_else(|| {
+            let names = self.fields.iter().map(FieldSchema::name);
+            Error::UnknownField { name: name.to_owned(), suggestion: nearest(name, names).map(str::to_owned) }
+        })
+    }
+
+    /// The values of a record, in the order of the fields, from its words.
+    pub(crate) fn decode_record(&self, words: &[u64]) -> Result<Vec<Value>> {
+        let mut rest: &[u8] = bytemuck::cast_slice(words);
+        let decode = |field: &FieldSchema| {
+            let (bytes, others) = rest.split_at_checked(field.field_bytes()).unwrap_or((rest, &[]));
+            rest = others;
+            decode_value(field, bytes).map_err(|error| match error {
+                Error::Damaged { reason } => Error::damaged(format!("field `{}`: {reason}", field.name)),
+                other => other,
+            })
+        };
+        self.fields.iter().map(decode).collect()
     }
 
     /// Refuses the schema of a file whose records are not those of this one.

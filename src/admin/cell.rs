@@ -1,6 +1,5 @@
 //! What one cell holds, judged on its own.
 
-use super::dump::decode_values;
 use super::verification::reason_of;
 use crate::format::cell::{CellHeader, NUMBER_LIMIT};
 use crate::format::checksum::crc32;
@@ -29,5 +28,5 @@ pub fn content_of(schema: &Schema, header: &CellHeader, payload: &[u64]) -> Resu
     if !header.is_live {
         return Ok(CellContent::Tombstone);
     }
-    decode_values(schema, payload).map(CellContent::Record).map_err(reason_of)
+    schema.decode_record(payload).map(CellContent::Record).map_err(reason_of)
 }

@@ -65,12 +65,14 @@ use crate::format::header::Header;
 use crate::layout::index::KeyHash;
 use crate::layout::slot::Slot;
 use crate::layout::view::{Control, TableView};
+use crate::schema::Schema;
 use crate::sys::attachment::Attachment;
 use crate::sys::medium::Medium;
 use crate::sys::private::{Remembered, ThreadLock};
 use crate::sys::words::{Ordering, Words};
 use occupancy::{Death, Occupancy};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a handle was opened with.
@@ -83,6 +85,8 @@ pub struct Settings {
     pub any_file_system: bool,
     /// How many slots the table has to have, if that was said.
     pub required_capacity: Option<u64>,
+    /// Of which kind its records have to be, if that was said.
+    pub required_schema: Option<Arc<Schema>>,
     /// The wall clock: microseconds since 1970, for sync records.
     pub wall_clock: fn() -> i64,
 }
@@ -96,6 +100,7 @@ impl Default for Settings {
             prefault: false,
             any_file_system: false,
             required_capacity: None,
+            required_schema: None,
             wall_clock: status::wall_time_microseconds,
         }
     }
@@ -181,6 +186,12 @@ impl Store {
 
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The schema of its records.
+    #[inline(always)]
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.header.schema
     }
 
     pub fn geometry(&self) -> &Geometry {

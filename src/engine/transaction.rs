@@ -155,6 +155,12 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// The table.
+    #[inline(always)]
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
     /// How many slots the table has.
     pub fn capacity(&self) -> u32 {
         self.view.geometry.capacity()

@@ -20,13 +20,14 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a new table should be.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub capacity: u64,
     pub mode: u32,
-    pub schema: Schema,
+    pub schema: Arc<Schema>,
 }
 
 /// A file is written page by page. After larger writes the kernel keeps it in larger units (folios), and a flush of one page
@@ -56,7 +57,7 @@ pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<S
     let path = &absolute(path)?;
     // The loop is bounded only in case a program makes and destroys the file all the time.
     for _ in 0..1000 {
-        match Store::open(path, &plan.schema, settings) {
+        match Store::open(path, settings) {
             Err(Error::DoesNotExist { .. }) => {}
             opened => return opened,
         }

@@ -4,7 +4,6 @@ use crate::engine::{Access, Settings, Store};
 use crate::error::{Error, Result};
 use crate::format::geometry::word;
 use crate::format::header::{FIRST_PAGE_BYTES, Header};
-use crate::schema::Schema;
 use crate::sys::attachment::{Attachment, Hold, Incarnation, OPEN_FLAGS, absolute};
 use nix::errno::Errno;
 use nix::sys::statfs;
@@ -120,9 +119,11 @@ fn symbolic_link(path: &Path) -> Error {
 impl Store {
     /// Opens a table for reading and writing. The first process to open it in a boot recovers it. A process that
     /// expects other records in it does not, and leaves the file as it was.
-    pub fn open(path: &Path, schema: &Schema, settings: &Settings) -> Result<Self> {
+    pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
         let entry = GatedFile::enter(path, settings)?;
-        schema.expect_in_file(&entry.header.schema)?;
+        if let Some(required) = &settings.required_schema {
+            required.expect_in_file(&entry.header.schema)?;
+        }
         let store = if entry.attachment.try_attach(Hold::Exclusive)? {
             reserve_blocks(&entry.attachment, &entry.header)?;
             let own = Incarnation::current(entry.attachment.id(), path, None)?;

@@ -1,6 +1,7 @@
 //! What users type.
 
 mod clock;
+pub mod content;
 mod derives;
 mod handles;
 #[cfg(all(test, loom))]
@@ -15,7 +16,9 @@ pub mod snapshot;
 #[expect(clippy::module_inception, reason = "the type of that name is what users type")]
 pub mod table;
 pub mod transaction;
+pub mod untyped;
 pub mod upserted;
+pub mod values;
 mod which;
 mod words;
 mod write;

@@ -1,8 +1,10 @@
 //! What the closure of a snapshot reads from.
 
-use super::record::{Keyed, Record};
+use super::content::Content;
+use super::record::Keyed;
 use super::row::Row;
 use super::rows::Rows;
+use super::which::{ByKey, Which};
 use super::words::row_of;
 use crate::engine::read::{Meta, Moment};
 use crate::error::Result;
@@ -38,7 +40,7 @@ pub struct Snapshot<'a, T> {
     _records: PhantomData<fn() -> T>,
 }
 
-impl<'a, T: Record> Snapshot<'a, T> {
+impl<'a, T: Content> Snapshot<'a, T> {
     pub(super) fn new(moment: Moment<'a>) -> Self {
         Snapshot { moment, _records: PhantomData }
     }
@@ -64,9 +66,20 @@ impl<'a, T: Record> Snapshot<'a, T> {
     /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as
     /// [`Table::get`](crate::Table::get).
     pub fn get(&self, id: RecordId) -> Result<Option<Row<T>>> {
-        let mut words = T::ZEROED;
-        let meta = self.moment.get(id, words.as_mut())?;
-        row_of(meta, &words)
+        self.read(&id)
+    }
+
+    pub(super) fn read(&self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
+        let mut words = T::zeroed(self.moment.store().schema());
+        let meta = self.look(which, &mut words)?;
+        row_of(self.moment.store(), meta, &words)
+    }
+
+    /// Copies a record, which may be one that cannot be decoded.
+    fn look(&self, which: &impl Which<T>, words: &mut T::Words) -> Result<Option<Meta>> {
+        let found = which.read(self.moment.store(), words);
+        self.moment.check()?;
+        Ok(found?)
     }
 
     /// All records. Once the moment has passed, an error that says so is the last item.
@@ -177,9 +190,7 @@ impl<T: Keyed> Snapshot<'_, T> {
     /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as
     /// [`Table::find`](crate::Table::find).
     pub fn find<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Row<T>>> {
-        let mut words = T::ZEROED;
-        let meta = self.find_words(key, &mut words)?;
-        row_of(meta, &words)
+        self.read(&ByKey(key))
     }
 
     /// Whether there is a record with a key.
@@ -199,16 +210,8 @@ impl<T: Keyed> Snapshot<'_, T> {
     ///
     /// As [`find`](Self::find).
     pub fn contains_key<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<bool> {
-        let mut words = T::ZEROED;
-        Ok(self.find_words(key, &mut words)?.is_some())
-    }
-
-    fn find_words<Q: Key<T::Key> + ?Sized>(&self, key: &Q, words: &mut T::Words) -> Result<Option<Meta>> {
-        let mut encoded = T::ZEROED_KEY;
-        if !key.encode_key(encoded.as_mut()) {
-            return Ok(None);
-        }
-        Ok(self.moment.find(encoded.as_ref(), words.as_mut())?)
+        let mut words = T::zeroed(self.moment.store().schema());
+        Ok(self.look(&ByKey(key), &mut words)?.is_some())
     }
 }
 
@@ -218,7 +221,7 @@ impl<T> Clone for Snapshot<'_, T> {
     }
 }
 
-impl<'a, T: Record> IntoIterator for &Snapshot<'a, T> {
+impl<'a, T: Content> IntoIterator for &Snapshot<'a, T> {
     type Item = Result<Row<T>>;
     type IntoIter = Rows<'a, T>;
 

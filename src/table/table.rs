@@ -1,7 +1,8 @@
 //! A typed table: what users type.
 
 use super::handles::Handles;
-use super::record::{Keyed, Record};
+use super::content::Content;
+use super::record::Keyed;
 use super::row::Row;
 use super::rows::Rows;
 use super::snapshot::Snapshot;
@@ -12,11 +13,13 @@ use crate::engine::status::Status;
 use crate::engine::{Access, Store};
 use crate::error::{Error, Result, TableLock};
 use crate::record_id::RecordId;
+use crate::schema::Schema;
 use crate::sys::private::ThreadLock;
 use crate::value::field::Key;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A table of records of one type, shared with any number of processes.
 ///
@@ -81,7 +84,7 @@ pub struct Table<T> {
     _records: PhantomData<fn() -> T>,
 }
 
-impl<T: Record> Table<T> {
+impl<T: Content> Table<T> {
     pub(super) fn new(store: Store) -> Result<Self> {
         Self::check_records(&store)?;
         Ok(Table { handles: Handles::new(store), reopening: ThreadLock::default(), _records: PhantomData })
@@ -89,14 +92,11 @@ impl<T: Record> Table<T> {
 
     /// Checks that a file holds records of this type, and has the required capacity.
     fn check_records(store: &Store) -> Result<()> {
-        T::schema().expect_in_file(&store.header().schema)?;
-        let geometry = store.geometry();
-        let word_count = T::ZEROED.as_ref().len();
-        if (T::RECORD_BYTES, word_count) != (geometry.record_bytes(), geometry.record_words()) {
-            let reason = format!("{} bytes in {word_count} words are not what the schema says", T::RECORD_BYTES);
-            return Err(Error::InvalidArgument { reason });
+        T::check_header(store.header())?;
+        if let Some(required) = &store.settings().required_schema {
+            required.expect_in_file(store.schema())?;
         }
-        let found = u64::from(geometry.capacity());
+        let found = u64::from(store.geometry().capacity());
         match store.settings().required_capacity {
             Some(expected) if expected != found => Err(Error::CapacityMismatch { expected, found }),
             _ => Ok(()),
@@ -138,10 +138,11 @@ impl<T: Record> Table<T> {
     }
 
     #[inline(always)]
-    fn read(&self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
-        let mut words = T::ZEROED;
-        let meta = which.read(self.store(), &mut words)?;
-        row_of(meta, &words)
+    pub(super) fn read(&self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
+        let store = self.store();
+        let mut words = T::zeroed(store.schema());
+        let meta = which.read(store, &mut words)?;
+        row_of(store, meta, &words)
     }
 
     /// How many records there are.
@@ -424,12 +425,26 @@ impl<T: Record> Table<T> {
         store.retire()?;
         let (path, settings) = (store.path(), store.settings());
         let opened = match store.access() {
-            Access::ReadWrite => Store::open(path, &T::schema(), settings)?,
+            Access::ReadWrite => Store::open(path, settings)?,
             Access::ReadOnly | Access::PrivateCopy => Store::open_read_only(path, settings)?,
         };
         Self::check_records(&opened)?;
         self.handles.go_over_to(opened);
         Ok(())
+    }
+
+    /// The schema in the file: the fields of the records, their defaults and documentation.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// assert_eq!(table.schema().fields().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn schema(&self) -> &Arc<Schema> {
+        self.store().schema()
     }
 
     /// The absolute path that the table was opened by.
@@ -542,7 +557,7 @@ impl<T> fmt::Debug for Table<T> {
     }
 }
 
-impl<'a, T: Record> IntoIterator for &'a Table<T> {
+impl<'a, T: Content> IntoIterator for &'a Table<T> {
     type Item = Result<Row<T>>;
     type IntoIter = Rows<'a, T>;
 

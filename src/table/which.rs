@@ -1,6 +1,7 @@
 //! Which record is meant: one with an id, or one with a key. Everything that is done to a record can be done to either.
 
-use super::record::{Keyed, Record};
+use super::content::Content;
+use super::record::Keyed;
 use super::words::key_words;
 use crate::engine::Store;
 use crate::engine::read::Meta;
@@ -10,7 +11,7 @@ use crate::record_id::RecordId;
 use crate::value::field::Key;
 
 /// Which record is meant.
-pub trait Which<T: Record> {
+pub trait Which<T: Content> {
     /// Copies the record as it is published.
     fn read(&self, store: &Store, words: &mut T::Words) -> Internal<Option<Meta>>;
 
@@ -18,7 +19,7 @@ pub trait Which<T: Record> {
     fn read_in(&self, transaction: &mut Transaction<'_>, words: &mut T::Words) -> Internal<Option<Meta>>;
 }
 
-impl<T: Record> Which<T> for RecordId {
+impl<T: Content> Which<T> for RecordId {
     #[inline(always)]
     fn read(&self, store: &Store, words: &mut T::Words) -> Internal<Option<Meta>> {
         store.get(*self, words.as_mut())
