@@ -72,6 +72,8 @@ mod error;
 mod file;
 mod format;
 mod layout;
+#[cfg(not(loom))]
+pub mod maintenance;
 mod nearest;
 mod record_id;
 mod schema;

@@ -13,6 +13,7 @@ use crate::value::field_type::FieldType;
 use crate::value::padding::padded;
 use crate::nearest::nearest;
 use crate::value::untyped::Value;
+use crate::error::broken_invariant;
 use crate::{Error, Result};
 
 /// One field of a [`Schema`]. It is described by [`new`](Self::new) and the methods after it, and gets its place in the
@@ -433,6 +434,19 @@ impl Schema {
             })
         };
         self.fields.iter().map(decode).collect()
+    }
+
+    /// Writes the values of a record, which fit the fields, into words that are zero.
+    pub(crate) fn encode_record(&self, values: &[Value], words: &mut [u64]) -> Result<()> {
+        let mut rest: &mut [u8] = bytemuck::cast_slice_mut(words);
+        for (field, value) in self.fields.iter().zip(values) {
+            let Some((bytes, others)) = rest.split_at_mut_checked(field.field_bytes()) else {
+                broken_invariant("a record has room for each field of its schema");
+            };
+            field.encode_value(value, bytes)?;
+            rest = others;
+        }
+        Ok(())
     }
 
     /// Refuses the schema of a file whose records are not those of this one.

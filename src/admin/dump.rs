@@ -213,4 +213,3 @@ impl Iterator for Dump {
 
 impl std::iter::FusedIterator for Dump {}
 
-/// The values of a record in words.

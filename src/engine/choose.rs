@@ -10,13 +10,20 @@
 
 use crate::engine::Store;
 use crate::error::{Error, Result};
-use crate::format::cell::{CELLS_PER_SLOT, CellHeader, NUMBER_LIMIT};
+use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
-use crate::format::control::{DURABLE, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED, USED};
+use crate::format::control::{DURABLE, GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED, USED};
 use crate::format::geometry::widen;
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot::visible_cell;
 use crate::sys::words::Ordering;
+
+/// The highest number and the highest generation that a table gave out.
+#[derive(Clone, Copy, Debug)]
+pub struct GivenOut {
+    pub number: u64,
+    pub generation: u64,
+}
 
 /// A state that the cells confirm.
 pub(super) struct Choice {
@@ -124,6 +131,19 @@ impl Store {
         let mut highest = highest_sealed.max(plausible);
         self.for_verified_cells(|_, header| highest = highest.max(header.number));
         highest
+    }
+
+    /// What is above every number and every generation that was ever given out, as far as the file tells.
+    #[cfg(not(loom))]
+    pub fn highest_given_out(&self) -> GivenOut {
+        let records = self.sync_records();
+        let sealed = records.iter().flatten().map(|record| record.state.number).max().unwrap_or(0);
+        let floor = self.control().load(GENERATION_FLOOR, Ordering::Relaxed);
+        let mut generation = if floor < GENERATION_LIMIT { floor } else { 0 };
+        let floors = records.iter().flatten().map(|record| record.generation_floor);
+        generation = floors.fold(generation, u64::max);
+        self.for_verified_cells(|_, header| generation = generation.max(header.generation));
+        GivenOut { number: self.highest_number_seen(sealed), generation }
     }
 
     pub(super) fn for_verified_cells(&self, mut visit: impl FnMut(u32, CellHeader)) {

@@ -49,7 +49,7 @@ impl Store {
 }
 
 /// A copy that is being made.
-pub(super) struct CopyOfNewest<'a> {
+pub struct CopyOfNewest<'a> {
     store: &'a Store,
     /// The words of a table, of which only first cells are filled in.
     pub(super) words: Vec<u64>,
@@ -66,7 +66,7 @@ pub(super) struct CopyOfNewest<'a> {
 }
 
 impl<'a> CopyOfNewest<'a> {
-    pub(super) fn begin(store: &'a Store) -> Result<Self> {
+    pub fn begin(store: &'a Store) -> Result<Self> {
         let geometry = store.geometry();
         Ok(CopyOfNewest {
             store,
@@ -82,7 +82,7 @@ impl<'a> CopyOfNewest<'a> {
     }
 
     /// Makes passes until the copy is in a state of the table, which it returns.
-    pub(super) fn catch_up(&mut self) -> Result<State> {
+    pub fn catch_up(&mut self) -> Result<State> {
         let deadline = Deadline::after(self.store.settings.lock_timeout);
         let mut pass_count: u32 = 0;
         loop {
@@ -102,6 +102,15 @@ impl<'a> CopyOfNewest<'a> {
                 return Err(Error::SnapshotBusy { attempt_count: pass_count });
             }
         }
+    }
+
+    /// The cell that is held for a slot, if it was ever written. After a catch-up it is the slot's visible one.
+    pub fn cell(&self, slot: u32) -> Option<(CellHeader, &[u64])> {
+        let first_word = self.store.geometry.cell(slot, 0);
+        let cell = self.words.get(first_word..first_word + self.store.geometry.cell_words())?;
+        let (header, payload) = cell.split_first_chunk()?;
+        let header = CellHeader::from_words(*header);
+        (header.number != 0).then_some((header, payload))
     }
 
     /// Makes one pass. Returns the state that the copy is in, if it is in one.

@@ -144,8 +144,7 @@ impl Store {
 
     /// The bytes of a record's key.
     pub fn key_bytes_of<'a>(&self, payload: &'a [u64]) -> Option<&'a [u8]> {
-        let key = self.geometry.key()?;
-        bytemuck::cast_slice(payload).get(key.offset_bytes..key.offset_bytes.saturating_add(key.key_bytes))
+        self.geometry.key_bytes_of(payload)
     }
 
     /// How many slots are on the free stack.

@@ -11,6 +11,7 @@
 //! | `single` | transactions of one record |
 //! | `transaction` | transactions of any number of records |
 //! | `duplicate` | what is reported when a key is there already |
+//! | `scrub` | overwriting what nobody needs any more |
 //! | `repair` | finishing or undoing what a dead owner left |
 //! | `sync` | making everything durable with one flush |
 //! | `choose` | which state a first opener believes |
@@ -52,6 +53,8 @@ pub mod prove;
 pub mod read;
 pub mod recover;
 pub mod repair;
+#[cfg(not(loom))]
+pub mod scrub;
 pub mod single;
 pub mod stage;
 pub mod status;
@@ -59,7 +62,7 @@ pub mod sync;
 pub mod transaction;
 
 use crate::error::{Fault, Internal};
-use crate::format::control::{CONDEMNED, DURABLE, RECOVERY_NUMBER, SUPERSEDED};
+use crate::format::control::{CONDEMNED, DURABLE, GENERATION_FLOOR, RECOVERY_NUMBER, SUPERSEDED};
 use crate::format::geometry::Geometry;
 use crate::format::header::Header;
 use crate::layout::index::KeyHash;
@@ -216,6 +219,16 @@ impl Store {
     }
 
     /// What opening found and repaired.
+    /// The open file, if the handle is on one.
+    pub fn attachment(&self) -> Option<&Attachment> {
+        self.attachment.as_ref()
+    }
+
+    /// Records inserted from now on get generations above this.
+    pub fn current_generation_floor(&self) -> u64 {
+        self.control().load(GENERATION_FLOOR, Ordering::Relaxed)
+    }
+
     pub fn recovery(&self) -> &outcome::Recovery {
         &self.recovery
     }

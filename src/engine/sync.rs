@@ -74,9 +74,18 @@ impl Store {
     /// another process is syncing, it waits for the end of that, and then usually finds the work done: one flush serves
     /// everyone that waits.
     pub fn sync(&self) -> Result<u64> {
+        self.sync_up_to(self.control().load(LAST, Ordering::Relaxed))
+    }
+
+    /// The same, even if everything is durable already: for what was written beside transactions.
+    #[cfg(not(loom))]
+    pub fn sync_anew(&self) -> Result<u64> {
+        self.sync_up_to(u64::MAX)
+    }
+
+    fn sync_up_to(&self, wanted: u64) -> Result<u64> {
         self.check_may_lock("sync")?;
         let control = self.control();
-        let wanted = control.load(LAST, Ordering::Relaxed);
         let deadline = Deadline::after(self.settings.lock_timeout);
         let mut waited_in_vain = false;
         loop {

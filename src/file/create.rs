@@ -3,6 +3,7 @@
 use crate::engine::guard::WriteGuard;
 use crate::engine::{Settings, Store};
 use crate::error::{Error, Result};
+use crate::file::name::Name;
 use crate::file::open::{GatedFile, check_file_system};
 use crate::file::temporary::{NewFile, TemporaryName, directory_of, remove_leftovers};
 use crate::format::geometry::word;
@@ -12,12 +13,10 @@ use crate::schema::Schema;
 use crate::sys::attachment::{Hold, absolute, random_uuid, random_word};
 use crate::sys::deadline::poll;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, RenameFlags};
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::sync::Arc;
@@ -82,7 +81,7 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
         let NewTable { store, name, temporary } = NewTable::build(path, plan, old, settings)?;
         // As soon as the names are exchanged, this names the old file.
         let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
-        retire(entry, settings, || name.exchange(&temporary, || store.leave_gate()))?;
+        retire(entry, settings, |_| name.exchange(&temporary, || store.leave_gate()))?;
         return Ok(store);
     }
     create(path, plan, settings)
@@ -94,12 +93,12 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
     remove_leftovers(path);
     let entry = GatedFile::enter(path, settings)?;
     let name = Name::of(path, entry.attachment().file())?;
-    retire(entry, settings, || std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
+    retire(entry, settings, |_| std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
     name.make_last()
 }
 
 /// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
-fn retire(entry: GatedFile, settings: &Settings, action: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(super) fn retire<R>(entry: GatedFile, settings: &Settings, action: impl FnOnce(&Store) -> Result<R>) -> Result<R> {
     // A handle that gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at
     // again.
     let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;
@@ -108,7 +107,7 @@ fn retire(entry: GatedFile, settings: &Settings, action: impl FnOnce() -> Result
     let settings = &Settings { sync_every: None, ..settings.clone() };
     let store = if is_alone { entry.map(settings)? } else { entry.attach_to_users(settings)? };
     let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };
-    let outcome = action();
+    let outcome = action(&store);
     // A file that has lost its name is no longer a table, even if the change could not be made to last. Its users are
     // told even if there seem to be none: a process that only reads holds nothing.
     if outcome.is_ok() || store.has_lost_its_name() {
@@ -136,107 +135,34 @@ impl<'a> NewTable<'a> {
             return Err(Error::InvalidArgument { reason });
         }
         let now = (settings.wall_clock)();
-        let header = Header::new(plan.capacity, plan.schema.clone(), random_uuid(), random_word(), now)?;
-        check_size_limit(header.geometry.file_bytes(), path)?;
-        let new = NewFile::open(path, if replaced.is_some() { 0o600 } else { plan.mode })?;
+        let header = Header::new(plan.capacity, Arc::clone(&plan.schema), random_uuid(), random_word(), now)?;
+        let new = new_file(path, &header, plan.mode, replaced, settings)?;
         let file = new.attachment.file();
-        check_file_system(file, path, settings)?;
-        #[cfg(not(loom))]
-        crate::sys::mapping::avoid_copy_on_write(file);
-        fill(file, &header).map_err(Error::io("write", path))?;
-        if let Some(replaced) = replaced {
-            keep_permissions(file, replaced).map_err(Error::io("set the permissions of what replaces", path))?;
-        }
         let name = Name::of(path, file)?;
         let store = GatedFile::of_new_file(new.attachment)?.attach_as_the_first(settings)?;
         Ok(NewTable { store, name, temporary: new.temporary })
     }
 }
 
-/// The name that a file is to get or to lose. Its directory is opened before anything is begun that has to be made to
-/// last.
-struct Name<'a> {
-    path: &'a Path,
-    file: File,
-    /// `None` if the directory may be changed but not read: then it cannot be opened.
-    directory: Option<File>,
-}
-
-impl<'a> Name<'a> {
-    fn of(path: &'a Path, file: &File) -> Result<Self> {
-        let directory = match File::open(directory_of(path)) {
-            Ok(directory) => Some(directory),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
-            Err(error) => return Err(Error::io("open", directory_of(path))(error)),
-        };
-        let file = file.try_clone().map_err(Error::io("open once more", path))?;
-        Ok(Name { path, file, directory })
+/// A file that has everything of a new table but a name.
+pub(super) fn new_file(
+    path: &Path,
+    header: &Header,
+    mode: u32,
+    replaced: Option<&File>,
+    settings: &Settings,
+) -> Result<NewFile> {
+    check_size_limit(header.geometry.file_bytes(), path)?;
+    let new = NewFile::open(path, if replaced.is_some() { 0o600 } else { mode })?;
+    let file = new.attachment.file();
+    check_file_system(file, path, settings)?;
+    #[cfg(not(loom))]
+    crate::sys::mapping::avoid_copy_on_write(file);
+    fill(file, header).map_err(Error::io("write", path))?;
+    if let Some(replaced) = replaced {
+        keep_permissions(file, replaced).map_err(Error::io("set the permissions of what replaces", path))?;
     }
-
-    /// Waits until what the directory says about the name is on the disk, together with everything else on that disk if
-    /// need be.
-    fn make_last(&self) -> Result<()> {
-        let flushed = match &self.directory {
-            Some(directory) => directory.sync_all(),
-            None => nix::unistd::syncfs(&self.file).map_err(io::Error::from),
-        };
-        flushed.map_err(Error::io("flush", directory_of(self.path)))
-    }
-
-    /// Gives the file its name, which no other file may have.
-    fn give(&self, temporary: Option<&TemporaryName>) -> Result<()> {
-        let given = match temporary {
-            None => self.link_nameless(self.path),
-            Some(temporary) => self.rename(temporary, RenameFlags::RENAME_NOREPLACE),
-        };
-        given.map_err(|error| match error {
-            Errno::EEXIST => Error::AlreadyExists { path: self.path.to_owned() },
-            error => Error::io("create", self.path)(error.into()),
-        })
-    }
-
-    fn give_temporary(&self) -> Result<TemporaryName> {
-        let named = TemporaryName::give(self.path, |temporary| self.link_nameless(temporary));
-        named.map_err(|error| Error::io("create", self.path)(error.into()))
-    }
-
-    /// Gives the file its name, and gives the temporary one to the other file that has it. If that cannot be made to
-    /// last, or what comes `last` fails, each gets its own name back.
-    fn exchange(&self, temporary: &TemporaryName, last: impl FnOnce() -> Result<()>) -> Result<()> {
-        let exchange = || self.rename(temporary, RenameFlags::RENAME_EXCHANGE);
-        let can_be_undone = match exchange() {
-            Ok(()) => true,
-            // Not every file system can do that.
-            Err(Errno::EINVAL) => {
-                std::fs::rename(temporary.path(), self.path).map_err(Error::io("replace", self.path))?;
-                false
-            }
-            Err(error) => return Err(Error::io("replace", self.path)(error.into())),
-        };
-        self.make_last().and_then(|()| last()).inspect_err(|_| {
-            if can_be_undone {
-                let _ = exchange();
-            }
-        })
-    }
-
-    fn rename(&self, temporary: &TemporaryName, flags: RenameFlags) -> Result<(), Errno> {
-        nix::fcntl::renameat2(AT_FDCWD, temporary.path(), AT_FDCWD, self.path, flags)
-    }
-
-    fn link_nameless(&self, path: &Path) -> Result<(), Errno> {
-        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        nix::unistd::linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
-    }
-
-    /// Takes the name away, if it is still this file's.
-    fn take_away(&self) {
-        let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
-        let named = self.path.symlink_metadata().map(id);
-        if named.is_ok_and(|named| self.file.metadata().map(id).is_ok_and(|own| own == named)) {
-            let _ = std::fs::remove_file(self.path);
-        }
-    }
+    Ok(new)
 }
 
 /// Writes everything, zeros too. If space were only reserved, the first flushes would pay for its first use; if the

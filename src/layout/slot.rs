@@ -159,6 +159,25 @@ impl<'a> Slot<'a> {
         self.words.store(self.place(cell) + NUMBER, 0, Ordering::Release);
     }
 
+    /// Overwrites a cell's payload with zeros, and the rest of the cell too if it is one that no head names. Returns whether
+    /// there was anything else in it.
+    pub fn scrub(self, cell: u32, payload_words: usize, with_header: bool) -> bool {
+        let words = self.cell(cell, payload_words);
+        let first_word = if with_header { 0 } else { CELL_HEADER_WORDS };
+        let was_blank = (first_word..words.len()).all(|index| words.load(index, Ordering::Relaxed) == 0);
+        if was_blank {
+            return false;
+        }
+        if with_header {
+            self.wipe(cell);
+            fence(Ordering::Release);
+        }
+        for index in first_word.max(NUMBER + 1)..words.len() {
+            words.store(index, 0, Ordering::Relaxed);
+        }
+        true
+    }
+
     #[inline(always)]
     fn place(self, cell: u32) -> usize {
         self.first_cell + widen(cell & 3) * self.cell_words

@@ -38,6 +38,12 @@ impl OpenOptions<Values> {
     }
 }
 
+/// A table that is only looked at, with what harms none on any file system.
+#[cfg(not(loom))]
+pub(crate) fn open_for_looking(path: &std::path::Path) -> Result<Table<Values>> {
+    Table::<Values>::options().allow_any_file_system(true).open_read_only(path)
+}
+
 /// The key of a record, encoded as in a record whose other fields are zero.
 struct KeyWords {
     record: Vec<u64>,

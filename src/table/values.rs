@@ -4,7 +4,7 @@
 //! exists can be written.
 
 use super::content::Content;
-use crate::error::{Error, Result, broken_invariant};
+use crate::error::{Error, Result};
 use crate::format::header::Header;
 use crate::schema::{FieldSchema, Schema, decode_value};
 use crate::value::untyped::Value;
@@ -278,6 +278,22 @@ impl Values {
     }
 }
 
+impl Values {
+    pub(crate) fn of_words(words: &[u64], schema: &Arc<Schema>) -> Result<Self> {
+        Ok(Values { schema: Arc::clone(schema), values: schema.decode_record(words)? })
+    }
+
+    /// Writes the record into words that are zero, for a table of this schema.
+    pub(crate) fn write_to(&self, schema: &Arc<Schema>, words: &mut [u64]) -> Result<()> {
+        self.check_schema(schema)?;
+        schema.encode_record(&self.values, words)
+    }
+
+    fn check_schema(&self, schema: &Arc<Schema>) -> Result<()> {
+        if Arc::ptr_eq(&self.schema, schema) { Ok(()) } else { self.schema.expect_in_file(schema) }
+    }
+}
+
 /// The value as the field holds it.
 fn fit(field: &FieldSchema, value: Value) -> Result<Value> {
     let mut bytes = vec![0; field.field_bytes()];
@@ -321,23 +337,14 @@ impl Content for Values {
     }
 
     fn to_words(&self, schema: &Arc<Schema>) -> Result<Vec<u64>> {
-        if !Arc::ptr_eq(&self.schema, schema) {
-            self.schema.expect_in_file(schema)?;
-        }
+        self.check_schema(schema)?;
         let mut words = Self::zeroed(schema);
-        let mut rest: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        for (field, value) in schema.fields().iter().zip(&self.values) {
-            let Some((bytes, others)) = rest.split_at_mut_checked(field.field_bytes()) else {
-                broken_invariant("a record has room for each field of its schema");
-            };
-            field.encode_value(value, bytes)?;
-            rest = others;
-        }
+        schema.encode_record(&self.values, &mut words)?;
         Ok(words)
     }
 
     fn from_words(words: &Vec<u64>, schema: &Arc<Schema>) -> Result<Self> {
-        Ok(Values { schema: Arc::clone(schema), values: schema.decode_record(words)? })
+        Self::of_words(words, schema)
     }
 }
 
