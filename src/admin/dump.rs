@@ -3,10 +3,10 @@
 use super::readable::read_through;
 use crate::engine::Store;
 use crate::engine::outcome::Recovery;
-use crate::error::{Error, Result, broken_invariant};
+use crate::error::{Error, Result};
 use crate::file::open_read_only::{Belief, FileForReading};
 use crate::record_id::RecordId;
-use crate::schema::{FieldSchema, Schema, decode_value};
+use crate::schema::Schema;
 use crate::value::untyped::Value;
 use std::fmt;
 use std::path::Path;

@@ -98,7 +98,7 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
 }
 
 /// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
-pub(super) fn retire<R>(entry: GatedFile, settings: &Settings, action: impl FnOnce(&Store) -> Result<R>) -> Result<R> {
+pub fn retire<R>(entry: GatedFile, settings: &Settings, action: impl FnOnce(&Store) -> Result<R>) -> Result<R> {
     // A handle that gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at
     // again.
     let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;

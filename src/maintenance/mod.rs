@@ -39,7 +39,8 @@ mod repair;
 mod scrub;
 
 pub use crate::file::rebuild::Rebuilt;
-pub use alter::{Alteration, Position, migrate};
+pub use alter::{Alteration, migrate};
 pub use backup::{Copied, backup, restore};
+pub use new_schema::Position;
 pub use repair::{Repaired, repair};
 pub use scrub::{Scrubbed, scrub};
