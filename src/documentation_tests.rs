@@ -257,7 +257,7 @@ fn every_field_type_has_the_code_and_width_of_the_document() -> Result<()> {
         };
         let field_type = type_with_code(code, capacity_bytes)?;
         assert_eq!(field_type.value_bytes(), fixed_bytes + usize::from(capacity_bytes), "{row:?}");
-        assert_eq!(field_type.to_string().split('<').next(), Some(row["type"]));
+        assert_eq!(field_type.to_string().split('(').next(), Some(row["type"]));
     }
     for code in 0..=u8::MAX {
         let is_documented = types.iter().any(|row| number::<u8>(row["type_code"]) == code);
@@ -265,6 +265,52 @@ fn every_field_type_has_the_code_and_width_of_the_document() -> Result<()> {
         assert_eq!(is_documented, is_known, "type code {code}");
     }
     Ok(())
+}
+
+#[test]
+fn the_schema_of_the_document_is_read_and_written_like_that() {
+    let section = DOCUMENT.split("### Schemas as text").nth(1).unwrap();
+    let text = section.split("```text\n").nth(1).unwrap().split("\n```").next().unwrap();
+    let schema: Schema = text.parse().unwrap();
+    assert_eq!(schema.to_string(), text);
+    assert_eq!(schema.fields().len(), 5);
+}
+
+/// A field of the type that a row names.
+#[cfg(feature = "json")]
+fn field_of(type_name: &str) -> FieldSchema {
+    let field_type = match FieldType::from_name(type_name) {
+        Some(FieldType::Text(_)) => FieldType::Text(9),
+        Some(FieldType::Bytes(_)) => FieldType::Bytes(9),
+        other => other.unwrap_or_else(|| panic!("{type_name} is no type")),
+    };
+    FieldSchema::new("field", field_type).nullable()
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn values_are_written_and_read_as_the_document_says() {
+    let rows = table("Values as text and in JSON");
+    for field_type in FieldType::CODES.map(|code| FieldType::from_code(code, 0).unwrap()) {
+        assert!(rows.iter().any(|row| row["type"] == field_type.name()), "{field_type}");
+    }
+    for row in rows {
+        let field = field_of(row["type"]);
+        let form = |column: &str| row[column].trim_matches('`').to_owned();
+        let (text, json) = (form("as text"), form("in JSON"));
+        let value = field.parse_value(&text).unwrap();
+        assert_eq!(value.to_string(), text);
+        assert_eq!(field.value_to_json(&value).to_string(), json);
+        let read = field.value_from_json(&serde_json::from_str(&json).unwrap()).unwrap();
+        assert_eq!(read.to_string(), text);
+        // Numbers as texts, and integers of all widths as numbers.
+        let digits = json.trim_matches('"');
+        if row["type"].starts_with(['i', 'u', 'f']) && !digits.contains(char::is_alphabetic) {
+            for other in [serde_json::from_str(digits).unwrap(), serde_json::Value::from(digits)] {
+                assert_eq!(field.value_from_json(&other).unwrap().to_string(), text, "{other}");
+            }
+        }
+    }
 }
 
 // -- what writers write ----------------------------------------------------------------------------

@@ -67,10 +67,12 @@ pub enum Error {
     },
     /// The file was made for another record type.
     SchemaMismatch {
-        /// The schema of the record type.
+        /// The schema of the record type, in its text form.
         expected: String,
         /// The schema in the file.
         found: String,
+        /// What is different in the file, field by field: see [`Schema::difference`](crate::Schema::difference).
+        differences: Vec<String>,
     },
     /// The table has room for another number of records than was required ([`require_capacity`](crate::OpenOptions::require_capacity)).
     CapacityMismatch {
@@ -323,10 +325,10 @@ impl fmt::Display for Error {
                      and `locule dump --salvage` prints what is left"
                 )
             }
-            Error::SchemaMismatch { expected, found } => write!(
-                f,
-                "the file holds other records than this program's type\n  expected: {expected}\n  found:    {found}"
-            ),
+            Error::SchemaMismatch { differences, .. } => {
+                f.write_str("the file holds other records than this program's type; in the file")?;
+                differences.iter().try_for_each(|difference| write!(f, "\n  {difference}"))
+            }
             Error::CapacityMismatch { expected, found } => write!(
                 f,
                 "the table has room for {found} records, not for the {expected} that were required: a capacity never \

@@ -46,6 +46,11 @@
 //!
 //! A value that is too long, or not one of the type, is an error when it is deserialized.
 //!
+//! # Feature `json`
+//!
+//! `FieldSchema::value_to_json` and `FieldSchema::value_from_json` turn values into those of `serde_json` and back, so
+//! that no reader loses anything, even if it takes all numbers for doubles. `format.md` has a table of the forms.
+//!
 //! # Trust
 //!
 //! A process that may write the file is trusted: see the README for that and for what locule is not for, and
@@ -88,7 +93,7 @@ pub use engine::outcome::{Recovery, RecoveryOutcome};
 pub use engine::status::{RepairCounts, Status, Writer, WriterState};
 pub use error::{Error, Result, TableLock};
 pub use record_id::RecordId;
-pub use schema::{FieldSchema, Schema, decode_value};
+pub use schema::{Difference, FieldSchema, Schema, decode_value};
 pub use table::content::Content;
 pub use table::options::OpenOptions;
 pub use table::record::{Keyed, Record, WordArray};

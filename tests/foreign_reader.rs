@@ -49,11 +49,12 @@ macro_rules! numbers {
 }
 
 macro_rules! floats {
-    ($($type:ty),+) => {$(
+    ($($type:ty: $usual_nan:literal),+) => {$(
         impl Json for $type {
             fn json(&self) -> Value {
                 match *self {
-                    value if value.is_nan() => "NaN".into(),
+                    value if value.is_nan() && value.to_bits() == $usual_nan => "NaN".into(),
+                    value if value.is_nan() => format!("NaN({:#x})", value.to_bits()).into(),
                     <$type>::INFINITY => "Infinity".into(),
                     <$type>::NEG_INFINITY => "-Infinity".into(),
                     value => in_one_notation(&format!("{value:e}")),
@@ -71,9 +72,9 @@ macro_rules! shown {
     )+};
 }
 
-numbers!(i8, i16, i32, i64, i128, u8, u16, u32, u64, u128);
-floats!(f32, f64);
-shown!(Text<N>: N, Bytes<N>: N, Timestamp, Date);
+numbers!(i8, i16, i32, u8, u16, u32);
+floats!(f32: 0x7fc0_0000, f64: 0x7ff8_0000_0000_0000);
+shown!(i64, i128, u64, u128, Text<N>: N, Bytes<N>: N, Timestamp, Date);
 
 impl Json for bool {
     fn json(&self) -> Value {

@@ -42,7 +42,7 @@ fn one_of_each() -> Vec<Error> {
         Error::InvalidArgument { reason: reason() },
         Error::Foreign { path: path.clone(), reason: reason() },
         Error::Damaged { reason: reason() },
-        Error::SchemaMismatch { expected: reason(), found: "another".to_owned() },
+        Error::SchemaMismatch { expected: reason(), found: "another".to_owned(), differences: vec![reason()] },
         Error::CapacityMismatch { expected: 1, found: 2 },
         Error::Incompatible { reason: reason() },
         Error::Timeout { lock: TableLock::Write, holder_pid: None, waited: Duration::from_secs(5) },

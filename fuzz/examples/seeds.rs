@@ -26,8 +26,15 @@ fn main() {
 
     for (name, schema) in schemas() {
         put("schema", name, &schema.encode());
+        put("schema", &format!("{name} as text"), schema.to_string().as_bytes());
     }
 
+    put(
+        "schema",
+        "every literal",
+        br#"a: text(9)? = "\u{1b}\n", b: bytes(2) = x"cafe", c: f32 = NaN(0x7fc00001), d: f64 = -inf, e: i8 = -1,
+            f: bool = true, g: date = 2024-02-29, h: timestamp? = null, i: timestamp = 2024-02-29T23:59:59.999999Z"#,
+    );
     put("values", "text", &[&[15][..], &encoded(Text::<7>::literal("Łódź"))].concat());
     put("values", "no text", &[&[15][..], &encoded(None::<Text<7>>)].concat());
     put("values", "bytes", &[&[16][..], &encoded(Some(Bytes::<7>::literal(b"\xff\0")))].concat());

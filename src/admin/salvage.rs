@@ -149,7 +149,7 @@ impl Salvage {
                 Ok((_, CellContent::Nothing)) => {}
                 Ok((header, content)) => {
                     if newest.as_ref().is_none_or(|newest| newest.header.number < header.number) {
-                        let payload = matches!(content, CellContent::Record(_)).then(|| self.payload.clone());
+                        let payload = matches!(content, CellContent::Record).then(|| self.payload.clone());
                         newest = Some(SalvagedCell { header, payload });
                     }
                 }

@@ -149,7 +149,7 @@ impl Alteration {
     /// let table = locule::Table::<Visit>::create(&path, 100)?;
     /// table.insert(&Visit { id: 42, hits: 256 })?;
     /// let error = Alteration::of(&path).set_type("hits", FieldType::U8).apply().unwrap_err();
-    /// assert!(error.to_string().contains("`id` 42: field `hits`: expected a u8, 0 to 255, found 256"), "{error}");
+    /// assert!(error.to_string().contains("`id` 42: field `hits`: expected a u8, 0 to 255, found the integer 256"), "{error}");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_type(self, name: impl Into<String>, field_type: FieldType) -> Self {
@@ -262,7 +262,7 @@ impl Alteration {
     /// # Errors
     ///
     /// [`UnknownField`](Error::UnknownField), [`InvalidArgument`](Error::InvalidArgument) if a step or the schema that
-    /// it leads to is not possible, [`InvalidValue`](Error::InvalidValue) or [`TooLong`](Error::TooLong) if a default does
+    /// it leads to is not possible, [`InvalidValue`](Error::InvalidValue) if a default does
     /// not fit its field, and those of [`OpenOptions::open_read_only`](crate::OpenOptions::open_read_only).
     pub fn preview(&self) -> Result<Arc<Schema>> {
         let table = open_for_looking(&self.path)?;

@@ -77,9 +77,7 @@ impl<'a, T: Content> Snapshot<'a, T> {
 
     /// Copies a record, which may be one that cannot be decoded.
     fn look(&self, which: &impl Which<T>, words: &mut T::Words) -> Result<Option<Meta>> {
-        let found = which.read(self.moment.store(), words);
-        self.moment.check()?;
-        Ok(found?)
+        Ok(which.read_at(self.moment, words)?)
     }
 
     /// All records. Once the moment has passed, an error that says so is the last item.

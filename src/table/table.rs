@@ -10,7 +10,7 @@ use super::which::{ByKey, Which};
 use super::words::row_of;
 use crate::engine::outcome::Recovery;
 use crate::engine::status::Status;
-use crate::engine::{Access, Store};
+use crate::engine::{Access, Settings, Store};
 use crate::error::{Error, Result, TableLock};
 use crate::record_id::RecordId;
 use crate::schema::Schema;
@@ -423,10 +423,11 @@ impl<T: Content> Table<T> {
             return Ok(());
         }
         store.retire()?;
-        let (path, settings) = (store.path(), store.settings());
+        // A table without a type may have another schema by now.
+        let settings = Settings { required_schema: T::own_schema().map(Arc::new), ..store.settings().clone() };
         let opened = match store.access() {
-            Access::ReadWrite => Store::open(path, settings)?,
-            Access::ReadOnly | Access::PrivateCopy => Store::open_read_only(path, settings)?,
+            Access::ReadWrite => Store::open(store.path(), &settings)?,
+            Access::ReadOnly | Access::PrivateCopy => Store::open_read_only(store.path(), &settings)?,
         };
         Self::check_records(&opened)?;
         self.handles.go_over_to(opened);

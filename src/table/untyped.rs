@@ -9,7 +9,7 @@ use super::upserted::Upserted;
 use super::values::Values;
 use super::which::{Which, found};
 use crate::engine::Store;
-use crate::engine::read::Meta;
+use crate::engine::read::{Meta, Moment};
 use crate::engine::transaction::Transaction;
 use crate::error::{Error, Internal, Result};
 use crate::record_id::RecordId;
@@ -61,8 +61,8 @@ impl KeyWords {
         match field.encode_value(key, bytes) {
             Ok(()) => Ok(Some(KeyWords { record: words, key: range })),
             // A number or a text that the field cannot hold is the key of no record; anything else is a mistake.
-            Err(Error::TooLong { .. }) => Ok(None),
-            Err(error) => if field.is_kind_of(key) { Ok(None) } else { Err(error) },
+            Err(_) if field.is_of_its_kind(key) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -91,6 +91,13 @@ impl Which<Values> for ByValue {
     fn read(&self, store: &Store, words: &mut Vec<u64>) -> Internal<Option<Meta>> {
         match KeyWords::of(store.schema(), &self.0)? {
             Some(key) => store.find(key.key(), words),
+            None => Ok(None),
+        }
+    }
+
+    fn read_at(&self, moment: Moment<'_>, words: &mut Vec<u64>) -> Internal<Option<Meta>> {
+        match KeyWords::of(moment.store().schema(), &self.0)? {
+            Some(key) => moment.find(key.key(), words),
             None => Ok(None),
         }
     }

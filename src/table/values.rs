@@ -60,8 +60,8 @@ impl Values {
     ///
     /// # Errors
     ///
-    /// [`UnknownField`](Error::UnknownField); [`InvalidValue`](Error::InvalidValue) or [`TooLong`](Error::TooLong) if a
-    /// value does not fit its field; [`InvalidArgument`](Error::InvalidArgument) if a field is named twice, or one that
+    /// [`UnknownField`](Error::UnknownField); [`InvalidValue`](Error::InvalidValue) if a value does not
+    /// fit its field; [`InvalidArgument`](Error::InvalidArgument) if a field is named twice, or one that
     /// needs a value is not named.
     pub fn named<N: AsRef<str>, V: Into<Value>>(
         schema: &Arc<Schema>,
@@ -195,7 +195,7 @@ impl Values {
     /// # let schema = Arc::new("key id: u64, hits: u8".parse()?);
     /// let mut row = locule::Values::positional(&schema, [42, 1])?;
     /// row.set("hits", 2)?;
-    /// assert_eq!(row.set("hits", 256).unwrap_err().to_string(), "field `hits`: expected a u8, 0 to 255, found 256");
+    /// assert_eq!(row.set("hits", 256).unwrap_err().to_string(), "field `hits`: expected a u8, 0 to 255, found the integer 256");
     /// assert_eq!(row.to_string(), "id: 42, hits: 2");
     /// # Ok::<(), locule::Error>(())
     /// ```

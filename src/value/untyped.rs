@@ -5,13 +5,15 @@ use std::fmt;
 use super::bytes::split_presence;
 use super::field::Field;
 use super::field_type::FieldType;
+use super::float_text;
 use super::inline::{Bytes, Text, content_of, utf8, write_hexadecimal};
 use super::time::{Date, Timestamp};
 use crate::Result;
 use crate::record_id::RecordId;
 
 /// A value of any field type. `Display` writes it as a person reads it: text as it is, bytes in hexadecimal, times in
-/// ISO 8601, floats with as many digits as it takes to read them back, nothing as `null`.
+/// ISO 8601, floats with as many digits as it takes to read them back, nothing as `null`. What is not a number is `NaN`,
+/// and `NaN(0x7fc00001)` with its bits if these are not the usual ones.
 ///
 /// ```
 /// use locule::Value;
@@ -65,9 +67,8 @@ impl fmt::Display for Value {
             Value::Bool(value) => fmt::Display::fmt(value, f),
             Value::Signed(value) => fmt::Display::fmt(value, f),
             Value::Unsigned(value) => fmt::Display::fmt(value, f),
-            // `Display` of floats writes no exponent, so 1e300 would be 301 digits.
-            Value::Float32(value) => fmt::Debug::fmt(value, f),
-            Value::Float64(value) => fmt::Debug::fmt(value, f),
+            Value::Float32(value) => float_text::write_f32(*value, f),
+            Value::Float64(value) => float_text::write_f64(*value, f),
             Value::Text(value) => fmt::Display::fmt(value, f),
             Value::Bytes(value) => write_hexadecimal(value, f),
             Value::Timestamp(value) => fmt::Display::fmt(value, f),

@@ -1,0 +1,47 @@
+//! Whole records by their schema: as values, and as the words that the engine knows.
+
+use super::{FieldSchema, Schema};
+use crate::error::broken_invariant;
+use crate::nearest::nearest;
+use crate::value::untyped::Value;
+use crate::{Error, Result};
+
+impl Schema {
+    /// The field with a name, and its position among the others.
+    pub(crate) fn expect_field(&self, name: &str) -> Result<(usize, &FieldSchema)> {
+        let found = self.fields().iter().enumerate().find(|(_, field)| field.name() == name);
+        found.ok_or_else(|| {
+            let names = self.fields().iter().map(FieldSchema::name);
+            Error::UnknownField { name: name.to_owned(), suggestion: nearest(name, names).map(str::to_owned) }
+        })
+    }
+
+    /// The values of a record, in the order of the fields.
+    pub(crate) fn decode_record(&self, words: &[u64]) -> Result<Vec<Value>> {
+        let mut rest: &[u8] = bytemuck::cast_slice(words);
+        let decode = |field: &FieldSchema| {
+            let Some((bytes, others)) = rest.split_at_checked(field.field_bytes()) else {
+                broken_invariant("a record has room for each field of its schema");
+            };
+            rest = others;
+            field.decode(bytes).map_err(|error| match error {
+                Error::Damaged { reason } => Error::damaged(format!("field `{}`: {reason}", field.name())),
+                other => other,
+            })
+        };
+        self.fields().iter().map(decode).collect()
+    }
+
+    /// Writes the values of a record into words that are zero.
+    pub(crate) fn encode_record(&self, values: &[Value], words: &mut [u64]) -> Result<()> {
+        let mut rest: &mut [u8] = bytemuck::cast_slice_mut(words);
+        for (field, value) in self.fields().iter().zip(values) {
+            let Some((bytes, others)) = rest.split_at_mut_checked(field.field_bytes()) else {
+                broken_invariant("a record has room for each field of its schema");
+            };
+            field.encode_value(value, bytes)?;
+            rest = others;
+        }
+        Ok(())
+    }
+}
