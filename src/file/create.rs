@@ -306,7 +306,7 @@ mod tests {
         let give = |new: NewFile| Name::of(&path, new.attachment.file()).unwrap().give(new.temporary.as_ref());
         give(new_with_name(&path)).unwrap();
         assert_eq!(names_in(directory.path()), [path.as_path()]);
-        Store::open(&path, &header(3).schema, &settings()).unwrap();
+        Store::open(&path, &settings()).unwrap();
 
         // Another file has the name by now.
         assert!(matches!(give(new_with_name(&path)), Err(Error::AlreadyExists { .. })));

@@ -229,7 +229,7 @@ mod tests {
     use crate::engine::outcome::{Recovery, RecoveryOutcome};
     use crate::engine::tests::world::{header, settings};
     use crate::file::create::{Plan, create};
-    use crate::schema::FieldSchema;
+    use crate::schema::{FieldSchema, Schema};
 
     #[test]
     fn file_systems_that_machines_share_are_refused_and_no_others() {
@@ -273,10 +273,10 @@ mod tests {
             assert_eq!((number, highest_number_seen, live_count), (last, last, 3));
         };
         // While another handle uses it, and as the only one.
-        check(&Store::open(&path, &schema, &settings()).unwrap());
+        check(&Store::open(&path, &settings()).unwrap());
         check(&Store::open_read_only(&path, &settings()).unwrap());
         drop(first);
-        check(&Store::open(&path, &schema, &settings()).unwrap());
+        check(&Store::open(&path, &settings()).unwrap());
         check(&Store::open_read_only(&path, &settings()).unwrap());
     }
 
@@ -288,9 +288,9 @@ mod tests {
         let fields =
             (0..300).map(|number| FieldSchema::new(format!("a_field_of_this_number_{number}"), FieldType::U64));
         let schema = Schema::new(fields.collect()).unwrap();
-        let plan = Plan { capacity: 1, mode: 0o600, schema };
+        let plan = Plan { capacity: 1, mode: 0o600, schema: schema.into() };
         drop(create(&path, &plan, &settings()).unwrap());
-        let store = Store::open(&path, &plan.schema, &settings()).unwrap();
+        let store = Store::open(&path, &settings()).unwrap();
         assert!(store.header().schema == plan.schema && store.geometry().header_bytes() > FIRST_PAGE_BYTES);
     }
 
