@@ -212,4 +212,3 @@ impl Iterator for Dump {
 }
 
 impl std::iter::FusedIterator for Dump {}
-

@@ -351,23 +351,6 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
-    fn a_name_that_cannot_be_made_to_last_is_an_error() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = tempfile::tempfile().unwrap();
-        let path = directory.path().join("table.loc");
-        Name::of(&path, &file).unwrap().make_last().unwrap();
-        let nowhere = directory.path().join("missing").join("table.loc");
-        assert!(matches!(Name::of(&nowhere, &file), Err(Error::Io { .. })));
-        // A file that cannot be flushed by its directory is flushed with all of its disk.
-        let of_disk = Name { directory: None, ..Name::of(&path, &file).unwrap() };
-        of_disk.make_last().unwrap();
-        let unflushable = File::open("/proc/self/status").unwrap();
-        let failing = Name { directory: Some(unflushable), ..Name::of(&path, &file).unwrap() };
-        assert!(matches!(failing.make_last(), Err(Error::Io { action: "flush", .. })));
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
     fn a_turn_is_waited_for_as_long_as_a_lock_and_a_table_is_made_without_it_then() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("table.loc");

@@ -143,7 +143,8 @@ impl<'s, 'p, 'w> Work<'s, 'p, 'w> {
             let id = RecordId::new(slot, header.generation);
             if slot >= self.image.header().geometry.capacity() {
                 if header.is_live {
-                    let reason = format!("it is in slot {slot}, which would be gone: delete it first, or insert it anew");
+                    let reason =
+                        format!("it is in slot {slot}, which would be gone: delete it first, or insert it anew");
                     misfits.note(id, &reason);
                 } else {
                     self.dropped_generation = self.dropped_generation.max(header.generation);

@@ -125,10 +125,8 @@ pub fn restore(backup: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<Copie
     let live_count = image.live_count();
     retire(entry, settings, |old| {
         let given_out = old.highest_given_out();
-        let after = Continuation {
-            number: number.max(given_out.number),
-            generation_floor: floor.max(given_out.generation),
-        };
+        let after =
+            Continuation { number: number.max(given_out.number), generation_floor: floor.max(given_out.generation) };
         image.seal(after, settings)?;
         image.exchange()
     })?;

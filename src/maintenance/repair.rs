@@ -91,7 +91,8 @@ fn save_all(remains: &mut Salvage, image: &mut Image<'_>) -> Result<Saved> {
         let Some(SalvagedCell { header, payload }) = newest else { continue };
         saved.after.number = saved.after.number.max(header.number);
         saved.after.generation_floor = saved.after.generation_floor.max(header.generation);
-        let key = payload.as_deref().and_then(|payload| image.header().geometry.key_bytes_of(payload)).map(<[u8]>::to_vec);
+        let key =
+            payload.as_deref().and_then(|payload| image.header().geometry.key_bytes_of(payload)).map(<[u8]>::to_vec);
         if let Some(&(other, version)) = key.as_ref().and_then(|key| owners.get(key)) {
             let id = RecordId::new(slot, header.generation);
             if version > header.number {

@@ -1,7 +1,7 @@
 //! A typed table: what users type.
 
-use super::handles::Handles;
 use super::content::Content;
+use super::handles::Handles;
 use super::record::Keyed;
 use super::row::Row;
 use super::rows::Rows;

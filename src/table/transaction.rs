@@ -457,11 +457,7 @@ impl<'a, T: Content> WriteTransaction<'a, T> {
         Ok(Some(row))
     }
 
-    pub(super) fn change_row(
-        &mut self,
-        which: &impl Which<T>,
-        change: impl FnOnce(&mut T),
-    ) -> Result<Option<Row<T>>> {
+    pub(super) fn change_row(&mut self, which: &impl Which<T>, change: impl FnOnce(&mut T)) -> Result<Option<Row<T>>> {
         let changed = self.change(which, |record| {
             change(record);
             Ok::<_, Error>(())

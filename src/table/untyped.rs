@@ -263,11 +263,7 @@ impl Table<Values> {
     /// # Errors
     ///
     /// As [`find`](Self::find) and [`update`](Self::update), without `NotFound`.
-    pub fn update_by_key(
-        &self,
-        key: impl Into<Value>,
-        change: impl FnMut(&mut Values),
-    ) -> Result<Option<Row<Values>>> {
+    pub fn update_by_key(&self, key: impl Into<Value>, change: impl FnMut(&mut Values)) -> Result<Option<Row<Values>>> {
         self.change_row(&ByValue(key.into()), change)
     }
 

@@ -90,7 +90,8 @@ impl Values {
     pub fn positional<V: Into<Value>>(schema: &Arc<Schema>, values: impl IntoIterator<Item = V>) -> Result<Self> {
         let values: Vec<Value> = values.into_iter().map(V::into).collect();
         expect_one_for_each(schema, values.len())?;
-        let values = schema.fields().iter().zip(values).map(|(field, value)| fit(field, value)).collect::<Result<_>>()?;
+        let values =
+            schema.fields().iter().zip(values).map(|(field, value)| fit(field, value)).collect::<Result<_>>()?;
         Ok(Values { schema: Arc::clone(schema), values })
     }
 
@@ -351,7 +352,8 @@ impl Content for Values {
 /// The same values of the same fields.
 impl PartialEq for Values {
     fn eq(&self, other: &Self) -> bool {
-        self.values == other.values && (Arc::ptr_eq(&self.schema, &other.schema) || self.schema.same_records(&other.schema))
+        self.values == other.values
+            && (Arc::ptr_eq(&self.schema, &other.schema) || self.schema.same_records(&other.schema))
     }
 }
 
