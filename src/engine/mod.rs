@@ -62,7 +62,7 @@ pub mod sync;
 pub mod transaction;
 
 use crate::error::{Fault, Internal};
-use crate::format::control::{CONDEMNED, DURABLE, GENERATION_FLOOR, RECOVERY_NUMBER, SUPERSEDED};
+use crate::format::control::{CONDEMNED, DURABLE, RECOVERY_NUMBER, SUPERSEDED};
 use crate::format::geometry::Geometry;
 use crate::format::header::Header;
 use crate::layout::index::KeyHash;
@@ -218,17 +218,12 @@ impl Store {
         self.attachment.as_ref().map_or(Path::new("(memory)"), Attachment::path)
     }
 
-    /// What opening found and repaired.
     /// The open file, if the handle is on one.
     pub fn attachment(&self) -> Option<&Attachment> {
         self.attachment.as_ref()
     }
 
-    /// Records inserted from now on get generations above this.
-    pub fn current_generation_floor(&self) -> u64 {
-        self.control().load(GENERATION_FLOOR, Ordering::Relaxed)
-    }
-
+    /// What opening found and repaired.
     pub fn recovery(&self) -> &outcome::Recovery {
         &self.recovery
     }

@@ -15,7 +15,7 @@ use crate::sys::deadline::poll;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
@@ -27,6 +27,15 @@ pub struct Plan {
     pub capacity: u64,
     pub mode: u32,
     pub schema: Arc<Schema>,
+}
+
+/// Who may use a new file.
+#[derive(Clone, Copy, Debug)]
+pub enum Permissions<'a> {
+    /// Its maker, and others by this mode as far as the process's `umask` lets it.
+    Mode(u32),
+    /// The same as the file that this is about: it gets the owner, the group and the mode of that one.
+    Of(&'a Metadata),
 }
 
 /// A file is written page by page. After larger writes the kernel keeps it in larger units (folios), and a flush of one page
@@ -41,7 +50,7 @@ pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
         // Checked first so that nothing large is written in vain; what decides is the link at the end.
         return Err(Error::AlreadyExists { path: path.to_owned() });
     }
-    let NewTable { store, name, temporary } = NewTable::build(path, plan, None, settings)?;
+    let NewTable { store, name, temporary } = NewTable::build(path, plan, Permissions::Mode(plan.mode), settings)?;
     name.give(temporary.as_ref())?;
     let outcome = name.make_last().and_then(|()| store.leave_gate());
     outcome.inspect_err(|_| {
@@ -77,8 +86,8 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
     remove_leftovers(path);
     if let Some(entry) = GatedFile::enter_if_exists(path, settings)? {
-        let old = Some(entry.attachment().file());
-        let NewTable { store, name, temporary } = NewTable::build(path, plan, old, settings)?;
+        let old = entry.attachment().file().metadata().map_err(Error::io("look at", path))?;
+        let NewTable { store, name, temporary } = NewTable::build(path, plan, Permissions::Of(&old), settings)?;
         // As soon as the names are exchanged, this names the old file.
         let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
         retire(entry, settings, |_| name.exchange(&temporary, || store.leave_gate()))?;
@@ -126,9 +135,8 @@ struct NewTable<'a> {
 }
 
 impl<'a> NewTable<'a> {
-    /// Makes the file that is to have this path, with the permissions of the plan, or those of the file that is
-    /// replaced.
-    fn build(path: &'a Path, plan: &Plan, replaced: Option<&File>, settings: &Settings) -> Result<Self> {
+    /// Makes the file that is to have this path.
+    fn build(path: &'a Path, plan: &Plan, permissions: Permissions<'_>, settings: &Settings) -> Result<Self> {
         if plan.mode & !0o777 != 0 {
             let reason =
                 format!("a mode is up to 0o777, read and write for whom it is to be, and not {:#o}", plan.mode);
@@ -136,7 +144,7 @@ impl<'a> NewTable<'a> {
         }
         let now = (settings.wall_clock)();
         let header = Header::new(plan.capacity, Arc::clone(&plan.schema), random_uuid(), random_word(), now)?;
-        let new = new_file(path, &header, plan.mode, replaced, settings)?;
+        let new = new_file(path, &header, permissions, settings)?;
         let file = new.attachment.file();
         let name = Name::of(path, file)?;
         let store = GatedFile::of_new_file(new.attachment)?.attach_as_the_first(settings)?;
@@ -148,19 +156,23 @@ impl<'a> NewTable<'a> {
 pub(super) fn new_file(
     path: &Path,
     header: &Header,
-    mode: u32,
-    replaced: Option<&File>,
+    permissions: Permissions<'_>,
     settings: &Settings,
 ) -> Result<NewFile> {
     check_size_limit(header.geometry.file_bytes(), path)?;
-    let new = NewFile::open(path, if replaced.is_some() { 0o600 } else { mode })?;
+    let mode = match permissions {
+        Permissions::Mode(mode) => mode,
+        // Until it has its owner, nobody else may open it.
+        Permissions::Of(_) => 0o600,
+    };
+    let new = NewFile::open(path, mode)?;
     let file = new.attachment.file();
     check_file_system(file, path, settings)?;
     #[cfg(not(loom))]
     crate::sys::mapping::avoid_copy_on_write(file);
     fill(file, header).map_err(Error::io("write", path))?;
-    if let Some(replaced) = replaced {
-        keep_permissions(file, replaced).map_err(Error::io("set the permissions of what replaces", path))?;
+    if let Permissions::Of(other) = permissions {
+        give_permissions(file, other).map_err(Error::io("set the permissions of what is to be", path))?;
     }
     Ok(new)
 }
@@ -185,20 +197,18 @@ fn fill(file: &File, header: &Header) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a new file the owner, the group and the permissions of the one that it replaces. If this process may not give
-/// files away, it stays the owner; if it may not give the file the group either, the group that the file then has gets
-/// no permissions.
-fn keep_permissions(new: &File, replaced: &File) -> io::Result<()> {
-    let replaced = replaced.metadata()?;
+/// Gives a new file the owner, the group and the permissions of another. If this process may not give files away, it stays
+/// the owner; if it may not give the file the group either, the group that the file then has gets no permissions.
+fn give_permissions(new: &File, other: &Metadata) -> io::Result<()> {
     let may = |outcome: io::Result<()>| match outcome {
         Ok(()) => Ok(true),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) => Ok(false),
         Err(error) => Err(error),
     };
-    let group = Some(replaced.gid());
-    let has_group = may(fchown(new, Some(replaced.uid()), group))? || may(fchown(new, None, group))?;
-    let mode = replaced.mode() & if has_group { 0o777 } else { 0o707 };
-    new.set_permissions(Permissions::from_mode(mode))
+    let group = Some(other.gid());
+    let has_group = may(fchown(new, Some(other.uid()), group))? || may(fchown(new, None, group))?;
+    let mode = other.mode() & if has_group { 0o777 } else { 0o707 };
+    new.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 /// The record of an empty table: transaction 0.

@@ -15,8 +15,8 @@
 //!   filled.
 //! - `stage` stores number 0, then has a release fence, then stores the payload; `read` copies the payload, then has an
 //!   acquire fence, then loads the number: a reader that has copied one word of a newer payload sees that the number is
-//!   gone.
-//! - `stage` stores number 0 with release, after the head was moved away; a reader that finds the wrong number has an
+//!   gone. `scrub` does the same before it stores zeros.
+//! - `stage` and `scrub` store number 0 with release, after the head was moved away; a reader that finds the wrong number has an
 //!   acquire fence before it loads the head again: so it finds another head, unless something is damaged.
 
 use crate::error::{Error, Fault, Internal};
@@ -159,23 +159,28 @@ impl<'a> Slot<'a> {
         self.words.store(self.place(cell) + NUMBER, 0, Ordering::Release);
     }
 
-    /// Overwrites a cell's payload with zeros, and the rest of the cell too if it is one that no head names. Returns whether
-    /// there was anything else in it.
-    pub fn scrub(self, cell: u32, payload_words: usize, with_header: bool) -> bool {
+    /// Overwrites a cell that no head names with zeros. Returns whether anything else was in it. The caller holds the write
+    /// mutex.
+    pub fn scrub(self, cell: u32, payload_words: usize) -> bool {
         let words = self.cell(cell, payload_words);
-        let first_word = if with_header { 0 } else { CELL_HEADER_WORDS };
-        let was_blank = (first_word..words.len()).all(|index| words.load(index, Ordering::Relaxed) == 0);
-        if was_blank {
+        if is_blank(words) {
             return false;
         }
-        if with_header {
-            self.wipe(cell);
-            fence(Ordering::Release);
-        }
-        for index in first_word.max(NUMBER + 1)..words.len() {
-            words.store(index, 0, Ordering::Relaxed);
-        }
+        // A reader may still be copying it: it must find the number gone if it has copied a zero.
+        self.wipe(cell);
+        fence(Ordering::Release);
+        clear(words.part(NUMBER + 1..words.len()));
         true
+    }
+
+    /// The same for the payload alone, behind a tombstone: no reader takes it for a record's.
+    pub fn scrub_payload(self, cell: u32, payload_words: usize) -> bool {
+        let words = self.payload(cell, 0, payload_words);
+        let is_scrubbed = !is_blank(words);
+        if is_scrubbed {
+            clear(words);
+        }
+        is_scrubbed
     }
 
     #[inline(always)]
@@ -188,6 +193,14 @@ impl<'a> Slot<'a> {
     fn cell(self, cell: u32, payload_words: usize) -> Words<'a> {
         self.words.part_of(self.place(cell), CELL_HEADER_WORDS + payload_words)
     }
+}
+
+fn is_blank(words: Words<'_>) -> bool {
+    (0..words.len()).all(|index| words.load(index, Ordering::Relaxed) == 0)
+}
+
+fn clear(words: Words<'_>) {
+    (0..words.len()).for_each(|index| words.store(index, 0, Ordering::Relaxed));
 }
 
 type Header<'a> = FixedWords<'a, CELL_HEADER_WORDS>;
