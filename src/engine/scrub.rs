@@ -27,6 +27,13 @@ impl Store {
         // What a dead writer has left half done is finished, so that it is synced too.
         drop(WriteGuard::lock(self)?);
         self.sync()?;
+        let cell_count = self.scrub_cells()?;
+        self.sync_anew()?;
+        Ok(cell_count)
+    }
+
+    /// The same without the syncs.
+    pub(super) fn scrub_cells(&self) -> Result<u64> {
         let slots_per_turn = (TURN_WORDS / self.geometry.slot(0).len()).max(1);
         let mut cell_count = 0;
         let mut slots = 0..self.geometry.capacity();
@@ -35,7 +42,6 @@ impl Store {
             let kept = [PIN, DURABLE].map(|index| self.control().load(index, Ordering::Acquire));
             cell_count += slots.by_ref().take(slots_per_turn).map(|slot| self.scrub_slot(slot, kept)).sum::<u64>();
         }
-        self.sync_anew()?;
         Ok(cell_count)
     }
 

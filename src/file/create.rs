@@ -1,7 +1,7 @@
 //! Making a new file, which no process sees before it is whole; replacing and destroying one that others may be using.
 
 use crate::engine::guard::WriteGuard;
-use crate::engine::{Settings, Store};
+use crate::engine::{Fate, Settings, Store};
 use crate::error::{Error, Result};
 use crate::file::name::Name;
 use crate::file::open::{GatedFile, check_file_system};
@@ -55,7 +55,7 @@ pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let outcome = name.make_last().and_then(|()| store.leave_gate());
     outcome.inspect_err(|_| {
         name.take_away();
-        store.supersede();
+        store.supersede(Fate::Lost);
     })?;
     Ok(store)
 }
@@ -90,7 +90,7 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
         let NewTable { store, name, temporary } = NewTable::build(path, plan, Permissions::Of(&old), settings)?;
         // As soon as the names are exchanged, this names the old file.
         let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
-        retire(entry, settings, |_| name.exchange(&temporary, || store.leave_gate()))?;
+        retire(entry, Fate::Lost, settings, |_| name.exchange(&temporary, || store.leave_gate()))?;
         return Ok(store);
     }
     create(path, plan, settings)
@@ -102,12 +102,17 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
     remove_leftovers(path);
     let entry = GatedFile::enter(path, settings)?;
     let name = Name::of(path, entry.attachment().file())?;
-    retire(entry, settings, |_| std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
+    retire(entry, Fate::Lost, settings, |_| std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
     name.make_last()
 }
 
 /// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
-pub fn retire<R>(entry: GatedFile, settings: &Settings, action: impl FnOnce(&Store) -> Result<R>) -> Result<R> {
+pub fn retire<R>(
+    entry: GatedFile,
+    fate: Fate,
+    settings: &Settings,
+    action: impl FnOnce(&Store) -> Result<R>,
+) -> Result<R> {
     // A handle that gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at
     // again.
     let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;
@@ -120,7 +125,7 @@ pub fn retire<R>(entry: GatedFile, settings: &Settings, action: impl FnOnce(&Sto
     // A file that has lost its name is no longer a table, even if the change could not be made to last. Its users are
     // told even if there seem to be none: a process that only reads holds nothing.
     if outcome.is_ok() || store.has_lost_its_name() {
-        store.supersede();
+        store.supersede(fate);
     }
     outcome
 }

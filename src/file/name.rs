@@ -46,13 +46,9 @@ impl<'a> Name<'a> {
             None => self.link_nameless(self.path),
             Some(temporary) => match self.rename(temporary, RenameFlags::RENAME_NOREPLACE) {
                 // Network file systems cannot do that, but give a second name, and the first one is deleted later.
-                Err(Errno::EINVAL) => nix::unistd::linkat(
-                    AT_FDCWD,
-                    temporary.path(),
-                    AT_FDCWD,
-                    self.path,
-                    AtFlags::empty(),
-                ),
+                Err(Errno::EINVAL) => {
+                    nix::unistd::linkat(AT_FDCWD, temporary.path(), AT_FDCWD, self.path, AtFlags::empty())
+                }
                 renamed => renamed,
             },
         };

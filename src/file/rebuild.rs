@@ -16,7 +16,7 @@
 use crate::engine::choose::GivenOut;
 use crate::engine::copy::CopyOfNewest;
 use crate::engine::guard::inside_closure;
-use crate::engine::{Settings, Store};
+use crate::engine::{Fate, Settings, Store};
 use crate::error::{Error, Result};
 use crate::file::create::{Permissions, retire};
 use crate::file::image::{Continuation, Image};
@@ -93,7 +93,7 @@ pub fn rebuild<'c>(
         return Err(Error::Superseded);
     }
     let mut locked_since = Instant::now();
-    let rebuilt = retire(entry, settings, |_| {
+    let rebuilt = retire(entry, Fate::CarriedOn, settings, |_| {
         locked_since = Instant::now();
         let changed_count = work.catch_up()?;
         work.seal(settings)?;

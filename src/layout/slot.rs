@@ -300,6 +300,22 @@ mod tests {
             slot.publish(Head::new(header.number + 1, true, cell));
             assert!(slot.read(&mut copied).is_err());
         }
+        // Scrubbing takes nothing from the cells beside it.
+        assert!(slots[1].scrub_payload(1, 4) && !slots[1].scrub_payload(1, 4));
+        assert_eq!((slots[1].read_cell(1, &mut [0; 4]), slots[1].cell_number(1)), (content(slots[1], 1).0, 6));
+        assert!(slots[1].scrub(3, 4) && !slots[1].scrub(3, 4));
+        assert_eq!(slots[1].cell_header(3).to_words(), [0; 3]);
+        for cell in [1, 3] {
+            let mut scrubbed = [1; 4];
+            slots[1].read_cell(cell, &mut scrubbed);
+            assert_eq!(scrubbed, [0; 4]);
+            let (header, payload) = content(slots[1], cell);
+            slots[1].stage(cell, header, &payload);
+        }
+        for (slot, cell) in places() {
+            let mut copied = [0; 4];
+            assert_eq!((slot.read_cell(cell, &mut copied), copied), content(slot, cell));
+        }
         slots[1].wipe(2);
         for (slot, cell) in places() {
             let (header, _) = content(slot, cell);

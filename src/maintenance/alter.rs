@@ -310,9 +310,8 @@ impl Alteration {
         rebuild(&self.path, &self.settings, |old| {
             let new = NewSchema::of(old, &self.steps)?;
             let schema = Arc::clone(new.schema());
-            let convert = move |_: RecordId, values: Values| {
-                Values::positional(new.schema(), new.convert(&values.into_vec())?)
-            };
+            let convert =
+                move |_: RecordId, values: Values| Values::positional(new.schema(), new.convert(&values.into_vec())?);
             Ok(plan(old, &schema, self.capacity, convert))
         })
     }
@@ -371,7 +370,13 @@ fn plan<'c>(
     let convert = move |id: RecordId, old_words: &[u64], new_words: &mut [u64]| {
         let values = Values::of_words(old_words, &old)?;
         let key = values.key().map(Value::to_string);
-        let converted = convert(id, values).and_then(|values| values.write_to(&new, new_words));
+        let converted = convert(id, values).and_then(|values| {
+            if !values.schema().same_records(&new) {
+                let reason = format!("its new values are for the schema `{}`, not `{new}`", values.schema());
+                return Err(Error::InvalidArgument { reason });
+            }
+            values.write_to(&new, new_words)
+        });
         converted.map_err(|error| match (old.key(), key) {
             (Some(field), Some(key)) => Error::InvalidValue { reason: format!("`{}` {key}: {error}", field.name()) },
             _ => error,

@@ -1,7 +1,7 @@
 //! Copies of a table: made, and put in its place.
 
 use crate::engine::copy::CopyOfNewest;
-use crate::engine::{Settings, Store};
+use crate::engine::{Fate, Settings, Store};
 use crate::error::{Error, Result};
 use crate::file::create::{Permissions, retire};
 use crate::file::image::{Continuation, Image};
@@ -121,7 +121,7 @@ pub fn restore(backup: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<Copie
     let live_count = image.live_count();
     match GatedFile::enter_if_exists(path, settings)? {
         None => image.give_name()?,
-        Some(entry) => drop(retire(entry, settings, |old| {
+        Some(entry) => drop(retire(entry, Fate::Lost, settings, |old| {
             let given_out = old.given_out_at_most();
             let after = Continuation {
                 number: number.max(given_out.number.saturating_add(1)),
