@@ -120,7 +120,7 @@ FAULTS = {
  'live-count-in-repair': [(RP,"            view.publish(state.to_words","            let state = crate::format::sync_record::State { live_count: state.live_count + 1, ..state };\n            view.publish(state.to_words")],
  'repair-moves-free-slots': [(RP,"ListedChanges { count: intent_count }, Tally::ALL)?;","ListedChanges { count: intent_count }, Tally { freed_slot_count: 0, taken_slot_count: 0, ..Tally::ALL })?;")],
  'files: the repairer looks for the name': [(GU,"        store.check_name()\n    }","        Ok(())\n    }")],
- 'files: superseded after the name is gone': [(N,"    let outcome = action(&store);","    store.supersede(fate);\n    let outcome = action(&store);")],
+ 'files: superseded after the name is gone': [(N,"    let outcome = action(&store);","    store.supersede();\n    let outcome = action(&store);")],
  'names: what is created is flushed with its directory': [(N,"name.make_last().and_then(|()| store.leave_gate())","store.leave_gate()")],
  'names: what is replaced is flushed with its directory': [("src/file/name.rs","self.make_last().and_then(|()| last())","last()")],
  'names: what is destroyed is flushed with its directory': [(N,"    name.make_last()\n}","    let _ = name;\n    Ok(())\n}")],

@@ -24,7 +24,7 @@ use crate::format::cell::{GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::control::{
     CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL,
     INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST, LAST_SYNC_MILLISECONDS, LAST_SYNC_WALL_MILLISECONDS,
-    NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER, SUPERSEDED, USED,
+    NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER, SUCCESSOR, SUPERSEDED, USED,
 };
 use crate::format::geometry::{SYNC_RECORD_COUNT, word};
 use crate::format::sync_record::{State, SyncRecord};
@@ -280,6 +280,7 @@ impl Store {
             (FLUSHING, 0),
             (FAILED, 0),
             (SUPERSEDED, 0),
+            (SUCCESSOR, 0),
             (CONDEMNED, 0),
         ] {
             control.store(index, content, Ordering::Relaxed);
