@@ -530,7 +530,7 @@ fn kill_a_scrub(path: &Path, _: &str) {
             table.delete(id).unwrap();
             table
         },
-        || drop(scrub(path).unwrap()),
+        || _ = scrub(path).unwrap(),
         |table| {
             assert_eq!(keys(&table), [0, 1, 2, 3, 4]);
             assert_consistent(&table);
@@ -550,12 +550,12 @@ fn trace(path: &Path, _: &str) {
     let table = options().create(path).unwrap();
     insert_all(&table, 0..3);
     let copy = path.with_file_name(COPY);
-    let Ok(calls) = system_calls_of(|| drop(backup(path, &copy).unwrap())) else { return say("skipped") };
+    let Ok(calls) = system_calls_of(|| _ = backup(path, &copy).unwrap()) else { return say("skipped") };
     let last = |calls: &[i64], call: i64| calls.iter().rposition(|found| *found == call).unwrap();
     let (written, linked) = (last(&calls, SYS_pwrite64), last(&calls, SYS_linkat));
     assert!(calls[written..linked].contains(&SYS_fsync) && linked < last(&calls, SYS_fsync));
     backup(path, path.with_file_name("second.loc")).unwrap();
-    let calls = system_calls_of(|| drop(restore(&copy, path).unwrap())).unwrap();
+    let calls = system_calls_of(|| _ = restore(&copy, path).unwrap()).unwrap();
     let (written, linked) = (last(&calls, SYS_pwrite64), last(&calls, SYS_linkat));
     assert!(calls[written..linked].contains(&SYS_fsync));
     let exchanged = last(&calls, SYS_renameat2);

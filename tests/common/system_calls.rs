@@ -170,13 +170,35 @@ pub fn system_calls_of(body: impl FnOnce()) -> nix::Result<Vec<i64>> {
     let child = fork_traced(body)?;
     let mut numbers = Vec::new();
     while go_to_next_stop(child)? {
-        let info = ptrace::syscall_info(child)?;
-        if info.op == libc::PTRACE_SYSCALL_INFO_ENTRY {
-            // SAFETY: the kernel says that this is the part that it has filled.
-            let number = unsafe { info.u.entry.nr };
-            numbers.push(i64::try_from(number).unwrap());
-        }
+        numbers.extend(entered_call(child)?);
     }
     end(child);
     Ok(numbers)
+}
+
+/// In a child: forks a process that does something, and does something else while that one stands before its first system
+/// call of a kind. Fails if the process does not come there, or does not end well. An error if it may not be traced.
+pub fn interrupt_at(system_call: libc::c_long, body: impl FnOnce(), meanwhile: impl FnOnce()) -> nix::Result<()> {
+    let child = fork_traced(body)?;
+    loop {
+        assert!(go_to_next_stop(child)?, "it ends without that call");
+        if entered_call(child)? == Some(system_call) {
+            break;
+        }
+    }
+    meanwhile();
+    while go_to_next_stop(child)? {}
+    end(child);
+    Ok(())
+}
+
+/// The number of the system call before which a traced process stands; `None` if it comes back from one.
+fn entered_call(child: Pid) -> nix::Result<Option<i64>> {
+    let info = ptrace::syscall_info(child)?;
+    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        return Ok(None);
+    }
+    // SAFETY: the kernel says that this is the part that it has filled.
+    let number = unsafe { info.u.entry.nr };
+    Ok(Some(i64::try_from(number).unwrap()))
 }
