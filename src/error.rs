@@ -185,6 +185,13 @@ pub enum Error {
         /// The reason.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no field of this name.
+    UnknownField {
+        /// The name.
+        name: String,
+        /// The field whose name is nearest, if one is near.
+        suggestion: Option<String>,
+    },
     /// A value is not one that its type can have.
     InvalidValue {
         /// What was expected and what was found.
@@ -299,6 +306,13 @@ impl fmt::Display for Error {
             ),
             Error::DoesNotExist { path } => {
                 write!(f, "{} does not exist: a table has to be created before it is opened", path.display())
+            }
+            Error::UnknownField { name, suggestion } => {
+                write!(f, "there is no field `{name}`")?;
+                match suggestion {
+                    Some(suggestion) => write!(f, ": did you mean `{suggestion}`?"),
+                    None => Ok(()),
+                }
             }
             Error::InvalidArgument { reason } | Error::InvalidValue { reason } => f.write_str(reason),
             Error::Foreign { path, reason } => write!(f, "{} cannot be read as a table: {reason}", path.display()),
