@@ -8,40 +8,9 @@ use super::Store;
 use crate::engine::read::{Meta, Moment, verify};
 use crate::engine::transaction::Transaction;
 use crate::error::Internal;
+use crate::layout::filter::Filter;
 use crate::layout::slot::Slot;
-use crate::sys::words::{Ordering, Words};
 use std::ops::Range;
-
-/// Which records are wanted.
-///
-/// A filter is asked about words that another process may be changing. So it must have an answer for any words, and must
-/// not remember what it has seen: it may be asked again about the same record, and the first answer is then not used.
-pub trait Filter {
-    /// Whether a record is wanted, by what is in its words.
-    fn accepts<W: RecordWords>(&mut self, record: W) -> bool;
-}
-
-/// The words of a record, padded with zeros to whole words, wherever they are.
-pub trait RecordWords: Copy {
-    /// The word with this index, which must be inside the record.
-    fn word(self, index: usize) -> u64;
-
-    /// Copies words from an index on; all of them must be inside the record.
-    fn copy_words(self, first: usize, target: &mut [u64]);
-}
-
-/// Those of a cell.
-impl RecordWords for Words<'_> {
-    #[inline(always)]
-    fn word(self, index: usize) -> u64 {
-        self.load(index, Ordering::Relaxed)
-    }
-
-    #[inline(always)]
-    fn copy_words(self, first: usize, target: &mut [u64]) {
-        self.part_of(first, target.len()).copy_to(target);
-    }
-}
 
 /// What can be scanned: a table, a moment of it, and what a transaction sees.
 pub trait Scan {
@@ -64,17 +33,27 @@ impl Store {
         payload: &mut [u64],
         verifies: bool,
     ) -> Internal<Option<Meta>> {
-        slots.end = slots.end.min(self.geometry.capacity());
-        let words = self.words();
-        for index in slots {
-            let slot = Slot::new(words, &self.geometry, index);
-            if let Some(header) = slot.read_if(payload, |words| filter.accepts(words))? {
-                if verifies {
-                    verify(index, header, payload)?;
+        // Copies, which the compiler can keep in registers: after each fence it reads again what others might see.
+        let (words, geometry) = (self.words(), self.geometry);
+        let end = slots.end.min(geometry.capacity());
+        let mut next = slots.start;
+        while next < end {
+            let index = next;
+            next += 1;
+            let slot = Slot::new(words, &geometry, index);
+            match slot.read_if(payload, filter) {
+                Ok(None) => {}
+                found => {
+                    slots.start = next;
+                    let Some(header) = found? else { break };
+                    if verifies {
+                        verify(index, header, payload)?;
+                    }
+                    return Ok(Some(Meta::new(index, header)));
                 }
-                return Ok(Some(Meta::new(index, header)));
             }
         }
+        slots.start = slots.end;
         Ok(None)
     }
 }
@@ -85,6 +64,7 @@ impl Scan for &Store {
         0..self.geometry.capacity()
     }
 
+    #[inline(always)]
     fn scan(
         &mut self,
         slots: &mut Range<u32>,
@@ -103,6 +83,7 @@ impl Scan for Moment<'_> {
         self.store().slots()
     }
 
+    #[inline(always)]
     fn scan(
         &mut self,
         slots: &mut Range<u32>,
@@ -121,6 +102,7 @@ impl Scan for Transaction<'_> {
         self.store().slots()
     }
 
+    #[inline(always)]
     fn scan(
         &mut self,
         slots: &mut Range<u32>,
@@ -139,8 +121,7 @@ impl Scan for Transaction<'_> {
             if let Some(slot) = touched {
                 slots.start = slot.saturating_add(1);
                 let seen = self.seen(slot)?;
-                let record = seen.slot.payload(seen.cell, 0, payload.len());
-                if seen.header.is_live && filter.accepts(record) {
+                if seen.header.is_live && filter.accepts(seen.slot.whole_payload(seen.cell)) {
                     return self.read_slot(slot, payload);
                 }
             }

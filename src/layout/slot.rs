@@ -22,6 +22,7 @@
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, CellHeader, Head};
 use crate::format::geometry::{Geometry, widen};
+use crate::layout::filter::{Filter, RecordWords};
 use crate::sys::words::{FixedWords, Ordering, Words, fence};
 
 const NUMBER: usize = 0;
@@ -69,17 +70,13 @@ impl<'a> Slot<'a> {
         self.read_at_one_moment(|slot, head| slot.copy(head, payload).map(Some))
     }
 
-    /// The same, if the record is accepted by what is in its words; of the others no more is read than that needs.
+    /// The same, if a filter accepts the record; of the others no more is read than the filter looks at.
     ///
-    /// What the question is asked about can be of no record at all, while a writer fills the cell: then the answer is not
-    /// used, and the question is asked again. What is returned is what was accepted, since both had the same number.
+    /// What the filter is asked about can be of no record at all, while a writer fills the cell: then the answer is not
+    /// used, and it is asked again. What is returned is what was accepted, since both had the same number.
     #[inline(always)]
-    pub fn read_if(
-        self,
-        payload: &mut [u64],
-        mut accepts: impl FnMut(Words<'a>) -> bool,
-    ) -> Internal<Option<CellHeader>> {
-        self.read_at_one_moment(|slot, head| match slot.ask(head, payload.len(), &mut accepts) {
+    pub fn read_if(self, payload: &mut [u64], filter: &mut impl Filter) -> Internal<Option<CellHeader>> {
+        self.read_at_one_moment(|slot, head| match slot.ask(head, filter) {
             Some(true) => slot.copy(head, payload).map(Some),
             answer => answer.map(|_| None),
         })
@@ -113,17 +110,17 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// Asks a question about the cell that a head names. There is an answer if the cell has the head's number before and
+    /// Asks a filter about the cell that a head names. There is an answer if the cell has the head's number before and
     /// after.
     #[inline(always)]
-    fn ask(self, head: Head, payload_words: usize, question: impl FnOnce(Words<'a>) -> bool) -> Option<bool> {
-        let cell = self.cell(head.cell(), payload_words);
-        if cell.load(NUMBER, Ordering::Relaxed) != head.number() {
+    fn ask(self, head: Head, filter: &mut impl Filter) -> Option<bool> {
+        let place = self.place(head.cell());
+        if self.words.load(place + NUMBER, Ordering::Relaxed) != head.number() {
             return None;
         }
-        let answer = question(cell.part(CELL_HEADER_WORDS..cell.len()));
+        let answer = filter.accepts(self.payload_at(place));
         fence(Ordering::Acquire);
-        (cell.load(NUMBER, Ordering::Relaxed) == head.number()).then_some(answer)
+        (self.words.load(place + NUMBER, Ordering::Relaxed) == head.number()).then_some(answer)
     }
 
     /// Copies the cell that a head names, if it has the head's number before and after.
@@ -159,6 +156,18 @@ impl<'a> Slot<'a> {
     #[inline(always)]
     pub fn payload(self, cell: u32, first_word: usize, word_count: usize) -> Words<'a> {
         self.words.part_of(self.place(cell) + CELL_HEADER_WORDS + first_word, word_count)
+    }
+
+    /// The payload of a cell, to be looked at. The caller holds the write mutex or is alone.
+    #[inline(always)]
+    pub fn whole_payload(self, cell: u32) -> Payload<'a> {
+        self.payload_at(self.place(cell))
+    }
+
+    #[inline(always)]
+    fn payload_at(self, place: usize) -> Payload<'a> {
+        let start = place + CELL_HEADER_WORDS;
+        Payload { words: self.words, start, end: start + (self.cell_words - CELL_HEADER_WORDS) }
     }
 
     /// Whether the record in a cell has the same key as the given record, of which only the key's bytes are read. The
@@ -209,6 +218,28 @@ impl<'a> Slot<'a> {
     #[inline(always)]
     fn cell(self, cell: u32, payload_words: usize) -> Words<'a> {
         self.words.part_of(self.place(cell), CELL_HEADER_WORDS + payload_words)
+    }
+}
+
+/// The payload of a cell, word by word.
+#[derive(Clone, Copy)]
+pub struct Payload<'a> {
+    words: Words<'a>,
+    start: usize,
+    end: usize,
+}
+
+impl RecordWords for Payload<'_> {
+    #[inline(always)]
+    fn word(self, index: usize) -> u64 {
+        debug_assert!(self.start + index < self.end, "a word of another cell");
+        self.words.load(self.start + index, Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn copy_words(self, first: usize, target: &mut [u64]) {
+        debug_assert!(self.start + first + target.len() <= self.end, "words of another cell");
+        self.words.part_of(self.start + first, target.len()).copy_to(target);
     }
 }
 

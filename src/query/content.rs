@@ -1,6 +1,6 @@
 //! Tests of text and bytes.
 
-use crate::engine::scan::RecordWords;
+use crate::layout::filter::RecordWords;
 use crate::query::condition::{Comparison, Fragment};
 use crate::query::place::Place;
 

@@ -1,6 +1,6 @@
 //! A value of fixed width taken out of the words of a record, and whether its key is in an interval.
 
-use crate::engine::scan::RecordWords;
+use crate::layout::filter::RecordWords;
 use crate::query::interval::{FixedType, Interval};
 
 const TOP_BIT: u64 = 1 << 63;
@@ -10,40 +10,46 @@ const TOP_BIT: u64 = 1 << 63;
 pub struct Place {
     first_word: usize,
     last_word: usize,
-    right_shift: u32,
-    left_shift: u32,
+    /// How many bits of the first word lie before the value.
+    bits_before: u32,
+    /// How many bits the value is shorter than a word.
+    bits_missing: u32,
 }
 
 impl Place {
     /// The place of `value_bytes` bytes, 1 to 8, from `offset_bytes` on.
     pub fn new(offset_bytes: usize, value_bytes: usize) -> Self {
         let bits = |bytes: usize| u32::try_from(bytes * 8).unwrap_or(0);
-        let bits_before = bits(offset_bytes % 8);
         Place {
             first_word: offset_bytes / 8,
             last_word: (offset_bytes + value_bytes - 1) / 8,
-            right_shift: if cfg!(target_endian = "little") {
-                bits_before
-            } else {
-                128 - bits_before - bits(value_bytes)
-            },
-            left_shift: 64 - bits(value_bytes),
+            bits_before: bits(offset_bytes % 8),
+            bits_missing: 64 - bits(value_bytes),
         }
     }
 
     /// The value, in the high bits, with zeros below it.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "the bits above are not the value's")]
     pub fn load(self, record: impl RecordWords) -> u64 {
-        let [first, last] = [self.first_word, self.last_word].map(|index| u128::from(record.word(index)));
-        // Both words in the order in which they lie in memory. Of a value in one word, both are that word. The masks, which
-        // change nothing, spare the processor a check.
-        let value = if cfg!(target_endian = "little") {
-            (last << 64 | first) >> (self.right_shift & 63)
+        let [first, last] = [self.first_word, self.last_word].map(|index| record.word(index));
+        // What follows the first word in memory is shifted in behind it. If the value is in one word, both are that one, and
+        // what is shifted in is shifted out again. The masks change nothing; they spare the processor a check.
+        let [before, missing] = [self.bits_before, self.bits_missing].map(|count| count & 63);
+        if cfg!(target_endian = "little") {
+            (first >> before | last << 1 << (63 - before)) << missing
         } else {
-            (first << 64 | last) >> (self.right_shift & 127)
+            (first << before | last >> 1 >> (63 - before)) >> missing << missing
+        }
+    }
+
+    /// How far below the top of its word a value ends that is in one word; `None` if it is in two.
+    fn bits_above(self) -> Option<u32> {
+        let bits_above = if cfg!(target_endian = "little") {
+            self.bits_missing.checked_sub(self.bits_before)?
+        } else {
+            self.bits_before
         };
-        (value as u64) << (self.left_shift & 63)
+        (self.first_word == self.last_word).then_some(bits_above)
     }
 }
 
@@ -75,6 +81,11 @@ impl ShortKey {
     }
 }
 
+/// A test that takes no more than some instructions.
+pub trait ShortTest: Copy {
+    fn accepts(&self, record: impl RecordWords) -> bool;
+}
+
 /// Whether the key of a value of up to 8 bytes is in an interval, or outside of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RangeTest {
@@ -89,8 +100,8 @@ impl RangeTest {
     /// An interval that is to be outside of must not be that of all bit patterns.
     pub fn new(key: ShortKey, interval: Interval, is_outside: bool) -> Self {
         let [low, high] = [interval.low, interval.high].map(|key| u64::try_from(key).unwrap_or(u64::MAX));
-        let left_shift = key.place.left_shift;
-        let (low, high) = (low << left_shift, high << left_shift | ((1 << left_shift) - 1));
+        let bits_missing = key.place.bits_missing;
+        let (low, high) = (low << bits_missing, high << bits_missing | ((1 << bits_missing) - 1));
         let (low, high) = if is_outside { (high.wrapping_add(1), low.wrapping_sub(1)) } else { (low, high) };
         RangeTest { key, low, width: high.wrapping_sub(low) }
     }
@@ -102,9 +113,18 @@ impl RangeTest {
         RangeTest::new(ShortKey::new(any_byte, offset_bytes, 1), interval, false)
     }
 
-    #[inline(always)]
-    pub fn accepts(&self, record: impl RecordWords) -> bool {
-        self.key.load(record).wrapping_sub(self.low) <= self.width
+    /// The same test for an integer in one word, whose bits need not be moved.
+    pub fn in_one_word(self) -> Option<WordTest> {
+        let ShortKey { place, exchanged, exchanged_if_negative } = self.key;
+        let bits_above = place.bits_above().filter(|_| exchanged_if_negative == 0)?;
+        let [low, high] = [self.low, self.low.wrapping_add(self.width)].map(|key| key >> bits_above);
+        Some(WordTest {
+            word: place.first_word,
+            mask: u64::MAX << place.bits_missing >> bits_above,
+            exchanged: exchanged >> bits_above,
+            low,
+            width: high.wrapping_sub(low),
+        })
     }
 
     /// The test whether both of two tests accept, if one test can be that.
@@ -113,6 +133,31 @@ impl RangeTest {
         let low = self.low.max(other.low);
         let width = high.checked_sub(low)?;
         (self.key == other.key).then_some(RangeTest { key: self.key, low, width })
+    }
+}
+
+/// A [`RangeTest`] of an integer in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WordTest {
+    word: usize,
+    mask: u64,
+    exchanged: u64,
+    low: u64,
+    width: u64,
+}
+
+impl ShortTest for RangeTest {
+    #[inline(always)]
+    fn accepts(&self, record: impl RecordWords) -> bool {
+        self.key.load(record).wrapping_sub(self.low) <= self.width
+    }
+}
+
+impl ShortTest for WordTest {
+    #[inline(always)]
+    fn accepts(&self, record: impl RecordWords) -> bool {
+        let key = (record.word(self.word) & self.mask) ^ self.exchanged;
+        key.wrapping_sub(self.low) <= self.width
     }
 }
 
@@ -167,7 +212,7 @@ impl SetTest {
     #[inline]
     pub fn accepts(&self, record: impl RecordWords) -> bool {
         let key = match self.key {
-            Key::Short(key) => u128::from(key.load(record) >> key.place.left_shift),
+            Key::Short(key) => u128::from(key.load(record) >> key.place.bits_missing),
             Key::Long(key) => key.load(record),
         };
         let position = self.intervals.partition_point(|interval| interval.high < key);

@@ -1,11 +1,12 @@
 //! Which records a condition is true for.
 
 use crate::engine::read::Meta;
-use crate::engine::scan::{Filter, RecordWords, Scan};
+use crate::engine::scan::Scan;
 use crate::error::{Internal, Result};
+use crate::layout::filter::{Filter, RecordWords};
 use crate::query::condition::Condition;
 use crate::query::content::ContentTest;
-use crate::query::place::{RangeTest, SetTest};
+use crate::query::place::{RangeTest, SetTest, ShortTest, WordTest};
 use crate::schema::Schema;
 use std::ops::Range;
 
@@ -22,6 +23,7 @@ enum Shape {
     /// True for none.
     Nothing,
     /// All of some tests must accept: most conditions are such, and nothing is faster.
+    AllOfWords(Vec<WordTest>),
     AllOf(Vec<RangeTest>),
     Steps(Steps),
 }
@@ -74,7 +76,10 @@ impl Predicate {
             Next::Accept => Shape::Everything,
             Next::Refuse => Shape::Nothing,
             Next::Step(_) => match all_of(&steps) {
-                Some(tests) => Shape::AllOf(tests),
+                Some(tests) => match tests.iter().map(|test| test.in_one_word()).collect() {
+                    Some(tests) => Shape::AllOfWords(tests),
+                    None => Shape::AllOf(tests),
+                },
                 None => Shape::Steps(Steps { steps, words: Vec::new() }),
             },
         };
@@ -94,13 +99,8 @@ impl Predicate {
                 slots.start = slots.end;
                 source.scan(slots, &mut Everything, payload)
             }
-            // How many tests there are is known to the compiler where it matters most.
-            Shape::AllOf(tests) => match **tests {
-                [test] => source.scan(slots, &mut AllOf([test]), payload),
-                [first, second] => source.scan(slots, &mut AllOf([first, second]), payload),
-                [first, second, third] => source.scan(slots, &mut AllOf([first, second, third]), payload),
-                _ => source.scan(slots, &mut AllOf(tests.as_slice()), payload),
-            },
+            Shape::AllOfWords(tests) => scan_all_of(tests, source, slots, payload),
+            Shape::AllOf(tests) => scan_all_of(tests, source, slots, payload),
             Shape::Steps(steps) => source.scan(slots, steps, payload),
         }
     }
@@ -110,9 +110,25 @@ impl Predicate {
         match &mut self.shape {
             Shape::Everything => true,
             Shape::Nothing => false,
+            Shape::AllOfWords(tests) => AllOf(tests.as_slice()).accepts(record),
             Shape::AllOf(tests) => AllOf(tests.as_slice()).accepts(record),
             Shape::Steps(steps) => steps.accepts(record),
         }
+    }
+}
+
+/// How many tests there are is known to the compiler where it matters most.
+fn scan_all_of(
+    tests: &[impl ShortTest],
+    source: &mut impl Scan,
+    slots: &mut Range<u32>,
+    payload: &mut [u64],
+) -> Internal<Option<Meta>> {
+    match *tests {
+        [test] => source.scan(slots, &mut AllOf([test]), payload),
+        [first, second] => source.scan(slots, &mut AllOf([first, second]), payload),
+        [first, second, third] => source.scan(slots, &mut AllOf([first, second, third]), payload),
+        _ => source.scan(slots, &mut AllOf(tests), payload),
     }
 }
 
@@ -158,15 +174,14 @@ impl Filter for Everything {
 
 struct AllOf<T>(T);
 
-impl<const N: usize> Filter for AllOf<[RangeTest; N]> {
+impl<T: ShortTest, const N: usize> Filter for AllOf<[T; N]> {
     #[inline(always)]
     fn accepts<W: RecordWords>(&mut self, record: W) -> bool {
-        // Each test is made, since what is decided in between the processor can guess wrong.
-        self.0.iter().fold(true, |all, test| all & test.accepts(record))
+        self.0.iter().all(|test| test.accepts(record))
     }
 }
 
-impl Filter for AllOf<&[RangeTest]> {
+impl<T: ShortTest> Filter for AllOf<&[T]> {
     #[inline(always)]
     fn accepts<W: RecordWords>(&mut self, record: W) -> bool {
         self.0.iter().all(|test| test.accepts(record))
