@@ -80,6 +80,7 @@ mod layout;
 #[cfg(not(loom))]
 pub mod maintenance;
 mod nearest;
+mod query;
 mod record_id;
 mod schema;
 mod sys;
@@ -92,6 +93,10 @@ mod value;
 pub use engine::outcome::{Recovery, RecoveryOutcome};
 pub use engine::status::{RepairCounts, Status, Writer, WriterState};
 pub use error::{Error, Result, TableLock};
+pub use query::condition::Condition;
+pub use query::field_name::{FieldName, field};
+pub use query::order::{Direction, Nones};
+pub use query::typed_field::{Operand, TypedField};
 pub use record_id::RecordId;
 pub use schema::{Difference, FieldSchema, Schema, decode_value};
 pub use table::content::Content;

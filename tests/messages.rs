@@ -72,6 +72,8 @@ fn one_of_each() -> Vec<Error> {
         Error::caller("not today"),
         Error::caller(outer()),
         Error::InvalidValue { reason: reason() },
+        Error::UnknownField { name: "hit".to_owned(), suggestion: Some("hits".to_owned()) },
+        Error::UnknownField { name: "colour".to_owned(), suggestion: None },
     ]
 }
 

@@ -4,6 +4,7 @@
 //! | file | what is there |
 //! |---|---|
 //! | `read` | `get`, `find`, snapshots: no lock, no system call |
+//! | `scan` | going over all records, and copying only those that a filter accepts |
 //! | `guard` | taking the write mutex, what is checked then, and which process and thread may unlock it |
 //! | `change` | what a transaction does to one slot |
 //! | `stage` | step 1 of a write: a number, a cell, the intent list |
@@ -53,6 +54,7 @@ pub mod prove;
 pub mod read;
 pub mod recover;
 pub mod repair;
+pub mod scan;
 #[cfg(not(loom))]
 pub mod scrub;
 pub mod single;

@@ -89,8 +89,8 @@ impl Store {
         let Some(header) = self.slot(slot).read(payload)? else {
             return Ok(None);
         };
-        if self.settings.verify_reads && !header.verifies(crc32(bytemuck::cast_slice(payload))) {
-            return Err(rotten(slot, header));
+        if self.settings.verify_reads {
+            verify(slot, header, payload)?;
         }
         Ok(Some(Meta::new(slot, header)))
     }
@@ -193,6 +193,12 @@ impl<'a> Moment<'a> {
 #[cold]
 fn stale() -> Fault {
     Error::StaleSnapshot.into()
+}
+
+/// Checks that a record that was copied has its checksum.
+#[inline(always)]
+pub(super) fn verify(slot: u32, header: CellHeader, payload: &[u64]) -> Internal<()> {
+    if header.verifies(crc32(bytemuck::cast_slice(payload))) { Ok(()) } else { Err(rotten(slot, header)) }
 }
 
 #[cold]

@@ -1,0 +1,111 @@
+//! The smallest and the largest of some values of one field, and their sum. Those that hold nothing do not count.
+
+use crate::error::{Error, Result};
+use crate::query::order::compare_present;
+use crate::value::untyped::Value;
+use std::cmp::Ordering;
+
+/// The smallest or largest of the values that were given to it.
+///
+/// A NaN is neither smaller nor larger than a number: it is the result only if there is no number.
+#[derive(Clone, Debug)]
+pub struct Extreme {
+    /// How a value has to compare with the one that is held, to be held instead.
+    wanted: Ordering,
+    held: Option<Value>,
+}
+
+impl Extreme {
+    pub fn smallest() -> Self {
+        Extreme { wanted: Ordering::Less, held: None }
+    }
+
+    pub fn largest() -> Self {
+        Extreme { wanted: Ordering::Greater, held: None }
+    }
+
+    pub fn add(&mut self, value: Value) {
+        let is_held = match &self.held {
+            _ if value == Value::Null => false,
+            None => true,
+            Some(held) if is_nan(held) || is_nan(&value) => is_nan(held) && !is_nan(&value),
+            Some(held) => compare_present(&value, held) == self.wanted,
+        };
+        if is_held {
+            self.held = Some(value);
+        }
+    }
+
+    /// None if there was no value.
+    pub fn result(self) -> Option<Value> {
+        self.held
+    }
+}
+
+fn is_nan(value: &Value) -> bool {
+    match value {
+        Value::Float32(value) => value.is_nan(),
+        Value::Float64(value) => value.is_nan(),
+        _ => false,
+    }
+}
+
+/// The sum of the values that were given to it. That of integers is exact, and that it is no integer of 128 bits is an
+/// error; floats are added as `f64`, in the order in which they come.
+#[derive(Clone, Debug, Default)]
+pub struct Sum {
+    held: Held,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Held {
+    /// No value yet.
+    #[default]
+    Nothing,
+    Signed(i128),
+    Unsigned(u128),
+    Float(f64),
+}
+
+impl Sum {
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] if the values are no numbers, or their sum has more than 128 bits.
+    pub fn add(&mut self, value: &Value) -> Result<()> {
+        self.held = match (self.held, value) {
+            (held, Value::Null) => held,
+            (Held::Nothing, Value::Signed(value)) => Held::Signed(*value),
+            (Held::Nothing, Value::Unsigned(value)) => Held::Unsigned(*value),
+            (Held::Nothing, Value::Float32(value)) => Held::Float((*value).into()),
+            (Held::Nothing, Value::Float64(value)) => Held::Float(*value),
+            (Held::Signed(sum), Value::Signed(value)) => Held::Signed(sum.checked_add(*value).ok_or_else(too_large)?),
+            (Held::Unsigned(sum), Value::Unsigned(value)) => {
+                Held::Unsigned(sum.checked_add(*value).ok_or_else(too_large)?)
+            }
+            (Held::Float(sum), Value::Float32(value)) => Held::Float(sum + f64::from(*value)),
+            (Held::Float(sum), Value::Float64(value)) => Held::Float(sum + *value),
+            (_, value) => return Err(no_number(value)),
+        };
+        Ok(())
+    }
+
+    /// None if there was no value.
+    pub fn result(self) -> Option<Value> {
+        match self.held {
+            Held::Nothing => None,
+            Held::Signed(sum) => Some(Value::Signed(sum)),
+            Held::Unsigned(sum) => Some(Value::Unsigned(sum)),
+            Held::Float(sum) => Some(Value::Float64(sum)),
+        }
+    }
+}
+
+#[cold]
+fn too_large() -> Error {
+    Error::InvalidArgument { reason: "the sum has more than 128 bits: add up fewer records".to_owned() }
+}
+
+#[cold]
+fn no_number(value: &Value) -> Error {
+    Error::InvalidArgument { reason: format!("only numbers have a sum, and not such values as {value}") }
+}
