@@ -48,6 +48,7 @@ PC = "src/engine/private_copy.rs"
 TA = "src/table/table.rs"
 CH = "src/engine/choose.rs"
 OU = "src/engine/outcome.rs"
+SC = "src/engine/scan.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -93,6 +94,15 @@ FAULTS = {
  'report: the time of the sync': [(R,"from_microseconds(record.wall_time_microseconds)","from_microseconds(record.wall_time_microseconds.saturating_sub(1))")],
  'reader: checked after the copy': [(S,"let is_whole = header.load(NUMBER, Ordering::Relaxed) == number;","let is_whole = header.load(NUMBER, Ordering::Relaxed) != u64::MAX;")],
  "reader: compared with the head's number": [(S,"if number != head.number() {","if number == 0 {")],
+ 'scan: checked after the filter has looked': [(S,"(self.words.load(place + NUMBER, Ordering::Relaxed) == head.number()).then_some(answer)","Some(answer)")],
+ "scan: compared with the head's number": [(S,"if self.words.load(place + NUMBER, Ordering::Relaxed) != head.number() {\n            return None;","if self.words.load(place + NUMBER, Ordering::Relaxed) == 0 {\n            return None;"),(S,"(self.words.load(place + NUMBER, Ordering::Relaxed) == head.number()).then_some(answer)","(self.words.load(place + NUMBER, Ordering::Relaxed) != 0).then_some(answer)")],
+ 'scan: a record that changed meanwhile is asked about again': [(S,"            answer => answer.map(|_| None),","            _ => Some(None),")],
+ 'scan: what is returned is what was accepted': [(S,"            Some(true) => slot.copy(head, payload).map(Some),","            Some(true) => slot.copy(slot.head(), payload).map(Some),")],
+ 'scan: what is accepted is verified': [(SC,"                    if verifies {","                    if false && verifies {")],
+ 'scan: it goes on behind what is damaged': [(SC,"                    slots.start = next;\n                    let Some(header) = found? else { break };","                    let Some(header) = found? else { break };\n                    let _ = &header;\n                    if verifies { verify(index, header, payload)?; }\n                    slots.start = next;")],
+ 'scan: each one looks whether the moment lasts': [(SC,"        self.check()?;\n        found","        found")],
+ 'scan: a transaction sees what it staged': [(SC,"let touched = self.first_touched(slots)?;","let touched = self.first_touched(slots)?.filter(|slot| *slot == u32::MAX);")],
+ 'scan: also what it staged among much else': [(TX,"self.up_to_date()?.positions.range(slots.clone()).next()","self.up_to_date()?.positions.range(slots.clone()).last()")],
  'snapshot: prepared, not last': [(RD,"self.store.control().load(PREPARED, Ordering::Relaxed) == self.prepared","self.store.control().load(LAST, Ordering::Relaxed) == self.prepared")],
  'snapshot: prepared == last at the start': [(RD,"(control.load(LAST, Ordering::Acquire) == prepared).then_some","(control.load(LAST, Ordering::Acquire) != u64::MAX).then_some")],
  'snapshot: each read looks whether the moment lasts': [(RD,"if self.lasts() { Ok(()) }","if self.lasts() || true { Ok(()) }")],

@@ -15,6 +15,7 @@ use std::ops::Range;
 /// What can be scanned: a table, a moment of it, and what a transaction sees.
 pub trait Scan {
     /// All slots.
+    #[allow(dead_code, reason = "for the queries of tables, which come next")]
     fn slots(&self) -> Range<u32>;
 
     /// Copies the first record of some slots that a filter accepts into `payload`, which has the table's record length.

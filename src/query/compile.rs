@@ -18,46 +18,48 @@ use crate::schema::{FieldSchema, Schema};
 use crate::value::field_type::FieldType;
 use crate::value::untyped::Value;
 
-/// Checks a condition against a schema, and compiles it.
-pub fn compile(condition: &Condition, schema: &Schema) -> Result<Predicate> {
-    let mut emitter = Emitter { schema, steps: Vec::new() };
-    let mut around = vec![Combination::of_the_whole()];
-    let mut is_opposite_asked = false;
-    for part in condition.parts_backwards() {
-        if *part == Part::Not {
-            is_opposite_asked = !is_opposite_asked;
-            continue;
-        }
-        let Some(combination) = around.last() else { break };
-        let is_opposite = std::mem::take(&mut is_opposite_asked) != combination.is_opposite;
-        let after = combination.after_next();
-        let mut entry = match part {
-            Part::Test(test) => emitter.test(test, is_opposite, after)?,
-            Part::All(0) => after.known(!is_opposite),
-            Part::Any(0) => after.known(is_opposite),
-            Part::All(count) | Part::Any(count) => {
-                let are_all_needed = matches!(part, Part::All(_)) != is_opposite;
-                around.push(Combination::new(are_all_needed, is_opposite, *count, after));
+impl Predicate {
+    /// Checks a condition against a schema, and compiles it.
+    pub fn compile(condition: &Condition, schema: &Schema) -> Result<Self> {
+        let mut emitter = Emitter { schema, steps: Vec::new() };
+        let mut around = vec![Combination::of_the_whole()];
+        let mut is_opposite_asked = false;
+        for part in condition.parts_backwards() {
+            if *part == Part::Not {
+                is_opposite_asked = !is_opposite_asked;
                 continue;
             }
-            Part::Not => continue,
-        };
-        // This part is done, and so may be those that it is the first of.
-        let mut depth = around.len();
-        while let Some(combination) = around.last_mut() {
-            combination.entry = entry;
-            combination.left_count -= 1;
-            depth -= 1;
-            if combination.left_count > 0 || depth == 0 {
-                break;
+            let Some(combination) = around.last() else { break };
+            let is_opposite = std::mem::take(&mut is_opposite_asked) != combination.is_opposite;
+            let after = combination.after_next();
+            let mut entry = match part {
+                Part::Test(test) => emitter.test(test, is_opposite, after)?,
+                Part::All(0) => after.known(!is_opposite),
+                Part::Any(0) => after.known(is_opposite),
+                Part::All(count) | Part::Any(count) => {
+                    let are_all_needed = matches!(part, Part::All(_)) != is_opposite;
+                    around.push(Combination::new(are_all_needed, is_opposite, *count, after));
+                    continue;
+                }
+                Part::Not => continue,
+            };
+            // This part is done, and so may be those that it is the first of.
+            let mut depth = around.len();
+            while let Some(combination) = around.last_mut() {
+                combination.entry = entry;
+                combination.left_count -= 1;
+                depth -= 1;
+                if combination.left_count > 0 || depth == 0 {
+                    break;
+                }
+                entry = combination.entry;
+                around.truncate(depth);
             }
-            entry = combination.entry;
-            around.truncate(depth);
         }
+        let entry = around.first().map_or(Next::Accept, |whole| whole.entry);
+        let (entry, steps) = in_order(entry, emitter.steps);
+        Ok(Predicate::of_steps(entry, steps))
     }
-    let entry = around.first().map_or(Next::Accept, |whole| whole.entry);
-    let (entry, steps) = in_order(entry, emitter.steps);
-    Ok(Predicate::of_steps(entry, steps))
 }
 
 /// What comes after a part.

@@ -2,12 +2,10 @@
 
 use crate::engine::read::Meta;
 use crate::engine::scan::Scan;
-use crate::error::{Internal, Result};
+use crate::error::Internal;
 use crate::layout::filter::{Filter, RecordWords};
-use crate::query::condition::Condition;
 use crate::query::content::ContentTest;
 use crate::query::place::{RangeTest, SetTest, ShortTest, WordTest};
-use crate::schema::Schema;
 use std::ops::Range;
 
 /// A condition that was checked against a schema and compiled for its records. It looks only at the words that it needs.
@@ -60,11 +58,6 @@ pub(super) enum StepTest {
 }
 
 impl Predicate {
-    /// Checks a condition against a schema, and compiles it.
-    pub fn compile(condition: &Condition, schema: &Schema) -> Result<Self> {
-        crate::query::compile::compile(condition, schema)
-    }
-
     /// What is true for all records.
     pub fn everything() -> Self {
         Predicate { shape: Shape::Everything }

@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 mod keys;
+mod scans;
 mod slots;
 mod syncs;
 

@@ -16,6 +16,7 @@ mod past;
 mod readers;
 mod recoveries;
 mod rot;
+mod scans;
 mod snapshots;
 mod stale_writers;
 mod threads;

@@ -1,1 +1,6 @@
+//! Conditions, compiled and evaluated, against what they should mean.
 
+mod conditions;
+mod errors;
+mod naive;
+mod twins;
