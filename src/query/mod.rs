@@ -11,6 +11,7 @@
 //! | `place` | a value of fixed width taken out of the words of a record, as such a key |
 //! | `content` | tests of text and bytes |
 //! | `order` | sorting values, with none first or last |
+//! | `sorting` | by which fields records are sorted |
 //! | `aggregate` | the smallest, the largest, and the sum |
 
 pub mod aggregate;
@@ -24,6 +25,7 @@ mod number;
 pub mod order;
 mod place;
 pub mod predicate;
+pub mod sorting;
 #[cfg(all(test, not(loom)))]
 mod tests;
 pub mod typed_field;

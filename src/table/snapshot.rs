@@ -36,7 +36,7 @@ use std::marker::PhantomData;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Snapshot<'a, T> {
-    moment: Moment<'a>,
+    pub(super) moment: Moment<'a>,
     _records: PhantomData<fn() -> T>,
 }
 
