@@ -21,7 +21,7 @@ use crate::{Field, FieldValue, KeyField, Result, Schema};
 /// let mut bytes = [0; Visit::RECORD_BYTES];
 /// visit.encode(&mut bytes);
 /// assert_eq!(Visit::decode(&bytes)?, visit);
-/// assert_eq!(Visit::schema().to_string(), "key id: u64, hits: u32");
+/// assert_eq!(Visit::schema().to_string(), "key id: u64, hits: u32 = 1");
 /// # Ok::<(), locule::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
