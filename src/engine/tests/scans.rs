@@ -177,7 +177,7 @@ fn a_scan_of_a_moment_says_so_when_the_moment_has_passed() {
         let mut payload = [0; 2];
         moment.scan(&mut slots, &mut Values(100..101), &mut payload)?.expect("there are five");
         if run_count == 1 {
-            std::thread::scope(|scope| drop(scope.spawn(|| insert(&store, 10, 100)).join().unwrap()));
+            std::thread::scope(|scope| scope.spawn(|| insert(&store, 10, 100)).join().unwrap());
             let next = moment.scan(&mut slots, &mut Values(100..101), &mut payload).map_err(Error::from);
             assert!(matches!(next, Err(Error::StaleSnapshot)));
             // Nor is there nothing more.
@@ -204,13 +204,12 @@ fn a_transaction_finds_what_it_staged_itself() {
             let slot = random.u32(0..20);
             let mut payload = [0; 2];
             let there = transaction.read_slot(slot, &mut payload).unwrap();
-            match (there, random.u32(0..3)) {
-                (Some(meta), 0) => drop(transaction.delete(meta.id, None).unwrap()),
-                (Some(meta), _) => {
-                    drop(transaction.update(meta.id, None, Encoded::new(&[payload[0], random.u64(0..6)])).unwrap());
-                }
-                (None, _) => drop(transaction.insert(Encoded::new(&[100 + step, random.u64(0..6)])).unwrap()),
-            }
+            let outcome = match (there, random.u32(0..3)) {
+                (Some(meta), 0) => transaction.delete(meta.id, None),
+                (Some(meta), _) => transaction.update(meta.id, None, Encoded::new(&[payload[0], random.u64(0..6)])),
+                (None, _) => transaction.insert(Encoded::new(&[100 + step, random.u64(0..6)])),
+            };
+            outcome.unwrap();
         }
         let mut expected = Vec::new();
         for slot in 0..transaction.capacity() {
