@@ -119,9 +119,8 @@ impl Drop for WriteGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.inside.is_mine() {
-            let store = self.inside.store;
-            store.medium.unlock(Lock::Write);
-            store.wake_waiters();
+            self.inside.store.medium.unlock(Lock::Write);
+            self.inside.store.wake_waiters();
             self.inside.leave();
         }
     }

@@ -8,7 +8,7 @@
 //! Invariants:
 //!
 //! 1. Either the writer sees the wish, or the waiter sees what was published: each stores, has a fence, and then loads what the
-//!    other stores. On x86-64 the waiter's step is a locked instruction, and so is the writer's unlocking.
+//!    other stores. On x86-64 the writer's fence is its unlocking.
 //! 2. A wish that is taken away was granted. It was at most what the writer had loaded, so it is that of a waiter that had loaded
 //!    `WAKE_COUNT` before the writer incremented it: that one was woken, or finds another count and does not sleep. A waiter that
 //!    has loaded the new count raises `WAITING` further: then the exchange fails, and its wish stays.
@@ -58,7 +58,7 @@ impl Bell<'_> {
             Bell::ControlRegion(words) => (Words::new(words.words()), 0),
             Bell::None => return PAUSE_WITHOUT_WISH,
         };
-        words.raise(start + WAITING, wake_count.wrapping_add(1), Ordering::SeqCst);
+        words.raise(start + WAITING, wake_count.wrapping_add(1), Ordering::Release);
         LONG_WHILE
     }
 }
@@ -119,15 +119,16 @@ impl Store {
     #[inline(always)]
     pub(super) fn wake_waiters(&self) {
         fence_after_unlocking();
-        let wish = self.control().load(WAITING, Ordering::Acquire);
-        if wish != 0 {
-            self.grant(wish);
+        if self.control().load(WAITING, Ordering::Relaxed) != 0 {
+            self.grant();
         }
     }
 
     #[cold]
-    fn grant(&self, wish: u64) {
+    fn grant(&self) {
         let control = self.geometry.control();
+        // Acquire, so that the increment is one of a count that is not older than the one that the waiter had loaded.
+        let wish = self.words().load(control + WAITING, Ordering::Acquire);
         self.words().increment(control + WAKE_COUNT, Ordering::Release);
         self.medium.wake_all(control + WAKE_COUNT);
         self.words().exchange(control + WAITING, wish, 0, Ordering::Release);

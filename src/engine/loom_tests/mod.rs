@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex};
 mod keys;
 mod slots;
 mod syncs;
+mod waits;
 
 const HASH_SEED: u64 = 5;
 
