@@ -19,7 +19,7 @@ use crate::engine::read::{Meta, Moment};
 use crate::error::{CursorLoss, Error, Fault, Internal, Result};
 use crate::format::cell::Head;
 use crate::format::checksum::crc32;
-use crate::format::control::{DURABLE, LAST};
+use crate::format::control::{DURABLE, LAST, PREPARED};
 use crate::format::gaps::Gaps;
 use crate::format::geometry::widen;
 use crate::layout::slot::visible_cell;
@@ -61,6 +61,13 @@ impl Store {
         Ok(self.cursor_of(self.control().load(LAST, Ordering::Acquire)))
     }
 
+    /// The cursor of everything that has happened. It is newer than the newest one while something is being published, or if its
+    /// writer died; a read-only handle tells it then, since it works on a copy in which that is published.
+    pub(super) fn last_prepared_cursor(&self) -> Internal<Cursor> {
+        self.check_usable()?;
+        Ok(self.cursor_of(self.control().load(PREPARED, Ordering::Acquire)))
+    }
+
     /// The cursor from before the first transaction.
     pub fn first_cursor(&self) -> Cursor {
         Cursor { uuid: self.header.uuid, number: 0 }
@@ -83,7 +90,7 @@ impl Store {
         let deadline = Deadline::after(self.settings.lock_timeout);
         let mut attempt_count: u32 = 0;
         loop {
-            let newest = self.newest_cursor()?;
+            let newest = self.last_prepared_cursor()?;
             let durable = self.control().load(DURABLE, Ordering::Acquire);
             self.check_cursor(cursor, newest)?;
             let synced = self.cursor_of(durable);
@@ -106,13 +113,11 @@ impl Store {
 
     /// Checks that a cursor is one of the past that led to the newest one.
     pub(super) fn check_cursor(&self, cursor: Cursor, newest: Cursor) -> Internal<()> {
-        let loss = if cursor.uuid != newest.uuid {
-            Some(CursorLoss::OtherTable)
-        } else if cursor.number > newest.number {
-            Some(CursorLoss::NewerThanTable)
-        } else {
-            self.gaps()?.loss_of(cursor.number)
-        };
+        if cursor.uuid != newest.uuid {
+            return Err(lost(CursorLoss::OtherTable));
+        }
+        let is_newer = cursor.number > newest.number;
+        let loss = self.gaps()?.loss_of(cursor.number).or(is_newer.then_some(CursorLoss::NewerThanTable));
         loss.map_or(Ok(()), |reason| Err(lost(reason)))
     }
 

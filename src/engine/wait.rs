@@ -68,7 +68,7 @@ impl Store {
     pub fn wait(&self, cursor: Cursor, timeout: Duration) -> Result<bool> {
         self.check_not_nested()?;
         let deadline = Deadline::after(timeout);
-        self.check_cursor(cursor, self.newest_cursor()?)?;
+        self.check_cursor(cursor, self.last_prepared_cursor()?)?;
         let mut bell = None;
         let watched = self.watched();
         let index = watched.geometry.control() + WAKE_COUNT;
@@ -94,7 +94,7 @@ impl Store {
     pub fn wait_synced(&self, cursor: Cursor, timeout: Duration) -> Result<bool> {
         self.check_not_nested()?;
         let deadline = Deadline::after(timeout);
-        self.check_cursor(cursor, self.newest_cursor()?)?;
+        self.check_cursor(cursor, self.last_prepared_cursor()?)?;
         let watched = self.watched();
         let index = watched.geometry.control() + SYNC_END_COUNT;
         loop {

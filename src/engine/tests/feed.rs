@@ -5,12 +5,13 @@ use crate::cursor::Cursor;
 use crate::engine::changes::ChangedSlots;
 use crate::engine::read::Meta;
 use crate::engine::tests::world::{header, settings};
-use crate::engine::{Encoded, Store};
+use crate::engine::{Access, Encoded, Store};
 use crate::error::{CursorLoss, Error};
 use crate::format::control::{DURABLE, LAST, PREPARED};
 use crate::sys::probe::{self, Event};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 const SLOT_COUNT: u64 = 6;
 const KEY_COUNT: u64 = 9;
@@ -301,6 +302,37 @@ fn return_of_cursor(store: &Store, cursor: Cursor) {
     let changes = store.changes_since(cursor).unwrap();
     assert!(changes.iter().all(|(meta, _)| meta.version > cursor.number()));
     assert_eq!(changes.cursor.number(), store.control_word(LAST));
+}
+
+/// A read-only handle sees what a dead writer had prepared as done at once. Its cursor once was newer than the table for a wait.
+#[test]
+fn a_reader_beside_a_dead_writer_follows_what_was_prepared_and_can_wait_for_more() {
+    let mut found = Vec::new();
+    for store_count in (1..).step_by(one_of(7)) {
+        let mut store = heap_store(header(3), settings());
+        store.insert(Encoded::new(&[1, 0])).unwrap();
+        let cursor = store.newest_cursor().unwrap();
+        let write = || {
+            let mut transaction = store.begin().unwrap();
+            for key in 1..3 {
+                transaction.upsert(Encoded::new(&[key, 1])).unwrap();
+            }
+            transaction.commit().unwrap();
+        };
+        if probe::die_after_store(store_count, write).is_some() {
+            break;
+        }
+        store.access = Access::ReadOnly;
+        let changes = store.changes_since(cursor).unwrap();
+        let has_happened = store.control_word(PREPARED) > cursor.number();
+        assert_eq!(changes.iter().count(), if has_happened { 2 } else { 0 }, "after {store_count} stores");
+        assert!(!store.wait(changes.cursor, Duration::ZERO).unwrap());
+        assert!(!store.wait_synced(changes.cursor, Duration::ZERO).unwrap());
+        assert_eq!(store.synced_changes_since(changes.cursor).unwrap().cursor, changes.cursor);
+        assert_eq!(store.changes_since(changes.cursor).unwrap().iter().count(), 0);
+        found.push(has_happened);
+    }
+    assert!(found.contains(&false) && found.contains(&true));
 }
 
 /// A private copy gives its state a number of its own. A cursor from it once would have meant another state in the file.
