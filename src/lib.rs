@@ -27,6 +27,9 @@
 //! caller finishes what it had prepared, or undoes what it had not. [`Table::sync`] makes what was published survive a
 //! power cut; by default a write does that when the last sync is older than a second ([`OpenOptions::sync_every`]).
 //!
+//! Whatever is written can be followed: [`Table::changes_since`] a [`Cursor`] tells what has changed, and [`Table::wait`]
+//! sleeps until something has.
+//!
 //! # Feature `serde`
 //!
 //! With the feature `serde`, these types can be serialized and deserialized, and so can records that derive it: write

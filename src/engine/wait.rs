@@ -29,8 +29,8 @@ use crate::format::control::{DURABLE, SYNC_END_COUNT, WAITING, WAKE_COUNT};
 use crate::sys::attachment::Attachment;
 use crate::sys::deadline::Deadline;
 #[cfg(not(loom))]
-use crate::sys::mapping::MappedWords;
-use crate::sys::words::{Ordering, Words, fence, fence_after_unlocking};
+use crate::sys::medium::ControlRegion;
+use crate::sys::words::{Ordering, fence, fence_after_unlocking};
 use std::time::Duration;
 
 /// After this long a waiter looks again, in case a writer died in the instant between publishing and waking.
@@ -44,7 +44,7 @@ enum Bell<'a> {
     Mapped(&'a Store),
     /// Into the control region, which a read-only handle maps for this alone.
     #[cfg(not(loom))]
-    ControlRegion(MappedWords),
+    OfFile(ControlRegion),
     /// Nowhere: this process may not write to the file.
     None,
 }
@@ -55,7 +55,7 @@ impl Bell<'_> {
         let (words, start) = match self {
             Bell::Mapped(store) => (store.words(), store.geometry.control()),
             #[cfg(not(loom))]
-            Bell::ControlRegion(words) => (Words::new(words.words()), 0),
+            Bell::OfFile(region) => (region.words(), 0),
             Bell::None => return PAUSE_WITHOUT_WISH,
         };
         words.raise(start + WAITING, wake_count.wrapping_add(1), Ordering::Release);
@@ -129,9 +129,9 @@ impl Store {
         let control = self.geometry.control();
         // Acquire, so that the increment is one of a count that is not older than the one that the waiter had loaded.
         let wish = self.words().load(control + WAITING, Ordering::Acquire);
-        self.words().increment(control + WAKE_COUNT, Ordering::Release);
+        self.words().increment(control + WAKE_COUNT, Ordering::Relaxed);
         self.medium.wake_all(control + WAKE_COUNT);
-        self.words().exchange(control + WAITING, wish, 0, Ordering::Release);
+        self.words().exchange(control + WAITING, wish, 0, Ordering::Relaxed);
     }
 
     /// Wakes all that sleep, to see a mark that ends their handles.
@@ -168,15 +168,15 @@ impl Store {
             #[cfg(not(loom))]
             Access::ReadOnly => {
                 let map = |attachment: &Attachment| self.map_control_region(attachment).ok();
-                self.attachment.as_ref().and_then(map).map_or(Bell::None, Bell::ControlRegion)
+                self.attachment.as_ref().and_then(map).map_or(Bell::None, Bell::OfFile)
             }
             _ => Bell::None,
         }
     }
 
     #[cfg(not(loom))]
-    fn map_control_region(&self, attachment: &Attachment) -> Result<MappedWords> {
+    fn map_control_region(&self, attachment: &Attachment) -> Result<ControlRegion> {
         let writable = attachment.open_again()?;
-        MappedWords::of_control_region(writable.file(), self.geometry.control()).map_err(Error::io("map", self.path()))
+        ControlRegion::of_file(writable.file(), self.geometry.control()).map_err(Error::io("map", self.path()))
     }
 }

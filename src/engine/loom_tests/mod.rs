@@ -28,6 +28,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+mod feed;
 mod keys;
 mod slots;
 mod syncs;

@@ -76,6 +76,16 @@ fn a_waiter_is_woken_when_the_table_is_replaced() {
 }
 
 #[test]
+fn a_waiter_of_a_sync_is_woken_when_the_table_is_replaced() {
+    let replacer = body(Store::supersede);
+    let waiter = body(|store: &Store| {
+        let outcome = store.wait_synced(cursor(store, BEGINNING), FOR_EVER);
+        assert!(matches!(outcome, Err(crate::Error::Superseded)), "{outcome:?}");
+    });
+    start().explore(Some(3), [replacer, waiter], |_| {});
+}
+
+#[test]
 fn a_waiter_of_a_sync_is_woken_by_it() {
     let syncer = body(|store: &Store| {
         store.sync().unwrap();
