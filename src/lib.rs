@@ -27,6 +27,9 @@
 //! caller finishes what it had prepared, or undoes what it had not. [`Table::sync`] makes what was published survive a
 //! power cut; by default a write does that when the last sync is older than a second ([`OpenOptions::sync_every`]).
 //!
+//! Whatever is written can be followed: [`Table::changes_since`] a [`Cursor`] tells what has changed, and [`Table::wait`]
+//! sleeps until something has.
+//!
 //! # Feature `serde`
 //!
 //! With the feature `serde`, these types can be serialized and deserialized, and so can records that derive it: write
@@ -42,6 +45,7 @@
 //! | [`Timestamp`] | RFC 3339, `"2024-02-29T23:59:59.999999Z"` | microseconds since 1970, an `i64` |
 //! | [`Date`] | `"2024-02-29"` | days since 1970, an `i32` |
 //! | [`RecordId`] | its number, as text: JSON's readers may take numbers for floats, and lose digits | its number, a `u64` |
+//! | [`Cursor`] | its text, `"6c6f63756c6520676f6c64656e200102-7"` | 16 bytes and a `u64` |
 //! | [`Value`] | its variant and content, `{"Unsigned": 42}`, `"Null"`; bytes, times and dates as above | the same |
 //!
 //! A value that is too long, or not one of the type, is an error when it is deserialized.
@@ -70,6 +74,7 @@ compile_error!("locule runs on Linux only: it needs robust process-shared mutexe
 
 #[cfg(not(loom))]
 pub mod admin;
+mod cursor;
 #[cfg(all(test, not(loom)))]
 mod documentation_tests;
 mod engine;
@@ -91,9 +96,10 @@ mod table;
 pub mod testing;
 mod value;
 
+pub use cursor::Cursor;
 pub use engine::outcome::{Recovery, RecoveryOutcome};
 pub use engine::status::{RepairCounts, Status, Writer, WriterState};
-pub use error::{Error, Result, TableLock};
+pub use error::{CursorLoss, Error, Result, TableLock};
 pub use query::condition::Condition;
 pub use query::field_name::{FieldName, field};
 pub use query::order::{Direction, Nones};
@@ -101,6 +107,7 @@ pub use query::sorting::Sorting;
 pub use query::typed_field::{Operand, TypedField};
 pub use record_id::RecordId;
 pub use schema::{Difference, FieldSchema, Schema, decode_value};
+pub use table::changes::{Change, Changes};
 pub use table::content::Content;
 pub use table::options::OpenOptions;
 pub use table::query::{Query, QueryRows};

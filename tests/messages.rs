@@ -68,6 +68,7 @@ fn one_of_each() -> Vec<Error> {
         Error::Conflict { expected: 1, found: 2 },
         Error::StaleSnapshot,
         Error::SnapshotBusy { attempt_count: 3 },
+        Error::CursorLost { reason: locule::CursorLoss::RolledBack },
         Error::TooLong { capacity_bytes: 1, found_bytes: 2 },
         Error::caller("not today"),
         Error::caller(outer()),

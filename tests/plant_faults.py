@@ -49,6 +49,9 @@ TA = "src/table/table.rs"
 CH = "src/engine/choose.rs"
 OU = "src/engine/outcome.rs"
 SC = "src/engine/scan.rs"
+W = "src/engine/wait.rs"
+CG = "src/engine/changes.rs"
+GA = "src/format/gaps.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -60,7 +63,7 @@ FAULTS = {
  'pin-locked': [(C,"        let _guard = WriteGuard::lock(self)?;\n        let state = self.view().newest_state()?;","        let state = { let _guard = WriteGuard::lock(self)?; self.view().newest_state()? };")],
  'pin-order': [(G,"        let pin = match self","        let durable = self.control.load(DURABLE, Ordering::Acquire);\n        let pin = match self"),(G,"        };\n        let durable = self.control.load(DURABLE, Ordering::Acquire);","        };")],
  'unpin-last': [(C,"        control.store(DURABLE, state.number, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);","        control.store(PIN, NO_PIN, Ordering::Release);\n        control.store(DURABLE, state.number, Ordering::Release);")],
- 'one-durable-word': [(C,"(0..SYNC_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)","{ let _ = carries; usize::from(self.control().load(22, Ordering::Relaxed) & 1 == 0) }"),
+ 'one-durable-word': [(C,"Some((carrying, record)) => (1 - carrying, record.gaps),","Some((_, record)) => (usize::from(self.control().load(22, Ordering::Relaxed) & 1 == 0), record.gaps),"),
                       (C,"        control.store(PIN, NO_PIN, Ordering::Release);\n        control.store(LAST_SYNC","        control.load(DURABLE, Ordering::Acquire);\n        control.store(22, control.load(22, Ordering::Relaxed) ^ 1, Ordering::Release);\n        control.store(PIN, NO_PIN, Ordering::Release);\n        control.store(LAST_SYNC"),
                       (R,"        self.note_recovery_number();","        let carrying = (0..2_u64).find(|record| self.sync_record(usize::try_from(*record).unwrap_or(0)).is_some_and(|found| found.state.number == state.number));\n        self.control().store(22, carrying.unwrap_or(0), Ordering::Relaxed);\n        self.note_recovery_number();")],
  'stay-failed': [(C,"        if self.faults().is_flush_failed {\n            return","        if false {\n            return")],
@@ -186,7 +189,7 @@ FAULTS = {
  'alone: a child is not told by its process id': [(SP,"AtomicBool::new(cfg!(miri))","AtomicBool::new(true)")],
  'alone: which file it is, not which header': [(M,"table_id: attachment.as_ref().map_or(digest_seed, |attachment| attachment.id().number()),","table_id: digest_seed,")],
  'alone: the closures around count too': [(GU,"AROUND.with_borrow(|tables| tables.contains(&table))","false")],
- 'alone: a handle that lets go is dead': [(M,"        if self.occupancy.die(death) {\n            self.let_go();\n        }\n        // Another thread may have found another reason first.\n        self.dead()","        self.let_go();\n        death.error().into()")],
+ 'alone: a handle that lets go is dead': [(M,"        if self.occupancy.die(death) {\n            self.let_go();\n        }\n        self.wake_own_threads();\n        // Another thread may have found another reason first.\n        self.dead()","        self.let_go();\n        death.error().into()")],
  'proof: whoever is alone asks for it': [(AT,'seems_in_order && self.is_proved()?','seems_in_order && (self.is_proved()? || true)')],
  'proof: every number that was given out is taken': [(PR,' && prepared <= used && ',' && ')],
  'proof: numbers are not used up': [(PR,' && used < NUMBER_LIMIT)',')')],
@@ -231,6 +234,27 @@ FAULTS = {
  'restored: nor does one that a recovery wipes': [(R,"(before + 1..GENERATION_LIMIT - 1)","(before.min(0)..GENERATION_LIMIT - 1)")],
  'restored: no two copies have the same numbers': [(R,"COPY_NUMBER_JUMP + first % COPY_NUMBER_JUMP,","COPY_NUMBER_JUMP + first % 2,")],
  'restored: no two copies have the same ids': [(R,"COPY_GENERATION_JUMP + second % COPY_GENERATION_JUMP,","COPY_GENERATION_JUMP + second % 2,")],
+ 'cursor: a recovery notes what it jumps over': [(R,"choice.gaps.with(Gap { chosen: choice.state.number, resumed: number })","choice.gaps.with(Gap { chosen: number, resumed: number })")],
+ 'cursor: what was noted before is passed on by a recovery': [(R,"choice.gaps.with(Gap {","Gaps::default().with(Gap {")],
+ 'cursor: what was noted is passed on by a sync': [(C,"(1 - carrying, record.gaps)","(1 - carrying, Gaps { newest_first: Gaps::default().newest_first, ..record.gaps })")],
+ 'cursor: what is forgotten is refused': [(GA,"forgotten_below.max(oldest.resumed)","forgotten_below.max(oldest.resumed - oldest.resumed)")],
+ 'cursor: the state that was chosen is part of the past': [(GA,"gap.chosen < number && number","gap.chosen <= number && number")],
+ 'cursor: newer than the table': [(CG,"cursor.number > newest.number","cursor.number > u64::MAX - 1 && newest.number > 0")],
+ 'cursor: of another table': [(CG,"if cursor.uuid != newest.uuid {","if cursor.uuid != cursor.uuid && newest.number > 0 {")],
+ 'cursor: of the state that a private copy has chosen': [(CG,"if self.recovery.is_private_copy { self.recovery.number } else { number }","if false { self.recovery.number } else { number }")],
+ 'cursor: what is prepared has happened': [(W,"self.check_cursor(cursor, self.last_prepared_cursor()?)?;\n        let mut bell","self.check_cursor(cursor, self.newest_cursor()?)?;\n        let mut bell")],
+ 'feed: what was synced, not what came after it': [(CG,"if head.number() > up_to {","if head.number() == u64::MAX {")],
+ 'feed: a sync during the look is noticed': [(CG,"if self.control().load(DURABLE, Ordering::Relaxed) == durable {\n                return Ok(found?);","if self.control().load(DURABLE, Ordering::Relaxed) != 0 {\n                return Ok(found?);")],
+ 'feed: a cursor never goes back': [(CG,"if synced.number <= cursor.number {","if synced.number == cursor.number {")],
+ 'feed: in the order of transactions': [(CG,"        found.slots.sort_unstable_by_key(|changed| (changed.meta.version, changed.meta.id));\n","")],
+ 'feed: deletions too': [(CG,"        found.slots.push(ChangedSlot { meta","        if start.is_none() { return Ok(()); }\n        found.slots.push(ChangedSlot { meta")],
+ 'wake: the writer looks whether somebody waits': [(GU,"            self.inside.store.wake_waiters();\n","")],
+ 'wake: a wish that is newer than the wake stays': [(W,"self.words().exchange(control + WAITING, wish, 0, Ordering::Relaxed);","let _ = wish;\n        self.words().store(control + WAITING, 0, Ordering::Relaxed);")],
+ 'wake: each wake changes the count': [(W,"        self.words().increment(control + WAKE_COUNT, Ordering::Relaxed);\n","")],
+ 'wake: a waiter looks again after its wish': [(W,"            if self.newest_cursor()?.number <= cursor.number {\n                watched","            {\n                watched")],
+ 'wake: a waiter sleeps on the count from before its wish': [(W,"sleep_on(index, wake_count, deadline","sleep_on(index, watched.words().load(index, Ordering::Relaxed), deadline")],
+ 'wake: who takes the table away tells those that wait': [(M,"        self.control().store(SUPERSEDED, 1, Ordering::Release);\n        self.wake_everyone();","        self.control().store(SUPERSEDED, 1, Ordering::Release);")],
+ 'follow: a recovery tells those that wait': [(R,"        self.count(RECOVERY_NUMBER);\n        self.wake_everyone();","        self.count(RECOVERY_NUMBER);")],
 }
 # Each of these is seen by tests of its own; that nothing is lost needs all of them.
 FAULTS['doors: neither is there'] = [
@@ -257,6 +281,11 @@ OTHER_TESTS = {
     "doors:": ["cargo", "test", "--test", "alone", "--quiet", "--", "either_door"],
     "alone:": ["cargo", "test", "--test", "alone", "--quiet"],
     "around:": ["cargo", "test", "--test", "surroundings", "--quiet"],
+    "cursor:": ["cargo", "test", "--lib", "--quiet", "--", "feed", "gaps", "histories", "cut_recoveries"],
+    "feed:": ["cargo", "test", "--lib", "--quiet", "--", "feed", "crash_points::readers"],
+    "follow:": ["cargo", "test", "--test", "following", "--quiet"],
+    # With the model checker, which finds a thread that nobody wakes as a deadlock.
+    "wake:": ["cargo", "test", "--release", "--lib", "--quiet", "--", "loom_tests::waits"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],
 }
 
@@ -327,6 +356,8 @@ def run_command(command, tree, environment, limit_s):
 def red_tests(tree, target, name):
     """The tests that fail, and the first reason; or None and why it did not compile."""
     environment = dict(os.environ, CARGO_TARGET_DIR=str(target), RUST_BACKTRACE="0")
+    if name.startswith("wake:"):
+        environment["RUSTFLAGS"] = f"{environment.get('RUSTFLAGS', '')} --cfg loom".strip()
     tests = next((tests for start, tests in OTHER_TESTS.items() if name.startswith(start)), TESTS)
     options = tests.index("--") if "--" in tests else len(tests)
     output, _ = run_command([*tests[:options], "--no-run"], tree, environment, BUILD_LIMIT_S)

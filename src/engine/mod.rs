@@ -18,6 +18,8 @@
 //! | `choose` | which state a first opener believes |
 //! | `recover` | how the file gets there |
 //! | `outcome` | what a user is told about that |
+//! | `changes` | what has changed since a transaction |
+//! | `wait` | sleeping until something is published or synced |
 //! | `copy` | a private copy of the newest state, made while others write, for snapshots of read-only handles |
 //! | `inspect` | looking at what the others keep, for checks and reports |
 //! | `occupancy` | which process and how many of its threads use a handle, and when it is dead |
@@ -32,6 +34,7 @@
 #[cfg(not(loom))]
 pub mod attach;
 pub mod change;
+pub mod changes;
 pub mod choose;
 pub mod commit;
 pub mod copy;
@@ -62,6 +65,7 @@ pub mod stage;
 pub mod status;
 pub mod sync;
 pub mod transaction;
+pub mod wait;
 
 use crate::error::{Fault, Internal};
 use crate::format::control::{CONDEMNED, DURABLE, GENERATION_FLOOR, RECOVERY_NUMBER, SUPERSEDED};
@@ -330,6 +334,7 @@ impl Store {
         if self.occupancy.die(death) {
             self.let_go();
         }
+        self.wake_own_threads();
         // Another thread may have found another reason first.
         self.dead()
     }
@@ -380,6 +385,7 @@ impl Store {
     /// Tells every user of the file that it has lost its name.
     pub fn supersede(&self) {
         self.control().store(SUPERSEDED, 1, Ordering::Release);
+        self.wake_everyone();
     }
 
     #[cfg(loom)]

@@ -154,6 +154,12 @@ impl<'a> Moment<'a> {
         self.store
     }
 
+    /// The number of the newest transaction that had happened.
+    #[inline]
+    pub fn number(self) -> u64 {
+        self.prepared
+    }
+
     /// As [`Store::get`].
     pub fn get(self, id: RecordId, payload: &mut [u64]) -> Internal<Option<Meta>> {
         let found = self.store.get(id, payload);

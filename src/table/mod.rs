@@ -1,5 +1,6 @@
 //! What users type.
 
+pub mod changes;
 mod clock;
 pub mod content;
 mod derives;

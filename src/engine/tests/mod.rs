@@ -9,6 +9,7 @@ mod crash_points;
 mod cut_recoveries;
 mod cuts;
 mod disk;
+mod feed;
 mod histories;
 mod keys;
 mod limits;
