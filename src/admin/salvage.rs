@@ -6,8 +6,9 @@ use super::verification::{Location, Problem};
 use crate::error::Result;
 use crate::file::remains::Remains;
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader};
-use crate::format::geometry::word;
+use crate::format::geometry::{SYNC_RECORD_COUNT, word};
 use crate::format::header::Header;
+use crate::format::sync_record::SyncRecord;
 use crate::record_id::RecordId;
 use crate::schema::Schema;
 use std::collections::VecDeque;
@@ -116,6 +117,11 @@ impl Salvage {
 
     pub(crate) fn header(&self) -> &Header {
         self.remains.header()
+    }
+
+    /// The sync records that are whole.
+    pub(crate) fn sync_records(&self) -> [Option<SyncRecord>; SYNC_RECORD_COUNT] {
+        [0, 1].map(|record| self.remains.sync_record(record))
     }
 
     /// What is wrong with the file as a whole.

@@ -122,7 +122,7 @@ impl Store {
     }
 
     /// The numbers that recoveries have jumped over.
-    pub(super) fn gaps(&self) -> Internal<Gaps> {
+    pub fn gaps(&self) -> Internal<Gaps> {
         loop {
             let durable = self.control().load(DURABLE, Ordering::Acquire);
             if let Some((_, record)) = self.record_carrying(durable) {

@@ -19,7 +19,7 @@ use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot::visible_cell;
 use crate::sys::words::Ordering;
 
-/// The highest number and the highest generation that a table gave out.
+/// A number and a generation that are not below any that a table gave out, but for the generations that its cells tell.
 #[derive(Clone, Copy, Debug)]
 pub struct GivenOut {
     pub number: u64,
@@ -141,16 +141,27 @@ impl Store {
         highest
     }
 
-    /// What is above every number and every generation that was ever given out, as far as the file tells.
+    /// What a table that is in use gave out.
     #[cfg(not(loom))]
-    pub fn highest_given_out(&self) -> GivenOut {
+    pub fn given_out(&self) -> GivenOut {
+        let [number, generation] = [USED, GENERATION_FLOOR].map(|index| self.control().load(index, Ordering::Relaxed));
+        GivenOut { number, generation }
+    }
+
+    /// What a table gave out that may need a recovery or be damaged, as far as the file tells, and with what its cells tell.
+    #[cfg(not(loom))]
+    pub fn given_out_at_most(&self) -> GivenOut {
         let records = self.sync_records();
         let sealed = records.iter().flatten().map(|record| record.state.number).max().unwrap_or(0);
-        let floor = self.control().load(GENERATION_FLOOR, Ordering::Relaxed);
-        let mut generation = if floor < GENERATION_LIMIT { floor } else { 0 };
         let floors = records.iter().flatten().map(|record| record.generation_floor);
-        generation = floors.fold(generation, u64::max);
-        self.for_verified_cells(|_, header| generation = generation.max(header.generation));
+        // A generation that leaves no next one does not count: all slots would be used up with the one that has it.
+        let is_credible = |generation: &u64| *generation < GENERATION_LIMIT - 1;
+        let mut generation = floors.chain([self.given_out().generation]).filter(is_credible).max().unwrap_or(0);
+        self.for_verified_cells(|_, header| {
+            if is_credible(&header.generation) {
+                generation = generation.max(header.generation);
+            }
+        });
         GivenOut { number: self.highest_number_seen(sealed), generation }
     }
 

@@ -105,6 +105,11 @@ impl<'a> CopyOfNewest<'a> {
         }
     }
 
+    /// The number of the cell that is held for a slot; 0 for none.
+    pub fn number_in(&self, slot: u32) -> u64 {
+        self.numbers.get(widen(slot)).copied().unwrap_or(0)
+    }
+
     /// The cell that is held for a slot, if it was ever written. After a catch-up it is the slot's visible one.
     pub fn cell(&self, slot: u32) -> Option<(CellHeader, &[u64])> {
         let first_word = self.store.geometry.cell(slot, 0);

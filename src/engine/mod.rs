@@ -68,7 +68,9 @@ pub mod transaction;
 pub mod wait;
 
 use crate::error::{Fault, Internal};
-use crate::format::control::{CONDEMNED, DURABLE, GENERATION_FLOOR, RECOVERY_NUMBER, SUPERSEDED};
+use crate::format::control::{
+    CONDEMNED, DURABLE, RECOVERY_NUMBER, SUPERSEDED, SUPERSEDED_BY_SUCCESSOR, SUPERSEDED_FOR_GOOD,
+};
 use crate::format::geometry::Geometry;
 use crate::format::header::Header;
 use crate::layout::index::KeyHash;
@@ -123,6 +125,14 @@ pub enum Access {
     ReadOnly,
     /// Reads a recovered copy of its own, since the file needs a recovery that this handle may not make.
     PrivateCopy,
+}
+
+/// What becomes of the records of a file that loses its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Lost,
+    /// They go on in the file that gets the name.
+    CarriedOn,
 }
 
 /// One handle on a table.
@@ -224,17 +234,12 @@ impl Store {
         self.attachment.as_ref().map_or(Path::new("(memory)"), Attachment::path)
     }
 
-    /// What opening found and repaired.
     /// The open file, if the handle is on one.
     pub fn attachment(&self) -> Option<&Attachment> {
         self.attachment.as_ref()
     }
 
-    /// Records inserted from now on get generations above this.
-    pub fn current_generation_floor(&self) -> u64 {
-        self.control().load(GENERATION_FLOOR, Ordering::Relaxed)
-    }
-
+    /// What opening found and repaired.
     pub fn recovery(&self) -> &outcome::Recovery {
         &self.recovery
     }
@@ -366,7 +371,7 @@ impl Store {
     fn check_name(&self) -> Internal<()> {
         if self.has_lost_its_name() {
             if self.attachment.as_ref().is_some_and(Attachment::is_nameless) {
-                self.supersede();
+                self.supersede(Fate::Lost);
             }
             return Err(self.die(Death::Superseded));
         }
@@ -382,10 +387,19 @@ impl Store {
         self.attachment.as_ref().is_some_and(Attachment::has_lost_its_name)
     }
 
-    /// Tells every user of the file that it has lost its name.
-    pub fn supersede(&self) {
-        self.control().store(SUPERSEDED, 1, Ordering::Release);
+    /// Tells every user of the file that it has lost its name, and what becomes of its records.
+    pub fn supersede(&self, fate: Fate) {
+        let mark = match fate {
+            Fate::Lost => SUPERSEDED_FOR_GOOD,
+            Fate::CarriedOn => SUPERSEDED_BY_SUCCESSOR,
+        };
+        self.control().store(SUPERSEDED, mark, Ordering::Release);
         self.wake_everyone();
+    }
+
+    /// Whether what was written to the file before it lost its name goes on in the one that has it now.
+    fn is_carried_on(&self) -> bool {
+        self.control().load(SUPERSEDED, Ordering::Acquire) == SUPERSEDED_BY_SUCCESSOR
     }
 
     #[cfg(loom)]

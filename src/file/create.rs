@@ -1,7 +1,7 @@
 //! Making a new file, which no process sees before it is whole; replacing and destroying one that others may be using.
 
 use crate::engine::guard::WriteGuard;
-use crate::engine::{Settings, Store};
+use crate::engine::{Fate, Settings, Store};
 use crate::error::{Error, Result};
 use crate::file::name::Name;
 use crate::file::open::{GatedFile, check_file_system};
@@ -16,7 +16,7 @@ use crate::sys::deadline::poll;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
@@ -28,6 +28,15 @@ pub struct Plan {
     pub capacity: u64,
     pub mode: u32,
     pub schema: Arc<Schema>,
+}
+
+/// Who may use a new file.
+#[derive(Clone, Copy, Debug)]
+pub enum Permissions<'a> {
+    /// Its maker, and others by this mode as far as the process's `umask` lets it.
+    Mode(u32),
+    /// The same as the file that this is about: it gets the owner, the group and the mode of that one.
+    Of(&'a Metadata),
 }
 
 /// A file is written page by page. After larger writes the kernel keeps it in larger units (folios), and a flush of one page
@@ -42,12 +51,12 @@ pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
         // Checked first so that nothing large is written in vain; what decides is the link at the end.
         return Err(Error::AlreadyExists { path: path.to_owned() });
     }
-    let NewTable { store, name, temporary } = NewTable::build(path, plan, None, settings)?;
+    let NewTable { store, name, temporary } = NewTable::build(path, plan, Permissions::Mode(plan.mode), settings)?;
     name.give(temporary.as_ref())?;
     let outcome = name.make_last().and_then(|()| store.leave_gate());
     outcome.inspect_err(|_| {
         name.take_away();
-        store.supersede();
+        store.supersede(Fate::Lost);
     })?;
     Ok(store)
 }
@@ -78,11 +87,11 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
     remove_leftovers(path);
     if let Some(entry) = GatedFile::enter_if_exists(path, settings)? {
-        let old = Some(entry.attachment().file());
-        let NewTable { store, name, temporary } = NewTable::build(path, plan, old, settings)?;
+        let old = entry.attachment().file().metadata().map_err(Error::io("look at", path))?;
+        let NewTable { store, name, temporary } = NewTable::build(path, plan, Permissions::Of(&old), settings)?;
         // As soon as the names are exchanged, this names the old file.
         let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
-        retire(entry, settings, |_| name.exchange(&temporary, || store.leave_gate()))?;
+        retire(entry, Fate::Lost, settings, |_| name.exchange(&temporary, || store.leave_gate()))?;
         return Ok(store);
     }
     create(path, plan, settings)
@@ -94,12 +103,17 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
     remove_leftovers(path);
     let entry = GatedFile::enter(path, settings)?;
     let name = Name::of(path, entry.attachment().file())?;
-    retire(entry, settings, |_| std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
+    retire(entry, Fate::Lost, settings, |_| std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
     name.make_last()
 }
 
 /// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
-pub fn retire<R>(entry: GatedFile, settings: &Settings, action: impl FnOnce(&Store) -> Result<R>) -> Result<R> {
+pub fn retire<R>(
+    entry: GatedFile,
+    fate: Fate,
+    settings: &Settings,
+    action: impl FnOnce(&Store) -> Result<R>,
+) -> Result<R> {
     // A handle that gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at
     // again.
     let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;
@@ -112,7 +126,7 @@ pub fn retire<R>(entry: GatedFile, settings: &Settings, action: impl FnOnce(&Sto
     // A file that has lost its name is no longer a table, even if the change could not be made to last. Its users are
     // told even if there seem to be none: a process that only reads holds nothing.
     if outcome.is_ok() || store.has_lost_its_name() {
-        store.supersede();
+        store.supersede(fate);
     }
     outcome
 }
@@ -127,9 +141,8 @@ struct NewTable<'a> {
 }
 
 impl<'a> NewTable<'a> {
-    /// Makes the file that is to have this path, with the permissions of the plan, or those of the file that is
-    /// replaced.
-    fn build(path: &'a Path, plan: &Plan, replaced: Option<&File>, settings: &Settings) -> Result<Self> {
+    /// Makes the file that is to have this path.
+    fn build(path: &'a Path, plan: &Plan, permissions: Permissions<'_>, settings: &Settings) -> Result<Self> {
         if plan.mode & !0o777 != 0 {
             let reason =
                 format!("a mode is up to 0o777, read and write for whom it is to be, and not {:#o}", plan.mode);
@@ -137,7 +150,7 @@ impl<'a> NewTable<'a> {
         }
         let now = (settings.wall_clock)();
         let header = Header::new(plan.capacity, Arc::clone(&plan.schema), random_uuid(), random_word(), now)?;
-        let new = new_file(path, &header, plan.mode, replaced, settings)?;
+        let new = new_file(path, &header, permissions, settings)?;
         let file = new.attachment.file();
         let name = Name::of(path, file)?;
         let store = GatedFile::of_new_file(new.attachment)?.attach_as_the_first(settings)?;
@@ -149,19 +162,23 @@ impl<'a> NewTable<'a> {
 pub(super) fn new_file(
     path: &Path,
     header: &Header,
-    mode: u32,
-    replaced: Option<&File>,
+    permissions: Permissions<'_>,
     settings: &Settings,
 ) -> Result<NewFile> {
     check_size_limit(header.geometry.file_bytes(), path)?;
-    let new = NewFile::open(path, if replaced.is_some() { 0o600 } else { mode })?;
+    let mode = match permissions {
+        Permissions::Mode(mode) => mode,
+        // Until it has its owner, nobody else may open it.
+        Permissions::Of(_) => 0o600,
+    };
+    let new = NewFile::open(path, mode)?;
     let file = new.attachment.file();
     check_file_system(file, path, settings)?;
     #[cfg(not(loom))]
     crate::sys::mapping::avoid_copy_on_write(file);
     fill(file, header).map_err(Error::io("write", path))?;
-    if let Some(replaced) = replaced {
-        keep_permissions(file, replaced).map_err(Error::io("set the permissions of what replaces", path))?;
+    if let Permissions::Of(other) = permissions {
+        give_permissions(file, other).map_err(Error::io("set the permissions of what is to be", path))?;
     }
     Ok(new)
 }
@@ -186,20 +203,18 @@ fn fill(file: &File, header: &Header) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a new file the owner, the group and the permissions of the one that it replaces. If this process may not give
-/// files away, it stays the owner; if it may not give the file the group either, the group that the file then has gets
-/// no permissions.
-fn keep_permissions(new: &File, replaced: &File) -> io::Result<()> {
-    let replaced = replaced.metadata()?;
+/// Gives a new file the owner, the group and the permissions of another. If this process may not give files away, it stays
+/// the owner; if it may not give the file the group either, the group that the file then has gets no permissions.
+fn give_permissions(new: &File, other: &Metadata) -> io::Result<()> {
     let may = |outcome: io::Result<()>| match outcome {
         Ok(()) => Ok(true),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) => Ok(false),
         Err(error) => Err(error),
     };
-    let group = Some(replaced.gid());
-    let has_group = may(fchown(new, Some(replaced.uid()), group))? || may(fchown(new, None, group))?;
-    let mode = replaced.mode() & if has_group { 0o777 } else { 0o707 };
-    new.set_permissions(Permissions::from_mode(mode))
+    let group = Some(other.gid());
+    let has_group = may(fchown(new, Some(other.uid()), group))? || may(fchown(new, None, group))?;
+    let mode = other.mode() & if has_group { 0o777 } else { 0o707 };
+    new.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 /// The record of an empty table: transaction 0.

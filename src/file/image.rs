@@ -1,24 +1,26 @@
 //! A whole table that is written record by record, from another one or from what is left of one, before it has a name.
 //!
-//! It is written into the first cell of each slot, with one sync record, and nothing in the control group: as if it had
-//! been used before, and the power had failed. Its first opener recovers it, and so gives it everything else.
+//! It is written into the first cell of each slot, with one sync record, and nothing in the control group but, if that is
+//! known, that nothing is missing: as if it had been used before, and the power had failed. Its first opener recovers it,
+//! and so gives it everything else.
 //!
 //! Invariant: `digest` and `live_count` are those of the cells that were put.
 
 use crate::engine::Settings;
+use crate::engine::attach::sealed_incarnation;
 use crate::error::{Error, Result};
-use crate::file::create::new_file;
+use crate::file::create::{Permissions, new_file};
 use crate::file::name::Name;
 use crate::file::temporary::TemporaryName;
 use crate::format::cell::{CELL_HEADER_WORDS, CellHeader};
 use crate::format::checksum::{crc32, digest_of_cell};
+use crate::format::control::INCARNATION;
+use crate::format::gaps::Gaps;
 use crate::format::geometry::{widen, word};
 use crate::format::header::Header;
 use crate::format::sync_record::{State, SyncRecord};
 use crate::record_id::RecordId;
-use crate::sys::attachment::Attachment;
-use std::collections::HashMap;
-use std::fs::File;
+use crate::sys::attachment::{Attachment, Incarnation};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -31,39 +33,30 @@ pub struct Image<'a> {
     name: Name<'a>,
     /// The cell that was put into each slot; its number is 0 if there is none.
     cells: Vec<CellHeader>,
-    /// The key of the record in each slot, and nothing for a slot without one.
-    keys: Vec<Box<[u8]>>,
     digest: u64,
     live_count: u64,
-    /// The bytes of one cell.
+    /// The words of one cell.
     buffer: Vec<u64>,
 }
 
-/// What a table that takes the place of another must go on from.
-#[derive(Clone, Copy, Debug)]
+/// What a table that takes the place of another goes on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Continuation {
-    /// The number of the state: not below that of any cell.
+    /// The number of the state: not below that of any cell, and not 0.
     pub number: u64,
-    /// Not below the generation of any record that there ever was.
+    /// Not below the generation of any record that there ever was, but for those whose slots have a cell that says it.
     pub generation_floor: u64,
+    /// Which numbers are not of the table's past.
+    pub gaps: Gaps,
 }
 
 impl<'a> Image<'a> {
-    /// Begins a table with this header, for this path. It gets the permissions of the file that it is to replace, or the
-    /// mode.
-    pub fn begin(
-        path: &'a Path,
-        header: Header,
-        mode: u32,
-        replaced: Option<&File>,
-        settings: &Settings,
-    ) -> Result<Self> {
-        let new = new_file(path, &header, mode, replaced, settings)?;
+    /// Begins a table with this header, for this path.
+    pub fn begin(path: &'a Path, header: Header, permissions: Permissions<'_>, settings: &Settings) -> Result<Self> {
+        let new = new_file(path, &header, permissions, settings)?;
         let name = Name::of(path, new.attachment.file())?;
-        let slot_count = widen(header.geometry.capacity());
         Ok(Image {
-            cells: vec![CellHeader::from_words([0; CELL_HEADER_WORDS]); slot_count],
-            keys: vec![Box::default(); slot_count],
+            cells: vec![CellHeader::from_words([0; CELL_HEADER_WORDS]); widen(header.geometry.capacity())],
             digest: header.digest_seed(),
             live_count: 0,
             buffer: vec![0; header.geometry.cell_words()],
@@ -83,6 +76,11 @@ impl<'a> Image<'a> {
         &self.header
     }
 
+    /// The id of the record that was put into a slot.
+    pub fn id_in(&self, slot: u32) -> RecordId {
+        RecordId::new(slot, self.cells.get(widen(slot)).map_or(0, |cell| cell.generation))
+    }
+
     /// Puts a record into a slot, or the tombstone of one if there is no payload, in the place of what was put there
     /// before. What it is besides its content is taken from `meta`, whose check does not matter.
     pub fn put(&mut self, slot: u32, meta: CellHeader, payload: Option<&[u64]>) -> Result<()> {
@@ -96,51 +94,25 @@ impl<'a> Image<'a> {
         self.digest = self.digest.wrapping_add(digest_of_cell(slot, new.number, new.check));
         self.live_count += u64::from(new.is_live);
         *old = new;
-        self.note_key(slot, payload);
-        self.write_cell(slot, new, payload.unwrap_or_default())
+        let (start, content) = self.buffer.split_at_mut(CELL_HEADER_WORDS);
+        start.copy_from_slice(&new.to_words());
+        content.fill(0);
+        content.iter_mut().zip(payload.unwrap_or_default()).for_each(|(target, source)| *target = *source);
+        self.write(self.header.geometry.cell(slot, 0), &self.buffer)
     }
 
     /// Takes a record out again, as if it had been deleted. Returns its id.
     pub fn take_out(&mut self, slot: u32) -> Result<RecordId> {
         let Some(header) = self.cells.get(widen(slot)).copied() else { return Err(no_such_slot(slot, &self.header)) };
         self.put(slot, header, None)?;
-        Ok(RecordId::new(slot, header.generation))
+        Ok(self.id_in(slot))
     }
 
-    fn note_key(&mut self, slot: u32, payload: Option<&[u64]>) {
-        let Some(key) = self.keys.get_mut(widen(slot)) else { return };
-        let new = payload.and_then(|payload| self.header.geometry.key_bytes_of(payload)).unwrap_or_default();
-        if **key != *new {
-            *key = new.into();
-        }
-    }
-
-    fn write_cell(&mut self, slot: u32, header: CellHeader, payload: &[u64]) -> Result<()> {
-        let (start, content) = self.buffer.split_at_mut(CELL_HEADER_WORDS);
-        start.copy_from_slice(&header.to_words());
-        content.fill(0);
-        content.iter_mut().zip(payload).for_each(|(target, source)| *target = *source);
-        let offset_bytes = word(self.header.geometry.cell(slot, 0)).saturating_mul(8);
-        let written = self.attachment.file().write_all_at(bytemuck::cast_slice(&self.buffer), offset_bytes);
-        written.map_err(Error::io("write", self.attachment.path()))
-    }
-
-    /// Checks that no two records have the same key.
-    pub fn check_keys(&self) -> Result<()> {
-        let mut slots: HashMap<&[u8], u32> = HashMap::with_capacity(self.keys.len());
-        for (slot, key) in (0..).zip(&self.keys).filter(|(_, key)| !key.is_empty()) {
-            if let Some(other) = slots.insert(key, slot) {
-                return Err(self.duplicate(other, key));
-            }
-        }
-        Ok(())
-    }
-
-    fn duplicate(&self, slot: u32, key: &[u8]) -> Error {
-        let schema = &self.header.schema;
-        let value = schema.key().and_then(|field| crate::schema::decode_value(field, key).ok());
-        let generation = self.cells.get(widen(slot)).map_or(0, |cell| cell.generation);
-        Error::DuplicateKey { key: value.unwrap_or_default().to_string(), id: RecordId::new(slot, generation) }
+    /// Notes that nothing of the table is missing: so its first opener, if that is in this boot and finds this very file,
+    /// need not leave out ids and numbers for what may have been lost.
+    pub fn note_that_nothing_is_missing(&self) -> Result<()> {
+        let incarnation = Incarnation::current(self.attachment.id(), self.attachment.path(), None)?;
+        self.write(self.header.geometry.control() + INCARNATION, &sealed_incarnation(&incarnation))
     }
 
     /// Makes everything that was put the state of the table, and waits until it is on the disk.
@@ -150,11 +122,14 @@ impl<'a> Image<'a> {
             predecessor: after.number,
             generation_floor: after.generation_floor,
             wall_time_microseconds: (settings.wall_clock)(),
+            gaps: after.gaps,
         };
-        let words = record.to_words(self.header.digest_seed());
-        let offset_bytes = word(self.header.geometry.sync_record(0)).saturating_mul(8);
-        let file = self.attachment.file();
-        let written = file.write_all_at(bytemuck::cast_slice(&words), offset_bytes).and_then(|()| file.sync_all());
+        self.write(self.header.geometry.sync_record(0), &record.to_words(self.header.digest_seed()))?;
+        self.attachment.file().sync_all().map_err(Error::io("flush", self.attachment.path()))
+    }
+
+    fn write(&self, first_word: usize, words: &[u64]) -> Result<()> {
+        let written = self.attachment.file().write_all_at(bytemuck::cast_slice(words), word(first_word) * 8);
         written.map_err(Error::io("write", self.attachment.path()))
     }
 
@@ -164,7 +139,8 @@ impl<'a> Image<'a> {
         self.name.make_last().inspect_err(|_| self.name.take_away())
     }
 
-    /// Gives the table the name of the one that it replaces. That one then has the temporary name that is returned.
+    /// Gives the table the name of the one that it replaces. That one then has the temporary name that is returned, and is
+    /// deleted with it.
     pub fn exchange(self) -> Result<TemporaryName> {
         let Image { name, temporary, attachment, .. } = self;
         let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;

@@ -16,3 +16,5 @@ pub mod rebuild;
 pub mod remains;
 #[cfg(not(loom))]
 pub mod temporary;
+#[cfg(not(loom))]
+pub mod unique_keys;

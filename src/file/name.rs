@@ -44,7 +44,13 @@ impl<'a> Name<'a> {
     pub fn give(&self, temporary: Option<&TemporaryName>) -> Result<()> {
         let given = match temporary {
             None => self.link_nameless(self.path),
-            Some(temporary) => self.rename(temporary, RenameFlags::RENAME_NOREPLACE),
+            Some(temporary) => match self.rename(temporary, RenameFlags::RENAME_NOREPLACE) {
+                // Network file systems cannot do that, but give a second name, and the first one is deleted later.
+                Err(Errno::EINVAL) => {
+                    nix::unistd::linkat(AT_FDCWD, temporary.path(), AT_FDCWD, self.path, AtFlags::empty())
+                }
+                renamed => renamed,
+            },
         };
         given.map_err(|error| match error {
             Errno::EEXIST => Error::AlreadyExists { path: self.path.to_owned() },

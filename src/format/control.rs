@@ -15,6 +15,10 @@ pub const MUTEX_WORDS: usize = 8;
 
 /// 1: the file was replaced or destroyed.
 pub const SUPERSEDED: usize = 16;
+/// What `SUPERSEDED` holds if the file's records are lost with its name.
+pub const SUPERSEDED_FOR_GOOD: u64 = 1;
+/// What it holds if they go on in the file that has the name now.
+pub const SUPERSEDED_BY_SUCCESSOR: u64 = 2;
 /// 1: a mutex cannot be used any more.
 pub const CONDEMNED: usize = 17;
 /// 1: a flush failed.

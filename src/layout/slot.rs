@@ -15,8 +15,8 @@
 //!   filled.
 //! - `stage` stores number 0, then has a release fence, then stores the payload; `read` copies the payload, and `read_if`
 //!   loads words of it, then has an acquire fence, then loads the number: a reader that has seen one word of a newer
-//!   payload sees that the number is gone.
-//! - `stage` stores number 0 with release, after the head was moved away; a reader that finds the wrong number has an
+//!   payload sees that the number is gone. `scrub` does the same before it stores zeros.
+//! - `stage` and `scrub` store number 0 with release, after the head was moved away; a reader that finds the wrong number has an
 //!   acquire fence before it loads the head again: so it finds another head, unless something is damaged.
 
 use crate::error::{Error, Fault, Internal};
@@ -209,23 +209,28 @@ impl<'a> Slot<'a> {
         self.words.store(self.place(cell) + NUMBER, 0, Ordering::Release);
     }
 
-    /// Overwrites a cell's payload with zeros, and the rest of the cell too if it is one that no head names. Returns whether
-    /// there was anything else in it.
-    pub fn scrub(self, cell: u32, payload_words: usize, with_header: bool) -> bool {
+    /// Overwrites a cell that no head names with zeros. Returns whether anything else was in it. The caller holds the write
+    /// mutex.
+    pub fn scrub(self, cell: u32, payload_words: usize) -> bool {
         let words = self.cell(cell, payload_words);
-        let first_word = if with_header { 0 } else { CELL_HEADER_WORDS };
-        let was_blank = (first_word..words.len()).all(|index| words.load(index, Ordering::Relaxed) == 0);
-        if was_blank {
+        if is_blank(words) {
             return false;
         }
-        if with_header {
-            self.wipe(cell);
-            fence(Ordering::Release);
-        }
-        for index in first_word.max(NUMBER + 1)..words.len() {
-            words.store(index, 0, Ordering::Relaxed);
-        }
+        // A reader may still be copying it: it must find the number gone if it has copied a zero.
+        self.wipe(cell);
+        fence(Ordering::Release);
+        clear(words.part(NUMBER + 1..words.len()));
         true
+    }
+
+    /// The same for the payload alone, behind a tombstone: no reader takes it for a record's.
+    pub fn scrub_payload(self, cell: u32, payload_words: usize) -> bool {
+        let words = self.payload(cell, 0, payload_words);
+        let is_scrubbed = !is_blank(words);
+        if is_scrubbed {
+            clear(words);
+        }
+        is_scrubbed
     }
 
     #[inline(always)]
@@ -260,6 +265,14 @@ impl RecordWords for Payload<'_> {
         debug_assert!(self.start + first + target.len() <= self.end, "words of another cell");
         self.words.part_of(self.start + first, target.len()).copy_to(target);
     }
+}
+
+fn is_blank(words: Words<'_>) -> bool {
+    (0..words.len()).all(|index| words.load(index, Ordering::Relaxed) == 0)
+}
+
+fn clear(words: Words<'_>) {
+    (0..words.len()).for_each(|index| words.store(index, 0, Ordering::Relaxed));
 }
 
 type Header<'a> = FixedWords<'a, CELL_HEADER_WORDS>;
@@ -358,6 +371,22 @@ mod tests {
             assert_eq!(slot.read(&mut copied).unwrap(), None);
             slot.publish(Head::new(header.number + 1, true, cell));
             assert!(slot.read(&mut copied).is_err());
+        }
+        // Scrubbing takes nothing from the cells beside it.
+        assert!(slots[1].scrub_payload(1, 4) && !slots[1].scrub_payload(1, 4));
+        assert_eq!((slots[1].read_cell(1, &mut [0; 4]), slots[1].cell_number(1)), (content(slots[1], 1).0, 6));
+        assert!(slots[1].scrub(3, 4) && !slots[1].scrub(3, 4));
+        assert_eq!(slots[1].cell_header(3).to_words(), [0; 3]);
+        for cell in [1, 3] {
+            let mut scrubbed = [1; 4];
+            slots[1].read_cell(cell, &mut scrubbed);
+            assert_eq!(scrubbed, [0; 4]);
+            let (header, payload) = content(slots[1], cell);
+            slots[1].stage(cell, header, &payload);
+        }
+        for (slot, cell) in places() {
+            let mut copied = [0; 4];
+            assert_eq!((slot.read_cell(cell, &mut copied), copied), content(slot, cell));
         }
         slots[1].wipe(2);
         for (slot, cell) in places() {

@@ -3,7 +3,7 @@
 use super::new_schema::{NewSchema, Position, Step};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
-use crate::file::rebuild::{NewShape, Rebuilt, rebuild};
+use crate::file::rebuild::{Plan, Rebuilt, rebuild};
 use crate::record_id::RecordId;
 use crate::schema::{FieldSchema, Schema};
 use crate::table::untyped::open_for_looking;
@@ -225,6 +225,23 @@ impl Alteration {
         self
     }
 
+    /// Alters a table on a file system that machines may share, which is refused otherwise: see
+    /// [`OpenOptions::allow_any_file_system`](crate::OpenOptions::allow_any_file_system).
+    ///
+    /// ```
+    /// # use locule::maintenance::Alteration;
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("visits.loc");
+    /// # drop(locule::Table::<Visit>::create(&path, 100)?);
+    /// Alteration::of(&path).allow_any_file_system(true).capacity(200).apply()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn allow_any_file_system(mut self, is_allowed: bool) -> Self {
+        self.settings.any_file_system = is_allowed;
+        self
+    }
+
     /// How long to wait for a lock, such as that of a process that writes. By default that is 5 seconds.
     ///
     /// ```
@@ -290,17 +307,20 @@ impl Alteration {
     /// [`Superseded`](Error::Superseded) if another process replaced the table meanwhile. After an error nothing has
     /// changed, except after one that is about flushing the directory: then the change may be undone by a power cut.
     pub fn apply(&self) -> Result<Rebuilt> {
-        let old = Arc::clone(open_for_looking(&self.path)?.schema());
-        let new = NewSchema::of(&old, &self.steps)?;
-        change_all(&self.path, &old, new.schema(), self.capacity, &self.settings, |_, values| {
-            Values::positional(new.schema(), new.convert(&values.into_vec())?)
+        rebuild(&self.path, &self.settings, |old| {
+            let new = NewSchema::of(old, &self.steps)?;
+            let schema = Arc::clone(new.schema());
+            let convert =
+                move |_: RecordId, values: Values| Values::positional(new.schema(), new.convert(&values.into_vec())?);
+            Ok(plan(old, &schema, self.capacity, convert))
         })
     }
 }
 
 /// Makes a table anew, with a schema and a function of the caller's that makes each new record from an old one. For all
-/// else it is as [`Alteration::apply`]. The function may be called again for a record that is changed meanwhile; if it
-/// returns an error, nothing has changed.
+/// else it is as [`Alteration::apply`]. The function may be called again for a record that is changed meanwhile, and a call in
+/// it that would take a lock of this table is refused ([`Nested`](Error::Nested)). If it returns an error or panics, nothing
+/// has changed.
 ///
 /// ```
 /// use locule::{Keyed, Record, RecordId, Table, Value, Values, maintenance, values};
@@ -336,29 +356,31 @@ pub fn migrate(
     schema: &Arc<Schema>,
     convert: impl FnMut(RecordId, Values) -> Result<Values>,
 ) -> Result<Rebuilt> {
-    let path = path.as_ref();
-    let old = Arc::clone(open_for_looking(path)?.schema());
-    change_all(path, &old, schema, None, &Settings::default(), convert)
+    rebuild(path.as_ref(), &Settings::default(), |old| Ok(plan(old, schema, None, convert)))
 }
 
-fn change_all(
-    path: &Path,
+fn plan<'c>(
     old: &Arc<Schema>,
     new: &Arc<Schema>,
     capacity: Option<u64>,
-    settings: &Settings,
-    mut convert: impl FnMut(RecordId, Values) -> Result<Values>,
-) -> Result<Rebuilt> {
-    let shape = NewShape { schema: Arc::clone(new), capacity };
-    // A process that changed the schema meanwhile has made other records of them.
-    let settings = Settings { required_schema: Some(Arc::clone(old)), ..settings.clone() };
-    rebuild(path, &shape, &settings, &mut |id, old_words, new_words| {
-        let values = Values::of_words(old_words, old)?;
+    mut convert: impl FnMut(RecordId, Values) -> Result<Values> + 'c,
+) -> Plan<'c> {
+    let (old, schema) = (Arc::clone(old), Arc::clone(new));
+    let new = Arc::clone(new);
+    let convert = move |id: RecordId, old_words: &[u64], new_words: &mut [u64]| {
+        let values = Values::of_words(old_words, &old)?;
         let key = values.key().map(Value::to_string);
-        let converted = convert(id, values).and_then(|values| values.write_to(new, new_words));
+        let converted = convert(id, values).and_then(|values| {
+            if !values.schema().same_records(&new) {
+                let reason = format!("its new values are for the schema `{}`, not `{new}`", values.schema());
+                return Err(Error::InvalidArgument { reason });
+            }
+            values.write_to(&new, new_words)
+        });
         converted.map_err(|error| match (old.key(), key) {
             (Some(field), Some(key)) => Error::InvalidValue { reason: format!("`{}` {key}: {error}", field.name()) },
             _ => error,
         })
-    })
+    };
+    Plan { schema, capacity, convert: Box::new(convert) }
 }

@@ -4,8 +4,11 @@ use crate::admin::Problem;
 use crate::admin::salvage::{Salvage, SalvagedCell, SalvagedSlot, salvage};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
+use crate::file::create::Permissions;
 use crate::file::image::{Continuation, Image};
 use crate::file::temporary::remove_leftovers;
+use crate::format::cell::GENERATION_LIMIT;
+use crate::format::gaps::Gaps;
 use crate::format::header::Header;
 use crate::record_id::RecordId;
 use crate::sys::attachment::{absolute, random_uuid, random_word};
@@ -14,6 +17,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// What [`repair`] saved, and what it could not save.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// # let (path, new) = (directory.path().join("visits.loc"), directory.path().join("new.loc"));
+/// # drop(locule::Table::<Visit>::create(&path, 100)?);
+/// let repaired = locule::maintenance::repair(&path, &new)?;
+/// repaired.problems.iter().for_each(|problem| eprintln!("{problem}"));
+/// println!("{} records were saved", repaired.live_count);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repaired {
@@ -29,7 +43,8 @@ pub struct Repaired {
 ///
 /// Records keep their ids and versions. In each slot the newest cell that is whole is taken, as
 /// [`salvage`](crate::admin::salvage) does, whose promises are those of this function: a record is what a writer once
-/// put there, and may be older or newer than the last sync. Of two records with one key the newer is kept.
+/// put there, and may be older or newer than the last sync. Of two records with one key the newer is kept. Ids and numbers go
+/// on above all that the file tells of, and far above that, since it does not tell all.
 ///
 /// For a table that can be opened this is the wrong way: opening it recovers it, and [`backup`](super::backup) copies it.
 ///
@@ -58,7 +73,9 @@ pub fn repair(path: impl AsRef<Path>, new: impl AsRef<Path>) -> Result<Repaired>
         return Err(Error::AlreadyExists { path: new.to_owned() });
     }
     remove_leftovers(new);
-    let mut image = Image::begin(new, new_header(remains.header())?, 0o600, None, settings)?;
+    let permissions = std::fs::metadata(path.as_ref()).map_err(Error::io("look at", path.as_ref()))?;
+    let header = new_header(remains.header())?;
+    let mut image = Image::begin(new, header, Permissions::Of(&permissions), settings)?;
     let saved = save_all(&mut remains, &mut image)?;
     image.seal(saved.after, settings)?;
     let live_count = image.live_count();
@@ -66,7 +83,7 @@ pub fn repair(path: impl AsRef<Path>, new: impl AsRef<Path>) -> Result<Repaired>
     Ok(Repaired { live_count, problems: saved.problems, left_out: saved.left_out })
 }
 
-/// The same table, but to what follows its changes: it may have lost some.
+/// To those that follow its changes it is another table: it may have lost some.
 fn new_header(header: &Header) -> Result<Header> {
     let capacity = u64::from(header.geometry.capacity());
     Header::new(capacity, Arc::clone(&header.schema), random_uuid(), random_word(), header.created_microseconds)
@@ -80,7 +97,7 @@ struct Saved {
 
 fn save_all(remains: &mut Salvage, image: &mut Image<'_>) -> Result<Saved> {
     let mut saved = Saved {
-        after: Continuation { number: 0, generation_floor: 0 },
+        after: given_out(remains),
         problems: remains.problem_with_the_file().into_iter().collect(),
         left_out: Vec::new(),
     };
@@ -90,7 +107,7 @@ fn save_all(remains: &mut Salvage, image: &mut Image<'_>) -> Result<Saved> {
         saved.problems.extend(problems);
         let Some(SalvagedCell { header, payload }) = newest else { continue };
         saved.after.number = saved.after.number.max(header.number);
-        saved.after.generation_floor = saved.after.generation_floor.max(header.generation);
+        note_generation(&mut saved.after, header.generation);
         let key =
             payload.as_deref().and_then(|payload| image.header().geometry.key_bytes_of(payload)).map(<[u8]>::to_vec);
         if let Some(&(other, version)) = key.as_ref().and_then(|key| owners.get(key)) {
@@ -107,4 +124,22 @@ fn save_all(remains: &mut Salvage, image: &mut Image<'_>) -> Result<Saved> {
         image.put(slot, header, payload.as_deref())?;
     }
     Ok(saved)
+}
+
+/// What the sync records tell, if they are whole. The number is at least 1: a state without one is that of a new table, in
+/// which nothing was ever given out.
+fn given_out(remains: &Salvage) -> Continuation {
+    let mut after = Continuation { number: 1, generation_floor: 0, gaps: Gaps::default() };
+    for record in remains.sync_records().into_iter().flatten() {
+        after.number = after.number.max(record.state.number);
+        note_generation(&mut after, record.generation_floor);
+    }
+    after
+}
+
+fn note_generation(after: &mut Continuation, generation: u64) {
+    // One that leaves no next one does not count: all slots would be used up with the one that has it.
+    if generation < GENERATION_LIMIT - 1 {
+        after.generation_floor = after.generation_floor.max(generation);
+    }
 }

@@ -1,13 +1,14 @@
 //! Following the changes of a table.
 
-use super::record::Record;
+use super::content::Content;
 use super::row::Row;
 use super::table::Table;
-use super::words::record_of;
 use crate::cursor::Cursor;
 use crate::engine::changes::ChangedSlots;
 use crate::error::Result;
 use crate::record_id::RecordId;
+use crate::schema::Schema;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What became of one record.
@@ -142,15 +143,15 @@ pub struct Changes<T> {
     cursor: Cursor,
 }
 
-impl<T: Record> Changes<T> {
-    fn of(found: &ChangedSlots) -> Result<Self> {
+impl<T: Content> Changes<T> {
+    fn of(found: &ChangedSlots, schema: &Arc<Schema>) -> Result<Self> {
         let decoded = found.iter().map(|(meta, payload)| {
             let Some(payload) = payload else { return Ok(Change::Deleted { id: meta.id, version: meta.version }) };
-            let mut words = T::ZEROED;
+            let mut words = T::zeroed(schema);
             for (target, word) in words.as_mut().iter_mut().zip(payload) {
                 *target = *word;
             }
-            Ok(Change::Put(Row::new(meta, record_of(&words)?)))
+            Ok(Change::Put(Row::new(meta, T::from_words(&words, schema)?)))
         });
         Ok(Changes { changes: decoded.collect::<Result<_>>()?, cursor: found.cursor })
     }
@@ -241,7 +242,7 @@ impl<'a, T> IntoIterator for &'a Changes<T> {
     }
 }
 
-impl<T: Record> Table<T> {
+impl<T: Content> Table<T> {
     /// The cursor of this moment: [`changes_since`](Self::changes_since) it tells what happens from now on.
     ///
     /// ```
@@ -343,7 +344,8 @@ impl<T: Record> Table<T> {
     /// silence. As [`snapshot`](Self::snapshot), and [`Damaged`](crate::Error::Damaged) if a record does not have its
     /// checksum.
     pub fn changes_since(&self, cursor: &Cursor) -> Result<Changes<T>> {
-        Changes::of(&self.store().changes_since(*cursor)?)
+        let store = self.store();
+        Changes::of(&store.changes_since(*cursor)?, store.schema())
     }
 
     /// The same as of the newest sync: only what survives a power cut. Who passes on only this never has to take
@@ -369,7 +371,8 @@ impl<T: Record> Table<T> {
     /// As [`changes_since`](Self::changes_since); [`SnapshotBusy`](crate::Error::SnapshotBusy) if there was another sync
     /// during each try, for as long as the lock timeout.
     pub fn synced_changes_since(&self, cursor: &Cursor) -> Result<Changes<T>> {
-        Changes::of(&self.store().synced_changes_since(*cursor)?)
+        let store = self.store();
+        Changes::of(&store.synced_changes_since(*cursor)?, store.schema())
     }
 
     /// Sleeps until something was published after a cursor, by any process, but no longer than the timeout. Returns
