@@ -261,9 +261,12 @@ impl Store {
 
     /// The sync record that carries the durable number: the other one may be overwritten.
     pub(super) fn record_carrying(&self, durable: u64) -> Option<(usize, SyncRecord)> {
+        // The rest of a record is looked at only if this is its number: the other one may be being overwritten.
+        let number_of = |record: usize| self.words().load(self.geometry.sync_record(record), Ordering::Relaxed);
         let found = |record| self.sync_record(record).filter(|found| found.state.number == durable);
         // If both carry it, the first is overwritten.
-        (0..SYNC_RECORD_COUNT).rev().find_map(|record| Some((record, found(record)?)))
+        let mut records = (0..SYNC_RECORD_COUNT).rev().filter(|record| number_of(*record) == durable);
+        records.find_map(|record| Some((record, found(record)?)))
     }
 
     fn flush_or_fail(&self) -> Result<()> {

@@ -73,9 +73,9 @@ impl Model {
 
     /// What is newer than a transaction: the version and id of each slot's record or last deletion, and the record.
     pub fn changes_since(&self, number: u64) -> Vec<(u64, RecordId, Option<Record>)> {
-        let changes = (0..).zip(&self.slots).filter_map(|(index, slot)| match slot.record {
-            Some(record) => Some((record.version, record.id, Some(record))),
-            None => Some((slot.freed_by, RecordId::new(index, slot.generation), None)),
+        let changes = (0..).zip(&self.slots).map(|(index, slot)| match slot.record {
+            Some(record) => (record.version, record.id, Some(record)),
+            None => (slot.freed_by, RecordId::new(index, slot.generation), None),
         });
         let mut changes: Vec<_> = changes.filter(|(version, ..)| *version > number).collect();
         changes.sort_by_key(|(version, id, _)| (*version, *id));
