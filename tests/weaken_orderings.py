@@ -37,7 +37,7 @@ DELAYED = "the checker runs each access where it stands, and never a load later 
 LOOKING = "looks from outside at words that are not of one moment anyway"
 COPY = "the fences of a slot's read, for the whole table: thousands of words, which is more than the checker can explore"
 ALONE = "a first opener is alone, and file locks order it against others"
-ONCE = "a word that only ever becomes 1, and tells nothing about others"
+ONCE = "a word that is only ever set once, and tells nothing about others"
 RECOVERED = "only a first opener changes it, who is alone; whoever meets it with a handle is told, and no model has one"
 AGAIN = "what a pass misses for want of it, the next one finds before anything is called damaged"
 C, I, G, O = "src/engine/sync.rs", "src/layout/index.rs", "src/engine/guard.rs", "src/engine/attach.rs"
@@ -51,10 +51,10 @@ EXCUSES = {
     (I, "clear_tombstones_before_gap",
      "self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Release);"): DEATH,
     (I, "go_over", "self.control.store(INDEX_OCCUPIED, occupied, Ordering::Release);"): DEATH,
-    (C, "sync", "let end_count = control.load(SYNC_END_COUNT, Ordering::Acquire);"): DELAYED,
+    (C, "sync_up_to", "let end_count = control.load(SYNC_END_COUNT, Ordering::Acquire);"): DELAYED,
     (C, "sync_in_turn",
      "self.words().increment(self.geometry.control() + SYNC_END_COUNT, Ordering::Release);"): DELAYED,
-    (C, "sync", "let durable = control.load(DURABLE, Ordering::Acquire);"):
+    (C, "sync_up_to", "let durable = control.load(DURABLE, Ordering::Acquire);"):
         "who returns with this number may look at the sync record that carries it; no operation does",
     (C, "write_checkpoint", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
     (C, "write_checkpoint", "control.store(FLUSHING, 1, Ordering::Release);"): DEATH,
@@ -68,7 +68,8 @@ EXCUSES = {
     (K, "take_unpublished", "if shared.control.load(LAST, Ordering::Acquire) == self.number {"): AGAIN,
     (K, "take_unpublished", "fence(Ordering::Acquire);"): AGAIN,
     (G, "lock_failed", "self.control().store(crate::format::control::CONDEMNED, 1, Ordering::Release);"): ONCE,
-    (M, "supersede", "self.control().store(SUPERSEDED, 1, Ordering::Release);"): ONCE,
+    (M, "supersede", "self.control().store(SUPERSEDED, mark, Ordering::Release);"): ONCE,
+    (M, "is_carried_on", "self.control().load(SUPERSEDED, Ordering::Acquire) == SUPERSEDED_BY_SUCCESSOR"): ONCE,
     ("src/engine/faults.rs", "faults", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ONCE,
     (M, "is_stale", "self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()"): RECOVERED,
     (M, "note_recovery_number",

@@ -206,22 +206,25 @@ impl Store {
         }
         // Step 1: the newest state is pinned.
         let state = self.pin_newest()?;
-        // Step 2: its record takes the place of the one that is not durable.
-        let (target, gaps) = match self.record_carrying(durable) {
-            Some((carrying, record)) => (1 - carrying, record.gaps),
-            // Damaged: a recovery would refuse the file, or find another state.
-            None => (0, Gaps::forgotten(state.number)),
-        };
-        self.put_sync_record(
-            target,
-            SyncRecord {
-                state,
-                predecessor: durable,
-                generation_floor: control.load(GENERATION_FLOOR, Ordering::Relaxed),
-                wall_time_microseconds: (self.settings.wall_clock)(),
-                gaps,
-            },
-        );
+        // Step 2: its record takes the place of the one that is not durable. If it is the durable one itself, only what was
+        // written beside transactions is to be flushed, and a syncer that dies here must not leave half a record for that.
+        if state.number != durable {
+            let (target, gaps) = match self.record_carrying(durable) {
+                Some((carrying, record)) => (1 - carrying, record.gaps),
+                // Damaged: a recovery would refuse the file, or find another state.
+                None => (0, Gaps::forgotten(state.number)),
+            };
+            self.put_sync_record(
+                target,
+                SyncRecord {
+                    state,
+                    predecessor: durable,
+                    generation_floor: control.load(GENERATION_FLOOR, Ordering::Relaxed),
+                    wall_time_microseconds: (self.settings.wall_clock)(),
+                    gaps,
+                },
+            );
+        }
         // Step 3: one flush of the durable group.
         control.store(FLUSHING, 1, Ordering::Release);
         self.flush_or_fail()?;

@@ -48,10 +48,10 @@ mod tests {
     fn two_slots_may_swap_their_keys_and_not_share_one() {
         let mut keys = UniqueKeys::new(3);
         assert_eq!([keys.put(0, b"a"), keys.put(1, b"b"), keys.put(2, b"b")], [None, None, Some(1)]);
-        [0, 1].map(|slot| keys.take_out(slot));
+        [0, 1].into_iter().for_each(|slot| keys.take_out(slot));
         assert_eq!([keys.put(0, b"b"), keys.put(1, b"a")], [None, None]);
         // What was taken out twice, or was never there, takes nothing from others.
-        [2, 1, 1].map(|slot| keys.take_out(slot));
+        [2, 1, 1].into_iter().for_each(|slot| keys.take_out(slot));
         assert_eq!([keys.put(2, b"b"), keys.put(2, b"a")], [Some(0), None]);
     }
 }
