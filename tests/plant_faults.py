@@ -48,6 +48,7 @@ PC = "src/engine/private_copy.rs"
 TA = "src/table/table.rs"
 CH = "src/engine/choose.rs"
 OU = "src/engine/outcome.rs"
+PV = "src/sys/private.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -130,6 +131,7 @@ FAULTS = {
  'lock: what a thread that is gone holds is freed': [(L,"Some(holder) if is_gone(holder) => {}","Some(holder) if is_gone(holder) => return Err(LockFailure::Unusable),")],
  'lock: also by who does not wait': [(L,"None if self.free_if_orphaned(arbiter)? => self.try_once(),","None if false => self.try_once(),")],
  'lock: what a living thread holds is not': [(L,"if owner == 0 || !is_gone(owner) {","if owner == 0 {")],
+ 'lock: a thread that comes too late unlocks nothing': [(PV,"            Err(_) => None,","            Err(_) => Some(ThreadGuard(self)).filter(|_| false),")],
  'lock: by one at a time': [(L,"if arbiter.try_once()?.is_none() {","if arbiter.try_once()?.is_none() && false {")],
  'lock: a thread that nobody waited for is gone': [(T," || has_ended(thread_id) && proc_is_of_this_namespace()","")],
  'around: a sync looks at the name': [(C,"has its name.\n        self.check_name()?;","has its name.")],
