@@ -52,6 +52,7 @@ SC = "src/engine/scan.rs"
 W = "src/engine/wait.rs"
 CG = "src/engine/changes.rs"
 GA = "src/format/gaps.rs"
+PV = "src/sys/private.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -143,6 +144,7 @@ FAULTS = {
  'lock: what a thread that is gone holds is freed': [(L,"Some(holder) if is_gone(holder) => {}","Some(holder) if is_gone(holder) => return Err(LockFailure::Unusable),")],
  'lock: also by who does not wait': [(L,"None if self.free_if_orphaned(arbiter)? => self.try_once(),","None if false => self.try_once(),")],
  'lock: what a living thread holds is not': [(L,"if owner == 0 || !is_gone(owner) {","if owner == 0 {")],
+ 'lock: a thread that comes too late unlocks nothing': [(PV,"            Err(_) => None,","            Err(_) => Some(ThreadGuard(self)).filter(|_| false),")],
  'lock: by one at a time': [(L,"if arbiter.try_once()?.is_none() {","if arbiter.try_once()?.is_none() && false {")],
  'lock: a thread that nobody waited for is gone': [(T," || has_ended(thread_id) && proc_is_of_this_namespace()","")],
  'around: a sync looks at the name': [(C,"has its name.\n        self.check_name()?;","has its name.")],
@@ -253,7 +255,7 @@ FAULTS = {
  'wake: each wake changes the count': [(W,"        self.words().increment(control + WAKE_COUNT, Ordering::Relaxed);\n","")],
  'wake: a waiter looks again after its wish': [(W,"            if self.newest_cursor()?.number <= cursor.number {\n                watched","            {\n                watched")],
  'wake: a waiter sleeps on the count from before its wish': [(W,"sleep_on(index, wake_count, deadline","sleep_on(index, watched.words().load(index, Ordering::Relaxed), deadline")],
- 'wake: who takes the table away tells those that wait': [(M,"        self.control().store(SUPERSEDED, 1, Ordering::Release);\n        self.wake_everyone();","        self.control().store(SUPERSEDED, 1, Ordering::Release);")],
+ 'wake: who takes the table away tells those that wait': [(M,"        self.control().store(SUPERSEDED, mark, Ordering::Release);\n        self.wake_everyone();","        self.control().store(SUPERSEDED, mark, Ordering::Release);")],
  'follow: a recovery tells those that wait': [(R,"        self.count(RECOVERY_NUMBER);\n        self.wake_everyone();","        self.count(RECOVERY_NUMBER);")],
 }
 # Each of these is seen by tests of its own; that nothing is lost needs all of them.
