@@ -48,11 +48,16 @@ PC = "src/engine/private_copy.rs"
 TA = "src/table/table.rs"
 CH = "src/engine/choose.rs"
 OU = "src/engine/outcome.rs"
-SC = "src/engine/scan.rs"
+SN = "src/engine/scan.rs"
 W = "src/engine/wait.rs"
 CG = "src/engine/changes.rs"
 GA = "src/format/gaps.rs"
 PV = "src/sys/private.rs"
+RB = "src/file/rebuild.rs"
+IM = "src/file/image.rs"
+BK = "src/maintenance/backup.rs"
+RE = "src/maintenance/repair.rs"
+SC = "src/engine/scrub.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -102,10 +107,10 @@ FAULTS = {
  "scan: compared with the head's number": [(S,"if self.words.load(place + NUMBER, Ordering::Relaxed) != head.number() {\n            return None;","if self.words.load(place + NUMBER, Ordering::Relaxed) == 0 {\n            return None;"),(S,"(self.words.load(place + NUMBER, Ordering::Relaxed) == head.number()).then_some(answer)","(self.words.load(place + NUMBER, Ordering::Relaxed) != 0).then_some(answer)")],
  'scan: a record that changed meanwhile is asked about again': [(S,"            answer => answer.map(|_| None),","            _ => Some(None),")],
  'scan: what is returned is what was accepted': [(S,"            Some(true) => slot.copy(head, payload).map(Some),","            Some(true) => slot.copy(slot.head(), payload).map(Some),")],
- 'scan: what is accepted is verified': [(SC,"                    if verifies {","                    if false && verifies {")],
- 'scan: it goes on behind what is damaged': [(SC,"                    slots.start = next;\n                    let Some(header) = found? else { break };","                    let Some(header) = found? else { break };\n                    let _ = &header;\n                    if verifies { verify(index, header, payload)?; }\n                    slots.start = next;")],
- 'scan: each one looks whether the moment lasts': [(SC,"        self.check()?;\n        found","        found")],
- 'scan: a transaction sees what it staged': [(SC,"let touched = self.first_touched(slots)?;","let touched = self.first_touched(slots)?.filter(|slot| *slot == u32::MAX);")],
+ 'scan: what is accepted is verified': [(SN,"                    if verifies {","                    if false && verifies {")],
+ 'scan: it goes on behind what is damaged': [(SN,"                    slots.start = next;\n                    let Some(header) = found? else { break };","                    let Some(header) = found? else { break };\n                    let _ = &header;\n                    if verifies { verify(index, header, payload)?; }\n                    slots.start = next;")],
+ 'scan: each one looks whether the moment lasts': [(SN,"        self.check()?;\n        found","        found")],
+ 'scan: a transaction sees what it staged': [(SN,"let touched = self.first_touched(slots)?;","let touched = self.first_touched(slots)?.filter(|slot| *slot == u32::MAX);")],
  'scan: also what it staged among much else': [(TX,"self.up_to_date()?.positions.range(slots.clone()).next()","self.up_to_date()?.positions.range(slots.clone()).last()")],
  'snapshot: prepared, not last': [(RD,"self.store.control().load(PREPARED, Ordering::Relaxed) == self.prepared","self.store.control().load(LAST, Ordering::Relaxed) == self.prepared")],
  'snapshot: prepared == last at the start': [(RD,"(control.load(LAST, Ordering::Acquire) == prepared).then_some","(control.load(LAST, Ordering::Acquire) != u64::MAX).then_some")],
@@ -129,9 +134,9 @@ FAULTS = {
  'live-count-in-repair': [(RP,"            view.publish(state.to_words","            let state = crate::format::sync_record::State { live_count: state.live_count + 1, ..state };\n            view.publish(state.to_words")],
  'repair-moves-free-slots': [(RP,"ListedChanges { count: intent_count }, Tally::ALL)?;","ListedChanges { count: intent_count }, Tally { freed_slot_count: 0, taken_slot_count: 0, ..Tally::ALL })?;")],
  'files: the repairer looks for the name': [(GU,"        store.check_name()\n    }","        Ok(())\n    }")],
- 'files: superseded after the name is gone': [(N,"    let outcome = action();","    store.supersede();\n    let outcome = action();")],
+ 'files: superseded after the name is gone': [(N,"    let outcome = action(&store);","    store.supersede(fate);\n    let outcome = action(&store);")],
  'names: what is created is flushed with its directory': [(N,"name.make_last().and_then(|()| store.leave_gate())","store.leave_gate()")],
- 'names: what is replaced is flushed with its directory': [(N,"self.make_last().and_then(|()| last())","last()")],
+ 'names: what is replaced is flushed with its directory': [("src/file/name.rs","self.make_last().and_then(|()| last())","last()")],
  'names: what is destroyed is flushed with its directory': [(N,"    name.make_last()\n}","    let _ = name;\n    Ok(())\n}")],
  'names: what cannot be made to last is taken away': [(N,"        name.take_away();\n        store","        store")],
  'replaced: a writer looks again under the lock': [(GU,"turns out not to be\n        // attached.\n        store.check_marks()?;","turns out not to be\n        // attached.")],
@@ -257,6 +262,36 @@ FAULTS = {
  'wake: a waiter sleeps on the count from before its wish': [(W,"sleep_on(index, wake_count, deadline","sleep_on(index, watched.words().load(index, Ordering::Relaxed), deadline")],
  'wake: who takes the table away tells those that wait': [(M,"        self.control().store(SUPERSEDED, mark, Ordering::Release);\n        self.wake_everyone();","        self.control().store(SUPERSEDED, mark, Ordering::Release);")],
  'follow: a recovery tells those that wait': [(R,"        self.count(RECOVERY_NUMBER);\n        self.wake_everyone();","        self.count(RECOVERY_NUMBER);")],
+ 'altered: what is changed meanwhile is done again': [(RB,"        let changed_count = work.catch_up()?;\n        work.seal(settings)?;","        let changed_count = 0;\n        work.seal(settings)?;")],
+ 'altered: under the lock': [(N,"    let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };","    let _guard = if is_alone || fate == Fate::CarriedOn { None } else { Some(WriteGuard::lock(&store)?) };")],
+ 'altered: what was written last counts as written': [(C,"            Err(Error::Superseded) if self.is_carried_on() => Ok(()),\n","")],
+ 'altered: sealed again': [(RB,"        let changed_count = work.catch_up()?;\n        work.seal(settings)?;","        let changed_count = work.catch_up()?;")],
+ 'altered: the new file is flushed': [(IM,"        self.attachment.file().sync_all().map_err(Error::io(\"flush\", self.attachment.path()))","        Ok(())")],
+ 'altered: burned ids': [(RB,"            generation_floor: generation.max(self.dropped_generation),","            generation_floor: self.dropped_generation.max(generation.min(0)),")],
+ 'altered: ids of dropped slots': [(RB,"            generation_floor: generation.max(self.dropped_generation),","            generation_floor: generation,")],
+ 'altered: keys stay unique': [(RB,"            Some((key, other)) => Err(self.duplicate(key, other)),","            Some((key, other)) => {\n                drop(self.duplicate(key, other));\n                Ok(())\n            }")],
+ 'altered: keys that change are taken out first': [(RB,"        changed.iter().for_each(|slot| self.keys.take_out(*slot));\n","")],
+ 'altered: records in dropped slots stop it': [(RB,"            if header.is_live {\n                let reason","            if header.is_live && slot == u32::MAX {\n                let reason")],
+ 'altered: misfits stop it': [(RB,"        misfits.check()?;\n        Ok(word(changed.len()))","        Ok(word(changed.len()))")],
+ 'altered: the file is still the same': [(RB,"    if source.attachment().map(Attachment::id) != Some(entry.attachment().id()) {","    if source.attachment().map(Attachment::id).is_none() {")],
+ 'altered: no waiting for itself': [(RB,"inside_closure(self.source, || convert(id, payload, new))","convert(id, payload, new)")],
+ 'altered: nothing is missing': [(RB,"        image.note_that_nothing_is_missing()?;\n","")],
+ 'altered: permissions': [(RB,"Permissions::Of(&old)","Permissions::Mode(0o600)")],
+ 'maintained: numbers above the table': [(BK,"let resumed = number.max(given_out.number.saturating_add(1));","let resumed = number.max(given_out.number.min(0));")],
+ 'maintained: ids above the table': [(BK,"generation_floor: generation_floor.max(given_out.generation),","generation_floor,")],
+ 'maintained: no table from itself': [(BK,"FileId::of(of_table) == FileId::of(&of_backup))","FileId::of(of_table).device == 0)")],
+ 'maintained: the copy is flushed': [(IM,"        self.attachment.file().sync_all().map_err(Error::io(\"flush\", self.attachment.path()))","        Ok(())")],
+ 'maintained: the directory is flushed after a copy': [(IM,"        self.name.make_last().inspect_err(|_| self.name.take_away())","        Ok(())")],
+ 'maintained: permissions of a copy': [(BK,"Permissions::Of(permissions)","{ let _ = permissions; Permissions::Mode(0o600) }")],
+ 'maintained: the newer of two': [(RE,"            if version > header.number {","            if version < header.number {")],
+ 'maintained: ids go on after a repair of nothing': [(RE,"Continuation { number: 1, generation_floor: 0,","Continuation { number: 0, generation_floor: 0,"),(RE,"        after.number = after.number.max(record.state.number);\n","")],
+ 'maintained: a table that is scrubbed is synced first': [(SC,"        self.sync()?;\n        let cell_count","        let cell_count")],
+ 'maintained: what is behind a tombstone': [(SC,"            true => !slot.cell_header(*cell).is_live && slot.scrub_payload(*cell, record_words),","            true => false,")],
+ 'scrub: the current cell': [(SC,"            (head.exists() && head.cell() == cell)\n                || kept","            kept")],
+ 'scrub: what the syncs need': [(SC,"let kept = [PIN, DURABLE].map(|index| self.control().load(index, Ordering::Acquire));","let kept = [PIN, DURABLE].map(|_| NO_PIN);")],
+ 'scrub: what a pin needs': [(SC,"let kept = [PIN, DURABLE].map(|index|","let kept = [DURABLE, DURABLE].map(|index|")],
+ 'scrub: under the lock': [(SC,"            let _guard = WriteGuard::lock(self)?;\n","")],
+ 'scrub: no half record': [(C,"        if state.number != durable {\n","        if state.number != u64::MAX {\n")],
 }
 # Each of these is seen by tests of its own; that nothing is lost needs all of them.
 FAULTS['doors: neither is there'] = [
@@ -288,6 +323,8 @@ OTHER_TESTS = {
     "follow:": ["cargo", "test", "--test", "following", "--quiet"],
     # With the model checker, which finds a thread that nobody wakes as a deadlock.
     "wake:": ["cargo", "test", "--release", "--lib", "--quiet", "--", "loom_tests::waits"],
+    "altered:": ["cargo", "test", "--test", "altering", "--quiet"],
+    "maintained:": ["cargo", "test", "--test", "maintaining", "--quiet"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],
 }
 
