@@ -38,7 +38,6 @@ pub trait Operations: Queried {
     fn delete_if(&mut self, id: RecordId, version: u64) -> Result<()>;
     fn remove(&mut self, id: RecordId) -> Result<Row<Values>>;
     fn remove_by_key(&mut self, key: Value) -> Result<Option<Row<Values>>>;
-    fn replace_all(&mut self, records: &[Values]) -> Result<()>;
 }
 
 macro_rules! operations {
@@ -116,10 +115,6 @@ macro_rules! operations {
 
             fn remove_by_key(&mut self, key: Value) -> Result<Option<Row<Values>>> {
                 <$target>::remove_by_key(self, key)
-            }
-
-            fn replace_all(&mut self, records: &[Values]) -> Result<()> {
-                <$target>::replace_all(self, records)
             }
         }
     )+};
