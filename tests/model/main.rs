@@ -16,7 +16,7 @@ mod world;
 use choices::Choices;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-const STORY_COUNT: u64 = 150;
+const STORY_COUNT: u64 = 100;
 
 fn number_from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))

@@ -85,14 +85,8 @@ impl World {
         assert_eq!(read, model.schema(), "{written}");
         let options = Table::<Values>::options().schema(read).capacity(capacity as u64).sync_every(None);
         let table = options.create(path).expect("a new table");
-        let mut world = World {
-            path: path.to_owned(),
-            table,
-            model,
-            backup: None,
-            given_ids: HashSet::new(),
-            highest_version: 0,
-        };
+        let mut world =
+            World { path: path.to_owned(), table, model, backup: None, given_ids: HashSet::new(), highest_version: 0 };
         world.settle(world.model.clone());
         world
     }
