@@ -334,21 +334,3 @@ fn introspection() -> Outcome {
         Ok(())
     })
 }
-
-/// The lines without what they are indented by.
-fn plain(code: &str) -> String {
-    code.lines().map(|line| format!("{}\n", line.trim_start())).collect()
-}
-
-#[test]
-fn each_example_of_the_page_is_here() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
-    let (page, here) = (text("docs/coming-from-buzhug.md"), plain(&text("tests/coming_from_buzhug.rs")));
-    let examples: Vec<&str> =
-        page.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
-    assert!(examples.len() > 20, "{}", examples.len());
-    for example in examples {
-        assert!(here.contains(&format!("\n{}", plain(example))), "this is not here:\n{example}");
-    }
-}
