@@ -22,6 +22,7 @@ fn main() {
         let noise = noise(number as u64 + 1, length_bytes);
         put("open_image", &format!("plan {length_bytes}"), &noise);
         put("operations", &format!("story {length_bytes}"), &noise);
+        put("tables", &format!("story {length_bytes}"), &noise);
     }
 
     for (name, schema) in schemas() {

@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::query::order::compare_present;
+use crate::schema::FieldSchema;
+use crate::value::field_type::FieldType;
 use crate::value::untyped::Value;
 use std::cmp::Ordering;
 
@@ -68,6 +70,20 @@ enum Held {
 }
 
 impl Sum {
+    /// The sum of no values yet of a field. That the field holds no numbers is an error even if there is no record.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] if the field holds no numbers.
+    pub fn of(field: &FieldSchema) -> Result<Self> {
+        let field_type = field.field_type();
+        if field_type.is_integer() || matches!(field_type, FieldType::F32 | FieldType::F64) {
+            return Ok(Sum::default());
+        }
+        let reason = format!("only numbers have a sum, and `{}` is {field_type}", field.name());
+        Err(Error::InvalidArgument { reason })
+    }
+
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] if the values are no numbers, or their sum has more than 128 bits.

@@ -304,8 +304,9 @@ impl<'q, T: Content> Query<'q, T> {
     /// As [`rows`](Self::rows).
     pub fn exists(mut self) -> Result<bool> {
         self.selection.sortings.clear();
+        self.selection.limit = self.selection.limit.min(1);
         let mut is_there = false;
-        self.limit(1).for_each(|_, _| {
+        self.for_each(|_, _| {
             is_there = true;
             Ok(())
         })?;
@@ -389,7 +390,8 @@ impl<'q, T: Content> Query<'q, T> {
     /// As [`rows`](Self::rows); and [`InvalidArgument`](crate::Error::InvalidArgument) if the field holds no numbers, or
     /// the sum has more than 128 bits.
     pub fn sum(self, field: impl Into<FieldName>) -> Result<Option<Value>> {
-        let mut sum = Sum::default();
+        let field = field.into();
+        let mut sum = Sum::of(self.source.store().schema().expect_field(field.name())?.1)?;
         self.for_each_value(field, |value| sum.add(&value))?;
         Ok(sum.result())
     }
