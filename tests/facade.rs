@@ -68,7 +68,7 @@ const RULES: [Rule; 6] = [
     Rule {
         why: "a file is only written before it has its name",
         patterns: &["write_all", "write_at", ".set_len(", "pwrite"],
-        files: &["file/create.rs"],
+        files: &["file/create.rs", "file/image.rs"],
     },
 ];
 
