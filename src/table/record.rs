@@ -366,18 +366,19 @@ macro_rules! record_rules {
         // Each default once more, since a constant without a name is computed even if nothing uses it.
         $($(const _: $type = $default;)?)+
 
-        // The struct has no name outside of this block.
+        // The struct has no name outside of this block. Its types are parameters, named like the fields, so that a type
+        // that does not exist is one error and not two.
         const _: () = {
-            #[allow(dead_code, missing_docs)]
+            #[allow(dead_code, missing_docs, non_camel_case_types)]
             #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
-            $visibility struct Fields {
-                $($field_visibility $field: $crate::TypedField<$type>,)+
+            $visibility struct Fields<$($field),+> {
+                $($field_visibility $field: $crate::TypedField<$field>,)+
             }
 
             impl $name {
                 /// The fields, to be named in conditions and queries.
                 #[allow(dead_code)]
-                $visibility const FIELDS: Fields = Fields {
+                $visibility const FIELDS: Fields<$($type),+> = Fields {
                     $($field: $crate::TypedField::new($crate::macro_support::plain_name(::core::stringify!($field))),)+
                 };
             }
