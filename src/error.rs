@@ -99,7 +99,7 @@ pub enum Error {
     /// A lock of the table can no longer be used. Every process must call [`reopen`](crate::Table::reopen) on its handles, or drop them. The
     /// first process that then opens the file makes the locks anew, and no published write is lost.
     Condemned,
-    /// The file was replaced or destroyed. [`reopen`](crate::Table::reopen) attaches to the file that has its name now, if there is one.
+    /// The file was replaced or destroyed, or the table was made anew with another schema or capacity. [`reopen`](crate::Table::reopen) attaches to the file that has its name now, if there is one.
     Superseded,
     /// Another process recovered the file while this handle was not attached to it. That happens to a read-only handle,
     /// to one whose descriptor or lock was taken away without its knowledge, and to one that the child of a fork
@@ -377,8 +377,8 @@ impl fmt::Display for Error {
             }
             Error::CapacityMismatch { expected, found } => write!(
                 f,
-                "the table has room for {found} records, not for the {expected} that were required: a capacity never \
-                 changes, so require {found}, or copy the records into a new table"
+                "the table has room for {found} records, not for the {expected} that were required: require {found}, \
+                 or change its capacity by `Alteration::capacity`"
             ),
             Error::Incompatible { reason } => f.write_str(reason),
             Error::Timeout { lock: TableLock::Handle, waited, .. } => write!(
@@ -400,7 +400,9 @@ impl fmt::Display for Error {
                 "a lock of the table can no longer be used: call `reopen` on every handle in every process, or drop \
                  them all and open the file again",
             ),
-            Error::Superseded => f.write_str("the file was replaced or destroyed since it was opened: call `reopen`"),
+            Error::Superseded => {
+                f.write_str("the table was replaced, destroyed or altered since it was opened: call `reopen`")
+            }
             Error::Recovered => f.write_str(
                 "another process recovered the file while this handle was not attached to it, or `reopen` gave the \
                  handle up: call `reopen`",
@@ -434,7 +436,7 @@ impl fmt::Display for Error {
                 f.write_str(if *live_count == 0 || *retired_count > 0 {
                     ": make a new one, and insert the records there"
                 } else {
-                    ": delete some, or make a table with a larger capacity"
+                    ": delete some, or give it a larger capacity by `Alteration::capacity`"
                 })
             }
             Error::DuplicateKey { key, id } => {

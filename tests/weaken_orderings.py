@@ -37,7 +37,8 @@ DELAYED = "the checker runs each access where it stands, and never a load later 
 LOOKING = "looks from outside at words that are not of one moment anyway"
 COPY = "the fences of a slot's read, for the whole table: thousands of words, which is more than the checker can explore"
 ALONE = "a first opener is alone, and file locks order it against others"
-ONCE = "a word that is only ever set once, and tells nothing about others"
+NAMES = "is about names of files, which no model has"
+ONCE = "a word that only ever becomes 1, and tells nothing about others"
 RECOVERED = "only a first opener changes it, who is alone; whoever meets it with a handle is told, and no model has one"
 AGAIN = "what a pass misses for want of it, the next one finds before anything is called damaged"
 C, I, G, O = "src/engine/sync.rs", "src/layout/index.rs", "src/engine/guard.rs", "src/engine/attach.rs"
@@ -68,8 +69,9 @@ EXCUSES = {
     (K, "take_unpublished", "if shared.control.load(LAST, Ordering::Acquire) == self.number {"): AGAIN,
     (K, "take_unpublished", "fence(Ordering::Acquire);"): AGAIN,
     (G, "lock_failed", "self.control().store(crate::format::control::CONDEMNED, 1, Ordering::Release);"): ONCE,
-    (M, "supersede", "self.control().store(SUPERSEDED, mark, Ordering::Release);"): ONCE,
-    (M, "is_carried_on", "self.control().load(SUPERSEDED, Ordering::Acquire) == SUPERSEDED_BY_SUCCESSOR"): ONCE,
+    (M, "supersede", "self.control().store(SUPERSEDED, 1, Ordering::Release);"): ONCE,
+    (M, "announce_successor", "self.control().store(SUCCESSOR, u64::from(is_coming), Ordering::Release);"): NAMES,
+    (M, "is_carried_on", "self.control().load(SUCCESSOR, Ordering::Acquire) == 1"): NAMES,
     ("src/engine/faults.rs", "faults", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ONCE,
     (M, "is_stale", "self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()"): RECOVERED,
     (M, "note_recovery_number",

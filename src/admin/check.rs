@@ -14,7 +14,7 @@ use crate::engine::Store;
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::control::{
     CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED, LAST, NEWEST_STATE,
-    NO_PIN, PIN, PREPARED, SUPERSEDED, SUPERSEDED_BY_SUCCESSOR, USED,
+    NO_PIN, PIN, PREPARED, SUCCESSOR, SUPERSEDED, USED,
 };
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
 use crate::format::sync_record::SyncRecord;
@@ -185,16 +185,17 @@ impl Check<'_> {
                 self.report(Location::Control, description);
             }
         }
-        for (index, name, highest) in [
-            (SUPERSEDED, "superseded", SUPERSEDED_BY_SUCCESSOR),
-            (CONDEMNED, "condemned", 1),
-            (FAILED, "failed", 1),
-            (FLUSHING, "flushing", 1),
-        ] {
+        let flags = [
+            (SUPERSEDED, "superseded"),
+            (SUCCESSOR, "successor"),
+            (CONDEMNED, "condemned"),
+            (FAILED, "failed"),
+            (FLUSHING, "flushing"),
+        ];
+        for (index, name) in flags {
             let found = self.word(index);
-            if found > highest {
-                let range = if highest == 1 { "0 or 1" } else { "0, 1 or 2" };
-                self.report(Location::Control, format!("expected `{name}` to be {range}, found {found}"));
+            if found > 1 {
+                self.report(Location::Control, format!("expected `{name}` to be 0 or 1, found {found}"));
             }
         }
     }

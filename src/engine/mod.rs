@@ -68,9 +68,7 @@ pub mod transaction;
 pub mod wait;
 
 use crate::error::{Fault, Internal};
-use crate::format::control::{
-    CONDEMNED, DURABLE, RECOVERY_NUMBER, SUPERSEDED, SUPERSEDED_BY_SUCCESSOR, SUPERSEDED_FOR_GOOD,
-};
+use crate::format::control::{CONDEMNED, DURABLE, RECOVERY_NUMBER, SUCCESSOR, SUPERSEDED};
 use crate::format::geometry::Geometry;
 use crate::format::header::Header;
 use crate::layout::index::KeyHash;
@@ -125,14 +123,6 @@ pub enum Access {
     ReadOnly,
     /// Reads a recovered copy of its own, since the file needs a recovery that this handle may not make.
     PrivateCopy,
-}
-
-/// What becomes of the records of a file that loses its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    Lost,
-    /// They go on in the file that gets the name.
-    CarriedOn,
 }
 
 /// One handle on a table.
@@ -371,7 +361,7 @@ impl Store {
     fn check_name(&self) -> Internal<()> {
         if self.has_lost_its_name() {
             if self.attachment.as_ref().is_some_and(Attachment::is_nameless) {
-                self.supersede(Fate::Lost);
+                self.supersede();
             }
             return Err(self.die(Death::Superseded));
         }
@@ -387,19 +377,22 @@ impl Store {
         self.attachment.as_ref().is_some_and(Attachment::has_lost_its_name)
     }
 
-    /// Tells every user of the file that it has lost its name, and what becomes of its records.
-    pub fn supersede(&self, fate: Fate) {
-        let mark = match fate {
-            Fate::Lost => SUPERSEDED_FOR_GOOD,
-            Fate::CarriedOn => SUPERSEDED_BY_SUCCESSOR,
-        };
-        self.control().store(SUPERSEDED, mark, Ordering::Release);
+    /// Tells every user of the file that it has lost its name.
+    pub fn supersede(&self) {
+        self.control().store(SUPERSEDED, 1, Ordering::Release);
         self.wake_everyone();
+    }
+
+    /// Says whether the file is about to lose its name to one that has everything that it holds. Under the write mutex, or
+    /// alone.
+    #[cfg(not(loom))]
+    pub fn announce_successor(&self, is_coming: bool) {
+        self.control().store(SUCCESSOR, u64::from(is_coming), Ordering::Release);
     }
 
     /// Whether what was written to the file before it lost its name goes on in the one that has it now.
     fn is_carried_on(&self) -> bool {
-        self.control().load(SUPERSEDED, Ordering::Acquire) == SUPERSEDED_BY_SUCCESSOR
+        self.control().load(SUCCESSOR, Ordering::Acquire) == 1
     }
 
     #[cfg(loom)]

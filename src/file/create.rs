@@ -1,7 +1,7 @@
 //! Making a new file, which no process sees before it is whole; replacing and destroying one that others may be using.
 
 use crate::engine::guard::WriteGuard;
-use crate::engine::{Fate, Settings, Store};
+use crate::engine::{Settings, Store};
 use crate::error::{Error, Result};
 use crate::file::name::Name;
 use crate::file::open::{GatedFile, check_file_system};
@@ -56,7 +56,7 @@ pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let outcome = name.make_last().and_then(|()| store.leave_gate());
     outcome.inspect_err(|_| {
         name.take_away();
-        store.supersede(Fate::Lost);
+        store.supersede();
     })?;
     Ok(store)
 }
@@ -107,6 +107,14 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
     name.make_last()
 }
 
+/// What becomes of the records of a file that loses its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Lost,
+    /// They go on in the file that gets the name.
+    CarriedOn,
+}
+
 /// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
 pub fn retire<R>(
     entry: GatedFile,
@@ -122,11 +130,15 @@ pub fn retire<R>(
     let settings = &Settings { sync_every: None, ..settings.clone() };
     let store = if is_alone { entry.map(settings)? } else { entry.attach_to_users(settings)? };
     let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };
+    // Those that have written and are about to sync will find the name gone.
+    store.announce_successor(fate == Fate::CarriedOn);
     let outcome = action(&store);
     // A file that has lost its name is no longer a table, even if the change could not be made to last. Its users are
     // told even if there seem to be none: a process that only reads holds nothing.
     if outcome.is_ok() || store.has_lost_its_name() {
-        store.supersede(fate);
+        store.supersede();
+    } else {
+        store.announce_successor(false);
     }
     outcome
 }

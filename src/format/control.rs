@@ -15,10 +15,6 @@ pub const MUTEX_WORDS: usize = 8;
 
 /// 1: the file was replaced or destroyed.
 pub const SUPERSEDED: usize = 16;
-/// What `SUPERSEDED` holds if the file's records are lost with its name.
-pub const SUPERSEDED_FOR_GOOD: u64 = 1;
-/// What it holds if they go on in the file that has the name now.
-pub const SUPERSEDED_BY_SUCCESSOR: u64 = 2;
 /// 1: a mutex cannot be used any more.
 pub const CONDEMNED: usize = 17;
 /// 1: a flush failed.
@@ -28,6 +24,8 @@ pub const INDEX_EPOCH: usize = 19;
 /// The number of the table's last recovery by a first opener. Each recovery increments it before it changes anything
 /// else. A handle that was attached under another number may neither write nor acknowledge a sync.
 pub const RECOVERY_NUMBER: usize = 21;
+/// 1 from before a file with everything that this one holds takes its name. If its maker died before that, it stays 1.
+pub const SUCCESSOR: usize = 22;
 
 /// The highest transaction number ever taken.
 pub const USED: usize = 24;

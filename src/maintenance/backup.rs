@@ -1,9 +1,9 @@
 //! Copies of a table: made, and put in its place.
 
 use crate::engine::copy::CopyOfNewest;
-use crate::engine::{Fate, Settings, Store};
+use crate::engine::{Settings, Store};
 use crate::error::{Error, Result};
-use crate::file::create::{Permissions, retire};
+use crate::file::create::{Fate, Permissions, retire};
 use crate::file::image::{Continuation, Image};
 use crate::file::open::GatedFile;
 use crate::file::temporary::remove_leftovers;

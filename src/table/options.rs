@@ -136,8 +136,8 @@ impl<T: Content> OpenOptions<T> {
         OpenOptions { capacity: 10_000, mode: 0o600, settings, _records: PhantomData }
     }
 
-    /// How many records a new table has room for: 1 to 16,777,216, and 10,000 by default. It never changes. When a
-    /// table is opened that exists already, it is ignored: see [`require_capacity`](Self::require_capacity).
+    /// How many records a new table has room for: 1 to 16,777,216, and 10,000 by default. Only an
+    /// [`Alteration`](crate::maintenance::Alteration) changes it. When a table is opened that exists already, it is ignored: see [`require_capacity`](Self::require_capacity).
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }

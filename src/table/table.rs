@@ -370,7 +370,8 @@ impl<T: Content> Table<T> {
     /// The handle is dead as soon as the call begins. What other threads are doing through it then finishes or fails,
     /// and the call waits for that, at most as long as the lock timeout. What they begin meanwhile fails with the error
     /// that was the reason. When the call returns, the handle is attached; or there was an error, and the handle stays
-    /// dead and can be reopened again. Record ids of a file that was replaced mean nothing in the new one.
+    /// dead and can be reopened again. Record ids of a file that was replaced mean nothing in the new one; those of a table
+    /// that was altered mean the same records.
     ///
     /// What the handle used before, a mapping and a descriptor, is kept until the table is dropped, since a reader may
     /// still be using it: readers are not counted.

@@ -265,6 +265,6 @@ fn a_table_that_was_replaced_or_has_no_lock_any_more_is_not_used() {
         }
     }
     let store = table(2);
-    store.supersede(crate::engine::Fate::Lost);
+    store.supersede();
     assert!(matches!(error_of(store.live_count()), Some(Error::Superseded)));
 }
