@@ -14,6 +14,8 @@ mod operations;
 mod queries;
 #[path = "../../tests/model/story.rs"]
 mod story;
+#[path = "../../tests/model/target.rs"]
+mod target;
 #[path = "../../tests/model/world.rs"]
 mod world;
 

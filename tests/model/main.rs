@@ -11,6 +11,7 @@ mod fields;
 mod operations;
 mod queries;
 mod story;
+mod target;
 mod world;
 
 use choices::Choices;

@@ -3,7 +3,7 @@
 use super::choices::Choices;
 use super::conditions::{Wanted, extreme, sum};
 use super::fields::{are_same, is_same};
-use super::operations::{Operations, Queried, Refusal, expect, refusal};
+use super::target::{Operations, Queried, Refusal, expect, refusal};
 use super::world::{Known, Model, assert_holds};
 use locule::{Error, FieldType, Row, Value, Values, field};
 use std::cmp::Ordering;

@@ -4,8 +4,8 @@ use super::alterations::{alter, back_up_or_restore, migrate};
 use super::choices::Choices;
 use super::operations::{insert_stranger, operate, replace_all};
 use super::queries;
-use super::world::World;
-use locule::{Error, Table, Values, maintenance};
+use super::world::{Model, World, assert_holds};
+use locule::{Error, Result, Row, Table, Values, maintenance};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +41,13 @@ fn step(world: &mut World, choices: &mut Choices<'_>) {
         22 => {
             let model = world.model.clone();
             let outcome = world.table.snapshot(|view| {
+                assert_all(view.iter(), &model);
+                for known in model.records.values() {
+                    assert_holds(&view.get(known.id)?.expect("it is there"), known);
+                    if let Some(key) = model.key_of(&known.values) {
+                        assert_holds(&view.find(key.clone())?.expect("it is found"), known);
+                    }
+                }
                 queries::read(&model, &mut view.clone(), choices);
                 view.query().delete()
             });
@@ -66,6 +73,13 @@ fn step(world: &mut World, choices: &mut Choices<'_>) {
     }
 }
 
+/// Rows are all that is known.
+fn assert_all(rows: impl Iterator<Item = Result<Row<Values>>>, model: &Model) {
+    let rows: Vec<Row<Values>> = rows.collect::<Result<_>>().expect("in order");
+    assert_eq!(rows.len(), model.records.len(), "expected {model:#?}, found {rows:#?}");
+    rows.iter().zip(model.records.values()).for_each(|(row, known)| assert_holds(row, known));
+}
+
 /// Several operations in one transaction: all of them happen, or none.
 fn transact(world: &mut World, choices: &mut Choices<'_>) {
     let mut model = world.model.clone();
@@ -79,6 +93,7 @@ fn transact(world: &mut World, choices: &mut Choices<'_>) {
                 _ => queries::write(&mut model, transaction, choices),
             }
             assert_eq!(transaction.len()?, model.records.len() as u64);
+            assert_all(transaction.iter(), &model);
         }
         if is_given_up { Err(Error::caller("not today")) } else { Ok(()) }
     });
