@@ -213,6 +213,8 @@ fn outcome_of_fixed(field: &FieldSchema, fixed: FixedType, question: &Question, 
             (intervals?.into_iter().flatten().collect(), is_opposite)
         }
         Question::Has(fragment, _) => return Err(no_content(field, *fragment)),
+        #[cfg(feature = "filter")]
+        Question::Matches(_) => return Err(no_text(field)),
         Question::IsNone | Question::IsSome => return Ok(Outcome::Known(false)),
     };
     let value_bytes = field.field_type().value_bytes();
@@ -254,6 +256,13 @@ fn content_question(field: &FieldSchema, question: &Question) -> Result<ContentQ
             ContentQuestion::HasText(text.as_str().into())
         }
         Question::Has(fragment, value) => ContentQuestion::Has(*fragment, content(value)?),
+        #[cfg(feature = "filter")]
+        Question::Matches(_) if !matches!(field.field_type(), FieldType::Text(_)) => return Err(no_text(field)),
+        #[cfg(feature = "filter")]
+        Question::Matches(pattern) => match pattern.mistake() {
+            None => ContentQuestion::Matches(pattern.clone()),
+            Some(mistake) => return Err(no_pattern(pattern.text(), mistake)),
+        },
         Question::IsNone | Question::IsSome => ContentQuestion::IsIn(Box::default()),
     })
 }
@@ -281,6 +290,20 @@ fn no_content(field: &FieldSchema, fragment: Fragment) -> Error {
     Error::InvalidArgument {
         reason: format!("`{name}` is {field_type}, and only text and bytes can be asked for `{function}`"),
     }
+}
+
+#[cfg(feature = "filter")]
+#[cold]
+fn no_text(field: &FieldSchema) -> Error {
+    let (name, field_type) = (field.name(), field.field_type());
+    Error::InvalidArgument { reason: format!("`{name}` is {field_type}, and only text can be asked for `matches`") }
+}
+
+#[cfg(feature = "filter")]
+#[cold]
+fn no_pattern(text: &str, mistake: &str) -> Error {
+    let text: String = text.chars().take(40).collect();
+    Error::InvalidArgument { reason: format!("{text:?} is no pattern: {mistake}") }
 }
 
 fn kind_of_field(field_type: FieldType) -> &'static str {
