@@ -96,6 +96,8 @@ pub use engine::status::{RepairCounts, Status, Writer, WriterState};
 pub use error::{Error, Result, TableLock};
 pub use query::condition::Condition;
 pub use query::field_name::{FieldName, field};
+#[cfg(feature = "filter")]
+pub use query::filter::mistake::FilterError;
 pub use query::order::{Direction, Nones};
 pub use query::sorting::Sorting;
 pub use query::typed_field::{Operand, TypedField};

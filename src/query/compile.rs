@@ -18,6 +18,9 @@ use crate::schema::{FieldSchema, Schema};
 use crate::value::field_type::FieldType;
 use crate::value::untyped::Value;
 
+/// Errors show at most so many characters of a value.
+const LITERAL_COUNT_MAX: usize = 80;
+
 impl Predicate {
     /// Checks a condition against a schema, and compiles it.
     pub fn compile(condition: &Condition, schema: &Schema) -> Result<Self> {
@@ -327,5 +330,9 @@ fn kind_of_value(value: &Value) -> String {
         Value::Timestamp(_) => "the timestamp",
         Value::Date(_) => "the date",
     };
-    format!("{kind} {}", Literal(value))
+    let shown = Literal(value).to_string();
+    match shown.char_indices().nth(LITERAL_COUNT_MAX) {
+        Some((end, _)) => format!("{kind} {}…", shown.get(..end).unwrap_or_default()),
+        None => format!("{kind} {shown}"),
+    }
 }

@@ -20,6 +20,8 @@ mod compile;
 pub mod condition;
 mod content;
 pub mod field_name;
+#[cfg(feature = "filter")]
+pub mod filter;
 mod interval;
 mod literal;
 mod number;

@@ -136,7 +136,9 @@ mod sealed {
 
     /// The types of fields that hold text, so that patterns can be looked for in it.
     #[cfg(feature = "filter")]
-    #[diagnostic::on_unimplemented(message = "no pattern can be looked for in a field of type `{Self}`: it is not text")]
+    #[diagnostic::on_unimplemented(
+        message = "no pattern can be looked for in a field of type `{Self}`: it is not text"
+    )]
     pub trait Writing {}
 }
 

@@ -1,10 +1,10 @@
 //! What a query reads from: a table, a moment of it, or a transaction.
 
 use super::transaction::{WriteTransaction, broken};
+use crate::engine::Store;
 use crate::engine::guard::inside_closure;
 use crate::engine::read::{Meta, Moment};
 use crate::engine::transaction::Transaction;
-use crate::engine::Store;
 use crate::error::{Error, Internal, Result};
 use crate::query::predicate::Predicate;
 use std::ops::Range;
