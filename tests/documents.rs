@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "TESTING.md", "CONTRIBUTING.md"];
-const PLACES: [&str; 7] = ["src/", "tests/", "fuzz/", "examples/", "benches/", ".ci/", ".cargo/"];
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "ARCHITECTURE.md", "TESTING.md", "CONTRIBUTING.md", "docs/filter-language.md"];
+const PLACES: [&str; 8] = ["docs/", "src/", "tests/", "fuzz/", "examples/", "benches/", ".ci/", ".cargo/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
