@@ -50,6 +50,12 @@
 //!
 //! A value that is too long, or not one of the type, is an error when it is deserialized.
 //!
+//! # Feature `filter`
+//!
+//! `Condition::parse` and `Query::filter_text` read conditions from text, such as
+//! `hits > 3 && user.startsWith("bo") && !(note == null)`, in a subset of CEL, and check them against the schema before
+//! any record is read. `docs/filter-language.md` describes all of it. `FieldName::matches` asks for patterns.
+//!
 //! # Feature `json`
 //!
 //! `FieldSchema::value_to_json` and `FieldSchema::value_from_json` turn values into those of `serde_json` and back, so
@@ -102,6 +108,8 @@ pub use engine::status::{RepairCounts, Status, Writer, WriterState};
 pub use error::{CursorLoss, Error, Result, TableLock};
 pub use query::condition::Condition;
 pub use query::field_name::{FieldName, field};
+#[cfg(feature = "filter")]
+pub use query::filter::mistake::FilterError;
 pub use query::order::{Direction, Nones};
 pub use query::sorting::Sorting;
 pub use query::typed_field::{Operand, TypedField};
@@ -155,3 +163,8 @@ pub fn destroy(path: impl AsRef<std::path::Path>) -> Result<()> {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadMe;
+
+/// What the page on the filter language shows is what happens.
+#[cfg(all(doctest, feature = "filter"))]
+#[doc = include_str!("../docs/filter-language.md")]
+struct FilterLanguage;

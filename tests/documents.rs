@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "TESTING.md",
     "CONTRIBUTING.md",
     "docs/coming-from-buzhug.md",
     "docs/expiry.md",
+    "docs/filter-language.md",
     "docs/forking-servers.md",
 ];
-const PLACES: [&str; 7] = ["src/", "tests/", "fuzz/", "examples/", "benches/", ".ci/", ".cargo/"];
+const PLACES: [&str; 8] = ["docs/", "src/", "tests/", "fuzz/", "examples/", "benches/", ".ci/", ".cargo/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -18,6 +18,9 @@ use crate::schema::{FieldSchema, Schema};
 use crate::value::field_type::FieldType;
 use crate::value::untyped::Value;
 
+/// Errors show at most so many characters of a value.
+const LITERAL_COUNT_MAX: usize = 80;
+
 impl Predicate {
     /// Checks a condition against a schema, and compiles it.
     pub fn compile(condition: &Condition, schema: &Schema) -> Result<Self> {
@@ -213,6 +216,8 @@ fn outcome_of_fixed(field: &FieldSchema, fixed: FixedType, question: &Question, 
             (intervals?.into_iter().flatten().collect(), is_opposite)
         }
         Question::Has(fragment, _) => return Err(no_content(field, *fragment)),
+        #[cfg(feature = "filter")]
+        Question::Matches(_) => return Err(no_text(field)),
         Question::IsNone | Question::IsSome => return Ok(Outcome::Known(false)),
     };
     let value_bytes = field.field_type().value_bytes();
@@ -254,6 +259,13 @@ fn content_question(field: &FieldSchema, question: &Question) -> Result<ContentQ
             ContentQuestion::HasText(text.as_str().into())
         }
         Question::Has(fragment, value) => ContentQuestion::Has(*fragment, content(value)?),
+        #[cfg(feature = "filter")]
+        Question::Matches(_) if !matches!(field.field_type(), FieldType::Text(_)) => return Err(no_text(field)),
+        #[cfg(feature = "filter")]
+        Question::Matches(pattern) => match pattern.mistake() {
+            None => ContentQuestion::Matches(pattern.clone()),
+            Some(mistake) => return Err(no_pattern(pattern.text(), mistake)),
+        },
         Question::IsNone | Question::IsSome => ContentQuestion::IsIn(Box::default()),
     })
 }
@@ -283,6 +295,20 @@ fn no_content(field: &FieldSchema, fragment: Fragment) -> Error {
     }
 }
 
+#[cfg(feature = "filter")]
+#[cold]
+fn no_text(field: &FieldSchema) -> Error {
+    let (name, field_type) = (field.name(), field.field_type());
+    Error::InvalidArgument { reason: format!("`{name}` is {field_type}, and only text can be asked for `matches`") }
+}
+
+#[cfg(feature = "filter")]
+#[cold]
+fn no_pattern(text: &str, mistake: &str) -> Error {
+    let text: String = text.chars().take(40).collect();
+    Error::InvalidArgument { reason: format!("{text:?} is no pattern: {mistake}") }
+}
+
 fn kind_of_field(field_type: FieldType) -> &'static str {
     match field_type {
         FieldType::Bool => "a bool",
@@ -304,5 +330,9 @@ fn kind_of_value(value: &Value) -> String {
         Value::Timestamp(_) => "the timestamp",
         Value::Date(_) => "the date",
     };
-    format!("{kind} {}", Literal(value))
+    let shown = Literal(value).to_string();
+    match shown.char_indices().nth(LITERAL_COUNT_MAX) {
+        Some((end, _)) => format!("{kind} {}…", shown.get(..end).unwrap_or_default()),
+        None => format!("{kind} {shown}"),
+    }
 }

@@ -3,7 +3,9 @@
 //! A condition is one list of its parts, each behind those that it is made of: no part points to another. So it can be of
 //! any depth: combining, copying and dropping it, writing it as text and compiling it take no more stack for a deep one.
 
-use crate::query::literal::write_literal;
+use crate::query::literal::{write_literal, write_name, write_text};
+#[cfg(feature = "filter")]
+use crate::query::pattern::Pattern;
 use crate::value::untyped::Value;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -68,6 +70,8 @@ pub(super) enum Question {
     Is(Comparison, Value),
     IsIn(Vec<Value>),
     Has(Fragment, Value),
+    #[cfg(feature = "filter")]
+    Matches(Pattern),
     IsNone,
     IsSome,
 }
@@ -304,11 +308,16 @@ impl<'a> Pieces<'a> {
 impl Test {
     /// Whether it is written as a call, which nothing binds more closely than.
     fn is_call(&self) -> bool {
-        matches!(self.question, Question::Has(..))
+        match self.question {
+            Question::Has(..) => true,
+            #[cfg(feature = "filter")]
+            Question::Matches(_) => true,
+            _ => false,
+        }
     }
 
     fn write_to(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.field)?;
+        write_name(&self.field, f)?;
         match &self.question {
             Question::Is(comparison, value) => {
                 write!(f, " {} ", comparison.symbol())?;
@@ -325,6 +334,12 @@ impl Test {
             Question::Has(fragment, value) => {
                 write!(f, ".{}(", fragment.function())?;
                 write_literal(value, f)?;
+                f.write_str(")")
+            }
+            #[cfg(feature = "filter")]
+            Question::Matches(pattern) => {
+                f.write_str(".matches(")?;
+                write_text(pattern.text(), f)?;
                 f.write_str(")")
             }
             Question::IsNone => f.write_str(" == null"),

@@ -2,6 +2,8 @@
 
 use crate::layout::filter::RecordWords;
 use crate::query::condition::{Comparison, Fragment};
+#[cfg(feature = "filter")]
+use crate::query::pattern::Pattern;
 use crate::query::place::Place;
 
 /// A test of a field that holds text or bytes: its length in two bytes, and then as many bytes as fit.
@@ -22,6 +24,8 @@ pub enum ContentQuestion {
     Has(Fragment, Box<[u8]>),
     /// As `Has(Anywhere)`, where both are text.
     HasText(Box<str>),
+    #[cfg(feature = "filter")]
+    Matches(Pattern),
 }
 
 impl ContentTest {
@@ -66,6 +70,10 @@ impl ContentTest {
             // Looks for it in time that is linear. What is no text now is none of a record.
             ContentQuestion::HasText(value) => {
                 value.len() <= length && std::str::from_utf8(whole(words)).is_ok_and(|text| text.contains(&**value))
+            }
+            #[cfg(feature = "filter")]
+            ContentQuestion::Matches(pattern) => {
+                std::str::from_utf8(whole(words)).is_ok_and(|text| pattern.is_found_in(text))
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Fields by name.
 
 use crate::query::condition::{Comparison, Condition, Fragment, Question, Test};
+#[cfg(feature = "filter")]
+use crate::query::pattern::Pattern;
 use crate::value::untyped::Value;
 use std::borrow::Cow;
 
@@ -101,6 +103,19 @@ impl FieldName {
         contains Anywhere r#""user.contains(\"bo\")""#;
         /// Whether the field, which holds text or bytes, ends with these.
         ends_with End r#""user.endsWith(\"bo\")""#;
+    }
+
+    /// Whether a pattern is found somewhere in the field, which holds text. It is a regular expression in the syntax of
+    /// RE2, without Unicode's classes of characters, as the crate `regex-lite` has it; `^` and `$` stand for the ends of
+    /// the text. What is no pattern is refused when the condition is used.
+    ///
+    /// ```
+    /// assert_eq!(locule::field("user").matches("^bo+b$").to_string(), "user.matches(\"^bo+b$\")");
+    /// ```
+    #[cfg(feature = "filter")]
+    #[must_use]
+    pub fn matches(&self, pattern: impl Into<String>) -> Condition {
+        self.asked(Question::Matches(Pattern::new(pattern.into())))
     }
 
     /// Whether the field holds nothing.

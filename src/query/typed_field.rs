@@ -133,6 +133,13 @@ mod sealed {
     /// The types of fields that hold any number of bytes up to a limit, so that these can begin or end with others.
     #[diagnostic::on_unimplemented(message = "a field of type `{Self}` has no beginning and no end: it is not text")]
     pub trait Sequence {}
+
+    /// The types of fields that hold text, so that patterns can be looked for in it.
+    #[cfg(feature = "filter")]
+    #[diagnostic::on_unimplemented(
+        message = "no pattern can be looked for in a field of type `{Self}`: it is not text"
+    )]
+    pub trait Writing {}
 }
 
 use sealed::Sequence;
@@ -140,6 +147,14 @@ use sealed::Sequence;
 impl<const N: usize> Sequence for Text<N> {}
 impl<const N: usize> Sequence for Bytes<N> {}
 impl<V: Sequence> Sequence for Option<V> {}
+
+#[cfg(feature = "filter")]
+use sealed::Writing;
+
+#[cfg(feature = "filter")]
+impl<const N: usize> Writing for Text<N> {}
+#[cfg(feature = "filter")]
+impl<V: Writing> Writing for Option<V> {}
 
 macro_rules! comparisons {
     ($($(#[doc = $doc:literal])+ $method:ident $example:literal;)+) => {$(
@@ -251,6 +266,21 @@ impl<V> TypedField<V> {
         contains r#""user.contains(\"bo\")""#;
         /// Whether the field ends with these bytes or this text.
         ends_with r#""user.endsWith(\"bo\")""#;
+    }
+
+    /// Whether a pattern is found somewhere in the text of the field: see [`FieldName::matches`].
+    ///
+    /// ```
+    /// const USER: locule::TypedField<locule::Text<8>> = locule::TypedField::new("user");
+    /// assert_eq!(USER.matches("^bo+b$").to_string(), "user.matches(\"^bo+b$\")");
+    /// ```
+    #[cfg(feature = "filter")]
+    #[must_use]
+    pub fn matches(self, pattern: impl Into<String>) -> Condition
+    where
+        V: Writing,
+    {
+        self.untyped().matches(pattern)
     }
 
     /// Whether the field holds nothing, which only a nullable field can.

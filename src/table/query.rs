@@ -182,6 +182,27 @@ impl<'q, T: Content> Query<'q, T> {
         self
     }
 
+    /// Wants only records that fulfil the condition that this text is, besides those before it: see
+    /// [`Condition::parse`].
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// # table.replace_all([(1, 5), (2, 1)].map(|(id, hits)| Visit { id, hits }))?;
+    /// assert_eq!(table.query().filter_text("hits > 0 && id == 2")?.count()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`FilterError`](crate::FilterError). No record is read before.
+    #[cfg(feature = "filter")]
+    pub fn filter_text(self, text: &str) -> Result<Self, crate::FilterError> {
+        let condition = Condition::parse(text, self.source.store().schema())?;
+        Ok(self.filter(condition))
+    }
+
     /// Sorts by a field; those that are equal in it are sorted by the one that is given next. Without this, records come
     /// in the order of their slots.
     ///

@@ -3,4 +3,4 @@
 mod conditions;
 mod errors;
 mod naive;
-mod twins;
+pub mod twins;

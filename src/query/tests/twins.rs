@@ -39,7 +39,7 @@ fn choose<T: Clone>(random: &mut Random, choices: &[T]) -> T {
     choices[random.below(choices.len())].clone()
 }
 
-fn schema(random: &mut Random) -> Schema {
+pub fn schema(random: &mut Random) -> Schema {
     let fields = (0..1 + random.below(6)).map(|number| {
         let field = FieldSchema::new(format!("field_{number}"), choose(random, &TYPES));
         if random.below(2) == 0 { field.nullable() } else { field }
@@ -147,7 +147,7 @@ fn leaf(random: &mut Random, schema: &Schema) -> Tree {
     }
 }
 
-fn tree(random: &mut Random, schema: &Schema, depth: usize) -> Tree {
+pub fn tree(random: &mut Random, schema: &Schema, depth: usize) -> Tree {
     if depth == 0 || random.below(3) == 0 {
         return leaf(random, schema);
     }
@@ -192,7 +192,7 @@ fn encode(field: &FieldSchema, value: &Value, bytes: &mut [u8]) {
 }
 
 /// The words of a record, and its values.
-fn record(random: &mut Random, schema: &Schema) -> (Vec<u64>, Vec<Value>) {
+pub fn record(random: &mut Random, schema: &Schema) -> (Vec<u64>, Vec<Value>) {
     let mut words = vec![0_u64; schema.record_bytes().div_ceil(8)];
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
     let values = schema.fields().iter().map(|field| {
