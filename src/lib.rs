@@ -89,7 +89,7 @@ pub use engine::status::{RepairCounts, Status, Writer, WriterState};
 pub use error::{Error, Result, TableLock};
 pub use query::condition::Condition;
 pub use query::field_name::{FieldName, field};
-pub use query::order::{Direction, Nones};
+pub use query::order::Order;
 pub use query::typed_field::{Operand, TypedField};
 pub use record_id::RecordId;
 pub use schema::{FieldSchema, Schema, decode_value};

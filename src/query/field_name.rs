@@ -1,6 +1,7 @@
 //! Fields by name.
 
 use crate::query::condition::{Comparison, Condition, Fragment, Question, Test};
+use crate::query::order::{Direction, Order};
 use crate::value::untyped::Value;
 use std::borrow::Cow;
 
@@ -121,6 +122,26 @@ impl FieldName {
     #[must_use]
     pub fn is_some(&self) -> Condition {
         self.asked(Question::IsSome)
+    }
+
+    /// The order by this field, the smallest first.
+    ///
+    /// ```
+    /// assert_eq!(locule::field("hits").ascending().field(), "hits");
+    /// ```
+    #[must_use]
+    pub fn ascending(&self) -> Order {
+        Order::new(self.name.clone(), Direction::Ascending)
+    }
+
+    /// The order by this field, the largest first.
+    ///
+    /// ```
+    /// assert_ne!(locule::field("hits").descending(), locule::field("hits").ascending());
+    /// ```
+    #[must_use]
+    pub fn descending(&self) -> Order {
+        Order::new(self.name.clone(), Direction::Descending)
     }
 
     /// The name.
