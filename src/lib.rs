@@ -110,8 +110,7 @@ pub use query::condition::Condition;
 pub use query::field_name::{FieldName, field};
 #[cfg(feature = "filter")]
 pub use query::filter::mistake::FilterError;
-pub use query::order::{Direction, Nones};
-pub use query::sorting::Sorting;
+pub use query::order::Order;
 pub use query::typed_field::{Operand, TypedField};
 pub use record_id::RecordId;
 pub use schema::{Difference, FieldSchema, Schema, decode_value};

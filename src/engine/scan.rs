@@ -42,16 +42,16 @@ impl Store {
             let index = next;
             next += 1;
             let slot = Slot::new(words, &geometry, index);
-            match slot.read_if(payload, filter) {
-                Ok(None) => {}
-                found => {
-                    slots.start = next;
-                    let Some(header) = found? else { break };
-                    if verifies {
-                        verify(index, header, payload)?;
-                    }
-                    return Ok(Some(Meta::new(index, header)));
+            let found = slot.read_if(payload, filter);
+            if let Ok(None) = found {
+                continue;
+            }
+            slots.start = next;
+            if let Some(header) = found? {
+                if verifies {
+                    verify(index, header, payload)?;
                 }
+                return Ok(Some(Meta::new(index, header)));
             }
         }
         slots.start = slots.end;

@@ -125,3 +125,57 @@ fn too_large() -> Error {
 fn no_number(value: &Value) -> Error {
     Error::InvalidArgument { reason: format!("only numbers have a sum, and not such values as {value}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extremes(values: &[Value]) -> (Option<Value>, Option<Value>) {
+        let (mut smallest, mut largest) = (Extreme::smallest(), Extreme::largest());
+        for value in values {
+            smallest.add(value.clone());
+            largest.add(value.clone());
+        }
+        (smallest.result(), largest.result())
+    }
+
+    fn sum(values: &[Value]) -> Result<Option<Value>> {
+        let mut sum = Sum::default();
+        values.iter().try_for_each(|value| sum.add(value))?;
+        Ok(sum.result())
+    }
+
+    #[test]
+    fn the_smallest_and_the_largest_are_among_those_that_are_there() {
+        assert_eq!(extremes(&[]), (None, None));
+        assert_eq!(extremes(&[Value::Null, Value::Null]), (None, None));
+        let values = [Value::Null, 3.into(), (-5).into(), Value::Null, 4.into()];
+        assert_eq!(extremes(&values), (Some((-5).into()), Some(4.into())));
+        assert_eq!(extremes(&["b".into(), "a".into(), "ab".into()]), (Some("a".into()), Some("b".into())));
+    }
+
+    #[test]
+    fn what_is_no_number_is_an_extreme_only_if_there_is_no_number() {
+        for values in [[f64::NAN, 1.0, 2.0], [1.0, f64::NAN, 2.0], [2.0, 1.0, f64::NAN]] {
+            assert_eq!(extremes(&values.map(Value::from)), (Some(1.0.into()), Some(2.0.into())));
+        }
+        let (smallest, largest) = extremes(&[f32::NAN.into(), f32::NAN.into()]);
+        assert_eq!([smallest, largest].map(|extreme| extreme.unwrap().to_string()), ["NaN", "NaN"]);
+    }
+
+    #[test]
+    fn a_sum_is_exact_or_an_error() {
+        assert_eq!(sum(&[]).unwrap(), None);
+        assert_eq!(sum(&[Value::Null]).unwrap(), None);
+        assert_eq!(sum(&[1.into(), Value::Null, (-3).into()]).unwrap(), Some(Value::Signed(-2)));
+        assert_eq!(sum(&[u64::MAX.into(), 1_u8.into()]).unwrap(), Some(Value::Unsigned(1 << 64)));
+        assert_eq!(sum(&[0.5_f32.into(), 0.25_f32.into()]).unwrap(), Some(Value::Float64(0.75)));
+        assert_eq!(sum(&[0.5.into(), 0.25.into()]).unwrap(), Some(Value::Float64(0.75)));
+        for values in [[i128::MAX.into(), 1.into()], [i128::MIN.into(), (-1).into()], [u128::MAX.into(), 1_u8.into()]] {
+            assert!(sum(&values).unwrap_err().to_string().contains("128 bits"));
+        }
+        for value in [Value::from("a"), true.into(), Value::Bytes(vec![1])] {
+            assert!(sum(&[value]).unwrap_err().to_string().starts_with("only numbers have a sum"));
+        }
+    }
+}

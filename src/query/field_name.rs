@@ -1,6 +1,7 @@
 //! Fields by name.
 
 use crate::query::condition::{Comparison, Condition, Fragment, Question, Test};
+use crate::query::order::{Direction, Order};
 #[cfg(feature = "filter")]
 use crate::query::pattern::Pattern;
 use crate::value::untyped::Value;
@@ -30,6 +31,20 @@ pub fn field(name: impl Into<Cow<'static, str>>) -> FieldName {
 #[derive(Clone, Debug)]
 pub struct FieldName {
     name: Cow<'static, str>,
+}
+
+/// The field of this name.
+impl From<&'static str> for FieldName {
+    fn from(name: &'static str) -> Self {
+        field(name)
+    }
+}
+
+/// The field of this name.
+impl From<String> for FieldName {
+    fn from(name: String) -> Self {
+        field(name)
+    }
 }
 
 macro_rules! comparisons {
@@ -136,6 +151,26 @@ impl FieldName {
     #[must_use]
     pub fn is_some(&self) -> Condition {
         self.asked(Question::IsSome)
+    }
+
+    /// The order by this field, the smallest first.
+    ///
+    /// ```
+    /// assert_eq!(locule::field("hits").ascending().field(), "hits");
+    /// ```
+    #[must_use]
+    pub fn ascending(&self) -> Order {
+        Order::new(self.name.clone(), Direction::Ascending)
+    }
+
+    /// The order by this field, the largest first.
+    ///
+    /// ```
+    /// assert_ne!(locule::field("hits").descending(), locule::field("hits").ascending());
+    /// ```
+    #[must_use]
+    pub fn descending(&self) -> Order {
+        Order::new(self.name.clone(), Direction::Descending)
     }
 
     /// The name.

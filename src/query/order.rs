@@ -1,44 +1,76 @@
 //! Sorting values, with none first or last.
 
 use crate::value::untyped::Value;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
-/// In which direction values are sorted.
+/// By which field records are sorted, in which direction, and where those are that hold nothing in it: behind all others,
+/// whatever the direction, unless [`nones_first`](Self::nones_first) is asked for.
 ///
 /// ```
-/// use locule::Direction;
-/// assert_eq!(Direction::default(), Direction::Ascending);
+/// use locule::field;
+/// let oldest_first = field("age").descending();
+/// let unknown_first = field("age").ascending().nones_first();
+/// assert_eq!((oldest_first.field(), unknown_first.field()), ("age", "age"));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// The smallest first.
-    #[default]
+///
+/// Floats are in the order of their numbers; -0.0 and 0.0 are equal, as they are in a condition; and a NaN, which is neither
+/// smaller nor larger than a number, counts as larger than all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Order {
+    field: Cow<'static, str>,
+    direction: Direction,
+    nones: Nones,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Direction {
     Ascending,
-    /// The largest first.
     Descending,
 }
 
-/// Where records are that hold nothing in the field by which they are sorted, whatever the direction.
-///
-/// ```
-/// use locule::Nones;
-/// assert_eq!(Nones::default(), Nones::Last);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Nones {
-    /// Before all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Nones {
     First,
-    /// Behind all others.
-    #[default]
     Last,
 }
 
-/// Compares two values of one field for sorting: a total order, in which each value has its place.
-///
-/// Floats are in the order of their numbers; -0.0 and 0.0 are equal, as they are in a condition; and a NaN, which is neither
-/// smaller nor larger than a number, is behind all numbers, or before them if the direction is descending. Values of
-/// different kinds, which are never of one field, are ordered by their kind.
-pub fn compare(left: &Value, right: &Value, direction: Direction, nones: Nones) -> Ordering {
+impl Order {
+    pub(super) fn new(field: Cow<'static, str>, direction: Direction) -> Self {
+        Order { field, direction, nones: Nones::Last }
+    }
+
+    /// The same, but those that hold nothing are before all others.
+    ///
+    /// ```
+    /// use locule::field;
+    /// assert_ne!(field("age").ascending(), field("age").ascending().nones_first());
+    /// ```
+    #[must_use]
+    pub fn nones_first(mut self) -> Self {
+        self.nones = Nones::First;
+        self
+    }
+
+    /// The name of the field.
+    ///
+    /// ```
+    /// assert_eq!(locule::field("age").descending().field(), "age");
+    /// ```
+    #[must_use]
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// Compares two values of the field.
+    pub fn compare(&self, left: &Value, right: &Value) -> Ordering {
+        compare(left, right, self.direction, self.nones)
+    }
+}
+
+/// Compares two values for sorting: a total order, in which each value has its place. Values of different kinds, which are
+/// never of one field, are ordered by their kind.
+fn compare(left: &Value, right: &Value, direction: Direction, nones: Nones) -> Ordering {
     let none_first = |order: Ordering| if nones == Nones::First { order } else { order.reverse() };
     match (left, right) {
         (Value::Null, Value::Null) => Ordering::Equal,
@@ -105,6 +137,18 @@ mod tests {
         assert_eq!(texts(Direction::Ascending, Nones::First), ["null", "null", "-1", "2", "7"]);
         assert_eq!(texts(Direction::Descending, Nones::Last), ["7", "2", "-1", "null", "null"]);
         assert_eq!(texts(Direction::Descending, Nones::First), ["null", "null", "7", "2", "-1"]);
+    }
+
+    #[test]
+    fn an_order_is_what_it_was_asked_to_be() {
+        use crate::query::field_name::field;
+        let (small, large) = (Value::from(1), Value::from(2));
+        assert_eq!(field("x").ascending().compare(&small, &large), Ordering::Less);
+        assert_eq!(field("x").descending().compare(&small, &large), Ordering::Greater);
+        for order in [field("x").ascending(), field("x").descending()] {
+            assert_eq!(order.compare(&Value::Null, &small), Ordering::Greater);
+            assert_eq!(order.nones_first().compare(&Value::Null, &small), Ordering::Less);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::query::condition::Condition;
 use crate::query::field_name::{FieldName, field};
+use crate::query::order::Order;
 use crate::value::field::FieldValue;
 use crate::value::field::sealed::Present;
 use crate::value::inline::{Bytes, Text};
@@ -303,6 +304,28 @@ impl<V> TypedField<V> {
     #[must_use]
     pub fn is_some(self) -> Condition {
         self.untyped().is_some()
+    }
+
+    /// The order by this field, the smallest first.
+    ///
+    /// ```
+    /// const HITS: locule::TypedField<u32> = locule::TypedField::new("hits");
+    /// assert_eq!(HITS.ascending(), locule::field("hits").ascending());
+    /// ```
+    #[must_use]
+    pub fn ascending(self) -> Order {
+        self.untyped().ascending()
+    }
+
+    /// The order by this field, the largest first.
+    ///
+    /// ```
+    /// const HITS: locule::TypedField<u32> = locule::TypedField::new("hits");
+    /// assert_eq!(HITS.descending(), locule::field("hits").descending());
+    /// ```
+    #[must_use]
+    pub fn descending(self) -> Order {
+        self.untyped().descending()
     }
 }
 

@@ -12,7 +12,8 @@ use crate::query::aggregate::{Extreme, Sum};
 use crate::query::condition::Condition;
 use crate::query::field_name::FieldName;
 use crate::query::predicate::Predicate;
-use crate::query::sorting::{Sorter, Sorting};
+use crate::query::order::Order;
+use crate::query::sorting::Sorter;
 use crate::schema::FieldSchema;
 use crate::value::untyped::Value;
 use std::fmt;
@@ -85,7 +86,7 @@ pub struct Query<'q, T> {
 #[derive(Clone, Debug)]
 pub(super) struct Selection {
     condition: Option<Condition>,
-    sortings: Vec<Sorting>,
+    orders: Vec<Order>,
     offset: u64,
     limit: u64,
 }
@@ -155,7 +156,7 @@ impl<T: Content> WriteTransaction<'_, T> {
 
 impl<'q, T: Content> Query<'q, T> {
     fn new(source: Box<dyn Source + 'q>) -> Self {
-        let selection = Selection { condition: None, sortings: Vec::new(), offset: 0, limit: u64::MAX };
+        let selection = Selection { condition: None, orders: Vec::new(), offset: 0, limit: u64::MAX };
         Self::of(source, selection)
     }
 
@@ -216,8 +217,8 @@ impl<'q, T: Content> Query<'q, T> {
     /// assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [2, 3, 1]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn sort_by(mut self, sorting: Sorting) -> Self {
-        self.selection.sortings.push(sorting);
+    pub fn sort_by(mut self, order: Order) -> Self {
+        self.selection.orders.push(order);
         self
     }
 
@@ -324,7 +325,7 @@ impl<'q, T: Content> Query<'q, T> {
     ///
     /// As [`rows`](Self::rows).
     pub fn exists(mut self) -> Result<bool> {
-        self.selection.sortings.clear();
+        self.selection.orders.clear();
         self.selection.limit = self.selection.limit.min(1);
         let mut is_there = false;
         self.for_each(|_, _| {
@@ -348,7 +349,7 @@ impl<'q, T: Content> Query<'q, T> {
     ///
     /// As [`rows`](Self::rows).
     pub fn count(mut self) -> Result<u64> {
-        self.selection.sortings.clear();
+        self.selection.orders.clear();
         let mut count = 0;
         self.for_each(|_, _| {
             count += 1;
@@ -471,14 +472,14 @@ impl<'q, T: Content> Query<'q, T> {
     /// Compiles the query. If its records are to be sorted, it finds all of them.
     fn find(mut self) -> Result<Found<'q>> {
         let schema = self.source.store().schema();
-        let Selection { condition, sortings, offset, limit } = self.selection;
+        let Selection { condition, orders, offset, limit } = self.selection;
         let mut predicate = match &condition {
             Some(condition) => Predicate::compile(condition, schema)?,
             None => Predicate::everything(),
         };
-        let sorter = Sorter::new(&sortings, schema)?;
+        let sorter = Sorter::new(&orders, schema)?;
         let mut slots = 0..self.source.store().geometry().capacity();
-        let sorted = if sortings.is_empty() {
+        let sorted = if orders.is_empty() {
             None
         } else {
             let mut words = T::zeroed(schema);
