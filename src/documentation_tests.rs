@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, Intent, NUMBER_LIMIT, SLOT_LIMIT};
 use crate::format::checksum::{cell_check, crc32, digest_of_cell, mix};
 use crate::format::control::{CONTROL_WORDS, INCARNATION_WORDS, MUTEX_WORDS};
+use crate::format::gaps::{GAP_COUNT, GAP_WORDS, Gap, Gaps};
 use crate::format::geometry::{Geometry, KeyPosition};
 use crate::format::header::{BYTE_ORDER_MARK, FIELDS, FORMAT_VERSION, Header, MAGIC};
 use crate::format::sync_record::{STATE_WORDS, SYNC_RECORD_WORDS, State, SyncRecord};
@@ -396,15 +397,21 @@ fn sealed_states_and_sync_records_are_as_the_document_says() {
         ],
     );
 
-    let blank = SyncRecord { state: none, predecessor: 0, generation_floor: 0, wall_time_microseconds: 0 };
+    let blank = SyncRecord {
+        state: none,
+        predecessor: 0,
+        generation_floor: 0,
+        wall_time_microseconds: 0,
+        gaps: Gaps::default(),
+    };
     let record_words = |record: SyncRecord| {
         let mut words = record.to_words(SEED);
-        let check = std::mem::replace(&mut words[6], SEED);
+        let check = std::mem::replace(&mut words[SYNC_RECORD_WORDS - 1], SEED);
         assert_eq!(check, u64::from(crc32(bytemuck::cast_slice(&words))));
-        words[6] = 0;
+        words[SYNC_RECORD_WORDS - 1] = 0;
         words
     };
-    assert_eq!(table("Sync records").len(), SYNC_RECORD_WORDS);
+    let last_word = [vec![0; SYNC_RECORD_WORDS - 1], vec![u64::MAX]].concat();
     assert_packed(
         "Sync records",
         &[
@@ -414,9 +421,31 @@ fn sealed_states_and_sync_records_are_as_the_document_says() {
             ("digest", &record_words(SyncRecord { state: State { digest: u64::MAX, ..none }, ..blank })),
             ("generation_floor", &record_words(SyncRecord { generation_floor: u64::MAX, ..blank })),
             ("wall_time", &record_words(SyncRecord { wall_time_microseconds: -1, ..blank })),
-            ("check", &[0, 0, 0, 0, 0, 0, u64::MAX]),
+            ("forgotten_below", &record_words(SyncRecord { gaps: Gaps::forgotten(u64::MAX), ..blank })),
+            ("check", &last_word),
         ],
     );
+    // The gaps lie where nothing else is, each as its own table says, the newest first.
+    let gaps_start = table("Sync records").len() - 1;
+    assert_eq!(gaps_start + GAP_WORDS, SYNC_RECORD_WORDS - 1);
+    for place in 0..GAP_COUNT {
+        let gap_words = |gap: Gap| {
+            let mut gaps = Gaps::default();
+            gaps.newest_first[place] = gap;
+            let words = record_words(SyncRecord { gaps, ..blank });
+            assert!(words.iter().enumerate().all(|(word, content)| {
+                (gaps_start + 2 * place..gaps_start + 2 * place + 2).contains(&word) || *content == 0
+            }));
+            [words[gaps_start + 2 * place], words[gaps_start + 2 * place + 1]]
+        };
+        assert_packed(
+            "Gaps",
+            &[
+                ("chosen", &gap_words(Gap { chosen: u64::MAX, resumed: 0 })),
+                ("resumed", &gap_words(Gap { chosen: 0, resumed: u64::MAX })),
+            ],
+        );
+    }
 }
 
 #[test]
@@ -491,7 +520,7 @@ fn the_worked_example_is_right() {
         digest,
         header.digest_seed().rotate_left(32),
         seal,
-        record[6],
+        record[SYNC_RECORD_WORDS - 1],
     ];
     let documented: Vec<u64> = table("Worked example")
         .iter()

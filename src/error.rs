@@ -182,6 +182,13 @@ pub enum Error {
         /// The size of the value, in bytes.
         found_bytes: usize,
     },
+    /// What happened since a cursor was given out cannot be told. Start again: take all records and a new cursor, such as
+    /// by [`changes_since`](crate::Table::changes_since) the [`first_cursor`](crate::Table::first_cursor), and forget
+    /// what is not among them.
+    CursorLost {
+        /// Why not.
+        reason: CursorLoss,
+    },
     /// The closure of a [`write`](crate::Table::write) gave up for a reason of its own: see [`Error::caller`], and [`try_write`](crate::Table::try_write).
     Caller {
         /// The reason.
@@ -233,6 +240,45 @@ impl fmt::Display for TableLock {
             TableLock::Sync => "sync",
             TableLock::Gate => "gate",
             TableLock::Handle => "handle",
+        })
+    }
+}
+
+/// Why a [`Cursor`](crate::Cursor) cannot be followed any more.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// let [first, second] = ["first.loc", "second.loc"].map(|name| directory.path().join(name));
+/// let cursor = locule::Table::<Visit>::create(&first, 9)?.cursor()?;
+/// let other = locule::Table::<Visit>::create(&second, 9)?;
+/// match other.changes_since(&cursor) {
+///     Err(locule::Error::CursorLost { reason }) => assert_eq!(reason, locule::CursorLoss::OtherTable),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CursorLoss {
+    /// It is a cursor of another table, or of one that was replaced.
+    OtherTable,
+    /// What it had seen was rolled back, such as by a power cut before the next sync; or it was given out by another copy
+    /// of the file.
+    RolledBack,
+    /// The table remembers its last eight recoveries, and there were more since.
+    TooManyRecoveries,
+    /// It is newer than the table, such as after an older copy of the file was put back.
+    NewerThanTable,
+}
+
+impl fmt::Display for CursorLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            CursorLoss::OtherTable => "it is a cursor of another table",
+            CursorLoss::RolledBack => "what it had seen was rolled back, or is of another copy of the file",
+            CursorLoss::TooManyRecoveries => "the table was recovered more than eight times since",
+            CursorLoss::NewerThanTable => "it is newer than the table, as if an older copy of the file was put back",
         })
     }
 }
@@ -416,6 +462,10 @@ impl fmt::Display for Error {
                 f,
                 "the table changed too much during each of {attempt_count} passes over it: allow a longer lock \
                  timeout, or open the file for writing"
+            ),
+            Error::CursorLost { reason } => write!(
+                f,
+                "the cursor cannot be followed: {reason}; take all records again, with a new cursor, and forget the others"
             ),
             Error::TooLong { capacity_bytes, found_bytes } => {
                 write!(f, "a value of {found_bytes} bytes does not fit a field of {capacity_bytes} bytes")

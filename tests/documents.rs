@@ -2,8 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "TESTING.md", "CONTRIBUTING.md"];
-const PLACES: [&str; 7] = ["src/", "tests/", "fuzz/", "examples/", "benches/", ".ci/", ".cargo/"];
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "TESTING.md",
+    "CONTRIBUTING.md",
+    "docs/coming-from-buzhug.md",
+    "docs/expiry.md",
+    "docs/filter-language.md",
+    "docs/forking-servers.md",
+];
+const PLACES: [&str; 8] = ["docs/", "src/", "tests/", "fuzz/", "examples/", "benches/", ".ci/", ".cargo/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -155,6 +164,29 @@ fn the_number_of_planted_faults_is_right() {
         + script.matches("\nFAULTS['").count();
     let documented = format!("{count} planted faults");
     assert!(text("TESTING.md").contains(&documented), "TESTING.md has to say: {documented}");
+}
+
+/// The lines of some code without what they are indented by.
+fn plain(code: &str) -> String {
+    code.lines().map(|line| format!("{}\n", line.trim_start())).collect()
+}
+
+/// What a page shows is compiled and run: it is a part of the test of the same name, or of the example.
+#[test]
+fn each_example_of_a_page_is_a_part_of_the_file_of_its_name() {
+    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
+        let page = entry.unwrap().path();
+        assert!(DOCUMENTS.iter().any(|document| root().join(document) == page), "{page:?} is one of the documents");
+        let name = page.file_stem().unwrap().to_str().unwrap().replace('-', "_");
+        let files = ["tests", "examples"].map(|place| root().join(place).join(format!("{name}.rs")));
+        let code: String = files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+        let (page, code) = (std::fs::read_to_string(page).unwrap(), plain(&code));
+        let examples = page.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        assert!(page.contains("```rust\n"), "{name} has examples");
+        for example in examples {
+            assert!(code.contains(&format!("\n{}", plain(example))), "this is not in {name}.rs:\n{example}");
+        }
+    }
 }
 
 #[test]

@@ -397,7 +397,7 @@ fn it_refuses_what_is_not_a_whole_table_and_says_why() {
 
 #[cfg(feature = "cli")]
 #[test]
-fn it_prints_what_the_command_dumps_to_the_byte() {
+fn it_prints_what_the_command_dumps() {
     if !has_python() {
         return;
     }
@@ -408,8 +408,9 @@ fn it_prints_what_the_command_dumps_to_the_byte() {
         || Command::new(env!("CARGO_BIN_EXE_locule")).arg("dump").arg(&path).args(["--format", "jsonl"]).output();
     let live = dump().unwrap();
     assert!(live.status.success() && !live.stdout.is_empty());
-    let (live, read) = (String::from_utf8(live.stdout).unwrap(), run_reader(&path).stdout);
-    assert_eq!(live, String::from_utf8(read).unwrap());
+    let live = String::from_utf8(live.stdout).unwrap();
+    // A number can be written in several notations.
+    assert_eq!(live.lines().map(parsed).collect::<Vec<_>>(), read(&path));
     drop(table);
     let after = String::from_utf8(dump().unwrap().stdout).unwrap();
     assert_eq!(live, after);

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// From the bottom to the top. A layer is a directory or a file of `src`.
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 15] = [
     "nearest",
     "record_id",
     "error",
+    "cursor",
     "value",
     "schema",
     "format",
@@ -19,6 +20,7 @@ const LAYERS: [&str; 13] = [
     "layout",
     "engine",
     "file",
+    "query",
     "table",
     "admin",
     "maintenance",

@@ -233,7 +233,8 @@ fn another_record_type_is_refused_field_by_field() {
         let message = error.to_string();
         let Error::SchemaMismatch { expected, found, differences } = error else { panic!("{message}") };
         assert_eq!(expected, "key visitor: u64, hits: u32");
-        assert_eq!(found, "key visitor: u64, hits: u64, name: text(100)");
+        let doc = "/// Longer than a cache line, so that a torn record would show.";
+        assert_eq!(found, format!("key visitor: u64,\nhits: u64,\n{doc}\nname: text(100)"));
         assert_eq!(differences, ["`hits` is u64 instead of u32", "`name: text(100)` is new, after `hits`"]);
         assert!(differences.iter().all(|difference| message.contains(difference)), "{message}");
     }

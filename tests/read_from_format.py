@@ -281,9 +281,9 @@ class Copy:
         """State and predecessor of each sync record whose check is right."""
         for record in (0, 1):
             offset = self.header.sync_records_offset + record * 4096
-            number, predecessor, live_count, digest, _, _, check = self.header.unpack("7Q", self.data, offset)
+            number, predecessor, live_count, digest, *_, check = self.header.unpack("24Q", self.data, offset)
             seed = struct.pack(self.header.order + "Q", self.header.digest_seed)
-            if check == zlib.crc32(self.data[offset : offset + 48] + seed):
+            if check == zlib.crc32(self.data[offset : offset + 184] + seed):
                 yield (number, live_count, digest), predecessor
 
     def cells(self, slot):

@@ -45,6 +45,8 @@ C, I, G, O = "src/engine/sync.rs", "src/layout/index.rs", "src/engine/guard.rs",
 M, N, P, R = "src/engine/mod.rs", "src/engine/inspect.rs", "src/engine/repair.rs", "src/engine/recover.rs"
 K, S, T = "src/engine/copy.rs", "src/engine/status.rs", "src/engine/stage.rs"
 LE, OR = "src/engine/leave.rs", "src/engine/private_copy.rs"
+W, CH = "src/engine/wait.rs", "src/engine/changes.rs"
+TOLD = "who is told a number may look at what it stands for, and each look at records has an acquire of its own"
 EXCUSES = {
     (I, "insert", "table.store(position, new, Ordering::Release);"): DEATH,
     (I, "clear_tombstones_before_gap",
@@ -101,6 +103,10 @@ EXCUSES = {
     (T, "take_number", "self.control.store(USED, number, Ordering::Release);"): DEATH,
     (T, "choose_cell", "let durable = self.control.load(DURABLE, Ordering::Acquire);"):
         "the load of PIN before it is an acquire, and sees the same store; which of the two comes first is what counts",
+    (W, "wait", "let wake_count = watched.words().load(index, Ordering::Acquire);"): DELAYED,
+    (W, "wait_synced", "let end_count = watched.words().load(index, Ordering::Acquire);"): DELAYED,
+    (CH, "newest_cursor", "Ok(self.cursor_of(self.control().load(LAST, Ordering::Acquire)))"): TOLD,
+    (CH, "last_prepared_cursor", "Ok(self.cursor_of(self.control().load(PREPARED, Ordering::Acquire)))"): TOLD,
     (T, "list", "self.control.store(INTENT_COUNT, word(position).wrapping_add(1), Ordering::Release);"): DEATH,
 }
 

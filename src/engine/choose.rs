@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
 use crate::format::control::{DURABLE, GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED, USED};
+use crate::format::gaps::Gaps;
 use crate::format::geometry::widen;
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot::visible_cell;
@@ -36,6 +37,8 @@ pub(super) struct Choice {
     pub(super) acknowledged: u64,
     pub(super) highest_number_seen: u64,
     pub(super) generation_floor: u64,
+    /// Which numbers earlier recoveries have jumped over.
+    pub(super) gaps: Gaps,
 }
 
 impl Store {
@@ -54,6 +57,10 @@ impl Store {
         let predecessors = records.iter().flatten().map(|(_, record)| record.predecessor);
         let acknowledged = predecessors.chain(durable).max().unwrap_or(0);
         let generation_floor = records.iter().flatten().map(|(_, record)| record.generation_floor).max().unwrap_or(0);
+        // The newest record has all gaps, unless it is not the newest: then the one that was acknowledged cannot be read any more.
+        let newest_record = records.iter().flatten().max_by_key(|(_, record)| record.state.number);
+        let gaps =
+            newest_record.filter(|(_, record)| record.state.number >= acknowledged).map(|(_, record)| record.gaps);
 
         for state in &candidates {
             let (digest, live_count) = self.digest_at(state.number);
@@ -74,6 +81,7 @@ impl Store {
                 acknowledged,
                 highest_number_seen: self.highest_number_seen(highest),
                 generation_floor,
+                gaps: gaps.unwrap_or(Gaps::forgotten(state.number)),
             });
         }
         Err(Error::damaged(format!(

@@ -30,6 +30,7 @@ use crate::error::{Error, Result, broken_invariant};
 use crate::format::cell::{CellHeader, Head};
 use crate::format::checksum::digest_of_cell;
 use crate::format::control::{GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED};
+use crate::format::gaps::Gaps;
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot::visible_cell;
@@ -213,7 +214,8 @@ impl<'a> CopyOfNewest<'a> {
         let generation_floor = self.store.control().load(GENERATION_FLOOR, Ordering::Relaxed);
         let wall_time_microseconds = (settings.wall_clock)();
         let predecessor = state.number;
-        let record = SyncRecord { state, predecessor, generation_floor, wall_time_microseconds };
+        let gaps = self.store.gaps().unwrap_or(Gaps::forgotten(state.number));
+        let record = SyncRecord { state, predecessor, generation_floor, wall_time_microseconds, gaps };
         (0..SYNC_RECORD_COUNT).for_each(|number| copy.put_sync_record(number, record));
         copy.rebuild_control(state, generation_floor)?;
         Ok(copy)

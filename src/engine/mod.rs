@@ -4,6 +4,7 @@
 //! | file | what is there |
 //! |---|---|
 //! | `read` | `get`, `find`, snapshots: no lock, no system call |
+//! | `scan` | going over all records, and copying only those that a filter accepts |
 //! | `guard` | taking the write mutex, what is checked then, and which process and thread may unlock it |
 //! | `change` | what a transaction does to one slot |
 //! | `stage` | step 1 of a write: a number, a cell, the intent list |
@@ -17,6 +18,8 @@
 //! | `choose` | which state a first opener believes |
 //! | `recover` | how the file gets there |
 //! | `outcome` | what a user is told about that |
+//! | `changes` | what has changed since a transaction |
+//! | `wait` | sleeping until something is published or synced |
 //! | `copy` | a private copy of the newest state, made while others write, for snapshots of read-only handles |
 //! | `inspect` | looking at what the others keep, for checks and reports |
 //! | `occupancy` | which process and how many of its threads use a handle, and when it is dead |
@@ -31,6 +34,7 @@
 #[cfg(not(loom))]
 pub mod attach;
 pub mod change;
+pub mod changes;
 pub mod choose;
 pub mod commit;
 pub mod copy;
@@ -53,12 +57,15 @@ pub mod prove;
 pub mod read;
 pub mod recover;
 pub mod repair;
+pub mod scan;
+#[cfg(not(loom))]
 pub mod scrub;
 pub mod single;
 pub mod stage;
 pub mod status;
 pub mod sync;
 pub mod transaction;
+pub mod wait;
 
 use crate::error::{Fault, Internal};
 use crate::format::control::{CONDEMNED, DURABLE, RECOVERY_NUMBER, SUCCESSOR, SUPERSEDED};
@@ -322,6 +329,7 @@ impl Store {
         if self.occupancy.die(death) {
             self.let_go();
         }
+        self.wake_own_threads();
         // Another thread may have found another reason first.
         self.dead()
     }
@@ -372,6 +380,7 @@ impl Store {
     /// Tells every user of the file that it has lost its name.
     pub fn supersede(&self) {
         self.control().store(SUPERSEDED, 1, Ordering::Release);
+        self.wake_everyone();
     }
 
     /// Says whether the file is about to lose its name to one that has everything that it holds. Under the write mutex, or

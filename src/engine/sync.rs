@@ -31,6 +31,7 @@ use crate::format::control::{
     DEAD_SYNCER_COUNT, DURABLE, FAILED, FLUSHING, GENERATION_FLOOR, LAST, LAST_SYNC_MILLISECONDS,
     LAST_SYNC_WALL_MILLISECONDS, NO_PIN, PIN, SYNC_COUNT, SYNC_END_COUNT,
 };
+use crate::format::gaps::Gaps;
 use crate::format::geometry::{PAGE_WORDS, SYNC_RECORD_COUNT};
 use crate::format::sync_record::{SYNC_RECORD_WORDS, State, SyncRecord};
 use crate::sys::attachment::Attachment;
@@ -208,13 +209,19 @@ impl Store {
         // Step 2: its record takes the place of the one that is not durable. If it is the durable one itself, only what was
         // written beside transactions is to be flushed, and a syncer that dies here must not leave half a record for that.
         if state.number != durable {
+            let (target, gaps) = match self.record_carrying(durable) {
+                Some((carrying, record)) => (1 - carrying, record.gaps),
+                // Damaged: a recovery would refuse the file, or find another state.
+                None => (0, Gaps::forgotten(state.number)),
+            };
             self.put_sync_record(
-                self.record_not_carrying(durable),
+                target,
                 SyncRecord {
                     state,
                     predecessor: durable,
                     generation_floor: control.load(GENERATION_FLOOR, Ordering::Relaxed),
                     wall_time_microseconds: (self.settings.wall_clock)(),
+                    gaps,
                 },
             );
         }
@@ -255,10 +262,14 @@ impl Store {
         Ok(state)
     }
 
-    /// Which sync record may be overwritten: not the durable one.
-    fn record_not_carrying(&self, durable: u64) -> usize {
-        let carries = |record: &usize| self.sync_record(*record).is_some_and(|found| found.state.number == durable);
-        (0..SYNC_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)
+    /// The sync record that carries the durable number: the other one may be overwritten.
+    pub(super) fn record_carrying(&self, durable: u64) -> Option<(usize, SyncRecord)> {
+        // The rest of a record is looked at only if this is its number: the other one may be being overwritten.
+        let number_of = |record: usize| self.words().load(self.geometry.sync_record(record), Ordering::Relaxed);
+        let found = |record| self.sync_record(record).filter(|found| found.state.number == durable);
+        // If both carry it, the first is overwritten.
+        let mut records = (0..SYNC_RECORD_COUNT).rev().filter(|record| number_of(*record) == durable);
+        records.find_map(|record| Some((record, found(record)?)))
     }
 
     fn flush_or_fail(&self) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::file::name::Name;
 use crate::file::open::{GatedFile, check_file_system};
 use crate::file::temporary::{NewFile, TemporaryName, directory_of, remove_leftovers};
+use crate::format::gaps::Gaps;
 use crate::format::geometry::word;
 use crate::format::header::Header;
 use crate::format::sync_record::{State, SyncRecord};
@@ -235,6 +236,7 @@ pub fn first_sync_record(header: &Header) -> [u64; crate::format::sync_record::S
         predecessor: 0,
         generation_floor: 0,
         wall_time_microseconds: header.created_microseconds,
+        gaps: Gaps::default(),
     };
     record.to_words(header.digest_seed())
 }

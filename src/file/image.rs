@@ -15,6 +15,7 @@ use crate::file::temporary::TemporaryName;
 use crate::format::cell::{CELL_HEADER_WORDS, CellHeader};
 use crate::format::checksum::{crc32, digest_of_cell};
 use crate::format::control::INCARNATION;
+use crate::format::gaps::Gaps;
 use crate::format::geometry::{widen, word};
 use crate::format::header::Header;
 use crate::format::sync_record::{State, SyncRecord};
@@ -45,6 +46,8 @@ pub struct Continuation {
     pub number: u64,
     /// Not below the generation of any record that there ever was, but for those whose slots have a cell that says it.
     pub generation_floor: u64,
+    /// Which numbers are not of the table's past.
+    pub gaps: Gaps,
 }
 
 impl<'a> Image<'a> {
@@ -119,6 +122,7 @@ impl<'a> Image<'a> {
             predecessor: after.number,
             generation_floor: after.generation_floor,
             wall_time_microseconds: (settings.wall_clock)(),
+            gaps: after.gaps,
         };
         self.write(self.header.geometry.sync_record(0), &record.to_words(self.header.digest_seed()))?;
         self.attachment.file().sync_all().map_err(Error::io("flush", self.attachment.path()))

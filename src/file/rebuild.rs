@@ -108,8 +108,11 @@ pub fn rebuild<'c>(
 /// The header of the new table. To those that follow its changes it is the same table as long as its records are the
 /// same.
 fn new_header(old: &Header, plan: &Plan<'_>, settings: &Settings) -> Result<Header> {
-    let uuid = if old.schema.same_records(&plan.schema) { old.uuid } else { random_uuid() };
-    let capacity = plan.capacity.unwrap_or_else(|| u64::from(old.geometry.capacity()));
+    let old_capacity = u64::from(old.geometry.capacity());
+    let capacity = plan.capacity.unwrap_or(old_capacity);
+    // A smaller one has forgotten what was deleted from the slots that are gone.
+    let is_the_same = old.schema.same_records(&plan.schema) && capacity >= old_capacity;
+    let uuid = if is_the_same { old.uuid } else { random_uuid() };
     Header::new(capacity, Arc::clone(&plan.schema), uuid, random_word(), (settings.wall_clock)())
 }
 
@@ -235,6 +238,7 @@ impl<'s, 'p, 'c> Work<'s, 'p, 'c> {
             // What was given up since has burned numbers and generations, and changed no slot.
             number: self.number.max(number),
             generation_floor: generation.max(self.dropped_generation),
+            gaps: self.source.gaps()?,
         };
         if self.sealed != Some(after) {
             self.image.seal(after, settings)?;

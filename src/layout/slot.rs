@@ -6,22 +6,23 @@
 //! - A head names a cell only after the cell has the head's number, and the cell keeps it until after the head names
 //!   another.
 //!
-//! So a reader that finds the head's number in the cell *after* it has copied the cell holds exactly the record that
-//! was published with that number. The check before the copy only saves the copy.
+//! So a reader that finds the head's number in the cell *after* it has copied the cell, or looked at words of it, has
+//! seen exactly the record that was published with that number. The check before that only saves the work.
 //!
 //! Memory ordering, each with its partner:
 //!
 //! - `publish` stores the head with release; `read` loads it with acquire: a reader that sees the head sees the cell
 //!   filled.
-//! - `stage` stores number 0, then has a release fence, then stores the payload; `read` copies the payload, then has an
-//!   acquire fence, then loads the number: a reader that has copied one word of a newer payload sees that the number is
-//!   gone. `scrub` does the same before it stores zeros.
+//! - `stage` stores number 0, then has a release fence, then stores the payload; `read` copies the payload, and `read_if`
+//!   loads words of it, then has an acquire fence, then loads the number: a reader that has seen one word of a newer
+//!   payload sees that the number is gone. `scrub` does the same before it stores zeros.
 //! - `stage` and `scrub` store number 0 with release, after the head was moved away; a reader that finds the wrong number has an
 //!   acquire fence before it loads the head again: so it finds another head, unless something is damaged.
 
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, CellHeader, Head};
 use crate::format::geometry::{Geometry, widen};
+use crate::layout::filter::{Filter, RecordWords};
 use crate::sys::words::{FixedWords, Ordering, Words, fence};
 
 const NUMBER: usize = 0;
@@ -66,15 +67,39 @@ impl<'a> Slot<'a> {
     /// Takes no lock, and never waits for a writer: if it tries again, another transaction was published.
     #[inline(always)]
     pub fn read(self, payload: &mut [u64]) -> Internal<Option<CellHeader>> {
+        self.read_at_one_moment(|slot, head| slot.copy(head, payload).map(Some))
+    }
+
+    /// The same, if a filter accepts the record; of the others no more is read than the filter looks at.
+    ///
+    /// What the filter is asked about can be of no record at all, while a writer fills the cell: then the answer is not
+    /// used, and it is asked again. What is returned is what was accepted, since both had the same number.
+    #[inline(always)]
+    pub fn read_if(self, payload: &mut [u64], filter: &mut impl Filter) -> Internal<Option<CellHeader>> {
+        self.read_at_one_moment(|slot, head| match slot.ask(head, filter) {
+            Some(true) => slot.copy(head, payload).map(Some),
+            answer => answer.map(|_| None),
+        })
+    }
+
+    /// Reads from the cell that the head names, if the record is live. As long as the cell turns out to hold something
+    /// else, which `read_from` says by `None`, it looks at the head again.
+    #[inline(always)]
+    fn read_at_one_moment(
+        self,
+        mut read_from: impl FnMut(Self, Head) -> Option<Option<CellHeader>>,
+    ) -> Internal<Option<CellHeader>> {
         let mut head_seen = self.head();
         loop {
             if !head_seen.is_live() {
                 return Ok(None);
             }
-            if let Some(header) = self.copy(head_seen, payload) {
+            match read_from(self, head_seen) {
                 // The check of a tombstone does not cover the payload behind it, so that payload must never be taken
                 // for a record's.
-                return if header.is_live { Ok(Some(header)) } else { Err(torn(self.index, head_seen)) };
+                Some(Some(header)) if !header.is_live => return Err(torn(self.index, head_seen)),
+                Some(found) => return Ok(found),
+                None => {}
             }
             fence(Ordering::Acquire);
             let head_now = self.head();
@@ -83,6 +108,19 @@ impl<'a> Slot<'a> {
             }
             head_seen = head_now;
         }
+    }
+
+    /// Asks a filter about the cell that a head names. There is an answer if the cell has the head's number before and
+    /// after.
+    #[inline(always)]
+    fn ask(self, head: Head, filter: &mut impl Filter) -> Option<bool> {
+        let place = self.place(head.cell());
+        if self.words.load(place + NUMBER, Ordering::Relaxed) != head.number() {
+            return None;
+        }
+        let answer = filter.accepts(self.payload_at(place));
+        fence(Ordering::Acquire);
+        (self.words.load(place + NUMBER, Ordering::Relaxed) == head.number()).then_some(answer)
     }
 
     /// Copies the cell that a head names, if it has the head's number before and after.
@@ -118,6 +156,18 @@ impl<'a> Slot<'a> {
     #[inline(always)]
     pub fn payload(self, cell: u32, first_word: usize, word_count: usize) -> Words<'a> {
         self.words.part_of(self.place(cell) + CELL_HEADER_WORDS + first_word, word_count)
+    }
+
+    /// The payload of a cell, to be looked at. The caller holds the write mutex or is alone.
+    #[inline(always)]
+    pub fn whole_payload(self, cell: u32) -> Payload<'a> {
+        self.payload_at(self.place(cell))
+    }
+
+    #[inline(always)]
+    fn payload_at(self, place: usize) -> Payload<'a> {
+        let start = place + CELL_HEADER_WORDS;
+        Payload { words: self.words, start, end: start + (self.cell_words - CELL_HEADER_WORDS) }
     }
 
     /// Whether the record in a cell has the same key as the given record, of which only the key's bytes are read. The
@@ -192,6 +242,28 @@ impl<'a> Slot<'a> {
     #[inline(always)]
     fn cell(self, cell: u32, payload_words: usize) -> Words<'a> {
         self.words.part_of(self.place(cell), CELL_HEADER_WORDS + payload_words)
+    }
+}
+
+/// The payload of a cell, word by word.
+#[derive(Clone, Copy)]
+pub struct Payload<'a> {
+    words: Words<'a>,
+    start: usize,
+    end: usize,
+}
+
+impl RecordWords for Payload<'_> {
+    #[inline(always)]
+    fn word(self, index: usize) -> u64 {
+        debug_assert!(self.start + index < self.end, "a word of another cell");
+        self.words.load(self.start + index, Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn copy_words(self, first: usize, target: &mut [u64]) {
+        debug_assert!(self.start + first + target.len() <= self.end, "words of another cell");
+        self.words.part_of(self.start + first, target.len()).copy_to(target);
     }
 }
 

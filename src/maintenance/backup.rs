@@ -7,6 +7,7 @@ use crate::file::create::{Fate, Permissions, retire};
 use crate::file::image::{Continuation, Image};
 use crate::file::open::GatedFile;
 use crate::file::temporary::remove_leftovers;
+use crate::format::gaps::{Gap, Gaps};
 use crate::format::header::Header;
 use crate::sys::attachment::{FileId, absolute, random_word};
 use std::fs::Metadata;
@@ -116,16 +117,18 @@ pub fn restore(backup: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<Copie
         return Err(Error::InvalidArgument { reason });
     }
     remove_leftovers(path);
-    let Sealed { image, number, generation_floor } =
+    let Sealed { image, number, generation_floor, gaps } =
         copy_of(&source, path, of_table.as_ref().unwrap_or(&of_backup), settings)?;
     let live_count = image.live_count();
     match GatedFile::enter_if_exists(path, settings)? {
         None => image.give_name()?,
         Some(entry) => drop(retire(entry, Fate::Lost, settings, |old| {
             let given_out = old.given_out_at_most();
+            let resumed = number.max(given_out.number.saturating_add(1));
             let after = Continuation {
-                number: number.max(given_out.number.saturating_add(1)),
+                number: resumed,
                 generation_floor: generation_floor.max(given_out.generation),
+                gaps: gaps.with(Gap { chosen: number, resumed }),
             };
             image.seal(after, settings)?;
             image.exchange()
@@ -144,6 +147,7 @@ struct Sealed<'a> {
     /// The number of the state.
     number: u64,
     generation_floor: u64,
+    gaps: Gaps,
 }
 
 /// Puts every slot's visible cell into a new table, for this path, with the permissions of a file.
@@ -158,8 +162,9 @@ fn copy_of<'a>(source: &Store, path: &'a Path, permissions: &Metadata, settings:
     }
     // Ids that were given out and given up: those of cells are known by the cells.
     let generation_floor = source.given_out().generation;
-    image.seal(Continuation { number, generation_floor }, settings)?;
-    Ok(Sealed { image, number, generation_floor })
+    let gaps = source.gaps()?;
+    image.seal(Continuation { number, generation_floor, gaps }, settings)?;
+    Ok(Sealed { image, number, generation_floor, gaps })
 }
 
 /// A header of the same table: what follows its changes goes on with the copy, if that is not behind.

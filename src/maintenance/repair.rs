@@ -8,6 +8,7 @@ use crate::file::create::Permissions;
 use crate::file::image::{Continuation, Image};
 use crate::file::temporary::remove_leftovers;
 use crate::format::cell::GENERATION_LIMIT;
+use crate::format::gaps::Gaps;
 use crate::format::header::Header;
 use crate::record_id::RecordId;
 use crate::sys::attachment::{absolute, random_uuid, random_word};
@@ -128,7 +129,7 @@ fn save_all(remains: &mut Salvage, image: &mut Image<'_>) -> Result<Saved> {
 /// What the sync records tell, if they are whole. The number is at least 1: a state without one is that of a new table, in
 /// which nothing was ever given out.
 fn given_out(remains: &Salvage) -> Continuation {
-    let mut after = Continuation { number: 1, generation_floor: 0 };
+    let mut after = Continuation { number: 1, generation_floor: 0, gaps: Gaps::default() };
     for record in remains.sync_records().into_iter().flatten() {
         after.number = after.number.max(record.state.number);
         note_generation(&mut after, record.generation_floor);

@@ -52,7 +52,7 @@ pub enum Difference {
         after: Option<String>,
     },
     /// The type differs.
-    Type {
+    TypeChanged {
         /// The field.
         name: String,
         /// The type in this schema.
@@ -61,21 +61,21 @@ pub enum Difference {
         to: FieldType,
     },
     /// The field can be null in one schema only.
-    Nullability {
+    NullabilityChanged {
         /// The field.
         name: String,
         /// Whether it can be null in the other one.
         is_nullable: bool,
     },
     /// The field is the key of one schema only.
-    Key {
+    KeyChanged {
         /// The field.
         name: String,
         /// Whether it is the key of the other one.
         is_key: bool,
     },
     /// The default differs.
-    Default {
+    DefaultChanged {
         /// The field.
         name: String,
         /// The default in this schema, if there is one.
@@ -84,7 +84,7 @@ pub enum Difference {
         to: Option<Value>,
     },
     /// The documentation differs.
-    Doc {
+    DocChanged {
         /// The field.
         name: String,
         /// The documentation in this schema.
@@ -106,7 +106,7 @@ impl Difference {
     /// ```
     #[must_use]
     pub fn concerns_records(&self) -> bool {
-        !matches!(self, Difference::Default { .. } | Difference::Doc { .. })
+        !matches!(self, Difference::DefaultChanged { .. } | Difference::DocChanged { .. })
     }
 }
 
@@ -117,17 +117,17 @@ impl fmt::Display for Difference {
             Difference::Added { field, after } => padded(f, format_args!("`{}` is new, {}", Line(field), Place(after))),
             Difference::Dropped { field } => padded(f, format_args!("`{}` is gone", Line(field))),
             Difference::Moved { name, after } => padded(f, format_args!("`{name}` is {}", Place(after))),
-            Difference::Type { name, from, to } => padded(f, format_args!("`{name}` is {to} instead of {from}")),
-            Difference::Nullability { name, is_nullable } => {
+            Difference::TypeChanged { name, from, to } => padded(f, format_args!("`{name}` is {to} instead of {from}")),
+            Difference::NullabilityChanged { name, is_nullable } => {
                 padded(f, format_args!("`{name}` {} be null", if *is_nullable { "can" } else { "cannot" }))
             }
-            Difference::Key { name, is_key } => {
+            Difference::KeyChanged { name, is_key } => {
                 padded(f, format_args!("`{name}` is {}the key", if *is_key { "" } else { "not " }))
             }
-            Difference::Default { name, from, to } => {
+            Difference::DefaultChanged { name, from, to } => {
                 padded(f, format_args!("`{name}` has the default {} instead of {}", Given(to), Given(from)))
             }
-            Difference::Doc { name, .. } => padded(f, format_args!("`{name}` is documented in other words")),
+            Difference::DocChanged { name, .. } => padded(f, format_args!("`{name}` is documented in other words")),
         }
     }
 }
@@ -210,15 +210,15 @@ fn changes(own: &FieldSchema, other: &FieldSchema) -> impl Iterator<Item = Diffe
     let (from, to) = (own.field_type(), other.field_type());
     let (is_nullable, is_key) = (other.is_nullable(), other.is_key());
     let found = [
-        (from != to).then(|| Difference::Type { name: name(), from, to }),
-        (own.is_nullable() != is_nullable).then(|| Difference::Nullability { name: name(), is_nullable }),
-        (own.is_key() != is_key).then(|| Difference::Key { name: name(), is_key }),
-        has_another_default(own, other).then(|| Difference::Default {
+        (from != to).then(|| Difference::TypeChanged { name: name(), from, to }),
+        (own.is_nullable() != is_nullable).then(|| Difference::NullabilityChanged { name: name(), is_nullable }),
+        (own.is_key() != is_key).then(|| Difference::KeyChanged { name: name(), is_key }),
+        has_another_default(own, other).then(|| Difference::DefaultChanged {
             name: name(),
             from: own.default_value(),
             to: other.default_value(),
         }),
-        (own.doc() != other.doc()).then(|| Difference::Doc {
+        (own.doc() != other.doc()).then(|| Difference::DocChanged {
             name: name(),
             from: own.doc().to_owned(),
             to: other.doc().to_owned(),
@@ -334,25 +334,25 @@ mod tests {
                     let field = fields.remove(place_of(&fields, &name));
                     fields.insert(behind(&fields, &after), field);
                 }
-                Difference::Type { name, from, to } => {
+                Difference::TypeChanged { name, from, to } => {
                     let place = place_of(&fields, &name);
                     assert_eq!(std::mem::replace(&mut fields[place].field_type, to), from);
                     fields[place].default = after.field(&name).unwrap().default.clone();
                 }
-                Difference::Nullability { name, is_nullable } => {
+                Difference::NullabilityChanged { name, is_nullable } => {
                     let place = place_of(&fields, &name);
                     assert_ne!(std::mem::replace(&mut fields[place].is_nullable, is_nullable), is_nullable);
                     fields[place].default = after.field(&name).unwrap().default.clone();
                 }
-                Difference::Key { name, is_key } => {
+                Difference::KeyChanged { name, is_key } => {
                     let place = place_of(&fields, &name);
                     assert_ne!(std::mem::replace(&mut fields[place].is_key, is_key), is_key);
                 }
-                Difference::Default { name, .. } => {
+                Difference::DefaultChanged { name, .. } => {
                     let place = place_of(&fields, &name);
                     fields[place].default = after.field(&name).unwrap().default.clone();
                 }
-                Difference::Doc { name, from, to } => {
+                Difference::DocChanged { name, from, to } => {
                     let place = place_of(&fields, &name);
                     assert_eq!(std::mem::replace(&mut fields[place].doc, to), from);
                 }

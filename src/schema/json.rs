@@ -38,7 +38,8 @@ impl FieldSchema {
     }
 
     /// Reads a value of this field: what [`value_to_json`](Self::value_to_json) writes, and any number as a number or as
-    /// a text of its digits, also where the other is written.
+    /// a text of its digits, also where the other is written. An integer of more than 64 bits that is a number is
+    /// refused, unless `serde_json` keeps all digits (its feature `arbitrary_precision`).
     ///
     /// ```
     /// use locule::{FieldSchema, FieldType, Value};

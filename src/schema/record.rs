@@ -6,6 +6,20 @@ use crate::nearest::nearest;
 use crate::value::untyped::Value;
 use crate::{Error, Result};
 
+impl FieldSchema {
+    /// The value of this field in a record.
+    pub(crate) fn value_in(&self, record: &[u64]) -> Result<Value> {
+        let start = self.offset_bytes();
+        let Some(bytes) = bytemuck::cast_slice(record).get(start..start.saturating_add(self.field_bytes())) else {
+            broken_invariant("a record has room for each field of its schema");
+        };
+        self.decode(bytes).map_err(|error| match error {
+            Error::Damaged { reason } => Error::damaged(format!("field `{}`: {reason}", self.name())),
+            other => other,
+        })
+    }
+}
+
 impl Schema {
     /// The field with a name, and its position among the others.
     pub(crate) fn expect_field(&self, name: &str) -> Result<(usize, &FieldSchema)> {
@@ -18,18 +32,7 @@ impl Schema {
 
     /// The values of a record, in the order of the fields.
     pub(crate) fn decode_record(&self, words: &[u64]) -> Result<Vec<Value>> {
-        let mut rest: &[u8] = bytemuck::cast_slice(words);
-        let decode = |field: &FieldSchema| {
-            let Some((bytes, others)) = rest.split_at_checked(field.field_bytes()) else {
-                broken_invariant("a record has room for each field of its schema");
-            };
-            rest = others;
-            field.decode(bytes).map_err(|error| match error {
-                Error::Damaged { reason } => Error::damaged(format!("field `{}`: {reason}", field.name())),
-                other => other,
-            })
-        };
-        self.fields().iter().map(decode).collect()
+        self.fields().iter().map(|field| field.value_in(words)).collect()
     }
 
     /// Writes the values of a record into words that are zero.

@@ -39,7 +39,7 @@ impl fmt::Display for FieldSchema {
         let key = if self.is_key { "key " } else { "" };
         let null = if self.is_nullable { "?" } else { "" };
         let documentation = Documentation(&self.doc);
-        let default = Default(self);
+        let default = DefaultValue(self);
         padded(f, format_args!("{documentation}{key}{}: {}{null}{default}", self.name, self.field_type))
     }
 }
@@ -61,9 +61,9 @@ impl fmt::Display for Documentation<'_> {
     }
 }
 
-struct Default<'a>(&'a FieldSchema);
+struct DefaultValue<'a>(&'a FieldSchema);
 
-impl fmt::Display for Default<'_> {
+impl fmt::Display for DefaultValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.default(), self.0.default_value()) {
             (None, _) => Ok(()),

@@ -44,8 +44,16 @@ impl ThreadLock {
         if found == own {
             return None;
         }
-        let locked = self.process.compare_exchange(found, own, Ordering::Acquire, Ordering::Relaxed);
-        locked.is_ok().then_some(ThreadGuard(self))
+        self.take_from(found, own)
+    }
+
+    /// Takes the lock if it still is as it was found.
+    fn take_from(&self, found: u32, own: u32) -> Option<ThreadGuard<'_>> {
+        match self.process.compare_exchange(found, own, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Some(ThreadGuard(self)),
+            // A guard that is made and dropped here would unlock what another thread holds.
+            Err(_) => None,
+        }
     }
 }
 
@@ -67,6 +75,11 @@ mod tests {
         assert!(lock.lock(Duration::ZERO).is_none());
         drop(held);
         assert!(lock.lock(Duration::ZERO).is_some());
+        // Another thread found it free as well, and comes too late: that once unlocked it.
+        let held = lock.lock(Duration::ZERO).expect("nobody holds it");
+        assert!(lock.take_from(0, fork_generation()).is_none());
+        assert!(lock.lock(Duration::ZERO).is_none());
+        drop(held);
         // As if a thread of the parent held it.
         lock.process.store(fork_generation() ^ 1, Ordering::Relaxed);
         assert!(lock.lock(Duration::ZERO).is_some());

@@ -1,5 +1,6 @@
 //! What users type.
 
+pub mod changes;
 mod clock;
 pub mod content;
 mod derives;
@@ -8,6 +9,9 @@ mod handles;
 mod loom_tests;
 pub mod macro_support;
 pub mod options;
+pub mod query;
+mod query_source;
+mod query_write;
 pub mod record;
 mod replace_all;
 pub mod row;

@@ -6,6 +6,7 @@ use super::row::Row;
 use super::rows::Rows;
 use super::which::{ByKey, Which};
 use super::words::row_of;
+use crate::cursor::Cursor;
 use crate::engine::read::{Meta, Moment};
 use crate::error::Result;
 use crate::record_id::RecordId;
@@ -36,7 +37,7 @@ use std::marker::PhantomData;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Snapshot<'a, T> {
-    moment: Moment<'a>,
+    pub(super) moment: Moment<'a>,
     _records: PhantomData<fn() -> T>,
 }
 
@@ -142,6 +143,36 @@ impl<'a, T: Content> Snapshot<'a, T> {
     /// [`Table::len`](crate::Table::len).
     pub fn len(&self) -> Result<u64> {
         Ok(self.moment.live_count()?)
+    }
+
+    /// The cursor of this moment, from which its changes can be followed: what is read here, and the changes since this
+    /// cursor, are together everything.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 1, hits: 5 })?;
+    /// let (mut sum, cursor) = table.snapshot(|view| {
+    ///     let hits = view.iter().map(|row| Ok(row?.hits)).sum::<locule::Result<u32>>()?;
+    ///     Ok((hits, view.cursor()?))
+    /// })?;
+    /// table.insert(&Visit { id: 2, hits: 3 })?;
+    /// for change in table.changes_since(&cursor)? {
+    ///     if let locule::Change::Put(row) = change {
+    ///         sum += row.hits;
+    ///     }
+    /// }
+    /// assert_eq!(sum, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed.
+    pub fn cursor(&self) -> Result<Cursor> {
+        self.moment.check()?;
+        Ok(self.moment.cursor())
     }
 
     /// Whether there is no record.

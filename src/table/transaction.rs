@@ -710,7 +710,7 @@ impl<T> fmt::Debug for TransactionRows<'_, '_, T> {
 
 /// The error that a transaction must not happen.
 #[cold]
-fn broken() -> Error {
+pub(super) fn broken() -> Error {
     let reason =
         "`replace_all` failed half way in this transaction, so nothing of it happened: return its error".to_owned();
     Error::InvalidArgument { reason }

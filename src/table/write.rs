@@ -532,9 +532,13 @@ impl<T: Keyed> Table<T> {
     pub fn update_by_key<Q: Key<T::Key> + ?Sized>(
         &self,
         key: &Q,
-        change: impl FnMut(&mut T),
+        mut change: impl FnMut(&mut T),
     ) -> Result<Option<Row<T>>> {
-        self.change_row(&ByKey(key), change)
+        let change = |record: &mut T| {
+            change(record);
+            Ok::<_, Error>(())
+        };
+        self.change(&ByKey(key), change, |row, ()| row)
     }
 
     /// Deletes the record with a key, and returns it as it was; `None` if there is none.

@@ -37,7 +37,8 @@ pub struct Options {
 enum Format {
     /// For people: a table with the id, version and fields of each record.
     Table,
-    /// For programs: a JSON object per line, with the fields in the order of the schema and nothing else.
+    /// For programs: a JSON object per line, with the fields in the order of the schema and nothing else. Integers of
+    /// 64 and 128 bits are texts, since readers may take numbers for doubles.
     Jsonl,
 }
 
