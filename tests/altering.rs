@@ -316,6 +316,25 @@ fn one_of_two_alterations_at_once_wins_and_the_other_one_is_told() {
 }
 
 #[test]
+fn a_file_that_took_the_name_meanwhile_is_left_alone() {
+    let (directory, path) = scratch();
+    let table = used_table(&path);
+    let own = Arc::clone(Table::<Values>::open_read_only(&path).unwrap().schema());
+    let other = directory.path().join("other.loc");
+    drop(options().create(&other).unwrap());
+    let slower = migrate(&path, &own, |_, row| {
+        // As if a user moved it there: nobody is told.
+        if other.exists() {
+            std::fs::rename(&other, &path).unwrap();
+        }
+        Ok(row)
+    });
+    assert!(matches!(slower, Err(Error::Superseded)), "{slower:?}");
+    assert_eq!(Visits::open(&path).unwrap().len().unwrap(), 0);
+    drop(table);
+}
+
+#[test]
 fn what_a_dead_writer_left_is_undone_first() {
     let (_directory, path) = scratch();
     let table = used_table(&path);

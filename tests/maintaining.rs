@@ -211,6 +211,23 @@ fn ids_and_numbers_go_on_above_those_of_the_table_and_of_the_backup() {
     assert_eq!(names_in(directory.path()), [COPY, "visits.loc"]);
 }
 
+/// The table may be further ahead of the backup than any one recovery jumps: each restoration is itself such a jump.
+#[test]
+fn ids_and_numbers_go_on_however_often_a_backup_is_restored() {
+    let (directory, path) = scratch();
+    let copy = directory.path().join(COPY);
+    let table = options().create(&path).unwrap();
+    backup(&path, &copy).unwrap();
+    let mut last = (0, 0);
+    for _ in 0..10 {
+        let (id, version) = table.insert_versioned(&visit(1, 0)).unwrap();
+        assert!(id.generation() > last.0 && version > last.1, "{id} and {version}, after {last:?}");
+        last = (id.generation(), version);
+        restore(&copy, &path).unwrap();
+        table.reopen().unwrap();
+    }
+}
+
 #[test]
 fn a_table_is_not_restored_from_itself() {
     let (directory, path) = scratch();
