@@ -613,7 +613,7 @@ fn work(path: &Path, argument: &str) {
             Err(error) => panic!("worker {worker}: {error}"),
         }
     }
-    if !matches!(table.len(), Ok(_)) {
+    if table.len().is_err() {
         table.reopen().unwrap();
     }
     let name = if table.schema().field("hits").is_some() { "hits" } else { "count" };
