@@ -44,9 +44,9 @@ fn an_unknown_field_is_refused_wherever_it_is_and_the_nearest_one_is_named() {
 fn a_value_of_another_kind_is_refused() {
     for (condition, reason) in [
         (field("hits").gt("x"), "`hits` is u8, and is compared with the text \"x\": expected a number"),
-        (field("user").eq(3), "`user` is Text<32>, and is compared with the number 3: expected text"),
-        (field("user").eq(b"ab"), "`user` is Text<32>, and is compared with the bytes b\"\\x61\\x62\": expected text"),
-        (field("blob").eq("ab"), "`blob` is Bytes<4>, and is compared with the text \"ab\": expected bytes"),
+        (field("user").eq(3), "`user` is text(32), and is compared with the number 3: expected text"),
+        (field("user").eq(b"ab"), "`user` is text(32), and is compared with the bytes b\"\\x61\\x62\": expected text"),
+        (field("blob").eq("ab"), "`blob` is bytes(4), and is compared with the text \"ab\": expected bytes"),
         (field("banned").eq(1), "`banned` is bool, and is compared with the number 1: expected a bool"),
         (
             field("hits").is_in(vec![Value::from(1), true.into()]),
@@ -54,13 +54,13 @@ fn a_value_of_another_kind_is_refused() {
         ),
         (
             field("seen").lt(Date::from_days(0)),
-            "`seen` is Timestamp, and is compared with the date date(\"1970-01-01\"): expected a timestamp",
+            "`seen` is timestamp, and is compared with the date date(\"1970-01-01\"): expected a timestamp",
         ),
         (
             field("day").lt(Timestamp::from_microseconds(0)),
-            "`day` is Date, and is compared with the timestamp timestamp(\"1970-01-01T00:00:00.000000Z\"): expected a date",
+            "`day` is date, and is compared with the timestamp timestamp(\"1970-01-01T00:00:00.000000Z\"): expected a date",
         ),
-        (field("user").contains(3), "`user` is Text<32>, and is compared with the number 3: expected text"),
+        (field("user").contains(3), "`user` is text(32), and is compared with the number 3: expected text"),
         (field("hits").starts_with("x"), "`hits` is u8, and only text and bytes can be asked for `startsWith`"),
         (
             field("day").eq(Value::Null),
