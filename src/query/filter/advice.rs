@@ -1,5 +1,6 @@
 //! What somebody probably meant who wrote what is not part of the language.
 
+use super::mistake::shortened;
 use crate::nearest::nearest;
 use crate::schema::FieldSchema;
 use crate::value::field_type::FieldType;
@@ -93,7 +94,7 @@ pub fn for_function(name: &str) -> String {
         Some(function) => format!("did you mean `{function}`?"),
         None => "there are `timestamp`, `date`, `double` and `float`".to_owned(),
     };
-    format!("there is no function `{}`: {meant}", super::token::shortened(name))
+    format!("there is no function `{}`: {meant}", shortened(name))
 }
 
 /// What is wrong with a method that there is not.
@@ -102,7 +103,7 @@ pub fn for_method(name: &str) -> String {
         Some(method) => format!("did you mean `{method}`?"),
         None => "there are `startsWith`, `endsWith`, `contains` and `matches`".to_owned(),
     };
-    format!("there is no method `{}`: {meant}", super::token::shortened(name))
+    format!("there is no method `{}`: {meant}", shortened(name))
 }
 
 /// What a word probably stands for that is the name of no field.

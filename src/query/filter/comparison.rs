@@ -1,9 +1,9 @@
 //! A field and what it is compared with, checked against the schema.
 
 use super::advice;
-use super::mistake::{Mistake, Parsed};
-use super::operand::{Kind, Operand, close, operand, shortened_message};
-use super::token::{Token, Tokens, shortened};
+use super::mistake::{Mistake, Parsed, shortened};
+use super::operand::{Kind, Operand, close, operand};
+use super::token::{Token, Tokens};
 use crate::error::Error;
 use crate::query::condition::Condition;
 use crate::query::field_name::{FieldName, field};
@@ -249,5 +249,5 @@ fn check(
             message = format!("{message}, such as {meant}");
         }
     }
-    Err(Mistake::new(range.clone(), shortened_message(message)))
+    Err(Mistake::new(range.clone(), message))
 }

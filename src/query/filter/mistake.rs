@@ -7,6 +7,9 @@ use std::ops::Range;
 /// How many characters of the line are shown on each side of the place.
 const SHOWN_COUNT: usize = 60;
 
+/// A message has no more characters, whatever it shows of the text.
+const MESSAGE_COUNT_MAX: usize = 300;
+
 /// Something that is wrong at some place of a text.
 #[derive(Debug)]
 pub struct Mistake {
@@ -51,6 +54,7 @@ impl FilterError {
     #[cold]
     pub(super) fn new(mistake: Mistake, text: &str) -> Self {
         let Mistake { range, message } = mistake;
+        let message = cut(&message, MESSAGE_COUNT_MAX);
         let before = text.get(..range.start).unwrap_or(text);
         let behind = text.get(range.start..).unwrap_or_default();
         let before = before.rsplit(['\n', '\r']).next().unwrap_or_default();
@@ -115,5 +119,24 @@ impl std::error::Error for FilterError {}
 impl From<FilterError> for Error {
     fn from(error: FilterError) -> Self {
         Error::InvalidArgument { reason: error.to_string() }
+    }
+}
+
+/// What an error shows of a part of the text.
+pub fn shortened(text: &str) -> String {
+    const PART_COUNT_MAX: usize = 40;
+    let is_shown_as_it_is = |next: char| matches!(next, '"' | '\'' | '\\');
+    let shown = cut(text, PART_COUNT_MAX);
+    shown
+        .chars()
+        .map(|next| if is_shown_as_it_is(next) { next.into() } else { next.escape_debug().to_string() })
+        .collect()
+}
+
+/// A text of which at most so many characters are left.
+fn cut(text: &str, count: usize) -> String {
+    match text.char_indices().nth(count) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }

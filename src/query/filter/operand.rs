@@ -1,8 +1,9 @@
 //! The sides of a comparison: fields and values.
 
 use super::advice::{self, FUNCTIONS};
-use super::mistake::{Mistake, Parsed};
-use super::token::{Token, Tokens, shortened};
+use super::mistake::{Mistake, Parsed, shortened};
+use super::token::{Token, Tokens};
+use crate::error::Error;
 use crate::query::literal::Literal;
 use crate::schema::{FieldSchema, Schema};
 use crate::value::untyped::Value;
@@ -58,13 +59,16 @@ pub fn operand<'s>(tokens: &mut Tokens<'_>, schema: &'s Schema, is_first: bool) 
 
 /// The field of this name.
 fn field<'s>(name: &str, schema: &'s Schema, range: &Range<usize>) -> Parsed<&'s FieldSchema> {
-    match schema.expect_field(name) {
-        Ok((_, field)) => Ok(field),
-        Err(_) if name.len() > 100 => {
-            Err(Mistake::new(range.clone(), format!("there is no field `{}`", shortened(name))))
-        }
-        Err(error) => Err(Mistake::new(range.clone(), error.to_string())),
-    }
+    schema.expect_field(name).map(|(_, field)| field).map_err(|error| {
+        let message = match error {
+            // The name can be anything that was put in backticks.
+            Error::UnknownField { suggestion, .. } => {
+                Error::UnknownField { name: shortened(name), suggestion }.to_string()
+            }
+            other => other.to_string(),
+        };
+        Mistake::new(range.clone(), message)
+    })
 }
 
 /// The field of this name, of a word that may have been meant in another way.
@@ -127,7 +131,7 @@ fn call(tokens: &mut Tokens<'_>, name: &str, range: &Range<usize>) -> Parsed<Val
         "float" => text.parse().map(Value::Float32).map_err(|_| no_float(&text)),
         _ => text.parse().map(Value::Float64).map_err(|_| no_float(&text)),
     };
-    value.map_err(|message| Mistake::new(place, shortened_message(message)))
+    value.map_err(|message| Mistake::new(place, message))
 }
 
 fn no_float(text: &str) -> String {
@@ -143,14 +147,4 @@ pub fn close(tokens: &mut Tokens<'_>, opening: &Range<usize>) -> Parsed<()> {
         Token::End => Mistake::new(opening.clone(), "expected a `)` for this `(`, found the end"),
         _ => tokens.expected("`)`"),
     })
-}
-
-/// No message is long, whatever it shows of the text.
-pub fn shortened_message(message: String) -> String {
-    const MESSAGE_COUNT_MAX: usize = 300;
-    if message.chars().nth(MESSAGE_COUNT_MAX).is_none() {
-        return message;
-    }
-    let shown: String = message.chars().take(MESSAGE_COUNT_MAX).collect();
-    format!("{shown}…")
 }

@@ -1,7 +1,7 @@
 //! The text of a condition, cut into names, values and symbols.
 
 use super::advice;
-use super::mistake::{Mistake, Parsed};
+use super::mistake::{Mistake, Parsed, shortened};
 use super::number::number;
 use super::quoted::quoted;
 use crate::value::untyped::Value;
@@ -161,12 +161,4 @@ fn token(text: &str, start: usize) -> Parsed<(Token<'_>, usize)> {
 fn begins_number(text: &str) -> bool {
     let text = text.strip_prefix('-').map_or(text, |rest| rest.trim_start_matches([' ', '\t']));
     text.strip_prefix('.').unwrap_or(text).starts_with(|first: char| first.is_ascii_digit())
-}
-
-/// What an error shows of a part of the text.
-pub fn shortened(text: &str) -> String {
-    const SHOWN_COUNT: usize = 40;
-    let shown: String = text.chars().take(SHOWN_COUNT).flat_map(char::escape_debug).collect();
-    let shown = shown.replace("\\\"", "\"").replace("\\'", "'");
-    if text.chars().nth(SHOWN_COUNT).is_some() { format!("{shown}…") } else { shown }
 }
