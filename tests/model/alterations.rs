@@ -15,7 +15,7 @@ pub fn alter(world: &mut World, choices: &mut Choices<'_>) {
     let mut alteration = Alteration::of(&world.path);
     let mut columns: Option<Vec<Column>> =
         Some(world.model.fields.iter().cloned().enumerate().map(|(place, field)| (field, Some(place))).collect());
-    for _ in 0..1 + choices.below(3) {
+    for _ in 0..choices.below(4) {
         let name = match &columns {
             Some(columns) if !columns.is_empty() && !choices.one_in(16) => choices.one_of(columns).0.name,
             _ => "unknown".to_owned(),
@@ -23,7 +23,7 @@ pub fn alter(world: &mut World, choices: &mut Choices<'_>) {
         (alteration, columns) = step(alteration, columns, name, choices);
     }
     let mut capacity = world.model.capacity;
-    if choices.one_in(3) {
+    if choices.one_in(2) {
         capacity = 1 + choices.below(12);
         alteration = alteration.capacity(capacity as u64);
     }
