@@ -1,5 +1,6 @@
 //! Scans: what a filter accepts is found, whole and as it was when it was accepted, also beside writers.
 
+use super::actor::{Actor, Outcome};
 use super::heap_store;
 use super::readers::interleave;
 use super::world::{header, settings, wide_header};
@@ -8,6 +9,7 @@ use crate::engine::scan::Scan;
 use crate::engine::{Encoded, Settings, Store};
 use crate::error::Error;
 use crate::layout::filter::{Filter, RecordWords};
+use crate::sys::probe;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -164,6 +166,30 @@ fn what_is_always_accepted_is_always_found() {
                 }
             },
         );
+    }
+}
+
+/// A refusal counts only if the cell still held the record when its words were looked at: otherwise the record is missed.
+#[test]
+fn a_scan_that_stood_still_refuses_nothing_by_what_was_staged_meanwhile() {
+    for steps in 1.. {
+        let store = table([(1, 100)]);
+        let id = store.find(&1_u64.to_ne_bytes(), &mut [0; 2]).unwrap().unwrap().id;
+        let reading = Arc::clone(&store);
+        let reader = Actor::start(
+            |_: &probe::Event<'_>| false,
+            move || {
+                probe::see_all_loads();
+                let found = found(&*reading, 100..200);
+                assert!(matches!(*found, [(1, 100 | 101)]), "a record was missed: {found:?}");
+            },
+        );
+        let Outcome::Running(reader) = reader.advance(steps) else { return assert!(steps > 8) };
+        // The current cell is another one now, and the one that was current holds what is not published.
+        store.update(id, None, Encoded::new(&[1, 101])).unwrap();
+        let mut transaction = store.begin().unwrap();
+        transaction.update(id, None, Encoded::new(&[1, 999])).unwrap();
+        assert!(matches!(reader.advance(u32::MAX), Outcome::Done));
     }
 }
 
