@@ -369,7 +369,7 @@ macro_rules! record_rules {
         // The struct has no name outside of this block. Its types are parameters, named like the fields, so that a type
         // that does not exist is one error and not two.
         const _: () = {
-            #[allow(dead_code, missing_docs, non_camel_case_types)]
+            #[allow(dead_code, missing_docs, non_camel_case_types, clippy::builtin_type_shadow)]
             #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
             $visibility struct Fields<$($field),+> {
                 $($field_visibility $field: $crate::TypedField<$field>,)+
