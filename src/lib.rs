@@ -91,7 +91,6 @@ mod layout;
 #[cfg(not(loom))]
 pub mod maintenance;
 mod nearest;
-#[allow(dead_code, reason = "predicates, orders and sums are for the queries of tables, which come next")]
 mod query;
 mod record_id;
 mod schema;

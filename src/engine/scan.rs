@@ -15,7 +15,7 @@ use std::ops::Range;
 /// What can be scanned: a table, a moment of it, and what a transaction sees.
 pub trait Scan {
     /// All slots.
-    #[allow(dead_code, reason = "for the queries of tables, which come next")]
+    #[cfg(test)]
     fn slots(&self) -> Range<u32>;
 
     /// Copies the first record of some slots that a filter accepts into `payload`, which has the table's record length.
@@ -61,6 +61,7 @@ impl Store {
 
 /// Each record is as it was published at some moment during the call.
 impl Scan for &Store {
+    #[cfg(test)]
     fn slots(&self) -> Range<u32> {
         0..self.geometry.capacity()
     }
@@ -80,6 +81,7 @@ impl Scan for &Store {
 /// All records are as of the moment. If it has passed, that is the error, even if nothing was found: that there is nothing
 /// more has to be of the moment too.
 impl Scan for Moment<'_> {
+    #[cfg(test)]
     fn slots(&self) -> Range<u32> {
         self.store().slots()
     }
@@ -99,6 +101,7 @@ impl Scan for Moment<'_> {
 
 /// As the transaction sees them: what it has staged itself, and otherwise what is published, which nobody else can change.
 impl Scan for Transaction<'_> {
+    #[cfg(test)]
     fn slots(&self) -> Range<u32> {
         self.store().slots()
     }
