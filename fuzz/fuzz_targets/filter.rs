@@ -10,7 +10,8 @@ use locule::{Condition, Schema, Table, Value, Values, values};
 use std::sync::{Arc, LazyLock};
 
 const SCHEMA: &str = "key id: u64, user: text(32), hits: u32, note: text(40)?, score: f64, ratio: f32?, is_new: bool, \
-                      is_old: bool?, digest: bytes(8), seen: timestamp?, born: date, wide: i128, depth: i64, in: u8";
+                      is_old: bool?, digest: bytes(8), seen: timestamp?, born: date = 2024-02-29, wide: i128 = 0, \
+                      depth: i64, in: u8 = 0";
 
 static TABLE: LazyLock<Table<Values>> = LazyLock::new(|| {
     let directory = tempfile::tempdir_in(if std::path::Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" });
@@ -104,7 +105,7 @@ fn answer_of_cel(text: &str, record: &Record) -> Option<bool> {
     if record.note.is_none() && text.contains("note") {
         return None;
     }
-    let program = std::panic::catch_unwind(|| Program::compile(text)).ok()?.ok()?;
+    let program = Program::compile(text).ok()?;
     let mut context = Context::default();
     context.add_variable_from_value("user", record.user);
     context.add_variable_from_value("hits", CelValue::UInt(record.hits.into()));
@@ -129,7 +130,7 @@ enum Wish {
     Depth(u8, i64),
     Score(u8, f64),
     User(u8, String),
-    Digest(u8, Vec<u8>),
+    Digest(Vec<u8>),
     Fragment(u8, String),
     List(Vec<i64>),
     IsNew(bool),
@@ -165,7 +166,7 @@ impl Wish {
                     _ => condition.lt(value).to_string(),
                 }
             }
-            Wish::Digest(_, value) => locule::field("digest").eq(value.clone()).to_string(),
+            Wish::Digest(value) => locule::field("digest").eq(value.clone()).to_string(),
             Wish::Fragment(code, value) => match code % 3 {
                 0 => locule::field("user").starts_with(value.as_str()).to_string(),
                 1 => locule::field("user").contains(value.as_str()).to_string(),
