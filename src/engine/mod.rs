@@ -58,7 +58,6 @@ pub mod read;
 pub mod recover;
 pub mod repair;
 pub mod scan;
-#[cfg(not(loom))]
 pub mod scrub;
 pub mod single;
 pub mod stage;
