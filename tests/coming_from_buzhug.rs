@@ -291,6 +291,26 @@ fn select_by_a_pattern() -> Outcome {
     })
 }
 
+#[cfg(feature = "filter")]
+#[test]
+fn select_by_text() -> Outcome {
+    with_persons(|table, _, _, _| {
+        let rows = table.query().filter_text("age > 30 && name == 'ada'")?.rows()?;
+        assert_eq!(rows.len(), 1);
+        Ok(())
+    })
+}
+
+#[cfg(feature = "filter")]
+#[test]
+fn select_by_a_regular_expression() -> Outcome {
+    with_persons(|table, _, _, _| {
+        let rows = table.query().filter(field("name").matches("^ad")).rows()?;
+        assert_eq!(rows.len(), 1);
+        Ok(())
+    })
+}
+
 #[test]
 fn select_for_update() -> Outcome {
     with_persons(|table, _, _, _| {

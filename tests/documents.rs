@@ -69,7 +69,7 @@ fn declares(code: &str, item: &str) -> bool {
 }
 
 /// What is wrong with a document.
-fn mistakes(document: &str) -> Vec<String> {
+fn mistakes(document: &str, directory: &str) -> Vec<String> {
     let mut mistakes = Vec::new();
     for (path, items) in named(document) {
         let place = root().join(&path);
@@ -94,7 +94,7 @@ fn mistakes(document: &str) -> Vec<String> {
     }
     for link in document.split("](").skip(1) {
         let target = link.split([')', '#']).next().unwrap_or_default();
-        if !target.is_empty() && !target.contains("://") && !root().join(target).exists() {
+        if !target.is_empty() && !target.contains("://") && !root().join(directory).join(target).exists() {
             mistakes.push(format!("the link to {target} leads nowhere"));
         }
     }
@@ -104,7 +104,11 @@ fn mistakes(document: &str) -> Vec<String> {
 #[test]
 fn each_file_function_and_test_that_a_document_names_exists() {
     for document in DOCUMENTS {
-        assert_eq!(mistakes(&text(document)), [""; 0], "{document}");
+        assert_eq!(
+            mistakes(&text(document), if document.starts_with("docs/") { "docs" } else { "" }),
+            [""; 0],
+            "{document}"
+        );
     }
     let count = named(&text("ARCHITECTURE.md")).iter().map(|(_, items)| items.len()).sum::<usize>();
     assert!(count > 40, "the names are found: {count}");
@@ -114,6 +118,7 @@ fn each_file_function_and_test_that_a_document_names_exists() {
 fn what_does_not_exist_is_found() {
     let found = mistakes(
         "`src/engine/sync.rs` (`sync`, `sink`), `src/engine/sink.rs`, [a](b.md), `cargo test --test nothing`, `src/engine` (`choose_cell`)",
+        "",
     );
     let expected = [
         "src/engine/sync.rs has no sink",
@@ -174,7 +179,7 @@ fn plain(code: &str) -> String {
 /// What a page shows is compiled and run: as a test of the documentation, or it is a part of the test of the same name, or of
 /// the example.
 #[test]
-fn each_example_of_a_page_is_a_part_of_the_file_of_its_name() {
+fn each_example_of_a_page_is_compiled_and_run() {
     for entry in std::fs::read_dir(root().join("docs")).unwrap() {
         let page = entry.unwrap().path();
         assert!(DOCUMENTS.iter().any(|document| root().join(document) == page), "{page:?} is one of the documents");

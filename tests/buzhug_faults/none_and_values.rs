@@ -256,4 +256,9 @@ fn fault_9_predicates_are_run_as_code() {
         check_that_a_text_cannot_write(&mut naive()),
         "a text was run as a statement",
     );
+    // A predicate that is text is read, and not run.
+    #[cfg(feature = "filter")]
+    for text in ["clear()", "name == 'ada'; clear()", "__import__('os').system('true')", "name == 'ada' or True"] {
+        assert!(table.query().filter_text(text).is_err(), "{text}");
+    }
 }
