@@ -23,9 +23,7 @@ fn main() -> Result<(), locule::Error> {
     }
     // All or nothing, and no other write comes in between.
     table.write(|transaction| {
-        for row in transaction.select(|session| session.hits > 3)? {
-            transaction.delete(row.id())?;
-        }
+        transaction.query().filter(Session::FIELDS.hits.gt(3)).delete()?;
         transaction.upsert(&Session { id: 7, user: Text::new("eve")?, ..Session::default() })
     })?;
     // From here on it survives a power cut.

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::format::cell::{CellHeader, GENERATION_LIMIT, Head, Intent, NUMBER_LIMIT, SLOT_LIMIT};
 use crate::format::checksum::{cell_check, crc32, digest_of_cell, mix};
 use crate::format::control::{CONTROL_WORDS, INCARNATION_WORDS, MUTEX_WORDS};
+use crate::format::gaps::{GAP_COUNT, GAP_WORDS, Gap, Gaps};
 use crate::format::geometry::{Geometry, KeyPosition};
 use crate::format::header::{BYTE_ORDER_MARK, FIELDS, FORMAT_VERSION, Header, MAGIC};
 use crate::format::sync_record::{STATE_WORDS, SYNC_RECORD_WORDS, State, SyncRecord};
@@ -257,7 +258,7 @@ fn every_field_type_has_the_code_and_width_of_the_document() -> Result<()> {
         };
         let field_type = type_with_code(code, capacity_bytes)?;
         assert_eq!(field_type.value_bytes(), fixed_bytes + usize::from(capacity_bytes), "{row:?}");
-        assert_eq!(field_type.to_string().split('<').next(), Some(row["type"]));
+        assert_eq!(field_type.to_string().split('(').next(), Some(row["type"]));
     }
     for code in 0..=u8::MAX {
         let is_documented = types.iter().any(|row| number::<u8>(row["type_code"]) == code);
@@ -265,6 +266,52 @@ fn every_field_type_has_the_code_and_width_of_the_document() -> Result<()> {
         assert_eq!(is_documented, is_known, "type code {code}");
     }
     Ok(())
+}
+
+#[test]
+fn the_schema_of_the_document_is_read_and_written_like_that() {
+    let section = DOCUMENT.split("### Schemas as text").nth(1).unwrap();
+    let text = section.split("```text\n").nth(1).unwrap().split("\n```").next().unwrap();
+    let schema: Schema = text.parse().unwrap();
+    assert_eq!(schema.to_string(), text);
+    assert_eq!(schema.fields().len(), 5);
+}
+
+/// A field of the type that a row names.
+#[cfg(feature = "json")]
+fn field_of(type_name: &str) -> FieldSchema {
+    let field_type = match FieldType::from_name(type_name) {
+        Some(FieldType::Text(_)) => FieldType::Text(9),
+        Some(FieldType::Bytes(_)) => FieldType::Bytes(9),
+        other => other.unwrap_or_else(|| panic!("{type_name} is no type")),
+    };
+    FieldSchema::new("field", field_type).nullable()
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn values_are_written_and_read_as_the_document_says() {
+    let rows = table("Values as text and in JSON");
+    for field_type in FieldType::CODES.map(|code| FieldType::from_code(code, 0).unwrap()) {
+        assert!(rows.iter().any(|row| row["type"] == field_type.name()), "{field_type}");
+    }
+    for row in rows {
+        let field = field_of(row["type"]);
+        let form = |column: &str| row[column].trim_matches('`').to_owned();
+        let (text, json) = (form("as text"), form("in JSON"));
+        let value = field.parse_value(&text).unwrap();
+        assert_eq!(value.to_string(), text);
+        assert_eq!(field.value_to_json(&value).to_string(), json);
+        let read = field.value_from_json(&serde_json::from_str(&json).unwrap()).unwrap();
+        assert_eq!(read.to_string(), text);
+        // Numbers as texts, and integers of all widths as numbers.
+        let digits = json.trim_matches('"');
+        if row["type"].starts_with(['i', 'u', 'f']) && !digits.contains(char::is_alphabetic) {
+            for other in [serde_json::from_str(digits).unwrap(), serde_json::Value::from(digits)] {
+                assert_eq!(field.value_from_json(&other).unwrap().to_string(), text, "{other}");
+            }
+        }
+    }
 }
 
 // -- what writers write ----------------------------------------------------------------------------
@@ -350,15 +397,21 @@ fn sealed_states_and_sync_records_are_as_the_document_says() {
         ],
     );
 
-    let blank = SyncRecord { state: none, predecessor: 0, generation_floor: 0, wall_time_microseconds: 0 };
+    let blank = SyncRecord {
+        state: none,
+        predecessor: 0,
+        generation_floor: 0,
+        wall_time_microseconds: 0,
+        gaps: Gaps::default(),
+    };
     let record_words = |record: SyncRecord| {
         let mut words = record.to_words(SEED);
-        let check = std::mem::replace(&mut words[6], SEED);
+        let check = std::mem::replace(&mut words[SYNC_RECORD_WORDS - 1], SEED);
         assert_eq!(check, u64::from(crc32(bytemuck::cast_slice(&words))));
-        words[6] = 0;
+        words[SYNC_RECORD_WORDS - 1] = 0;
         words
     };
-    assert_eq!(table("Sync records").len(), SYNC_RECORD_WORDS);
+    let last_word = [vec![0; SYNC_RECORD_WORDS - 1], vec![u64::MAX]].concat();
     assert_packed(
         "Sync records",
         &[
@@ -368,9 +421,31 @@ fn sealed_states_and_sync_records_are_as_the_document_says() {
             ("digest", &record_words(SyncRecord { state: State { digest: u64::MAX, ..none }, ..blank })),
             ("generation_floor", &record_words(SyncRecord { generation_floor: u64::MAX, ..blank })),
             ("wall_time", &record_words(SyncRecord { wall_time_microseconds: -1, ..blank })),
-            ("check", &[0, 0, 0, 0, 0, 0, u64::MAX]),
+            ("forgotten_below", &record_words(SyncRecord { gaps: Gaps::forgotten(u64::MAX), ..blank })),
+            ("check", &last_word),
         ],
     );
+    // The gaps lie where nothing else is, each as its own table says, the newest first.
+    let gaps_start = table("Sync records").len() - 1;
+    assert_eq!(gaps_start + GAP_WORDS, SYNC_RECORD_WORDS - 1);
+    for place in 0..GAP_COUNT {
+        let gap_words = |gap: Gap| {
+            let mut gaps = Gaps::default();
+            gaps.newest_first[place] = gap;
+            let words = record_words(SyncRecord { gaps, ..blank });
+            assert!(words.iter().enumerate().all(|(word, content)| {
+                (gaps_start + 2 * place..gaps_start + 2 * place + 2).contains(&word) || *content == 0
+            }));
+            [words[gaps_start + 2 * place], words[gaps_start + 2 * place + 1]]
+        };
+        assert_packed(
+            "Gaps",
+            &[
+                ("chosen", &gap_words(Gap { chosen: u64::MAX, resumed: 0 })),
+                ("resumed", &gap_words(Gap { chosen: 0, resumed: u64::MAX })),
+            ],
+        );
+    }
 }
 
 #[test]
@@ -445,7 +520,7 @@ fn the_worked_example_is_right() {
         digest,
         header.digest_seed().rotate_left(32),
         seal,
-        record[6],
+        record[SYNC_RECORD_WORDS - 1],
     ];
     let documented: Vec<u64> = table("Worked example")
         .iter()

@@ -67,10 +67,12 @@ pub enum Error {
     },
     /// The file was made for another record type.
     SchemaMismatch {
-        /// The schema of the record type.
+        /// The schema of the record type, in its text form.
         expected: String,
         /// The schema in the file.
         found: String,
+        /// What is different in the file, field by field: see [`Schema::difference`](crate::Schema::difference).
+        differences: Vec<String>,
     },
     /// The table has room for another number of records than was required ([`require_capacity`](crate::OpenOptions::require_capacity)).
     CapacityMismatch {
@@ -97,7 +99,7 @@ pub enum Error {
     /// A lock of the table can no longer be used. Every process must call [`reopen`](crate::Table::reopen) on its handles, or drop them. The
     /// first process that then opens the file makes the locks anew, and no published write is lost.
     Condemned,
-    /// The file was replaced or destroyed. [`reopen`](crate::Table::reopen) attaches to the file that has its name now, if there is one.
+    /// The file was replaced or destroyed, or the table was made anew with another schema or capacity. [`reopen`](crate::Table::reopen) attaches to the file that has its name now, if there is one.
     Superseded,
     /// Another process recovered the file while this handle was not attached to it. That happens to a read-only handle,
     /// to one whose descriptor or lock was taken away without its knowledge, and to one that the child of a fork
@@ -180,10 +182,24 @@ pub enum Error {
         /// The size of the value, in bytes.
         found_bytes: usize,
     },
+    /// What happened since a cursor was given out cannot be told. Start again: take all records and a new cursor, such as
+    /// by [`changes_since`](crate::Table::changes_since) the [`first_cursor`](crate::Table::first_cursor), and forget
+    /// what is not among them.
+    CursorLost {
+        /// Why not.
+        reason: CursorLoss,
+    },
     /// The closure of a [`write`](crate::Table::write) gave up for a reason of its own: see [`Error::caller`], and [`try_write`](crate::Table::try_write).
     Caller {
         /// The reason.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// There is no field of this name.
+    UnknownField {
+        /// The name.
+        name: String,
+        /// The field whose name is nearest, if one is near.
+        suggestion: Option<String>,
     },
     /// A value is not one that its type can have.
     InvalidValue {
@@ -224,6 +240,45 @@ impl fmt::Display for TableLock {
             TableLock::Sync => "sync",
             TableLock::Gate => "gate",
             TableLock::Handle => "handle",
+        })
+    }
+}
+
+/// Why a [`Cursor`](crate::Cursor) cannot be followed any more.
+///
+/// ```
+/// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+/// # let directory = tempfile::tempdir()?;
+/// let [first, second] = ["first.loc", "second.loc"].map(|name| directory.path().join(name));
+/// let cursor = locule::Table::<Visit>::create(&first, 9)?.cursor()?;
+/// let other = locule::Table::<Visit>::create(&second, 9)?;
+/// match other.changes_since(&cursor) {
+///     Err(locule::Error::CursorLost { reason }) => assert_eq!(reason, locule::CursorLoss::OtherTable),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CursorLoss {
+    /// It is a cursor of another table, or of one that was replaced.
+    OtherTable,
+    /// What it had seen was rolled back, such as by a power cut before the next sync; or it was given out by another copy
+    /// of the file.
+    RolledBack,
+    /// The table remembers its last eight recoveries, and there were more since.
+    TooManyRecoveries,
+    /// It is newer than the table, such as after an older copy of the file was put back.
+    NewerThanTable,
+}
+
+impl fmt::Display for CursorLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            CursorLoss::OtherTable => "it is a cursor of another table",
+            CursorLoss::RolledBack => "what it had seen was rolled back, or is of another copy of the file",
+            CursorLoss::TooManyRecoveries => "the table was recovered more than eight times since",
+            CursorLoss::NewerThanTable => "it is newer than the table, as if an older copy of the file was put back",
         })
     }
 }
@@ -300,6 +355,13 @@ impl fmt::Display for Error {
             Error::DoesNotExist { path } => {
                 write!(f, "{} does not exist: a table has to be created before it is opened", path.display())
             }
+            Error::UnknownField { name, suggestion } => {
+                write!(f, "there is no field `{name}`")?;
+                match suggestion {
+                    Some(suggestion) => write!(f, ": did you mean `{suggestion}`?"),
+                    None => Ok(()),
+                }
+            }
             Error::InvalidArgument { reason } | Error::InvalidValue { reason } => f.write_str(reason),
             Error::Foreign { path, reason } => write!(f, "{} cannot be read as a table: {reason}", path.display()),
             Error::Damaged { reason } => {
@@ -309,14 +371,14 @@ impl fmt::Display for Error {
                      and `locule dump --salvage` prints what is left"
                 )
             }
-            Error::SchemaMismatch { expected, found } => write!(
-                f,
-                "the file holds other records than this program's type\n  expected: {expected}\n  found:    {found}"
-            ),
+            Error::SchemaMismatch { differences, .. } => {
+                f.write_str("the file holds other records than this program's type; in the file")?;
+                differences.iter().try_for_each(|difference| write!(f, "\n  {difference}"))
+            }
             Error::CapacityMismatch { expected, found } => write!(
                 f,
-                "the table has room for {found} records, not for the {expected} that were required: a capacity never \
-                 changes, so require {found}, or copy the records into a new table"
+                "the table has room for {found} records, not for the {expected} that were required: require {found}, \
+                 or change its capacity by `Alteration::capacity`"
             ),
             Error::Incompatible { reason } => f.write_str(reason),
             Error::Timeout { lock: TableLock::Handle, waited, .. } => write!(
@@ -338,7 +400,9 @@ impl fmt::Display for Error {
                 "a lock of the table can no longer be used: call `reopen` on every handle in every process, or drop \
                  them all and open the file again",
             ),
-            Error::Superseded => f.write_str("the file was replaced or destroyed since it was opened: call `reopen`"),
+            Error::Superseded => {
+                f.write_str("the table was replaced, destroyed or altered since it was opened: call `reopen`")
+            }
             Error::Recovered => f.write_str(
                 "another process recovered the file while this handle was not attached to it, or `reopen` gave the \
                  handle up: call `reopen`",
@@ -372,7 +436,7 @@ impl fmt::Display for Error {
                 f.write_str(if *live_count == 0 || *retired_count > 0 {
                     ": make a new one, and insert the records there"
                 } else {
-                    ": delete some, or make a table with a larger capacity"
+                    ": delete some, or give it a larger capacity by `Alteration::capacity`"
                 })
             }
             Error::DuplicateKey { key, id } => {
@@ -398,6 +462,10 @@ impl fmt::Display for Error {
                 f,
                 "the table changed too much during each of {attempt_count} passes over it: allow a longer lock \
                  timeout, or open the file for writing"
+            ),
+            Error::CursorLost { reason } => write!(
+                f,
+                "the cursor cannot be followed: {reason}; take all records again, with a new cursor, and forget the others"
             ),
             Error::TooLong { capacity_bytes, found_bytes } => {
                 write!(f, "a value of {found_bytes} bytes does not fit a field of {capacity_bytes} bytes")

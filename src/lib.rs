@@ -27,6 +27,9 @@
 //! caller finishes what it had prepared, or undoes what it had not. [`Table::sync`] makes what was published survive a
 //! power cut; by default a write does that when the last sync is older than a second ([`OpenOptions::sync_every`]).
 //!
+//! Whatever is written can be followed: [`Table::changes_since`] a [`Cursor`] tells what has changed, and [`Table::wait`]
+//! sleeps until something has.
+//!
 //! # Feature `serde`
 //!
 //! With the feature `serde`, these types can be serialized and deserialized, and so can records that derive it: write
@@ -42,9 +45,21 @@
 //! | [`Timestamp`] | RFC 3339, `"2024-02-29T23:59:59.999999Z"` | microseconds since 1970, an `i64` |
 //! | [`Date`] | `"2024-02-29"` | days since 1970, an `i32` |
 //! | [`RecordId`] | its number, as text: JSON's readers may take numbers for floats, and lose digits | its number, a `u64` |
+//! | [`Cursor`] | its text, `"6c6f63756c6520676f6c64656e200102-7"` | 16 bytes and a `u64` |
 //! | [`Value`] | its variant and content, `{"Unsigned": 42}`, `"Null"`; bytes, times and dates as above | the same |
 //!
 //! A value that is too long, or not one of the type, is an error when it is deserialized.
+//!
+//! # Feature `filter`
+//!
+//! `Condition::parse` and `Query::filter_text` read conditions from text, such as
+//! `hits > 3 && user.startsWith("bo") && !(note == null)`, in a subset of CEL, and check them against the schema before
+//! any record is read. `docs/filter-language.md` describes all of it. `FieldName::matches` asks for patterns.
+//!
+//! # Feature `json`
+//!
+//! `FieldSchema::value_to_json` and `FieldSchema::value_from_json` turn values into those of `serde_json` and back, so
+//! that no reader loses anything, even if it takes all numbers for doubles. `format.md` has a table of the forms.
 //!
 //! # Trust
 //!
@@ -65,6 +80,7 @@ compile_error!("locule runs on Linux only: it needs robust process-shared mutexe
 
 #[cfg(not(loom))]
 pub mod admin;
+mod cursor;
 #[cfg(all(test, not(loom)))]
 mod documentation_tests;
 mod engine;
@@ -72,6 +88,10 @@ mod error;
 mod file;
 mod format;
 mod layout;
+#[cfg(not(loom))]
+pub mod maintenance;
+mod nearest;
+mod query;
 mod record_id;
 mod schema;
 mod sys;
@@ -81,12 +101,22 @@ mod table;
 pub mod testing;
 mod value;
 
+pub use cursor::Cursor;
 pub use engine::outcome::{Recovery, RecoveryOutcome};
 pub use engine::status::{RepairCounts, Status, Writer, WriterState};
-pub use error::{Error, Result, TableLock};
+pub use error::{CursorLoss, Error, Result, TableLock};
+pub use query::condition::Condition;
+pub use query::field_name::{FieldName, field};
+#[cfg(feature = "filter")]
+pub use query::filter::mistake::FilterError;
+pub use query::order::Order;
+pub use query::typed_field::{Operand, TypedField};
 pub use record_id::RecordId;
-pub use schema::{FieldSchema, Schema, decode_value};
+pub use schema::{Difference, FieldSchema, Schema, decode_value};
+pub use table::changes::{Change, Changes};
+pub use table::content::Content;
 pub use table::options::OpenOptions;
+pub use table::query::{Query, QueryRows};
 pub use table::record::{Keyed, Record, WordArray};
 pub use table::row::Row;
 pub use table::rows::Rows;
@@ -94,6 +124,7 @@ pub use table::snapshot::Snapshot;
 pub use table::table::Table;
 pub use table::transaction::{TransactionRows, WriteTransaction};
 pub use table::upserted::Upserted;
+pub use table::values::Values;
 pub use value::field::{Field, FieldValue, Key, KeyField};
 pub use value::field_type::FieldType;
 pub use value::inline::{Bytes, Text};
@@ -130,3 +161,8 @@ pub fn destroy(path: impl AsRef<std::path::Path>) -> Result<()> {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadMe;
+
+/// What the page on the filter language shows is what happens.
+#[cfg(all(doctest, feature = "filter"))]
+#[doc = include_str!("../docs/filter-language.md")]
+struct FilterLanguage;

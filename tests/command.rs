@@ -72,13 +72,13 @@ fn lines_of_json_hold_every_value_to_the_last_digit() {
     let rest = r#""yes":false,"text":"","bytes":"","at":"1970-01-01T00:00:00.000000Z","on":"1970-01-01","note":null}"#;
     let expected = [
         concat!(
-            r#"{"id":340282366920938463463374607431768211455,"low":-170141183460469231731687303715884105728,"#,
+            r#"{"id":"340282366920938463463374607431768211455","low":"-170141183460469231731687303715884105728","#,
             r#""single":0.1,"double":1e300,"yes":true,"text":"a\"b\n\u001bŁódź","bytes":"00ff","#,
             r#""at":"1969-12-31T23:59:59.999999Z","on":"1969-12-31","note":""}"#
         )
         .to_owned(),
-        format!(r#"{{"id":2,"low":0,"single":"NaN","double":"Infinity",{rest}"#),
-        format!(r#"{{"id":3,"low":0,"single":-0.0,"double":"-Infinity",{rest}"#),
+        format!(r#"{{"id":"2","low":"0","single":"NaN","double":"Infinity",{rest}"#),
+        format!(r#"{{"id":"3","low":"0","single":-0.0,"double":"-Infinity",{rest}"#),
     ];
     // An exponent may be written with its sign.
     let lines: Vec<_> = dump.stdout.lines().map(|line| line.replace("1e+300", "1e300")).collect();
@@ -135,6 +135,29 @@ fn info_tells_what_the_table_is() {
 }
 
 #[test]
+fn info_shows_the_whole_schema_in_its_column_and_without_control_characters() {
+    locule::record! {
+        struct Documented {
+            #[doc = " The number.\n\u{1b}[31mNever reused."]
+            key id: u64,
+            note: Option<Text<5>> = Some(Text::literal("a\nb")),
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("documented.loc");
+    drop(Table::<Documented>::options().capacity(1).create(&path).unwrap());
+    let info = locule("info", &path, &[]);
+    let expected = [
+        "schema          /// The number.",
+        r"                /// \u{1b}[31mNever reused.",
+        "                key id: u64,",
+        r#"                note: text(5)? = "a\nb""#,
+        "record  ",
+    ];
+    assert!(info.stdout.contains(&expected.join("\n")), "{}", info.stdout);
+}
+
+#[test]
 fn a_good_table_verifies_and_a_damaged_one_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let path = new_table(directory.path(), &odd_samples());
@@ -177,7 +200,7 @@ fn a_salvage_prints_every_good_record_of_a_table_that_is_refused() {
 
     let salvage = locule("dump", &copy, &["--salvage", "--format", "jsonl"]);
     assert_eq!((salvage.code, salvage.stdout.lines().count()), (Some(1), 2));
-    assert!(salvage.stdout.contains(r#""id":2,"#) && salvage.stdout.contains(r#""id":3,"#), "{}", salvage.stdout);
+    assert!(salvage.stdout.contains(r#""id":"2","#) && salvage.stdout.contains(r#""id":"3","#), "{}", salvage.stdout);
     assert!(salvage.stderr.contains("slot 0, cell 0: "), "{}", salvage.stderr);
     // For a good table it is what `dump` prints, in both formats.
     for format in ["jsonl", "table"] {

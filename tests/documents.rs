@@ -2,8 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "TESTING.md", "CONTRIBUTING.md"];
-const PLACES: [&str; 7] = ["src/", "tests/", "fuzz/", "examples/", "benches/", ".ci/", ".cargo/"];
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "TESTING.md",
+    "CONTRIBUTING.md",
+    "docs/coming-from-buzhug.md",
+    "docs/expiry.md",
+    "docs/filter-language.md",
+    "docs/forking-servers.md",
+];
+const PLACES: [&str; 8] = ["docs/", "src/", "tests/", "fuzz/", "examples/", "benches/", ".ci/", ".cargo/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -60,7 +69,7 @@ fn declares(code: &str, item: &str) -> bool {
 }
 
 /// What is wrong with a document.
-fn mistakes(document: &str) -> Vec<String> {
+fn mistakes(document: &str, directory: &str) -> Vec<String> {
     let mut mistakes = Vec::new();
     for (path, items) in named(document) {
         let place = root().join(&path);
@@ -85,7 +94,7 @@ fn mistakes(document: &str) -> Vec<String> {
     }
     for link in document.split("](").skip(1) {
         let target = link.split([')', '#']).next().unwrap_or_default();
-        if !target.is_empty() && !target.contains("://") && !root().join(target).exists() {
+        if !target.is_empty() && !target.contains("://") && !root().join(directory).join(target).exists() {
             mistakes.push(format!("the link to {target} leads nowhere"));
         }
     }
@@ -95,7 +104,11 @@ fn mistakes(document: &str) -> Vec<String> {
 #[test]
 fn each_file_function_and_test_that_a_document_names_exists() {
     for document in DOCUMENTS {
-        assert_eq!(mistakes(&text(document)), [""; 0], "{document}");
+        assert_eq!(
+            mistakes(&text(document), if document.starts_with("docs/") { "docs" } else { "" }),
+            [""; 0],
+            "{document}"
+        );
     }
     let count = named(&text("ARCHITECTURE.md")).iter().map(|(_, items)| items.len()).sum::<usize>();
     assert!(count > 40, "the names are found: {count}");
@@ -105,6 +118,7 @@ fn each_file_function_and_test_that_a_document_names_exists() {
 fn what_does_not_exist_is_found() {
     let found = mistakes(
         "`src/engine/sync.rs` (`sync`, `sink`), `src/engine/sink.rs`, [a](b.md), `cargo test --test nothing`, `src/engine` (`choose_cell`)",
+        "",
     );
     let expected = [
         "src/engine/sync.rs has no sink",
@@ -155,6 +169,34 @@ fn the_number_of_planted_faults_is_right() {
         + script.matches("\nFAULTS['").count();
     let documented = format!("{count} planted faults");
     assert!(text("TESTING.md").contains(&documented), "TESTING.md has to say: {documented}");
+}
+
+/// The lines of some code without what they are indented by.
+fn plain(code: &str) -> String {
+    code.lines().map(|line| format!("{}\n", line.trim_start())).collect()
+}
+
+/// What a page shows is compiled and run: as a test of the documentation, or it is a part of the test of the same name, or of
+/// the example.
+#[test]
+fn each_example_of_a_page_is_compiled_and_run() {
+    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
+        let page = entry.unwrap().path();
+        assert!(DOCUMENTS.iter().any(|document| root().join(document) == page), "{page:?} is one of the documents");
+        let file_name = page.file_name().unwrap().to_str().unwrap();
+        if text("src/lib.rs").contains(&format!("include_str!(\"../docs/{file_name}\")")) {
+            continue;
+        }
+        let name = page.file_stem().unwrap().to_str().unwrap().replace('-', "_");
+        let files = ["tests", "examples"].map(|place| root().join(place).join(format!("{name}.rs")));
+        let code: String = files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+        let (page, code) = (std::fs::read_to_string(page).unwrap(), plain(&code));
+        let examples = page.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        assert!(page.contains("```rust\n"), "{name} has examples");
+        for example in examples {
+            assert!(code.contains(&format!("\n{}", plain(example))), "this is not in {name}.rs:\n{example}");
+        }
+    }
 }
 
 #[test]

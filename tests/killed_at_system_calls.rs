@@ -7,13 +7,10 @@
 
 mod common;
 
-use common::system_calls::{End, filter, filter_flag, fork_traced, go_to_next_stop};
+use common::system_calls::{End, at_every_stop_of, filter, filter_flag};
 use common::{Child, Visits, assert_consistent, keys, options, say, visit};
 use locule::Error;
 use nix::libc::SYS_openat;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 
 #[test]
@@ -84,24 +81,18 @@ fn at_every_stop(path: &Path, scenario: &Scenario) {
     if !scenario.knows_nameless && !common::in_fork(|| assert!(filter(SYS_openat, End::InputOutputError))) {
         return;
     }
-    let mut has_happened = false;
-    for stop_number in 0.. {
-        let user = prepare(path, scenario);
-        let end = killed_at(stop_number, || {
+    let stop_count = at_every_stop_of(
+        || prepare(path, scenario),
+        || {
             let flag = nix::fcntl::OFlag::O_TMPFILE - nix::fcntl::OFlag::O_DIRECTORY;
             assert!(scenario.knows_nameless || filter_flag(SYS_openat, 2, flag.bits(), End::InputOutputError));
             (scenario.operation)(path).unwrap();
-        });
-        let Ok(was_killed) = end else { return say("skipped") };
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look_at(path, scenario, user)));
-        let Ok(happened) = outcome else { panic!("killed at stop {stop_number}") };
-        // Once it has happened it has happened at every later stop too.
-        assert!(happened || !has_happened, "killed at stop {stop_number}");
-        assert!(happened || was_killed, "what was done was not done");
-        has_happened = happened;
-        if !was_killed {
-            return say(format!("{stop_number} stops"));
-        }
+        },
+        |user| look_at(path, scenario, user),
+    );
+    match stop_count {
+        Ok(stop_count) => say(format!("{stop_count} stops")),
+        Err(_) => say("skipped"),
     }
 }
 
@@ -124,25 +115,6 @@ fn prepare(path: &Path, scenario: &Scenario) -> Option<Visits> {
         std::fs::hard_link(path, path.with_file_name(SECOND_NAME)).unwrap();
     }
     scenario.is_used.then_some(table)
-}
-
-/// Forks a process that does something, and kills it when it has come to the stop with this number: before a system
-/// call or after one. Returns whether it was killed before it was done, or an error if it cannot be traced.
-fn killed_at(stop_number: usize, body: impl FnOnce()) -> nix::Result<bool> {
-    let child = fork_traced(body)?;
-    for _ in 0..=stop_number {
-        if !go_to_next_stop(child)? {
-            end(child);
-            return Ok(false);
-        }
-    }
-    end(child);
-    Ok(true)
-}
-
-fn end(child: Pid) {
-    kill(child, Signal::SIGKILL).unwrap();
-    assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Signaled(child, Signal::SIGKILL, false));
 }
 
 /// Checks what the path names, what else is in the directory, and what a process finds that had the table open. Returns

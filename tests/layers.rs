@@ -8,8 +8,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// From the bottom to the top. A layer is a directory or a file of `src`.
-const LAYERS: [&str; 11] =
-    ["record_id", "error", "value", "schema", "format", "sys", "layout", "engine", "file", "table", "admin"];
+const LAYERS: [&str; 15] = [
+    "nearest",
+    "record_id",
+    "error",
+    "cursor",
+    "value",
+    "schema",
+    "format",
+    "sys",
+    "layout",
+    "engine",
+    "file",
+    "query",
+    "table",
+    "admin",
+    "maintenance",
+];
 
 /// A module, by its path, such as `["engine", "read"]`; that of `src/engine/mod.rs` is `["engine"]`.
 type Module = Vec<String>;

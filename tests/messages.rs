@@ -42,7 +42,7 @@ fn one_of_each() -> Vec<Error> {
         Error::InvalidArgument { reason: reason() },
         Error::Foreign { path: path.clone(), reason: reason() },
         Error::Damaged { reason: reason() },
-        Error::SchemaMismatch { expected: reason(), found: "another".to_owned() },
+        Error::SchemaMismatch { expected: reason(), found: "another".to_owned(), differences: vec![reason()] },
         Error::CapacityMismatch { expected: 1, found: 2 },
         Error::Incompatible { reason: reason() },
         Error::Timeout { lock: TableLock::Write, holder_pid: None, waited: Duration::from_secs(5) },
@@ -68,10 +68,13 @@ fn one_of_each() -> Vec<Error> {
         Error::Conflict { expected: 1, found: 2 },
         Error::StaleSnapshot,
         Error::SnapshotBusy { attempt_count: 3 },
+        Error::CursorLost { reason: locule::CursorLoss::RolledBack },
         Error::TooLong { capacity_bytes: 1, found_bytes: 2 },
         Error::caller("not today"),
         Error::caller(outer()),
         Error::InvalidValue { reason: reason() },
+        Error::UnknownField { name: "hit".to_owned(), suggestion: Some("hits".to_owned()) },
+        Error::UnknownField { name: "colour".to_owned(), suggestion: None },
     ]
 }
 

@@ -217,7 +217,7 @@ fn a_header_with_any_byte_changed_is_refused() {
 }
 
 #[test]
-fn another_record_type_is_refused_with_both_schemas() {
+fn another_record_type_is_refused_field_by_field() {
     mod other {
         locule::record! { pub struct Visit { pub key visitor: u64, pub hits: u32 } }
     }
@@ -231,10 +231,12 @@ fn another_record_type_is_refused_with_both_schemas() {
     ] {
         let error = outcome.unwrap_err();
         let message = error.to_string();
-        let Error::SchemaMismatch { expected, found } = error else { panic!("{message}") };
+        let Error::SchemaMismatch { expected, found, differences } = error else { panic!("{message}") };
         assert_eq!(expected, "key visitor: u64, hits: u32");
-        assert_eq!(found, "key visitor: u64, hits: u64, name: Text<100>");
-        assert!(message.contains(&expected) && message.contains(&found), "{message}");
+        let doc = "/// Longer than a cache line, so that a torn record would show.";
+        assert_eq!(found, format!("key visitor: u64,\nhits: u64,\n{doc}\nname: text(100)"));
+        assert_eq!(differences, ["`hits` is u64 instead of u32", "`name: text(100)` is new, after `hits`"]);
+        assert!(differences.iter().all(|difference| message.contains(difference)), "{message}");
     }
     assert_eq!(keys(&table), [1]);
 }

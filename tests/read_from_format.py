@@ -83,9 +83,10 @@ def shortest_of_32_bits(value):
     raise AssertionError(f"nine digits are always enough, not for {value}")
 
 
-def floating(value, is_32_bits):
+def floating(value, bits, is_32_bits):
     if math.isnan(value):
-        return "NaN"
+        usual, width = (0x7FC00000, 8) if is_32_bits else (0x7FF8000000000000, 16)
+        return "NaN" if bits == usual else f"NaN(0x{bits:0{width}x})"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     return shortest_of_32_bits(value) if is_32_bits and value else value
@@ -95,7 +96,7 @@ class Field:
     """One field of the schema."""
 
     NULLABLE, KEY, DEFAULT = 1, 2, 4
-    NAMES = "bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 Text Bytes Timestamp Date".split()
+    NAMES = "bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 text bytes timestamp date".split()
     WIDTHS = (1, 1, 2, 4, 8, 16, 1, 2, 4, 8, 16, 4, 8, 2, 2, 8, 4)
 
     def __init__(self, name, type_code, flags, capacity_bytes, order):
@@ -103,7 +104,7 @@ class Field:
         require(flags < 8, f"field {name} has unknown flags {flags}")
         self.name = name
         self.type = self.NAMES[type_code - 1]
-        is_sized = self.type in ("Text", "Bytes")
+        is_sized = self.type in ("text", "bytes")
         require(is_sized == (capacity_bytes > 0), f"field {name} of type {self.type} has capacity {capacity_bytes}")
         self.is_key = bool(flags & self.KEY)
         self.is_nullable = bool(flags & self.NULLABLE)
@@ -127,20 +128,22 @@ class Field:
         return int.from_bytes(data, "little" if self.order == "<" else "big", signed=signed)
 
     def decode_integer(self, data):
-        return self.integer(data, signed=self.type[0] == "i")
+        value = self.integer(data, signed=self.type[0] == "i")
+        # Readers of JSON may take its numbers for doubles.
+        return str(value) if len(data) >= 8 else value
 
     def decode_float(self, data):
         (value,) = struct.unpack(self.order + ("f" if self.type == "f32" else "d"), data)
-        return floating(value, self.type == "f32")
+        return floating(value, self.integer(data, signed=False), self.type == "f32")
 
     def decode_bool(self, data):
         require(data[0] in (0, 1), f"{self.name}: {data[0]} is no bool")
         return data[0] == 1
 
-    def decode_Bytes(self, data):
+    def decode_bytes(self, data):
         return self.content(data).hex()
 
-    def decode_Text(self, data):
+    def decode_text(self, data):
         try:
             return self.content(data).decode("utf-8")
         except UnicodeDecodeError as error:
@@ -153,10 +156,10 @@ class Field:
         require(not any(rest), f"{self.name}: bytes that are not zero behind the value")
         return content
 
-    def decode_Timestamp(self, data):
+    def decode_timestamp(self, data):
         return timestamp(self.integer(data, signed=True))
 
-    def decode_Date(self, data):
+    def decode_date(self, data):
         return year_month_day(self.integer(data, signed=True))
 
 
@@ -278,9 +281,9 @@ class Copy:
         """State and predecessor of each sync record whose check is right."""
         for record in (0, 1):
             offset = self.header.sync_records_offset + record * 4096
-            number, predecessor, live_count, digest, _, _, check = self.header.unpack("7Q", self.data, offset)
+            number, predecessor, live_count, digest, *_, check = self.header.unpack("24Q", self.data, offset)
             seed = struct.pack(self.header.order + "Q", self.header.digest_seed)
-            if check == zlib.crc32(self.data[offset : offset + 48] + seed):
+            if check == zlib.crc32(self.data[offset : offset + 184] + seed):
                 yield (number, live_count, digest), predecessor
 
     def cells(self, slot):

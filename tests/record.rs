@@ -199,7 +199,8 @@ fn the_schema_says_what_the_struct_says() {
     let schema = Session::schema();
     assert_eq!(
         schema.to_string(),
-        "key id: u64, user: Text<32>, hits: u32, score: f64, seen: Timestamp, note: Option<Text<40>>"
+        "/// The number in the visitor's cookie.\n///\n/// Never reused.\nkey id: u64,\nuser: text(32),\n\
+         /// How often.\nhits: u32 = 5,\nscore: f64,\nseen: timestamp,\nnote: text(40)? = \"nothing yet\""
     );
     assert_eq!(schema.record_bytes(), Session::RECORD_BYTES);
     assert_eq!(schema.field("id").unwrap().doc(), "The number in the visitor's cookie.\n\nNever reused.");
@@ -213,6 +214,7 @@ fn the_schema_says_what_the_struct_says() {
     // The macro makes no schema that the checks would refuse, and the file gives it back.
     for schema in [schema, Everything::schema(), Awkward::schema(), Unkeyed::schema(), KeyLast::schema()] {
         assert_eq!(Schema::new(schema.fields().to_vec()).unwrap(), schema);
+        assert_eq!(schema.to_string().parse::<Schema>().unwrap(), schema);
         assert_eq!(Schema::decode(&schema.encode()).unwrap(), schema);
     }
 }

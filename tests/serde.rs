@@ -1,7 +1,7 @@
 //! What serde makes of the types of this crate: text for people, numbers and bytes for machines.
 
 use locule::admin::dump;
-use locule::{Bytes, Date, RecordId, Table, Text, Timestamp, Value};
+use locule::{Bytes, Cursor, Date, RecordId, Table, Text, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_test::{Configure, Token, assert_de_tokens, assert_de_tokens_error, assert_tokens};
@@ -81,6 +81,11 @@ fn people_get_what_display_prints_and_machines_the_number_or_the_bytes() {
     check(Timestamp::MIN, "-290308-12-21T19:59:05.224192Z", &[Token::I64(i64::MIN)]);
     check(Date::MAX, "+5881580-07-11", &[Token::I32(i32::MAX)]);
     check(RecordId::from_u64(u64::MAX), "18446744073709551615", &[Token::U64(u64::MAX)]);
+    let text = "6c6f63756c6520676f6c64656e200102-7";
+    let uuid = b"locule golden \x01\x02".map(Token::U8);
+    let [start, end] = [[Token::Tuple { len: 2 }, Token::Tuple { len: 16 }], [Token::U64(7), Token::TupleEnd]];
+    let tokens = [&start[..], &uuid, &[Token::TupleEnd], &end].concat();
+    check(text.parse::<Cursor>().unwrap(), text, &tokens);
     let numbers = [Token::Seq { len: Some(2) }, Token::U8(0), Token::U8(255), Token::SeqEnd];
     assert_de_tokens(&Bytes::<4>::literal(&[0, 255]).compact(), &numbers);
 }
@@ -97,6 +102,7 @@ fn what_does_not_fit_is_refused_with_the_reason() {
     refused::<Date>(r#""2023-02-29""#, "expected a date such as 2024-02-29");
     refused::<Timestamp>("5", "expected a time such as 2024-02-29T23:59:59.999999Z");
     refused::<RecordId>(r#""-5""#, "expected a record id");
+    refused::<Cursor>(r#""7""#, "expected a cursor, 32 hexadecimal digits");
     refused::<Value>(r#"{"Signed": "5"}"#, "invalid number");
     refused::<Value>(r#"{"Int": 5}"#, "unknown variant `Int`, expected one of `Null`, `Bool`");
     refused::<Job>(r#"{"user": "x"}"#, "unknown field `user`");

@@ -37,6 +37,7 @@ DELAYED = "the checker runs each access where it stands, and never a load later 
 LOOKING = "looks from outside at words that are not of one moment anyway"
 COPY = "the fences of a slot's read, for the whole table: thousands of words, which is more than the checker can explore"
 ALONE = "a first opener is alone, and file locks order it against others"
+NAMES = "is about names of files, which no model has"
 ONCE = "a word that only ever becomes 1, and tells nothing about others"
 RECOVERED = "only a first opener changes it, who is alone; whoever meets it with a handle is told, and no model has one"
 AGAIN = "what a pass misses for want of it, the next one finds before anything is called damaged"
@@ -44,15 +45,17 @@ C, I, G, O = "src/engine/sync.rs", "src/layout/index.rs", "src/engine/guard.rs",
 M, N, P, R = "src/engine/mod.rs", "src/engine/inspect.rs", "src/engine/repair.rs", "src/engine/recover.rs"
 K, S, T = "src/engine/copy.rs", "src/engine/status.rs", "src/engine/stage.rs"
 LE, OR = "src/engine/leave.rs", "src/engine/private_copy.rs"
+W, CH = "src/engine/wait.rs", "src/engine/changes.rs"
+TOLD = "who is told a number may look at what it stands for, and each look at records has an acquire of its own"
 EXCUSES = {
     (I, "insert", "table.store(position, new, Ordering::Release);"): DEATH,
     (I, "clear_tombstones_before_gap",
      "self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Release);"): DEATH,
     (I, "go_over", "self.control.store(INDEX_OCCUPIED, occupied, Ordering::Release);"): DEATH,
-    (C, "sync", "let end_count = control.load(SYNC_END_COUNT, Ordering::Acquire);"): DELAYED,
+    (C, "sync_up_to", "let end_count = control.load(SYNC_END_COUNT, Ordering::Acquire);"): DELAYED,
     (C, "sync_in_turn",
      "self.words().increment(self.geometry.control() + SYNC_END_COUNT, Ordering::Release);"): DELAYED,
-    (C, "sync", "let durable = control.load(DURABLE, Ordering::Acquire);"):
+    (C, "sync_up_to", "let durable = control.load(DURABLE, Ordering::Acquire);"):
         "who returns with this number may look at the sync record that carries it; no operation does",
     (C, "write_checkpoint", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
     (C, "write_checkpoint", "control.store(FLUSHING, 1, Ordering::Release);"): DEATH,
@@ -67,6 +70,8 @@ EXCUSES = {
     (K, "take_unpublished", "fence(Ordering::Acquire);"): AGAIN,
     (G, "lock_failed", "self.control().store(crate::format::control::CONDEMNED, 1, Ordering::Release);"): ONCE,
     (M, "supersede", "self.control().store(SUPERSEDED, 1, Ordering::Release);"): ONCE,
+    (M, "announce_successor", "self.control().store(SUCCESSOR, u64::from(is_coming), Ordering::Release);"): NAMES,
+    (M, "is_carried_on", "self.control().load(SUCCESSOR, Ordering::Acquire) == 1"): NAMES,
     ("src/engine/faults.rs", "faults", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ONCE,
     (M, "is_stale", "self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()"): RECOVERED,
     (M, "note_recovery_number",
@@ -83,7 +88,7 @@ EXCUSES = {
      "let live_count = self.control().load(NEWEST_STATE + 1, Ordering::Acquire);"): ALONE,
     (O, "incarnation", "let seal = self.control().load(INCARNATION_SEAL, Ordering::Acquire);"): ALONE,
     (O, "put_incarnation",
-     "self.control().store(INCARNATION_SEAL, incarnation_seal(words), Ordering::Release);"): ALONE,
+     "self.control().store(INCARNATION_SEAL, seal, Ordering::Release);"): ALONE,
     ("src/engine/read.rs", "lasts", "fence(Ordering::Acquire);"):
         "each read in a snapshot ends with an acquire of its own; a snapshot is not to hang on that",
     (R, "recover", "self.control().store(INCARNATION_SEAL, 0, Ordering::Release);"): ALONE,
@@ -98,6 +103,10 @@ EXCUSES = {
     (T, "take_number", "self.control.store(USED, number, Ordering::Release);"): DEATH,
     (T, "choose_cell", "let durable = self.control.load(DURABLE, Ordering::Acquire);"):
         "the load of PIN before it is an acquire, and sees the same store; which of the two comes first is what counts",
+    (W, "wait", "let wake_count = watched.words().load(index, Ordering::Acquire);"): DELAYED,
+    (W, "wait_synced", "let end_count = watched.words().load(index, Ordering::Acquire);"): DELAYED,
+    (CH, "newest_cursor", "Ok(self.cursor_of(self.control().load(LAST, Ordering::Acquire)))"): TOLD,
+    (CH, "last_prepared_cursor", "Ok(self.cursor_of(self.control().load(PREPARED, Ordering::Acquire)))"): TOLD,
     (T, "list", "self.control.store(INTENT_COUNT, word(position).wrapping_add(1), Ordering::Release);"): DEATH,
 }
 

@@ -22,12 +22,23 @@ fn main() {
         let noise = noise(number as u64 + 1, length_bytes);
         put("open_image", &format!("plan {length_bytes}"), &noise);
         put("operations", &format!("story {length_bytes}"), &noise);
+        put("tables", &format!("story {length_bytes}"), &noise);
     }
 
     for (name, schema) in schemas() {
         put("schema", name, &schema.encode());
+        put("schema", &format!("{name} as text"), schema.to_string().as_bytes());
     }
 
+    put(
+        "schema",
+        "every literal",
+        br#"a: text(9)? = "\u{1b}\n", b: bytes(2) = x"cafe", c: f32 = NaN(0x7fc00001), d: f64 = -inf, e: i8 = -1,
+            f: bool = true, g: date = 2024-02-29, h: timestamp? = null, i: timestamp = 2024-02-29T23:59:59.999999Z"#,
+    );
+    for (number, text) in FILTERS.into_iter().enumerate() {
+        put("filter", &format!("filter {number}"), text.as_bytes());
+    }
     put("values", "text", &[&[15][..], &encoded(Text::<7>::literal("Łódź"))].concat());
     put("values", "no text", &[&[15][..], &encoded(None::<Text<7>>)].concat());
     put("values", "bytes", &[&[16][..], &encoded(Some(Bytes::<7>::literal(b"\xff\0")))].concat());
@@ -39,6 +50,18 @@ fn main() {
     put("values", "moment", b"\x142024-02-29T23:59:59.999999Z");
     put("values", "shown", &[&[21][..], &encoded(i64::MIN)].concat());
 }
+
+const FILTERS: [&str; 9] = [
+    r#"hits > 3 && user.startsWith("bo") && !(note == null)"#,
+    "(is_new || -3 <= depth) && !is_old // and more",
+    r"score in [1, 2.5, -1e9, 0xff, 3u, double('NaN')] || ratio == float(0.1)",
+    r#"digest == b"\xca\377" || user.matches(r'^\d+$') || user == """a"b""""#,
+    "seen > timestamp('2024-02-29T23:59:59+01:00') && born <= date('2024-02-29')",
+    "`in` != 1 && wide < 170141183460469231731687303715884105728",
+    r#"user == "\a\n\x41\101\u00e4\U0001f980" && user.endsWith('ä') || note.contains("")"#,
+    "hits = 3 and user LIKE 'bo%' or not is_new",
+    "hits > 3 && (note is null",
+];
 
 fn encoded<T: Field>(value: T) -> Vec<u8> {
     let mut bytes = vec![0; T::FIELD_BYTES];

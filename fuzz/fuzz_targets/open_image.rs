@@ -8,7 +8,7 @@
 use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use locule::admin::{Location, Problem};
-use locule::{Error, RecoveryOutcome, RecordId, Table, Text};
+use locule::{Error, RecordId, RecoveryOutcome, Table, Text};
 use locule_fuzz::image::{Image, Layout, Reseal, Surrounding, control};
 use locule_fuzz::template::{Content, Subject, TableFile, Template, content, options};
 use std::ops::Range;

@@ -1,5 +1,6 @@
-//! Schemas: whatever the bytes are, they are a schema that encodes to exactly these bytes, or an error; and whatever
-//! fields are asked for, they are a schema that comes back from its bytes, or an error.
+//! Schemas: whatever the bytes are, they are a schema that encodes to exactly these bytes, or an error; whatever fields
+//! are asked for, they are a schema that comes back from its bytes and from its text, or an error; and whatever the text
+//! is, it is a schema that is written as a text of the same schema, or an error of one line.
 
 #![no_main]
 
@@ -22,6 +23,9 @@ struct Wish<'a> {
 
 fuzz_target!(|bytes: &[u8]| {
     decode(bytes);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        parse(text);
+    }
     if let Ok(wishes) = Vec::<Wish>::arbitrary_take_rest(Unstructured::new(bytes)) {
         make(wishes);
     }
@@ -35,6 +39,19 @@ fn decode(bytes: &[u8]) {
         }
         Err(Error::Damaged { .. }) => {}
         Err(other) => panic!("expected damage, found {other:?}"),
+    }
+}
+
+fn parse(text: &str) {
+    match text.parse::<Schema>() {
+        Ok(schema) => check(&schema),
+        Err(Error::InvalidArgument { reason }) => {
+            assert!(!reason.contains('\n') && reason.len() < 1_000, "{reason:?}");
+        }
+        Err(other) => panic!("expected an invalid argument, found {other:?}"),
+    }
+    if let Ok(field) = text.parse::<FieldSchema>() {
+        assert_eq!(field.to_string().parse::<FieldSchema>().expect("as written"), field);
     }
 }
 
@@ -103,6 +120,8 @@ fn check(schema: &Schema) {
         decode_value(field, &vec![0; field.field_bytes()]).expect("zeros are a value of every field");
         assert!(schema.to_string().contains(&field.to_string()));
     }
+    assert_eq!(schema.to_string().parse::<Schema>().expect("as written"), *schema);
+    assert!(schema.difference(schema).is_empty());
     assert_eq!(schema.record_bytes(), offset_bytes);
     assert!((1..=Schema::RECORD_BYTES_MAX).contains(&offset_bytes));
     let keys: Vec<_> = schema.fields().iter().filter(|field| field.is_key()).collect();

@@ -5,7 +5,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use locule::{
-    Bytes, Date, Error, Field, FieldSchema, Key, KeyField, Record, RecordId, Text, Timestamp, Value, decode_value,
+    Bytes, Date, Error, Field, FieldSchema, FieldType, Key, KeyField, Record, RecordId, Text, Timestamp, Value,
+    decode_value,
 };
 use std::fmt::Debug;
 use std::str::FromStr;
@@ -84,7 +85,20 @@ fn field<T: Field>(bytes: &[u8]) {
             (Ok(value), Ok(untyped)) => {
                 assert_eq!(encoded(&value), bytes);
                 assert_eq!(untyped == Value::Null, T::NULLABLE && bytes[0] == 0);
-                drop((untyped.to_string(), format!("{value:?}")));
+                drop(format!("{value:?}"));
+                let is_text = matches!(untyped, Value::Text(_));
+                let is_no_text = untyped == Value::Null && matches!(T::TYPE, FieldType::Text(_));
+                let read = if is_no_text {
+                    untyped.clone()
+                } else {
+                    schema.parse_value(&untyped.to_string()).expect("as written")
+                };
+                assert!(!is_text || read == untyped);
+                for same in [untyped, read] {
+                    let mut again = vec![0xa5; T::FIELD_BYTES];
+                    schema.encode_value(&same, &mut again).expect("a value of the field");
+                    assert_eq!(again, bytes);
+                }
             }
             (Err(Error::Damaged { .. }), Err(Error::Damaged { .. })) => {}
             (typed, untyped) => panic!("{bytes:?} are {typed:?} and {untyped:?}"),

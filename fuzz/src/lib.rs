@@ -6,6 +6,7 @@
 pub mod image;
 pub mod model;
 pub mod place;
+pub mod tables;
 pub mod template;
 
 /// Prints what an input means, if `LOCULE_SHOW` is set: for people who look at a finding.

@@ -2,7 +2,7 @@
 
 use crate::image::{Image, Layout, Surrounding};
 use crate::template::{TableFile, content, options};
-use locule::{RecoveryOutcome, RecordId, Recovery, Row, Table, Text};
+use locule::{RecordId, Recovery, RecoveryOutcome, Row, Table, Text};
 use std::collections::{BTreeMap, HashSet};
 
 locule::record! {

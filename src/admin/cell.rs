@@ -1,17 +1,15 @@
 //! What one cell holds, judged on its own.
 
-use super::dump::decode_values;
 use super::verification::reason_of;
 use crate::format::cell::{CellHeader, NUMBER_LIMIT};
 use crate::format::checksum::crc32;
 use crate::schema::Schema;
-use crate::value::untyped::Value;
 
 /// What is in a cell that is as it should be.
 pub enum CellContent {
     Nothing,
     Tombstone,
-    Record(Vec<Value>),
+    Record,
 }
 
 /// What is in a cell, or what is wrong with it.
@@ -29,5 +27,5 @@ pub fn content_of(schema: &Schema, header: &CellHeader, payload: &[u64]) -> Resu
     if !header.is_live {
         return Ok(CellContent::Tombstone);
     }
-    decode_values(schema, payload).map(CellContent::Record).map_err(reason_of)
+    schema.decode_record(payload).map(|_| CellContent::Record).map_err(reason_of)
 }

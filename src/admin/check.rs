@@ -9,13 +9,12 @@
 //! 6. Every slot that is not live is on the free stack exactly once, unless its generations are used up.
 
 use super::cell::content_of;
-use super::dump::decode_values;
 use super::verification::{Location, Problem, Verification, reason_of};
 use crate::engine::Store;
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::control::{
     CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED, LAST, NEWEST_STATE,
-    NO_PIN, PIN, PREPARED, SUPERSEDED, USED,
+    NO_PIN, PIN, PREPARED, SUCCESSOR, SUPERSEDED, USED,
 };
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
 use crate::format::sync_record::SyncRecord;
@@ -28,7 +27,7 @@ pub fn records(store: &Store, verification: &mut Verification) {
     for slot in 0..store.geometry().capacity() {
         let read = store.read_slot(slot, &mut payload);
         let read = read.map_err(crate::error::Error::from);
-        let decoded = read.and_then(|meta| meta.map(|_| decode_values(&store.header().schema, &payload)).transpose());
+        let decoded = read.and_then(|meta| meta.map(|_| store.schema().decode_record(&payload)).transpose());
         match decoded {
             Ok(None) => {}
             Ok(Some(_)) => verification.record_count += 1,
@@ -186,7 +185,13 @@ impl Check<'_> {
                 self.report(Location::Control, description);
             }
         }
-        let flags = [(SUPERSEDED, "superseded"), (CONDEMNED, "condemned"), (FAILED, "failed"), (FLUSHING, "flushing")];
+        let flags = [
+            (SUPERSEDED, "superseded"),
+            (SUCCESSOR, "successor"),
+            (CONDEMNED, "condemned"),
+            (FAILED, "failed"),
+            (FLUSHING, "flushing"),
+        ];
         for (index, name) in flags {
             let found = self.word(index);
             if found > 1 {

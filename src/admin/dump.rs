@@ -3,10 +3,10 @@
 use super::readable::read_through;
 use crate::engine::Store;
 use crate::engine::outcome::Recovery;
-use crate::error::{Error, Result, broken_invariant};
+use crate::error::{Error, Result};
 use crate::file::open_read_only::{Belief, FileForReading};
 use crate::record_id::RecordId;
-use crate::schema::{FieldSchema, Schema, decode_value};
+use crate::schema::Schema;
 use crate::value::untyped::Value;
 use std::fmt;
 use std::path::Path;
@@ -174,7 +174,7 @@ impl Dump {
 
     fn read(&mut self, slot: u32) -> Result<Option<DumpedRow>> {
         let Some(meta) = self.store.read_slot(slot, &mut self.payload)? else { return Ok(None) };
-        let values = decode_values(self.schema(), &self.payload).map_err(|error| match error {
+        let values = self.schema().decode_record(&self.payload).map_err(|error| match error {
             Error::Damaged { reason } => Error::damaged(format!("the record in slot {slot}: {reason}")),
             other => other,
         })?;
@@ -212,19 +212,3 @@ impl Iterator for Dump {
 }
 
 impl std::iter::FusedIterator for Dump {}
-
-/// The values of a record in words.
-pub(super) fn decode_values(schema: &Schema, payload: &[u64]) -> Result<Vec<Value>> {
-    let bytes: &[u8] = bytemuck::cast_slice(payload);
-    let decode = |field: &FieldSchema| {
-        let start = field.offset_bytes();
-        let Some(value) = bytes.get(start..start.saturating_add(field.field_bytes())) else {
-            broken_invariant("a record has room for each field of its schema");
-        };
-        decode_value(field, value).map_err(|error| match error {
-            Error::Damaged { reason } => Error::damaged(format!("field `{}`: {reason}", field.name())),
-            other => other,
-        })
-    };
-    schema.fields().iter().map(decode).collect()
-}

@@ -182,7 +182,7 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
         format_version: FORMAT_VERSION,
         uuid: hyphenated(header.uuid),
         created: Timestamp::from_microseconds(header.created_microseconds),
-        schema: header.schema.clone(),
+        schema: Schema::clone(&header.schema),
         file_bytes: std::fs::metadata(path).map_err(Error::io("look at", path))?.len(),
         is_in_memory: is_in_memory(path)?,
         is_in_use,

@@ -31,7 +31,7 @@ mod check;
 mod dump;
 mod info;
 mod readable;
-mod salvage;
+pub(crate) mod salvage;
 #[cfg(test)]
 mod tests;
 mod verification;

@@ -6,7 +6,9 @@ use super::verification::{Location, Problem};
 use crate::error::Result;
 use crate::file::remains::Remains;
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader};
-use crate::format::geometry::word;
+use crate::format::geometry::{SYNC_RECORD_COUNT, word};
+use crate::format::header::Header;
+use crate::format::sync_record::SyncRecord;
 use crate::record_id::RecordId;
 use crate::schema::Schema;
 use std::collections::VecDeque;
@@ -55,16 +57,10 @@ const READ_COUNT: u32 = 16;
 /// an item.
 pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage> {
     let remains = Remains::open(path.as_ref(), &super::settings())?;
-    let (expected_bytes, found_bytes) = (word(remains.header().geometry.file_bytes()), remains.found_bytes());
-    let cut = (found_bytes < expected_bytes).then(|| Problem {
-        place: Location::File,
-        description: format!(
-            "expected {expected_bytes} bytes, found {found_bytes}: it was cut short, \
-             and what is missing counts as zeros"
-        ),
-    });
     let payload = vec![0; remains.header().geometry.record_words()];
-    Ok(Salvage { remains, next_slot: 0, found: cut.map(Err).into_iter().collect(), payload })
+    let mut salvage = Salvage { remains, next_slot: 0, found: VecDeque::new(), payload };
+    salvage.found.extend(salvage.problem_with_the_file().map(Err));
+    Ok(salvage)
 }
 
 /// What is left of a table, one slot after the other; made by [`salvage`].
@@ -89,9 +85,18 @@ pub struct Salvage {
 }
 
 /// What was found in a slot.
-struct Slot {
-    row: Option<DumpedRow>,
-    problems: Vec<Problem>,
+pub(crate) struct SalvagedSlot {
+    pub slot: u32,
+    /// The newest cell that is whole.
+    pub newest: Option<SalvagedCell>,
+    pub problems: Vec<Problem>,
+}
+
+/// A cell that is whole: a record, or a tombstone without a payload.
+#[derive(Clone)]
+pub(crate) struct SalvagedCell {
+    pub header: CellHeader,
+    pub payload: Option<Vec<u64>>,
 }
 
 impl Salvage {
@@ -110,16 +115,48 @@ impl Salvage {
         &self.remains.header().schema
     }
 
-    fn read(&mut self, slot: u32) -> Slot {
-        // The number and the record of the newest cell that is whole; there is no record if that is a tombstone.
-        let mut newest: Option<(u64, Option<DumpedRow>)> = None;
+    pub(crate) fn header(&self) -> &Header {
+        self.remains.header()
+    }
+
+    /// The sync records that are whole.
+    pub(crate) fn sync_records(&self) -> [Option<SyncRecord>; SYNC_RECORD_COUNT] {
+        [0, 1].map(|record| self.remains.sync_record(record))
+    }
+
+    /// What is wrong with the file as a whole.
+    pub(crate) fn problem_with_the_file(&self) -> Option<Problem> {
+        let expected_bytes = word(self.header().geometry.file_bytes());
+        let found_bytes = self.remains.found_bytes();
+        (found_bytes < expected_bytes).then(|| Problem {
+            place: Location::File,
+            description: format!(
+                "expected {expected_bytes} bytes, found {found_bytes}: it was cut short, \
+                 and what is missing counts as zeros"
+            ),
+        })
+    }
+
+    /// What was found in the next slot.
+    pub(crate) fn next_slot(&mut self) -> Option<SalvagedSlot> {
+        let slot = self.next_slot;
+        if slot >= self.header().geometry.capacity() || self.remains.ends_before(slot) {
+            return None;
+        }
+        self.next_slot += 1;
+        Some(settled(|| self.read(slot)))
+    }
+
+    fn read(&mut self, slot: u32) -> SalvagedSlot {
+        let mut newest: Option<SalvagedCell> = None;
         let mut faults = Vec::new();
         for cell in 0..CELLS_PER_SLOT {
             match self.read_cell(slot, cell) {
                 Ok((_, CellContent::Nothing)) => {}
                 Ok((header, content)) => {
-                    if newest.as_ref().is_none_or(|(number, _)| *number < header.number) {
-                        newest = Some((header.number, row(slot, &header, content)));
+                    if newest.as_ref().is_none_or(|newest| newest.header.number < header.number) {
+                        let payload = matches!(content, CellContent::Record).then(|| self.payload.clone());
+                        newest = Some(SalvagedCell { header, payload });
                     }
                 }
                 Err(reason) => faults.push((cell, reason)),
@@ -127,13 +164,26 @@ impl Salvage {
         }
         let rest = match &newest {
             None => "nothing else is left of the slot".to_owned(),
-            Some((number, Some(_))) => format!("the record of transaction {number} is given"),
-            Some((number, None)) => format!("that of transaction {number} is whole, and deletes the record"),
+            Some(SalvagedCell { header, payload: Some(_) }) => {
+                format!("the record of transaction {} is given", header.number)
+            }
+            Some(SalvagedCell { header, payload: None }) => {
+                format!("that of transaction {} is whole, and deletes the record", header.number)
+            }
         };
         let problem =
             |(cell, reason)| Problem { place: Location::Cell { slot, cell }, description: format!("{reason}; {rest}") };
         let problems = faults.into_iter().map(problem).collect();
-        Slot { row: newest.and_then(|(_, row)| row), problems }
+        SalvagedSlot { slot, newest, problems }
+    }
+
+    /// The record that was found, as a row.
+    fn row(&self, slot: u32, newest: Option<SalvagedCell>) -> Option<DumpedRow> {
+        let SalvagedCell { header, payload } = newest?;
+        // It was decoded before.
+        let values = self.schema().decode_record(&payload?).ok()?;
+        let id = RecordId::new(slot, header.generation);
+        Some(DumpedRow { id, version: header.number, update_count: header.update_count, values })
     }
 
     fn read_cell(&mut self, slot: u32, cell: u32) -> Result<(CellHeader, CellContent), String> {
@@ -148,7 +198,7 @@ impl Salvage {
 
 /// Reads a slot until nothing is wrong with it, or the same thing is wrong twice. A cell that is filled while it is
 /// read can look torn, but not twice in the same way: while it is filled, it counts as one that holds nothing.
-fn settled(mut read: impl FnMut() -> Slot) -> Slot {
+fn settled(mut read: impl FnMut() -> SalvagedSlot) -> SalvagedSlot {
     let mut slot = read();
     for _ in 1..READ_COUNT {
         if slot.problems.is_empty() {
@@ -160,12 +210,6 @@ fn settled(mut read: impl FnMut() -> Slot) -> Slot {
         }
     }
     slot
-}
-
-fn row(slot: u32, header: &CellHeader, content: CellContent) -> Option<DumpedRow> {
-    let CellContent::Record(values) = content else { return None };
-    let id = RecordId::new(slot, header.generation);
-    Some(DumpedRow { id, version: header.number, update_count: header.update_count, values })
 }
 
 impl fmt::Debug for Salvage {
@@ -182,13 +226,8 @@ impl Iterator for Salvage {
             if let Some(found) = self.found.pop_front() {
                 return Some(found);
             }
-            let slot = self.next_slot;
-            if slot >= self.remains.header().geometry.capacity() || self.remains.ends_before(slot) {
-                return None;
-            }
-            self.next_slot += 1;
-            let Slot { row, problems } = settled(|| self.read(slot));
-            self.found.extend(row.map(Ok));
+            let SalvagedSlot { slot, newest, problems } = self.next_slot()?;
+            self.found.extend(self.row(slot, newest).map(Ok));
             self.found.extend(problems.into_iter().map(Err));
         }
     }
@@ -207,7 +246,7 @@ mod tests {
             read_count += 1;
             let number = problems.next().unwrap();
             let problem = Problem { place: Location::Cell { slot: 0, cell: 0 }, description: number.to_string() };
-            Slot { row: None, problems: (number != 0).then_some(problem).into_iter().collect() }
+            SalvagedSlot { slot: 0, newest: None, problems: (number != 0).then_some(problem).into_iter().collect() }
         });
         (slot.problems, read_count)
     }

@@ -60,7 +60,7 @@ fn full_table() -> Store {
     let directory = tempfile::tempdir().unwrap();
     let schema = Schema::new(vec![FieldSchema::new("id", FieldType::U64).key()]).unwrap();
     let settings = Settings { sync_every: None, ..Settings::default() };
-    let plan = Plan { capacity: CAPACITY, mode: 0o600, schema };
+    let plan = Plan { capacity: CAPACITY, mode: 0o600, schema: schema.into() };
     let table = create::create(&directory.path().join("small.loc"), &plan, &settings).unwrap().writable_copy().unwrap();
     for key in 0..CAPACITY {
         table.insert(Encoded::new(&[key])).unwrap();
@@ -146,7 +146,7 @@ fn dump_of_busy_table() -> Dump {
     let path = directory.path().join("busy.loc");
     let schema = Schema::new(vec![FieldSchema::new("id", FieldType::U64).key()]).unwrap();
     let settings = Settings { sync_every: None, lock_timeout: Duration::ZERO, ..Settings::default() };
-    let writer = create::create(&path, &Plan { capacity: 2, mode: 0o600, schema }, &settings).unwrap();
+    let writer = create::create(&path, &Plan { capacity: 2, mode: 0o600, schema: schema.into() }, &settings).unwrap();
     for key in 0..2 {
         writer.insert(Encoded::new(&[key])).unwrap();
     }

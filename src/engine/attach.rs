@@ -116,11 +116,11 @@ impl Store {
     }
 
     fn put_incarnation(&self, incarnation: &Incarnation) {
-        let words = incarnation.to_words();
+        let [words @ .., seal] = sealed_incarnation(incarnation);
         for (offset, content) in words.into_iter().enumerate() {
             self.control().store(INCARNATION + offset, content, Ordering::Relaxed);
         }
-        self.control().store(INCARNATION_SEAL, incarnation_seal(words), Ordering::Release);
+        self.control().store(INCARNATION_SEAL, seal, Ordering::Release);
     }
 
     /// What is said when another process has been opening the file for the whole timeout.
@@ -146,6 +146,13 @@ impl Store {
     pub fn leave_gate(&self) -> Result<()> {
         self.attachment.as_ref().map_or(Ok(()), Attachment::leave_gate)
     }
+}
+
+/// The words of an incarnation, and its seal.
+pub fn sealed_incarnation(incarnation: &Incarnation) -> [u64; INCARNATION_WORDS + 1] {
+    let words = incarnation.to_words();
+    let [a, b, c, d, e, f, g] = words;
+    [a, b, c, d, e, f, g, incarnation_seal(words)]
 }
 
 /// Never 0, which is what is written while there is no incarnation.

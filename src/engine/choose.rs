@@ -10,13 +10,21 @@
 
 use crate::engine::Store;
 use crate::error::{Error, Result};
-use crate::format::cell::{CELLS_PER_SLOT, CellHeader, NUMBER_LIMIT};
+use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::checksum::{crc32, digest_of_cell};
-use crate::format::control::{DURABLE, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED, USED};
+use crate::format::control::{DURABLE, GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED, USED};
+use crate::format::gaps::Gaps;
 use crate::format::geometry::widen;
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot::visible_cell;
 use crate::sys::words::Ordering;
+
+/// A number and a generation that are not below any that a table gave out, but for the generations that its cells tell.
+#[derive(Clone, Copy, Debug)]
+pub struct GivenOut {
+    pub number: u64,
+    pub generation: u64,
+}
 
 /// A state that the cells confirm.
 pub(super) struct Choice {
@@ -29,6 +37,8 @@ pub(super) struct Choice {
     pub(super) acknowledged: u64,
     pub(super) highest_number_seen: u64,
     pub(super) generation_floor: u64,
+    /// Which numbers earlier recoveries have jumped over.
+    pub(super) gaps: Gaps,
 }
 
 impl Store {
@@ -47,6 +57,10 @@ impl Store {
         let predecessors = records.iter().flatten().map(|(_, record)| record.predecessor);
         let acknowledged = predecessors.chain(durable).max().unwrap_or(0);
         let generation_floor = records.iter().flatten().map(|(_, record)| record.generation_floor).max().unwrap_or(0);
+        // The newest record has all gaps, unless it is not the newest: then the one that was acknowledged cannot be read any more.
+        let newest_record = records.iter().flatten().max_by_key(|(_, record)| record.state.number);
+        let gaps =
+            newest_record.filter(|(_, record)| record.state.number >= acknowledged).map(|(_, record)| record.gaps);
 
         for state in &candidates {
             let (digest, live_count) = self.digest_at(state.number);
@@ -67,6 +81,7 @@ impl Store {
                 acknowledged,
                 highest_number_seen: self.highest_number_seen(highest),
                 generation_floor,
+                gaps: gaps.unwrap_or(Gaps::forgotten(state.number)),
             });
         }
         Err(Error::damaged(format!(
@@ -124,6 +139,30 @@ impl Store {
         let mut highest = highest_sealed.max(plausible);
         self.for_verified_cells(|_, header| highest = highest.max(header.number));
         highest
+    }
+
+    /// What a table that is in use gave out.
+    #[cfg(not(loom))]
+    pub fn given_out(&self) -> GivenOut {
+        let [number, generation] = [USED, GENERATION_FLOOR].map(|index| self.control().load(index, Ordering::Relaxed));
+        GivenOut { number, generation }
+    }
+
+    /// What a table gave out that may need a recovery or be damaged, as far as the file tells, and with what its cells tell.
+    #[cfg(not(loom))]
+    pub fn given_out_at_most(&self) -> GivenOut {
+        let records = self.sync_records();
+        let sealed = records.iter().flatten().map(|record| record.state.number).max().unwrap_or(0);
+        let floors = records.iter().flatten().map(|record| record.generation_floor);
+        // A generation that leaves no next one does not count: all slots would be used up with the one that has it.
+        let is_credible = |generation: &u64| *generation < GENERATION_LIMIT - 1;
+        let mut generation = floors.chain([self.given_out().generation]).filter(is_credible).max().unwrap_or(0);
+        self.for_verified_cells(|_, header| {
+            if is_credible(&header.generation) {
+                generation = generation.max(header.generation);
+            }
+        });
+        GivenOut { number: self.highest_number_seen(sealed), generation }
     }
 
     pub(super) fn for_verified_cells(&self, mut visit: impl FnMut(u32, CellHeader)) {

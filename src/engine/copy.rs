@@ -30,6 +30,7 @@ use crate::error::{Error, Result, broken_invariant};
 use crate::format::cell::{CellHeader, Head};
 use crate::format::checksum::digest_of_cell;
 use crate::format::control::{GENERATION_FLOOR, INTENDED_STATE, LAST, NEWEST_STATE, PREPARED};
+use crate::format::gaps::Gaps;
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot::visible_cell;
@@ -49,7 +50,7 @@ impl Store {
 }
 
 /// A copy that is being made.
-pub(super) struct CopyOfNewest<'a> {
+pub struct CopyOfNewest<'a> {
     store: &'a Store,
     /// The words of a table, of which only first cells are filled in.
     pub(super) words: Vec<u64>,
@@ -66,7 +67,7 @@ pub(super) struct CopyOfNewest<'a> {
 }
 
 impl<'a> CopyOfNewest<'a> {
-    pub(super) fn begin(store: &'a Store) -> Result<Self> {
+    pub fn begin(store: &'a Store) -> Result<Self> {
         let geometry = store.geometry();
         Ok(CopyOfNewest {
             store,
@@ -82,7 +83,7 @@ impl<'a> CopyOfNewest<'a> {
     }
 
     /// Makes passes until the copy is in a state of the table, which it returns.
-    pub(super) fn catch_up(&mut self) -> Result<State> {
+    pub fn catch_up(&mut self) -> Result<State> {
         let deadline = Deadline::after(self.store.settings.lock_timeout);
         let mut pass_count: u32 = 0;
         loop {
@@ -102,6 +103,20 @@ impl<'a> CopyOfNewest<'a> {
                 return Err(Error::SnapshotBusy { attempt_count: pass_count });
             }
         }
+    }
+
+    /// The number of the cell that is held for a slot; 0 for none.
+    pub fn number_in(&self, slot: u32) -> u64 {
+        self.numbers.get(widen(slot)).copied().unwrap_or(0)
+    }
+
+    /// The cell that is held for a slot, if it was ever written. After a catch-up it is the slot's visible one.
+    pub fn cell(&self, slot: u32) -> Option<(CellHeader, &[u64])> {
+        let first_word = self.store.geometry.cell(slot, 0);
+        let cell = self.words.get(first_word..first_word + self.store.geometry.cell_words())?;
+        let (header, payload) = cell.split_first_chunk()?;
+        let header = CellHeader::from_words(*header);
+        (header.number != 0).then_some((header, payload))
     }
 
     /// Makes one pass. Returns the state that the copy is in, if it is in one.
@@ -199,7 +214,8 @@ impl<'a> CopyOfNewest<'a> {
         let generation_floor = self.store.control().load(GENERATION_FLOOR, Ordering::Relaxed);
         let wall_time_microseconds = (settings.wall_clock)();
         let predecessor = state.number;
-        let record = SyncRecord { state, predecessor, generation_floor, wall_time_microseconds };
+        let gaps = self.store.gaps().unwrap_or(Gaps::forgotten(state.number));
+        let record = SyncRecord { state, predecessor, generation_floor, wall_time_microseconds, gaps };
         (0..SYNC_RECORD_COUNT).for_each(|number| copy.put_sync_record(number, record));
         copy.rebuild_control(state, generation_floor)?;
         Ok(copy)

@@ -118,7 +118,11 @@ impl<'a> WriteGuard<'a> {
 impl Drop for WriteGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.inside.leave_after(Lock::Write);
+        if self.inside.is_mine() {
+            self.inside.store.medium.unlock(Lock::Write);
+            self.inside.store.wake_waiters();
+            self.inside.leave();
+        }
     }
 }
 
@@ -145,7 +149,10 @@ impl<'a> SyncGuard<'a> {
 
 impl Drop for SyncGuard<'_> {
     fn drop(&mut self) {
-        self.inside.leave_after(Lock::Sync);
+        if self.inside.is_mine() {
+            self.inside.store.medium.unlock(Lock::Sync);
+            self.inside.leave();
+        }
     }
 }
 
@@ -187,15 +194,6 @@ impl<'a> Inside<'a> {
     #[inline(always)]
     fn is_mine(&self) -> bool {
         self.process == fork_generation()
-    }
-
-    /// Unlocks, if this thread has the lock, and leaves.
-    #[inline(always)]
-    fn leave_after(&self, lock: Lock) {
-        if self.is_mine() {
-            self.store.medium.unlock(lock);
-            self.leave();
-        }
     }
 
     /// Leaves without the lock.
@@ -241,6 +239,7 @@ impl Store {
             },
             LockFailure::Unusable => {
                 self.control().store(crate::format::control::CONDEMNED, 1, Ordering::Release);
+                self.wake_everyone();
                 self.die(Death::Condemned).into()
             }
         }

@@ -4,7 +4,8 @@ use super::{Access, Store};
 use crate::error::{Error, Result};
 use crate::format::cell::{CellHeader, Head};
 use crate::format::control::{
-    CONTROL_WORDS, DEAD_SYNCER_COUNT, FLUSHING, FREE_COUNT, LAST_SYNC_MILLISECONDS, SUPERSEDED, SYNC_COUNT,
+    CONTROL_WORDS, DEAD_SYNCER_COUNT, FLUSHING, FREE_COUNT, LAST_SYNC_MILLISECONDS, SUPERSEDED, SYNC_COUNT, WAITING,
+    WAKE_COUNT,
 };
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::index::{Index, KeyHash};
@@ -65,12 +66,13 @@ impl Store {
     }
 
     /// The control group without the mutexes, and without words that also change when nothing is written or synced.
-    fn compared_words(&self) -> [Range<usize>; 4] {
+    fn compared_words(&self) -> [Range<usize>; 5] {
         let control = self.geometry.control();
         [
             control + SUPERSEDED..control + FLUSHING,
             control + LAST_SYNC_MILLISECONDS + 1..control + SYNC_COUNT,
-            control + DEAD_SYNCER_COUNT + 1..control + CONTROL_WORDS,
+            control + DEAD_SYNCER_COUNT + 1..control + WAITING,
+            control + WAKE_COUNT + 1..control + CONTROL_WORDS,
             control + CONTROL_WORDS..self.geometry.sync_records(),
         ]
     }
@@ -144,8 +146,7 @@ impl Store {
 
     /// The bytes of a record's key.
     pub fn key_bytes_of<'a>(&self, payload: &'a [u64]) -> Option<&'a [u8]> {
-        let key = self.geometry.key()?;
-        bytemuck::cast_slice(payload).get(key.offset_bytes..key.offset_bytes.saturating_add(key.key_bytes))
+        self.geometry.key_bytes_of(payload)
     }
 
     /// How many slots are on the free stack.
@@ -173,7 +174,8 @@ mod tests {
         let control = store.geometry.control();
         let mutexes = (WRITE_MUTEX..WRITE_MUTEX + MUTEX_WORDS).chain(SYNC_MUTEX..SYNC_MUTEX + MUTEX_WORDS);
         let counters = SYNC_COUNT..DEAD_SYNCER_COUNT + 1;
-        let left_out: Vec<_> = mutexes.chain([FLUSHING, LAST_SYNC_MILLISECONDS]).chain(counters).collect();
+        let words = [FLUSHING, LAST_SYNC_MILLISECONDS, WAITING, WAKE_COUNT];
+        let left_out: Vec<_> = mutexes.chain(words).chain(counters).collect();
         for index in 0..store.geometry.word_count() {
             let is_compared = store.compared_words().iter().any(|range| range.contains(&index));
             let is_in_group = (control..store.geometry.sync_records()).contains(&index);

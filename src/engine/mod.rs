@@ -4,6 +4,7 @@
 //! | file | what is there |
 //! |---|---|
 //! | `read` | `get`, `find`, snapshots: no lock, no system call |
+//! | `scan` | going over all records, and copying only those that a filter accepts |
 //! | `guard` | taking the write mutex, what is checked then, and which process and thread may unlock it |
 //! | `change` | what a transaction does to one slot |
 //! | `stage` | step 1 of a write: a number, a cell, the intent list |
@@ -11,11 +12,14 @@
 //! | `single` | transactions of one record |
 //! | `transaction` | transactions of any number of records |
 //! | `duplicate` | what is reported when a key is there already |
+//! | `scrub` | overwriting what nobody needs any more |
 //! | `repair` | finishing or undoing what a dead owner left |
 //! | `sync` | making everything durable with one flush |
 //! | `choose` | which state a first opener believes |
 //! | `recover` | how the file gets there |
 //! | `outcome` | what a user is told about that |
+//! | `changes` | what has changed since a transaction |
+//! | `wait` | sleeping until something is published or synced |
 //! | `copy` | a private copy of the newest state, made while others write, for snapshots of read-only handles |
 //! | `inspect` | looking at what the others keep, for checks and reports |
 //! | `occupancy` | which process and how many of its threads use a handle, and when it is dead |
@@ -30,6 +34,7 @@
 #[cfg(not(loom))]
 pub mod attach;
 pub mod change;
+pub mod changes;
 pub mod choose;
 pub mod commit;
 pub mod copy;
@@ -52,25 +57,30 @@ pub mod prove;
 pub mod read;
 pub mod recover;
 pub mod repair;
+pub mod scan;
+pub mod scrub;
 pub mod single;
 pub mod stage;
 pub mod status;
 pub mod sync;
 pub mod transaction;
+pub mod wait;
 
 use crate::error::{Fault, Internal};
-use crate::format::control::{CONDEMNED, DURABLE, RECOVERY_NUMBER, SUPERSEDED};
+use crate::format::control::{CONDEMNED, DURABLE, RECOVERY_NUMBER, SUCCESSOR, SUPERSEDED};
 use crate::format::geometry::Geometry;
 use crate::format::header::Header;
 use crate::layout::index::KeyHash;
 use crate::layout::slot::Slot;
 use crate::layout::view::{Control, TableView};
+use crate::schema::Schema;
 use crate::sys::attachment::Attachment;
 use crate::sys::medium::Medium;
 use crate::sys::private::{Remembered, ThreadLock};
 use crate::sys::words::{Ordering, Words};
 use occupancy::{Death, Occupancy};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a handle was opened with.
@@ -83,6 +93,8 @@ pub struct Settings {
     pub any_file_system: bool,
     /// How many slots the table has to have, if that was said.
     pub required_capacity: Option<u64>,
+    /// Of which kind its records have to be, if that was said.
+    pub required_schema: Option<Arc<Schema>>,
     /// The wall clock: microseconds since 1970, for sync records.
     pub wall_clock: fn() -> i64,
 }
@@ -96,6 +108,7 @@ impl Default for Settings {
             prefault: false,
             any_file_system: false,
             required_capacity: None,
+            required_schema: None,
             wall_clock: status::wall_time_microseconds,
         }
     }
@@ -183,6 +196,12 @@ impl Store {
         &self.header
     }
 
+    /// The schema of its records.
+    #[inline(always)]
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.header.schema
+    }
+
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
     }
@@ -202,6 +221,11 @@ impl Store {
             return origin.path();
         }
         self.attachment.as_ref().map_or(Path::new("(memory)"), Attachment::path)
+    }
+
+    /// The open file, if the handle is on one.
+    pub fn attachment(&self) -> Option<&Attachment> {
+        self.attachment.as_ref()
     }
 
     /// What opening found and repaired.
@@ -304,6 +328,7 @@ impl Store {
         if self.occupancy.die(death) {
             self.let_go();
         }
+        self.wake_own_threads();
         // Another thread may have found another reason first.
         self.dead()
     }
@@ -354,6 +379,19 @@ impl Store {
     /// Tells every user of the file that it has lost its name.
     pub fn supersede(&self) {
         self.control().store(SUPERSEDED, 1, Ordering::Release);
+        self.wake_everyone();
+    }
+
+    /// Says whether the file is about to lose its name to one that has everything that it holds. Under the write mutex, or
+    /// alone.
+    #[cfg(not(loom))]
+    pub fn announce_successor(&self, is_coming: bool) {
+        self.control().store(SUCCESSOR, u64::from(is_coming), Ordering::Release);
+    }
+
+    /// Whether what was written to the file before it lost its name goes on in the one that has it now.
+    fn is_carried_on(&self) -> bool {
+        self.control().load(SUCCESSOR, Ordering::Acquire) == 1
     }
 
     #[cfg(loom)]

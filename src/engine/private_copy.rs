@@ -112,6 +112,11 @@ impl Store {
         Ok(copy)
     }
 
+    /// The file that a private copy was made from.
+    pub(super) fn origin_store(&self) -> Option<&Store> {
+        self.origin.as_ref().map(|origin| &*origin.store)
+    }
+
     /// What changes in the file when it is recovered or replaced.
     fn marks(&self) -> [u64; 3] {
         [RECOVERY_NUMBER, SUPERSEDED, CONDEMNED].map(|index| self.control().load(index, Ordering::Acquire))

@@ -89,8 +89,8 @@ impl Store {
         let Some(header) = self.slot(slot).read(payload)? else {
             return Ok(None);
         };
-        if self.settings.verify_reads && !header.verifies(crc32(bytemuck::cast_slice(payload))) {
-            return Err(rotten(slot, header));
+        if self.settings.verify_reads {
+            verify(slot, header, payload)?;
         }
         Ok(Some(Meta::new(slot, header)))
     }
@@ -154,6 +154,12 @@ impl<'a> Moment<'a> {
         self.store
     }
 
+    /// The number of the newest transaction that had happened.
+    #[inline]
+    pub fn number(self) -> u64 {
+        self.prepared
+    }
+
     /// As [`Store::get`].
     pub fn get(self, id: RecordId, payload: &mut [u64]) -> Internal<Option<Meta>> {
         let found = self.store.get(id, payload);
@@ -193,6 +199,12 @@ impl<'a> Moment<'a> {
 #[cold]
 fn stale() -> Fault {
     Error::StaleSnapshot.into()
+}
+
+/// Checks that a record that was copied has its checksum.
+#[inline(always)]
+pub(super) fn verify(slot: u32, header: CellHeader, payload: &[u64]) -> Internal<()> {
+    if header.verifies(crc32(bytemuck::cast_slice(payload))) { Ok(()) } else { Err(rotten(slot, header)) }
 }
 
 #[cold]

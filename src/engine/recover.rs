@@ -13,7 +13,8 @@
 //!    3. every cell that the choice does not show is wiped;
 //!    4. the other sync record carries the same state under a number far above everything seen, and a raised generation floor:
 //!       so numbers and ids that were given out in the time that was lost do not come again, even if the power fails before the
-//!       next sync;
+//!       next sync. It names the numbers that were jumped over too, so that a cursor that was given out in that time is
+//!       refused;
 //!    5. the control group is rebuilt, and the incarnation is written last, by the caller.
 
 use crate::engine::Store;
@@ -24,8 +25,9 @@ use crate::format::cell::{GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::control::{
     CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL,
     INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST, LAST_SYNC_MILLISECONDS, LAST_SYNC_WALL_MILLISECONDS,
-    NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER, SUPERSEDED, USED,
+    NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER, SUCCESSOR, SUPERSEDED, USED, WAITING,
 };
+use crate::format::gaps::{Gap, Gaps};
 use crate::format::geometry::{SYNC_RECORD_COUNT, word};
 use crate::format::sync_record::{State, SyncRecord};
 use crate::layout::slot;
@@ -59,6 +61,8 @@ struct Plan {
     nothing_lost: bool,
     number: u64,
     generation_floor: u64,
+    /// What was known, and the numbers that this recovery jumps over.
+    gaps: Gaps,
 }
 
 impl Store {
@@ -69,6 +73,7 @@ impl Store {
         let mut plan = self.plan_recovery(is_same_boot)?;
         self.control().store(INCARNATION_SEAL, 0, Ordering::Release);
         self.count(RECOVERY_NUMBER);
+        self.wake_everyone();
         // Step 1.
         self.dirty_durable_group();
         self.flush_recovery()?;
@@ -76,7 +81,7 @@ impl Store {
         if self.write_progress() != progress {
             plan = self.plan_recovery(is_same_boot)?;
         }
-        let Plan { choice, is_new, nothing_lost, number, generation_floor } = plan;
+        let Plan { choice, is_new, nothing_lost, number, generation_floor, gaps } = plan;
         // Step 2.
         let carrying = self.see_that_a_record_carries(&choice)?;
         // Step 3.
@@ -91,6 +96,7 @@ impl Store {
                 predecessor: choice.state.number,
                 generation_floor,
                 wall_time_microseconds: (self.settings.wall_clock)(),
+                gaps,
             },
         );
         self.flush_recovery()?;
@@ -131,7 +137,8 @@ impl Store {
         if number >= NUMBER_LIMIT {
             return Err(Error::damaged("a transaction number is close to the highest possible"));
         }
-        Ok(Plan { choice, is_new, nothing_lost, number, generation_floor })
+        let gaps = choice.gaps.with(Gap { chosen: choice.state.number, resumed: number });
+        Ok(Plan { choice, is_new, nothing_lost, number, generation_floor, gaps })
     }
 
     /// How far numbers and generations go on.
@@ -224,6 +231,7 @@ impl Store {
                 predecessor: choice.acknowledged,
                 generation_floor: choice.generation_floor,
                 wall_time_microseconds: (self.settings.wall_clock)(),
+                gaps: choice.gaps,
             },
         );
         self.flush_recovery()?;
@@ -280,7 +288,9 @@ impl Store {
             (FLUSHING, 0),
             (FAILED, 0),
             (SUPERSEDED, 0),
+            (SUCCESSOR, 0),
             (CONDEMNED, 0),
+            (WAITING, 0),
         ] {
             control.store(index, content, Ordering::Relaxed);
         }

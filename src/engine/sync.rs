@@ -31,6 +31,7 @@ use crate::format::control::{
     DEAD_SYNCER_COUNT, DURABLE, FAILED, FLUSHING, GENERATION_FLOOR, LAST, LAST_SYNC_MILLISECONDS,
     LAST_SYNC_WALL_MILLISECONDS, NO_PIN, PIN, SYNC_COUNT, SYNC_END_COUNT,
 };
+use crate::format::gaps::Gaps;
 use crate::format::geometry::{PAGE_WORDS, SYNC_RECORD_COUNT};
 use crate::format::sync_record::{SYNC_RECORD_WORDS, State, SyncRecord};
 use crate::sys::attachment::Attachment;
@@ -74,9 +75,17 @@ impl Store {
     /// another process is syncing, it waits for the end of that, and then usually finds the work done: one flush serves
     /// everyone that waits.
     pub fn sync(&self) -> Result<u64> {
+        self.sync_up_to(self.control().load(LAST, Ordering::Relaxed))
+    }
+
+    /// The same, even if everything is durable already: for what was written beside transactions.
+    pub fn sync_anew(&self) -> Result<u64> {
+        self.sync_up_to(u64::MAX)
+    }
+
+    fn sync_up_to(&self, wanted: u64) -> Result<u64> {
         self.check_may_lock("sync")?;
         let control = self.control();
-        let wanted = control.load(LAST, Ordering::Relaxed);
         let deadline = Deadline::after(self.settings.lock_timeout);
         let mut waited_in_vain = false;
         loop {
@@ -123,6 +132,8 @@ impl Store {
             turn.and_then(|turn| turn.map(|(guard, owner)| self.sync_in_turn(guard, owner, wanted)).transpose());
         match synced {
             Ok(_) => Ok(()),
+            // The write is in the file that has the name now, and that was flushed.
+            Err(Error::Superseded) if self.is_carried_on() => Ok(()),
             // The write went to a file that can no longer be found: it counts as not written.
             Err(source @ Error::Superseded) if self.attachment.as_ref().is_some_and(Attachment::is_nameless) => {
                 Err(source.into())
@@ -195,16 +206,25 @@ impl Store {
         }
         // Step 1: the newest state is pinned.
         let state = self.pin_newest()?;
-        // Step 2: its record takes the place of the one that is not durable.
-        self.put_sync_record(
-            self.record_not_carrying(durable),
-            SyncRecord {
-                state,
-                predecessor: durable,
-                generation_floor: control.load(GENERATION_FLOOR, Ordering::Relaxed),
-                wall_time_microseconds: (self.settings.wall_clock)(),
-            },
-        );
+        // Step 2: its record takes the place of the one that is not durable. If it is the durable one itself, only what was
+        // written beside transactions is to be flushed, and a syncer that dies here must not leave half a record for that.
+        if state.number != durable {
+            let (target, gaps) = match self.record_carrying(durable) {
+                Some((carrying, record)) => (1 - carrying, record.gaps),
+                // Damaged: a recovery would refuse the file, or find another state.
+                None => (0, Gaps::forgotten(state.number)),
+            };
+            self.put_sync_record(
+                target,
+                SyncRecord {
+                    state,
+                    predecessor: durable,
+                    generation_floor: control.load(GENERATION_FLOOR, Ordering::Relaxed),
+                    wall_time_microseconds: (self.settings.wall_clock)(),
+                    gaps,
+                },
+            );
+        }
         // Step 3: one flush of the durable group.
         control.store(FLUSHING, 1, Ordering::Release);
         self.flush_or_fail()?;
@@ -242,10 +262,14 @@ impl Store {
         Ok(state)
     }
 
-    /// Which sync record may be overwritten: not the durable one.
-    fn record_not_carrying(&self, durable: u64) -> usize {
-        let carries = |record: &usize| self.sync_record(*record).is_some_and(|found| found.state.number == durable);
-        (0..SYNC_RECORD_COUNT).find(|record| !carries(record)).unwrap_or(0)
+    /// The sync record that carries the durable number: the other one may be overwritten.
+    pub(super) fn record_carrying(&self, durable: u64) -> Option<(usize, SyncRecord)> {
+        // The rest of a record is looked at only if this is its number: the other one may be being overwritten.
+        let number_of = |record: usize| self.words().load(self.geometry.sync_record(record), Ordering::Relaxed);
+        let found = |record| self.sync_record(record).filter(|found| found.state.number == durable);
+        // If both carry it, the first is overwritten.
+        let mut records = (0..SYNC_RECORD_COUNT).rev().filter(|record| number_of(*record) == durable);
+        records.find_map(|record| Some((record, found(record)?)))
     }
 
     fn flush_or_fail(&self) -> Result<()> {

@@ -7,7 +7,7 @@ use super::{Encoded, Store};
 use crate::engine::change::{Change, NewContent, VisibleCell};
 use crate::engine::commit::{ListedChanges, Tally};
 use crate::engine::guard::WriteGuard;
-use crate::engine::read::Meta;
+use crate::engine::read::{Meta, verify};
 use crate::engine::stage::not_free;
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::Intent;
@@ -16,7 +16,8 @@ use crate::format::sync_record::State;
 use crate::layout::index::KeyHash;
 use crate::layout::view::TableView;
 use crate::record_id::RecordId;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 /// A list of touched slots up to this long is searched one by one.
 const SHORT_LIST: usize = 8;
@@ -43,7 +44,8 @@ struct Several {
     reuses_slots: bool,
     /// How much of the intent list is in the two maps.
     seen_count: usize,
-    positions: HashMap<u32, usize>,
+    /// The slots that the transaction touched, and where on the intent list they are.
+    positions: BTreeMap<u32, usize>,
     /// The slots with live staged records by the hash of their key; each is verified.
     keys: HashMap<KeyHash, Vec<u32>>,
 }
@@ -155,6 +157,12 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// The table.
+    #[inline(always)]
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
     /// How many slots the table has.
     pub fn capacity(&self) -> u32 {
         self.view.geometry.capacity()
@@ -194,9 +202,7 @@ impl<'a> Transaction<'a> {
             return Ok(None);
         }
         seen.slot.read_cell(seen.cell, payload);
-        if !seen.header.verifies(crate::format::checksum::crc32(bytemuck::cast_slice(payload))) {
-            return Err(Error::damaged(format!("the record in slot {slot} does not have its checksum")).into());
-        }
+        verify(slot, seen.header, payload)?;
         Ok(Some(seen.meta()))
     }
 
@@ -209,7 +215,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// What this transaction sees in a slot: what it staged itself, or what is current.
-    fn seen(&mut self, slot: u32) -> Internal<VisibleCell<'a>> {
+    pub(super) fn seen(&mut self, slot: u32) -> Internal<VisibleCell<'a>> {
         if let Some((_, intent)) = self.intent_of(slot)? {
             let slot = self.view.slot(slot);
             return Ok(VisibleCell { slot, cell: intent.cell, header: slot.cell_header(intent.cell) });
@@ -258,6 +264,21 @@ impl<'a> Transaction<'a> {
             Some(position) => Ok(Some((position, self.view.intent(position)?))),
             None => Ok(None),
         }
+    }
+
+    /// The first slot of some that this transaction touched.
+    pub(super) fn first_touched(&mut self, slots: &Range<u32>) -> Internal<Option<u32>> {
+        if self.intent_count > SHORT_LIST {
+            return Ok(self.up_to_date()?.positions.range(slots.clone()).next().map(|(slot, _)| *slot));
+        }
+        let mut first = None;
+        for position in 0..self.intent_count {
+            let touched = self.view.intent(position)?.slot;
+            if slots.contains(&touched) {
+                first = Some(first.map_or(touched, |first: u32| first.min(touched)));
+            }
+        }
+        Ok(first)
     }
 
     /// The maps of a transaction of several steps, with everything that is on the intent list.

@@ -3,8 +3,10 @@
 use crate::engine::guard::WriteGuard;
 use crate::engine::{Settings, Store};
 use crate::error::{Error, Result};
+use crate::file::name::Name;
 use crate::file::open::{GatedFile, check_file_system};
 use crate::file::temporary::{NewFile, TemporaryName, directory_of, remove_leftovers};
+use crate::format::gaps::Gaps;
 use crate::format::geometry::word;
 use crate::format::header::Header;
 use crate::format::sync_record::{State, SyncRecord};
@@ -12,21 +14,29 @@ use crate::schema::Schema;
 use crate::sys::attachment::{Hold, absolute, random_uuid, random_word};
 use crate::sys::deadline::poll;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, RenameFlags};
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a new table should be.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub capacity: u64,
     pub mode: u32,
-    pub schema: Schema,
+    pub schema: Arc<Schema>,
+}
+
+/// Who may use a new file.
+#[derive(Clone, Copy, Debug)]
+pub enum Permissions<'a> {
+    /// Its maker, and others by this mode as far as the process's `umask` lets it.
+    Mode(u32),
+    /// The same as the file that this is about: it gets the owner, the group and the mode of that one.
+    Of(&'a Metadata),
 }
 
 /// A file is written page by page. After larger writes the kernel keeps it in larger units (folios), and a flush of one page
@@ -41,7 +51,7 @@ pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
         // Checked first so that nothing large is written in vain; what decides is the link at the end.
         return Err(Error::AlreadyExists { path: path.to_owned() });
     }
-    let NewTable { store, name, temporary } = NewTable::build(path, plan, None, settings)?;
+    let NewTable { store, name, temporary } = NewTable::build(path, plan, Permissions::Mode(plan.mode), settings)?;
     name.give(temporary.as_ref())?;
     let outcome = name.make_last().and_then(|()| store.leave_gate());
     outcome.inspect_err(|_| {
@@ -56,7 +66,7 @@ pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<S
     let path = &absolute(path)?;
     // The loop is bounded only in case a program makes and destroys the file all the time.
     for _ in 0..1000 {
-        match Store::open(path, &plan.schema, settings) {
+        match Store::open(path, settings) {
             Err(Error::DoesNotExist { .. }) => {}
             opened => return opened,
         }
@@ -77,11 +87,11 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
     remove_leftovers(path);
     if let Some(entry) = GatedFile::enter_if_exists(path, settings)? {
-        let old = Some(entry.attachment().file());
-        let NewTable { store, name, temporary } = NewTable::build(path, plan, old, settings)?;
+        let old = entry.attachment().file().metadata().map_err(Error::io("look at", path))?;
+        let NewTable { store, name, temporary } = NewTable::build(path, plan, Permissions::Of(&old), settings)?;
         // As soon as the names are exchanged, this names the old file.
         let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
-        retire(entry, settings, || name.exchange(&temporary, || store.leave_gate()))?;
+        retire(entry, Fate::Lost, settings, |_| name.exchange(&temporary, || store.leave_gate()))?;
         return Ok(store);
     }
     create(path, plan, settings)
@@ -93,12 +103,25 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
     remove_leftovers(path);
     let entry = GatedFile::enter(path, settings)?;
     let name = Name::of(path, entry.attachment().file())?;
-    retire(entry, settings, || std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
+    retire(entry, Fate::Lost, settings, |_| std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
     name.make_last()
 }
 
+/// What becomes of the records of a file that loses its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Lost,
+    /// They go on in the file that gets the name.
+    CarriedOn,
+}
+
 /// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
-fn retire(entry: GatedFile, settings: &Settings, action: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn retire<R>(
+    entry: GatedFile,
+    fate: Fate,
+    settings: &Settings,
+    action: impl FnOnce(&Store) -> Result<R>,
+) -> Result<R> {
     // A handle that gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at
     // again.
     let is_alone = entry.attachment().try_attach(Hold::Exclusive)?;
@@ -107,11 +130,15 @@ fn retire(entry: GatedFile, settings: &Settings, action: impl FnOnce() -> Result
     let settings = &Settings { sync_every: None, ..settings.clone() };
     let store = if is_alone { entry.map(settings)? } else { entry.attach_to_users(settings)? };
     let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };
-    let outcome = action();
+    // Those that have written and are about to sync will find the name gone.
+    store.announce_successor(fate == Fate::CarriedOn);
+    let outcome = action(&store);
     // A file that has lost its name is no longer a table, even if the change could not be made to last. Its users are
     // told even if there seem to be none: a process that only reads holds nothing.
     if outcome.is_ok() || store.has_lost_its_name() {
         store.supersede();
+    } else {
+        store.announce_successor(false);
     }
     outcome
 }
@@ -126,116 +153,46 @@ struct NewTable<'a> {
 }
 
 impl<'a> NewTable<'a> {
-    /// Makes the file that is to have this path, with the permissions of the plan, or those of the file that is
-    /// replaced.
-    fn build(path: &'a Path, plan: &Plan, replaced: Option<&File>, settings: &Settings) -> Result<Self> {
+    /// Makes the file that is to have this path.
+    fn build(path: &'a Path, plan: &Plan, permissions: Permissions<'_>, settings: &Settings) -> Result<Self> {
         if plan.mode & !0o777 != 0 {
             let reason =
                 format!("a mode is up to 0o777, read and write for whom it is to be, and not {:#o}", plan.mode);
             return Err(Error::InvalidArgument { reason });
         }
         let now = (settings.wall_clock)();
-        let header = Header::new(plan.capacity, plan.schema.clone(), random_uuid(), random_word(), now)?;
-        check_size_limit(header.geometry.file_bytes(), path)?;
-        let new = NewFile::open(path, if replaced.is_some() { 0o600 } else { plan.mode })?;
+        let header = Header::new(plan.capacity, Arc::clone(&plan.schema), random_uuid(), random_word(), now)?;
+        let new = new_file(path, &header, permissions, settings)?;
         let file = new.attachment.file();
-        check_file_system(file, path, settings)?;
-        #[cfg(not(loom))]
-        crate::sys::mapping::avoid_copy_on_write(file);
-        fill(file, &header).map_err(Error::io("write", path))?;
-        if let Some(replaced) = replaced {
-            keep_permissions(file, replaced).map_err(Error::io("set the permissions of what replaces", path))?;
-        }
         let name = Name::of(path, file)?;
         let store = GatedFile::of_new_file(new.attachment)?.attach_as_the_first(settings)?;
         Ok(NewTable { store, name, temporary: new.temporary })
     }
 }
 
-/// The name that a file is to get or to lose. Its directory is opened before anything is begun that has to be made to
-/// last.
-struct Name<'a> {
-    path: &'a Path,
-    file: File,
-    /// `None` if the directory may be changed but not read: then it cannot be opened.
-    directory: Option<File>,
-}
-
-impl<'a> Name<'a> {
-    fn of(path: &'a Path, file: &File) -> Result<Self> {
-        let directory = match File::open(directory_of(path)) {
-            Ok(directory) => Some(directory),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
-            Err(error) => return Err(Error::io("open", directory_of(path))(error)),
-        };
-        let file = file.try_clone().map_err(Error::io("open once more", path))?;
-        Ok(Name { path, file, directory })
+/// A file that has everything of a new table but a name.
+pub(super) fn new_file(
+    path: &Path,
+    header: &Header,
+    permissions: Permissions<'_>,
+    settings: &Settings,
+) -> Result<NewFile> {
+    check_size_limit(header.geometry.file_bytes(), path)?;
+    let mode = match permissions {
+        Permissions::Mode(mode) => mode,
+        // Until it has its owner, nobody else may open it.
+        Permissions::Of(_) => 0o600,
+    };
+    let new = NewFile::open(path, mode)?;
+    let file = new.attachment.file();
+    check_file_system(file, path, settings)?;
+    #[cfg(not(loom))]
+    crate::sys::mapping::avoid_copy_on_write(file);
+    fill(file, header).map_err(Error::io("write", path))?;
+    if let Permissions::Of(other) = permissions {
+        give_permissions(file, other).map_err(Error::io("set the permissions of what is to be", path))?;
     }
-
-    /// Waits until what the directory says about the name is on the disk, together with everything else on that disk if
-    /// need be.
-    fn make_last(&self) -> Result<()> {
-        let flushed = match &self.directory {
-            Some(directory) => directory.sync_all(),
-            None => nix::unistd::syncfs(&self.file).map_err(io::Error::from),
-        };
-        flushed.map_err(Error::io("flush", directory_of(self.path)))
-    }
-
-    /// Gives the file its name, which no other file may have.
-    fn give(&self, temporary: Option<&TemporaryName>) -> Result<()> {
-        let given = match temporary {
-            None => self.link_nameless(self.path),
-            Some(temporary) => self.rename(temporary, RenameFlags::RENAME_NOREPLACE),
-        };
-        given.map_err(|error| match error {
-            Errno::EEXIST => Error::AlreadyExists { path: self.path.to_owned() },
-            error => Error::io("create", self.path)(error.into()),
-        })
-    }
-
-    fn give_temporary(&self) -> Result<TemporaryName> {
-        let named = TemporaryName::give(self.path, |temporary| self.link_nameless(temporary));
-        named.map_err(|error| Error::io("create", self.path)(error.into()))
-    }
-
-    /// Gives the file its name, and gives the temporary one to the other file that has it. If that cannot be made to
-    /// last, or what comes `last` fails, each gets its own name back.
-    fn exchange(&self, temporary: &TemporaryName, last: impl FnOnce() -> Result<()>) -> Result<()> {
-        let exchange = || self.rename(temporary, RenameFlags::RENAME_EXCHANGE);
-        let can_be_undone = match exchange() {
-            Ok(()) => true,
-            // Not every file system can do that.
-            Err(Errno::EINVAL) => {
-                std::fs::rename(temporary.path(), self.path).map_err(Error::io("replace", self.path))?;
-                false
-            }
-            Err(error) => return Err(Error::io("replace", self.path)(error.into())),
-        };
-        self.make_last().and_then(|()| last()).inspect_err(|_| {
-            if can_be_undone {
-                let _ = exchange();
-            }
-        })
-    }
-
-    fn rename(&self, temporary: &TemporaryName, flags: RenameFlags) -> Result<(), Errno> {
-        nix::fcntl::renameat2(AT_FDCWD, temporary.path(), AT_FDCWD, self.path, flags)
-    }
-
-    fn link_nameless(&self, path: &Path) -> Result<(), Errno> {
-        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        nix::unistd::linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
-    }
-
-    /// Takes the name away, if it is still this file's.
-    fn take_away(&self) {
-        let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
-        let named = self.path.symlink_metadata().map(id);
-        if named.is_ok_and(|named| self.file.metadata().map(id).is_ok_and(|own| own == named)) {
-            let _ = std::fs::remove_file(self.path);
-        }
-    }
+    Ok(new)
 }
 
 /// Writes everything, zeros too. If space were only reserved, the first flushes would pay for its first use; if the
@@ -258,20 +215,18 @@ fn fill(file: &File, header: &Header) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a new file the owner, the group and the permissions of the one that it replaces. If this process may not give
-/// files away, it stays the owner; if it may not give the file the group either, the group that the file then has gets
-/// no permissions.
-fn keep_permissions(new: &File, replaced: &File) -> io::Result<()> {
-    let replaced = replaced.metadata()?;
+/// Gives a new file the owner, the group and the permissions of another. If this process may not give files away, it stays
+/// the owner; if it may not give the file the group either, the group that the file then has gets no permissions.
+fn give_permissions(new: &File, other: &Metadata) -> io::Result<()> {
     let may = |outcome: io::Result<()>| match outcome {
         Ok(()) => Ok(true),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) => Ok(false),
         Err(error) => Err(error),
     };
-    let group = Some(replaced.gid());
-    let has_group = may(fchown(new, Some(replaced.uid()), group))? || may(fchown(new, None, group))?;
-    let mode = replaced.mode() & if has_group { 0o777 } else { 0o707 };
-    new.set_permissions(Permissions::from_mode(mode))
+    let group = Some(other.gid());
+    let has_group = may(fchown(new, Some(other.uid()), group))? || may(fchown(new, None, group))?;
+    let mode = other.mode() & if has_group { 0o777 } else { 0o707 };
+    new.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
 /// The record of an empty table: transaction 0.
@@ -281,6 +236,7 @@ pub fn first_sync_record(header: &Header) -> [u64; crate::format::sync_record::S
         predecessor: 0,
         generation_floor: 0,
         wall_time_microseconds: header.created_microseconds,
+        gaps: Gaps::default(),
     };
     record.to_words(header.digest_seed())
 }
@@ -379,7 +335,7 @@ mod tests {
         let give = |new: NewFile| Name::of(&path, new.attachment.file()).unwrap().give(new.temporary.as_ref());
         give(new_with_name(&path)).unwrap();
         assert_eq!(names_in(directory.path()), [path.as_path()]);
-        Store::open(&path, &header(3).schema, &settings()).unwrap();
+        Store::open(&path, &settings()).unwrap();
 
         // Another file has the name by now.
         assert!(matches!(give(new_with_name(&path)), Err(Error::AlreadyExists { .. })));
@@ -420,23 +376,6 @@ mod tests {
         let expected = crate::engine::tests::new_words(&header(3));
         assert!(found == bytemuck::cast_slice::<u64, u8>(&expected));
         assert_eq!(file.metadata().unwrap().len(), word(file_bytes));
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore = "Miri knows few calls for files")]
-    fn a_name_that_cannot_be_made_to_last_is_an_error() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = tempfile::tempfile().unwrap();
-        let path = directory.path().join("table.loc");
-        Name::of(&path, &file).unwrap().make_last().unwrap();
-        let nowhere = directory.path().join("missing").join("table.loc");
-        assert!(matches!(Name::of(&nowhere, &file), Err(Error::Io { .. })));
-        // A file that cannot be flushed by its directory is flushed with all of its disk.
-        let of_disk = Name { directory: None, ..Name::of(&path, &file).unwrap() };
-        of_disk.make_last().unwrap();
-        let unflushable = File::open("/proc/self/status").unwrap();
-        let failing = Name { directory: Some(unflushable), ..Name::of(&path, &file).unwrap() };
-        assert!(matches!(failing.make_last(), Err(Error::Io { action: "flush", .. })));
     }
 
     #[test]

@@ -4,7 +4,6 @@ use crate::engine::{Access, Settings, Store};
 use crate::error::{Error, Result};
 use crate::format::geometry::word;
 use crate::format::header::{FIRST_PAGE_BYTES, Header};
-use crate::schema::Schema;
 use crate::sys::attachment::{Attachment, Hold, Incarnation, OPEN_FLAGS, absolute};
 use nix::errno::Errno;
 use nix::sys::statfs;
@@ -120,9 +119,11 @@ fn symbolic_link(path: &Path) -> Error {
 impl Store {
     /// Opens a table for reading and writing. The first process to open it in a boot recovers it. A process that
     /// expects other records in it does not, and leaves the file as it was.
-    pub fn open(path: &Path, schema: &Schema, settings: &Settings) -> Result<Self> {
+    pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
         let entry = GatedFile::enter(path, settings)?;
-        schema.expect_in_file(&entry.header.schema)?;
+        if let Some(required) = &settings.required_schema {
+            required.expect_in_file(&entry.header.schema)?;
+        }
         let store = if entry.attachment.try_attach(Hold::Exclusive)? {
             reserve_blocks(&entry.attachment, &entry.header)?;
             let own = Incarnation::current(entry.attachment.id(), path, None)?;
@@ -228,7 +229,7 @@ mod tests {
     use crate::engine::outcome::{Recovery, RecoveryOutcome};
     use crate::engine::tests::world::{header, settings};
     use crate::file::create::{Plan, create};
-    use crate::schema::FieldSchema;
+    use crate::schema::{FieldSchema, Schema};
 
     #[test]
     fn file_systems_that_machines_share_are_refused_and_no_others() {
@@ -272,10 +273,10 @@ mod tests {
             assert_eq!((number, highest_number_seen, live_count), (last, last, 3));
         };
         // While another handle uses it, and as the only one.
-        check(&Store::open(&path, &schema, &settings()).unwrap());
+        check(&Store::open(&path, &settings()).unwrap());
         check(&Store::open_read_only(&path, &settings()).unwrap());
         drop(first);
-        check(&Store::open(&path, &schema, &settings()).unwrap());
+        check(&Store::open(&path, &settings()).unwrap());
         check(&Store::open_read_only(&path, &settings()).unwrap());
     }
 
@@ -287,9 +288,9 @@ mod tests {
         let fields =
             (0..300).map(|number| FieldSchema::new(format!("a_field_of_this_number_{number}"), FieldType::U64));
         let schema = Schema::new(fields.collect()).unwrap();
-        let plan = Plan { capacity: 1, mode: 0o600, schema };
+        let plan = Plan { capacity: 1, mode: 0o600, schema: schema.into() };
         drop(create(&path, &plan, &settings()).unwrap());
-        let store = Store::open(&path, &plan.schema, &settings()).unwrap();
+        let store = Store::open(&path, &settings()).unwrap();
         assert!(store.header().schema == plan.schema && store.geometry().header_bytes() > FIRST_PAGE_BYTES);
     }
 

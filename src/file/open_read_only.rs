@@ -2,7 +2,8 @@
 //!
 //! Invariants:
 //!
-//! 1. A read-only handle changes no byte of the file, and holds no lock of it while it is open: so it keeps nobody out, and
+//! 1. A read-only handle changes no byte of the file but one word, by which it asks to be woken while it waits for changes, and
+//!    which means nothing to anything else. It holds no lock of the file while it is open: so it keeps nobody out, and
 //!    whoever may only read can use a table of processes of any PID namespace.
 //! 2. It is not attached, so the table can be recovered under it. A recovery changes `RECOVERY_NUMBER` before anything else, and
 //!    every operation compares that: then the handle is dead. What it had read by then was whole.

@@ -9,6 +9,7 @@ use crate::file::open::{open_file, read_header_alone};
 use crate::format::cell::CellHeader;
 use crate::format::geometry::word;
 use crate::format::header::Header;
+use crate::format::sync_record::{SYNC_RECORD_WORDS, SyncRecord};
 use crate::sys::attachment::Attachment;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -57,6 +58,14 @@ impl Remains {
             *target = *source;
         }
         Ok(CellHeader::from_words([*first, *second, *third]))
+    }
+
+    /// A sync record, if it can be read and is whole.
+    pub fn sync_record(&self, record: usize) -> Option<SyncRecord> {
+        let mut words = [0; SYNC_RECORD_WORDS];
+        let offset_bytes = word(self.header.geometry.sync_record(record)).saturating_mul(8);
+        read_up_to_the_end(&self.attachment, offset_bytes, bytemuck::cast_slice_mut(&mut words)).ok()?;
+        SyncRecord::from_words(words, self.header.digest_seed())
     }
 
     fn offset_bytes(&self, slot: u32, cell: u32) -> u64 {

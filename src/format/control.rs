@@ -24,9 +24,8 @@ pub const INDEX_EPOCH: usize = 19;
 /// The number of the table's last recovery by a first opener. Each recovery increments it before it changes anything
 /// else. A handle that was attached under another number may neither write nor acknowledge a sync.
 pub const RECOVERY_NUMBER: usize = 21;
-/// Reserved for the change feed's futex.
-#[expect(dead_code, reason = "the change feed is not there yet, and its place is kept")]
-pub const CHANGES: usize = 20;
+/// 1 from before a file with everything that this one holds takes its name. If its maker died before that, it stays 1.
+pub const SUCCESSOR: usize = 22;
 
 /// The highest transaction number ever taken.
 pub const USED: usize = 24;
@@ -89,6 +88,12 @@ pub const DEAD_SYNCER_COUNT: usize = 62;
 /// The mutex under which one of the other two is taken from an owner that is gone; up to 64 bytes.
 pub const ARBITER_MUTEX: usize = 64;
 
+/// 0 if nobody waits for publications; otherwise more than `WAKE_COUNT` was when the last of those that wait began to. In a cache
+/// line of its own, since those that only wait write it.
+pub const WAITING: usize = 72;
+/// How often those that wait were woken. They sleep on the low half of this word.
+pub const WAKE_COUNT: usize = 73;
+
 /// What `PIN` holds when no sync is in flight.
 pub const NO_PIN: u64 = u64::MAX;
 
@@ -97,5 +102,5 @@ const _: () = {
     assert!(INTENDED_STATE == NEWEST_STATE + crate::format::sync_record::STATE_WORDS);
     assert!(INCARNATION_SEAL == INCARNATION + INCARNATION_WORDS);
     assert!(USED / 8 != SUPERSEDED / 8 && DEAD_SYNCER_COUNT < ARBITER_MUTEX);
-    assert!(ARBITER_MUTEX + MUTEX_WORDS <= CONTROL_WORDS);
+    assert!(ARBITER_MUTEX + MUTEX_WORDS <= WAITING && WAITING % 8 == 0 && WAKE_COUNT < CONTROL_WORDS);
 };

@@ -175,6 +175,12 @@ impl Geometry {
         self.key
     }
 
+    /// The bytes of the key of a payload, if there are keys.
+    pub fn key_bytes_of<'a>(&self, payload: &'a [u64]) -> Option<&'a [u8]> {
+        let key = self.key?;
+        bytemuck::cast_slice(payload).get(key.offset_bytes..key.offset_bytes.saturating_add(key.key_bytes))
+    }
+
     /// Whether two payloads have the same key. The words of one are fetched one by one.
     #[inline(always)]
     pub fn is_same_key(&self, record: &[u64], other_word: impl Fn(usize) -> u64) -> bool {

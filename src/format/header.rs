@@ -5,6 +5,7 @@ use crate::format::checksum::crc32;
 use crate::format::geometry::{Geometry, KeyPosition};
 use crate::schema::Schema;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The first eight bytes of every table. The line ending shows a transfer as text, the zero stops a terminal.
 pub const MAGIC: [u8; 8] = *b"locule\n\0";
@@ -56,18 +57,19 @@ pub struct Header {
     /// What key hashes start from.
     pub hash_seed: u64,
     pub created_microseconds: i64,
-    pub schema: Schema,
+    pub schema: Arc<Schema>,
 }
 
 impl Header {
     /// The header of a new table.
     pub fn new(
         capacity: u64,
-        schema: Schema,
+        schema: impl Into<Arc<Schema>>,
         uuid: [u8; 16],
         hash_seed: u64,
         created_microseconds: i64,
     ) -> Result<Self> {
+        let schema = schema.into();
         let header_bytes = SCHEMA.saturating_add(schema.encode().len()).next_multiple_of(FIRST_PAGE_BYTES);
         if header_bytes > HEADER_BYTES_LIMIT {
             return Err(Error::InvalidArgument {
@@ -203,7 +205,7 @@ impl Header {
             uuid: array(bytes, 128),
             hash_seed: u64::from_ne_bytes(array(bytes, 144)),
             created_microseconds: i64::from_ne_bytes(array(bytes, CREATED)),
-            schema,
+            schema: Arc::new(schema),
         };
         // The region offsets are in the file for readers in other languages; here they follow from the sizes.
         let expected = header.fixed_fields(schema_bytes.len());

@@ -3,6 +3,7 @@
 pub mod cell;
 pub mod checksum;
 pub mod control;
+pub mod gaps;
 pub mod geometry;
 pub mod header;
 pub mod sync_record;

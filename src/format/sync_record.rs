@@ -4,11 +4,14 @@
 //! A blank one does not verify either, since the checks start from the table's own digest seed, which is not zero.
 
 use crate::format::checksum::{crc32, mix};
+use crate::format::gaps::{GAP_WORDS, Gaps};
 
 /// The words of a sealed state.
 pub const STATE_WORDS: usize = 4;
 /// The words of a sync record.
-pub const SYNC_RECORD_WORDS: usize = 7;
+pub const SYNC_RECORD_WORDS: usize = 8 + GAP_WORDS;
+
+const _: () = assert!(SYNC_RECORD_WORDS * 8 <= 512, "a record is in one sector");
 
 /// The table after one transaction: what the control region says about the newest one, and about one that is being
 /// written.
@@ -49,19 +52,25 @@ pub struct SyncRecord {
     pub generation_floor: u64,
     /// When the sync began, in microseconds since 1970.
     pub wall_time_microseconds: i64,
+    /// Which numbers recoveries have jumped over.
+    pub gaps: Gaps,
 }
 
 impl SyncRecord {
     pub fn to_words(self, digest_seed: u64) -> [u64; SYNC_RECORD_WORDS] {
-        let mut words = [
+        let first = [
             self.state.number,
             self.predecessor,
             self.state.live_count,
             self.state.digest,
             self.generation_floor,
             u64::from_ne_bytes(self.wall_time_microseconds.to_ne_bytes()),
-            digest_seed,
+            self.gaps.forgotten_below,
         ];
+        let mut words = [digest_seed; SYNC_RECORD_WORDS];
+        for (target, word) in words.iter_mut().zip(first.into_iter().chain(self.gaps.to_words())) {
+            *target = word;
+        }
         let check = crc32(bytemuck::cast_slice(&words));
         if let Some(last) = words.last_mut() {
             *last = u64::from(check);
@@ -70,12 +79,14 @@ impl SyncRecord {
     }
 
     pub fn from_words(words: [u64; SYNC_RECORD_WORDS], digest_seed: u64) -> Option<Self> {
-        let [number, predecessor, live_count, digest, generation_floor, wall_time, _] = words;
+        let [number, predecessor, live_count, digest, generation_floor, wall_time, forgotten_below, gaps @ .., _] =
+            words;
         let record = SyncRecord {
             state: State { number, live_count, digest },
             predecessor,
             generation_floor,
             wall_time_microseconds: i64::from_ne_bytes(wall_time.to_ne_bytes()),
+            gaps: Gaps::from_words(forgotten_below, gaps),
         };
         (record.to_words(digest_seed) == words).then_some(record)
     }
@@ -84,6 +95,7 @@ impl SyncRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::gaps::Gap;
 
     const SEED: u64 = 0x1234_5678_9abc_def1;
 
@@ -115,6 +127,7 @@ mod tests {
             predecessor: 3,
             generation_floor: 1,
             wall_time_microseconds: -1,
+            gaps: Gaps::forgotten(2).with(Gap { chosen: 3, resumed: 7 }),
         };
         let words = record.to_words(SEED);
         assert_eq!(SyncRecord::from_words(words, SEED), Some(record));

@@ -6,22 +6,23 @@
 //! - A head names a cell only after the cell has the head's number, and the cell keeps it until after the head names
 //!   another.
 //!
-//! So a reader that finds the head's number in the cell *after* it has copied the cell holds exactly the record that
-//! was published with that number. The check before the copy only saves the copy.
+//! So a reader that finds the head's number in the cell *after* it has copied the cell, or looked at words of it, has
+//! seen exactly the record that was published with that number. The check before that only saves the work.
 //!
 //! Memory ordering, each with its partner:
 //!
 //! - `publish` stores the head with release; `read` loads it with acquire: a reader that sees the head sees the cell
 //!   filled.
-//! - `stage` stores number 0, then has a release fence, then stores the payload; `read` copies the payload, then has an
-//!   acquire fence, then loads the number: a reader that has copied one word of a newer payload sees that the number is
-//!   gone.
-//! - `stage` stores number 0 with release, after the head was moved away; a reader that finds the wrong number has an
+//! - `stage` stores number 0, then has a release fence, then stores the payload; `read` copies the payload, and `read_if`
+//!   loads words of it, then has an acquire fence, then loads the number: a reader that has seen one word of a newer
+//!   payload sees that the number is gone. `scrub` does the same before it stores zeros.
+//! - `stage` and `scrub` store number 0 with release, after the head was moved away; a reader that finds the wrong number has an
 //!   acquire fence before it loads the head again: so it finds another head, unless something is damaged.
 
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, CellHeader, Head};
 use crate::format::geometry::{Geometry, widen};
+use crate::layout::filter::{Filter, RecordWords};
 use crate::sys::words::{FixedWords, Ordering, Words, fence};
 
 const NUMBER: usize = 0;
@@ -66,15 +67,39 @@ impl<'a> Slot<'a> {
     /// Takes no lock, and never waits for a writer: if it tries again, another transaction was published.
     #[inline(always)]
     pub fn read(self, payload: &mut [u64]) -> Internal<Option<CellHeader>> {
+        self.read_at_one_moment(|slot, head| slot.copy(head, payload).map(Some))
+    }
+
+    /// The same, if a filter accepts the record; of the others no more is read than the filter looks at.
+    ///
+    /// What the filter is asked about can be of no record at all, while a writer fills the cell: then the answer is not
+    /// used, and it is asked again. What is returned is what was accepted, since both had the same number.
+    #[inline(always)]
+    pub fn read_if(self, payload: &mut [u64], filter: &mut impl Filter) -> Internal<Option<CellHeader>> {
+        self.read_at_one_moment(|slot, head| match slot.ask(head, filter) {
+            Some(true) => slot.copy(head, payload).map(Some),
+            answer => answer.map(|_| None),
+        })
+    }
+
+    /// Reads from the cell that the head names, if the record is live. As long as the cell turns out to hold something
+    /// else, which `read_from` says by `None`, it looks at the head again.
+    #[inline(always)]
+    fn read_at_one_moment(
+        self,
+        mut read_from: impl FnMut(Self, Head) -> Option<Option<CellHeader>>,
+    ) -> Internal<Option<CellHeader>> {
         let mut head_seen = self.head();
         loop {
             if !head_seen.is_live() {
                 return Ok(None);
             }
-            if let Some(header) = self.copy(head_seen, payload) {
+            match read_from(self, head_seen) {
                 // The check of a tombstone does not cover the payload behind it, so that payload must never be taken
                 // for a record's.
-                return if header.is_live { Ok(Some(header)) } else { Err(torn(self.index, head_seen)) };
+                Some(Some(header)) if !header.is_live => return Err(torn(self.index, head_seen)),
+                Some(found) => return Ok(found),
+                None => {}
             }
             fence(Ordering::Acquire);
             let head_now = self.head();
@@ -83,6 +108,19 @@ impl<'a> Slot<'a> {
             }
             head_seen = head_now;
         }
+    }
+
+    /// Asks a filter about the cell that a head names. There is an answer if the cell has the head's number before and
+    /// after.
+    #[inline(always)]
+    fn ask(self, head: Head, filter: &mut impl Filter) -> Option<bool> {
+        let place = self.place(head.cell());
+        if self.words.load(place + NUMBER, Ordering::Relaxed) != head.number() {
+            return None;
+        }
+        let answer = filter.accepts(self.payload_at(place));
+        fence(Ordering::Acquire);
+        (self.words.load(place + NUMBER, Ordering::Relaxed) == head.number()).then_some(answer)
     }
 
     /// Copies the cell that a head names, if it has the head's number before and after.
@@ -118,6 +156,18 @@ impl<'a> Slot<'a> {
     #[inline(always)]
     pub fn payload(self, cell: u32, first_word: usize, word_count: usize) -> Words<'a> {
         self.words.part_of(self.place(cell) + CELL_HEADER_WORDS + first_word, word_count)
+    }
+
+    /// The payload of a cell, to be looked at. The caller holds the write mutex or is alone.
+    #[inline(always)]
+    pub fn whole_payload(self, cell: u32) -> Payload<'a> {
+        self.payload_at(self.place(cell))
+    }
+
+    #[inline(always)]
+    fn payload_at(self, place: usize) -> Payload<'a> {
+        let start = place + CELL_HEADER_WORDS;
+        Payload { words: self.words, start, end: start + (self.cell_words - CELL_HEADER_WORDS) }
     }
 
     /// Whether the record in a cell has the same key as the given record, of which only the key's bytes are read. The
@@ -159,6 +209,30 @@ impl<'a> Slot<'a> {
         self.words.store(self.place(cell) + NUMBER, 0, Ordering::Release);
     }
 
+    /// Overwrites a cell that no head names with zeros. Returns whether anything else was in it. The caller holds the write
+    /// mutex.
+    pub fn scrub(self, cell: u32, payload_words: usize) -> bool {
+        let words = self.cell(cell, payload_words);
+        if is_blank(words) {
+            return false;
+        }
+        // A reader may still be copying it: it must find the number gone if it has copied a zero.
+        self.wipe(cell);
+        fence(Ordering::Release);
+        clear(words.part(NUMBER + 1..words.len()));
+        true
+    }
+
+    /// The same for the payload alone, behind a tombstone: no reader takes it for a record's.
+    pub fn scrub_payload(self, cell: u32, payload_words: usize) -> bool {
+        let words = self.payload(cell, 0, payload_words);
+        let is_scrubbed = !is_blank(words);
+        if is_scrubbed {
+            clear(words);
+        }
+        is_scrubbed
+    }
+
     #[inline(always)]
     fn place(self, cell: u32) -> usize {
         self.first_cell + widen(cell & 3) * self.cell_words
@@ -169,6 +243,36 @@ impl<'a> Slot<'a> {
     fn cell(self, cell: u32, payload_words: usize) -> Words<'a> {
         self.words.part_of(self.place(cell), CELL_HEADER_WORDS + payload_words)
     }
+}
+
+/// The payload of a cell, word by word.
+#[derive(Clone, Copy)]
+pub struct Payload<'a> {
+    words: Words<'a>,
+    start: usize,
+    end: usize,
+}
+
+impl RecordWords for Payload<'_> {
+    #[inline(always)]
+    fn word(self, index: usize) -> u64 {
+        debug_assert!(self.start + index < self.end, "a word of another cell");
+        self.words.load(self.start + index, Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn copy_words(self, first: usize, target: &mut [u64]) {
+        debug_assert!(self.start + first + target.len() <= self.end, "words of another cell");
+        self.words.part_of(self.start + first, target.len()).copy_to(target);
+    }
+}
+
+fn is_blank(words: Words<'_>) -> bool {
+    (0..words.len()).all(|index| words.load(index, Ordering::Relaxed) == 0)
+}
+
+fn clear(words: Words<'_>) {
+    (0..words.len()).for_each(|index| words.store(index, 0, Ordering::Relaxed));
 }
 
 type Header<'a> = FixedWords<'a, CELL_HEADER_WORDS>;
@@ -267,6 +371,22 @@ mod tests {
             assert_eq!(slot.read(&mut copied).unwrap(), None);
             slot.publish(Head::new(header.number + 1, true, cell));
             assert!(slot.read(&mut copied).is_err());
+        }
+        // Scrubbing takes nothing from the cells beside it.
+        assert!(slots[1].scrub_payload(1, 4) && !slots[1].scrub_payload(1, 4));
+        assert_eq!((slots[1].read_cell(1, &mut [0; 4]), slots[1].cell_number(1)), (content(slots[1], 1).0, 6));
+        assert!(slots[1].scrub(3, 4) && !slots[1].scrub(3, 4));
+        assert_eq!(slots[1].cell_header(3).to_words(), [0; 3]);
+        for cell in [1, 3] {
+            let mut scrubbed = [1; 4];
+            slots[1].read_cell(cell, &mut scrubbed);
+            assert_eq!(scrubbed, [0; 4]);
+            let (header, payload) = content(slots[1], cell);
+            slots[1].stage(cell, header, &payload);
+        }
+        for (slot, cell) in places() {
+            let mut copied = [0; 4];
+            assert_eq!((slot.read_cell(cell, &mut copied), copied), content(slot, cell));
         }
         slots[1].wipe(2);
         for (slot, cell) in places() {

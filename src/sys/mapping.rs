@@ -38,6 +38,15 @@ impl MappedWords {
         Ok(Self::new(mapping, word_count))
     }
 
+    /// Maps the control region of a file, which begins at the word `control`, for writing, and nothing else of it.
+    pub fn of_control_region(file: &File, control: usize) -> io::Result<Self> {
+        let offset_bytes = control.checked_mul(8).and_then(|offset| u64::try_from(offset).ok());
+        let mapping = Self::options(CONTROL_WORDS)?
+            .offset(offset_bytes.ok_or_else(|| io::Error::other("larger than the address space"))?)
+            .map_raw(file)?;
+        Ok(Self::new(mapping, CONTROL_WORDS))
+    }
+
     /// Words of this process alone.
     #[cfg(not(any(test, fuzzing)))]
     pub fn private(words: &[u64]) -> io::Result<Self> {
@@ -56,7 +65,8 @@ impl MappedWords {
 
     /// `mapping` is `word_count` words long.
     fn new(mapping: MmapRaw, word_count: usize) -> Self {
-        // SAFETY: the mapping is `word_count` words long, which both constructors have asked for, and page-aligned;
+        // SAFETY: the mapping is `word_count` words long, which all constructors have asked for, and begins at a multiple of
+        // 4096 in a page;
         // nothing that is mapped is longer than isize::MAX bytes. It is unmapped when `mapping` is dropped. Until then
         // the words stay where they are when `self` is moved, and no reference to them is given out that outlives
         // `self`. Every bit pattern is an AtomicU64. Other processes change the words, which is what atomics are for;

@@ -7,9 +7,7 @@ use crate::format::control::CONTROL_WORDS;
 #[cfg(any(test, fuzzing, loom))]
 use crate::sys::heap::Heap;
 #[cfg(not(loom))]
-use crate::sys::mapping::Map;
-#[cfg(not(any(test, fuzzing, loom)))]
-use crate::sys::mapping::MappedWords;
+use crate::sys::mapping::{Map, MappedWords};
 #[cfg(any(test, fuzzing))]
 use crate::sys::probe;
 use crate::sys::words::{FixedWords, Words};
@@ -209,12 +207,27 @@ impl Medium {
     }
 }
 
+/// The control region of a file, mapped for writing, of which all else is mapped for reading only.
+#[cfg(not(loom))]
+pub struct ControlRegion(MappedWords);
+
+#[cfg(not(loom))]
+impl ControlRegion {
+    /// The control region begins at the word `control` of the file.
+    pub fn of_file(file: &File, control: usize) -> io::Result<Self> {
+        MappedWords::of_control_region(file, control).map(ControlRegion)
+    }
+
+    pub fn words(&self) -> Words<'_> {
+        Words::new(self.0.words())
+    }
+}
+
 #[cfg(not(any(loom, miri)))]
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::control::{ARBITER_MUTEX, MUTEX_WORDS, SYNC_MUTEX, WRITE_MUTEX};
-    use crate::sys::mapping::MappedWords;
     use std::time::Instant;
 
     /// Longer than any of these tests takes.

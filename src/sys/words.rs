@@ -10,6 +10,17 @@ pub use super::atomic::{Ordering, fence};
 use crate::sys::probe;
 use std::ops::Range;
 
+/// Keeps loads from being made before the stores that came before the unlocking of a mutex. On x86-64 the C library unlocks by a
+/// locked instruction, before which all stores are seen by others; so only the compiler has to be kept from changing the order.
+#[inline(always)]
+#[cfg_attr(loom, track_caller)]
+pub fn fence_after_unlocking() {
+    #[cfg(all(target_arch = "x86_64", not(any(test, fuzzing, loom, miri))))]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(not(all(target_arch = "x86_64", not(any(test, fuzzing, loom, miri)))))]
+    fence(Ordering::SeqCst);
+}
+
 /// A run of shared words. Any process may change any of them at any moment.
 #[derive(Clone, Copy)]
 pub struct Words<'a>(&'a [AtomicU64]);
@@ -91,6 +102,38 @@ impl<'a> Words<'a> {
         let _before = word.fetch_add(1, ordering);
         #[cfg(any(test, fuzzing))]
         probe::visit(probe::Event::Stored { word, value: _before.wrapping_add(1) });
+    }
+
+    /// Raises a word to a value, in one step, unless it is higher.
+    #[cfg_attr(loom, track_caller)]
+    pub fn raise(self, index: usize, value: u64, ordering: Ordering) {
+        let word = self.word(index);
+        #[cfg(any(test, fuzzing))]
+        if !probe::visit(probe::Event::Store) {
+            return;
+        }
+        let _before = word.fetch_max(value, ordering);
+        #[cfg(any(test, fuzzing))]
+        probe::visit(probe::Event::Stored { word, value: _before.max(value) });
+    }
+
+    /// Puts `to` in the place of `from`, in one step, if that is there.
+    #[cfg_attr(loom, track_caller)]
+    pub fn exchange(self, index: usize, from: u64, to: u64, ordering: Ordering) {
+        let word = self.word(index);
+        #[cfg(any(test, fuzzing))]
+        if !probe::visit(probe::Event::Store) {
+            return;
+        }
+        #[cfg(not(loom))]
+        let is_exchanged = word.compare_exchange(from, to, ordering, Ordering::Relaxed).is_ok();
+        #[cfg(loom)]
+        let is_exchanged = word.exchange(from, to, ordering);
+        #[cfg(any(test, fuzzing))]
+        if is_exchanged {
+            probe::visit(probe::Event::Stored { word, value: to });
+        }
+        let _ = is_exchanged;
     }
 
     /// Makes the page of a word dirty without changing anything, even if another process is changing the word at that

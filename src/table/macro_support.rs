@@ -16,6 +16,14 @@ const fn plain(name: &[u8]) -> &[u8] {
     }
 }
 
+/// A field's name in the file.
+pub const fn plain_name(name: &'static str) -> &'static str {
+    match std::str::from_utf8(plain(name.as_bytes())) {
+        Ok(plain) => plain,
+        Err(_) => name,
+    }
+}
+
 pub const fn is_field_name(name: &str) -> bool {
     schema::is_field_name(plain(name.as_bytes()))
 }

@@ -3,14 +3,15 @@
 use crate::engine::Settings;
 #[cfg(not(loom))]
 use crate::engine::Store;
-use crate::error::Result;
+use crate::error::{Error, Result};
 #[cfg(not(loom))]
 use crate::file::create::{self, Plan};
-use crate::table::record::Record;
+use crate::table::content::Content;
 use crate::table::table::Table;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a table is made or opened. The last call names the file and says which of the two.
@@ -30,7 +31,7 @@ use std::time::Duration;
 pub struct OpenOptions<T> {
     capacity: u64,
     mode: u32,
-    settings: Settings,
+    pub(super) settings: Settings,
     _records: PhantomData<fn() -> T>,
 }
 
@@ -51,7 +52,7 @@ impl<T> fmt::Debug for OpenOptions<T> {
     }
 }
 
-impl<T: Record> Table<T> {
+impl<T: Content> Table<T> {
     /// How a table should be made or opened.
     ///
     /// ```
@@ -129,13 +130,14 @@ impl<T: Record> Table<T> {
     }
 }
 
-impl<T: Record> OpenOptions<T> {
+impl<T: Content> OpenOptions<T> {
     pub(super) fn new() -> Self {
-        OpenOptions { capacity: 10_000, mode: 0o600, settings: Settings::default(), _records: PhantomData }
+        let settings = Settings { required_schema: T::own_schema().map(Arc::new), ..Settings::default() };
+        OpenOptions { capacity: 10_000, mode: 0o600, settings, _records: PhantomData }
     }
 
-    /// How many records a new table has room for: 1 to 16,777,216, and 10,000 by default. It never changes. When a
-    /// table is opened that exists already, it is ignored: see [`require_capacity`](Self::require_capacity).
+    /// How many records a new table has room for: 1 to 16,777,216, and 10,000 by default. Only an
+    /// [`Alteration`](crate::maintenance::Alteration) changes it. When a table is opened that exists already, it is ignored: see [`require_capacity`](Self::require_capacity).
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -296,7 +298,7 @@ impl<T: Record> OpenOptions<T> {
 }
 
 #[cfg(not(loom))]
-impl<T: Record> OpenOptions<T> {
+impl<T: Content> OpenOptions<T> {
     /// Makes a new table. No process sees the file before it is whole and on the disk. When this returns, the name is
     /// on the disk too: the directory is flushed, or, if the process may change the directory but not read it, the
     /// whole file system.
@@ -321,7 +323,7 @@ impl<T: Record> OpenOptions<T> {
     /// [`Io`](crate::Error::Io) with what the system says, such as that the disk is full or the file larger than this
     /// process may make one (`ulimit -f`). Nothing is left behind then.
     pub fn create(self, path: impl AsRef<Path>) -> Result<Table<T>> {
-        let store = create::create(path.as_ref(), &self.plan(), &self.settings)?;
+        let store = create::create(path.as_ref(), &self.plan()?, &self.settings)?;
         Table::new(store)
     }
 
@@ -354,7 +356,7 @@ impl<T: Record> OpenOptions<T> {
     /// before, with one exception: if the file system cannot exchange two names, and only flushing the directory
     /// failed, the new one is there.
     pub fn replace(self, path: impl AsRef<Path>) -> Result<Table<T>> {
-        let store = create::replace(path.as_ref(), &self.plan(), &self.settings)?;
+        let store = create::replace(path.as_ref(), &self.plan()?, &self.settings)?;
         Table::new(store)
     }
 
@@ -385,7 +387,7 @@ impl<T: Record> OpenOptions<T> {
     /// [`FlushFailed`](crate::Error::FlushFailed) as long as others are attached to a file that needs a recovery,
     /// [`Timeout`](crate::Error::Timeout) if another process was opening it all the time, and [`Io`](crate::Error::Io).
     pub fn open(self, path: impl AsRef<Path>) -> Result<Table<T>> {
-        let store = Store::open(path.as_ref(), &T::schema(), &self.settings)?;
+        let store = Store::open(path.as_ref(), &self.settings)?;
         Table::new(store)
     }
 
@@ -408,7 +410,7 @@ impl<T: Record> OpenOptions<T> {
     ///
     /// As [`create`](Self::create) and [`open`](Self::open).
     pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<Table<T>> {
-        let store = create::open_or_create(path.as_ref(), &self.plan(), &self.settings)?;
+        let store = create::open_or_create(path.as_ref(), &self.plan()?, &self.settings)?;
         Table::new(store)
     }
 
@@ -437,7 +439,11 @@ impl<T: Record> OpenOptions<T> {
         Table::new(store)
     }
 
-    fn plan(&self) -> Plan {
-        Plan { capacity: self.capacity, mode: self.mode, schema: T::schema() }
+    fn plan(&self) -> Result<Plan> {
+        let Some(schema) = &self.settings.required_schema else {
+            let reason = "a table that is to be made needs a schema: say which with `schema` of its options".to_owned();
+            return Err(Error::InvalidArgument { reason });
+        };
+        Ok(Plan { capacity: self.capacity, mode: self.mode, schema: Arc::clone(schema) })
     }
 }

@@ -21,7 +21,7 @@ use crate::{Field, FieldValue, KeyField, Result, Schema};
 /// let mut bytes = [0; Visit::RECORD_BYTES];
 /// visit.encode(&mut bytes);
 /// assert_eq!(Visit::decode(&bytes)?, visit);
-/// assert_eq!(Visit::schema().to_string(), "key id: u64, hits: u32");
+/// assert_eq!(Visit::schema().to_string(), "key id: u64, hits: u32 = 1");
 /// # Ok::<(), locule::Error>(())
 /// ```
 #[diagnostic::on_unimplemented(
@@ -198,6 +198,8 @@ pub trait Keyed: Record {
 /// * `Copy`, if the types of all fields have it.
 /// * `Default`, if the types of all fields without a default have it: each field has its default, or else that of its
 ///   type.
+/// * `FIELDS`, a constant that has the fields under their names, as [`TypedField`](crate::TypedField)s: conditions are
+///   made from them, such as `Session::FIELDS.hits.gt(3)`.
 /// * [`Record`](crate::Record), and [`Keyed`](crate::Keyed) if there is a key.
 ///
 /// A **field** is a `bool`, an integer, `f32`, `f64`, [`Text`](crate::Text), [`Bytes`](crate::Bytes), `[u8; N]`,
@@ -363,6 +365,24 @@ macro_rules! record_rules {
         };
         // Each default once more, since a constant without a name is computed even if nothing uses it.
         $($(const _: $type = $default;)?)+
+
+        // The struct has no name outside of this block. Its types are parameters, named like the fields, so that a type
+        // that does not exist is one error and not two.
+        const _: () = {
+            #[allow(dead_code, missing_docs, non_camel_case_types, clippy::builtin_type_shadow)]
+            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
+            $visibility struct Fields<$($field),+> {
+                $($field_visibility $field: $crate::TypedField<$field>,)+
+            }
+
+            impl $name {
+                /// The fields, to be named in conditions and queries.
+                #[allow(dead_code)]
+                $visibility const FIELDS: Fields<$($type),+> = Fields {
+                    $($field: $crate::TypedField::new($crate::macro_support::plain_name(::core::stringify!($field))),)+
+                };
+            }
+        };
 
         impl $crate::Record for $name {
             const RECORD_BYTES: usize = 0 $(+ <$type as $crate::macro_support::RecordField>::CODE.stored_bytes)+;

@@ -3,9 +3,9 @@
 //! In this order: what stays is updated in place, the rest is deleted, and then the new ones are inserted. So a key
 //! that was there never looks for another slot, and a full table has room.
 
+use super::content::Content;
 use super::record::Keyed;
 use super::transaction::WriteTransaction;
-use super::words::words_of;
 use crate::engine::Encoded;
 use crate::engine::read::Meta;
 use crate::error::Result;
@@ -36,6 +36,13 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     /// As [`Table::replace_all`](crate::Table::replace_all); and [`SlotTaken`](crate::Error::SlotTaken) if this
     /// transaction deleted one of the records before, and gave its slot to another that stays.
     pub fn replace_all(&mut self, records: impl IntoIterator<Item = impl Borrow<T>>) -> Result<()> {
+        self.hold_exactly(records)
+    }
+}
+
+impl<T: Content> WriteTransaction<'_, T> {
+    /// What `replace_all` does. The table has a key.
+    pub(super) fn hold_exactly(&mut self, records: impl IntoIterator<Item = impl Borrow<T>>) -> Result<()> {
         let was_broken = std::mem::replace(&mut self.is_broken, true);
         let (kept_slots, absent) = self.update_in_place(records)?;
         self.delete_others(&kept_slots)?;
@@ -52,8 +59,8 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     ) -> Result<(HashSet<u32>, Vec<T::Words>)> {
         let (mut kept_slots, mut absent) = (HashSet::new(), Vec::new());
         for record in records {
-            let words = words_of(record.borrow());
-            let mut found = T::ZEROED;
+            let words = record.borrow().to_words(self.transaction.store().schema())?;
+            let mut found = self.zeroed();
             let Some(Meta { id, .. }) = self.transaction.find(words.as_ref(), found.as_mut())? else {
                 absent.push(words);
                 continue;
@@ -71,7 +78,7 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     }
 
     fn delete_others(&mut self, kept_slots: &HashSet<u32>) -> Result<()> {
-        let mut words = T::ZEROED;
+        let mut words = self.zeroed();
         for slot in (0..self.transaction.capacity()).filter(|slot| !kept_slots.contains(slot)) {
             if let Some(Meta { id, .. }) = self.transaction.read_slot(slot, words.as_mut())? {
                 self.transaction.delete(id, None)?;

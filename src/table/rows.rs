@@ -1,6 +1,6 @@
 //! Iterating over a table.
 
-use super::record::Record;
+use super::content::Content;
 use super::row::Row;
 use super::words::row_of;
 use crate::engine::Store;
@@ -39,7 +39,7 @@ pub struct Rows<'a, T> {
     _records: PhantomData<fn() -> T>,
 }
 
-impl<'a, T: Record> Rows<'a, T> {
+impl<'a, T: Content> Rows<'a, T> {
     pub(super) fn new(store: &'a Store) -> Self {
         Rows { store, moment: None, next_slot: 0, _records: PhantomData }
     }
@@ -55,13 +55,13 @@ impl<'a, T: Record> Rows<'a, T> {
                 return Some(Err(error.into()));
             }
         }
-        let mut words = T::ZEROED;
+        let mut words = T::zeroed(self.store.schema());
         while self.next_slot < self.store.geometry().capacity() {
             let slot = self.next_slot;
             self.next_slot += 1;
             match self.store.read_slot(slot, words.as_mut()) {
                 Ok(None) => {}
-                Ok(meta) => return row_of(meta, &words).transpose(),
+                Ok(meta) => return row_of(self.store, meta, &words).transpose(),
                 Err(fault) => return Some(Err(fault.into())),
             }
         }
@@ -75,7 +75,7 @@ impl<'a, T: Record> Rows<'a, T> {
     }
 }
 
-impl<T: Record> Iterator for Rows<'_, T> {
+impl<T: Content> Iterator for Rows<'_, T> {
     type Item = Result<Row<T>>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -93,7 +93,7 @@ impl<T: Record> Iterator for Rows<'_, T> {
     }
 }
 
-impl<T: Record> std::iter::FusedIterator for Rows<'_, T> {}
+impl<T: Content> std::iter::FusedIterator for Rows<'_, T> {}
 
 impl<T> Clone for Rows<'_, T> {
     fn clone(&self) -> Self {

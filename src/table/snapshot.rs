@@ -1,9 +1,12 @@
 //! What the closure of a snapshot reads from.
 
-use super::record::{Keyed, Record};
+use super::content::Content;
+use super::record::Keyed;
 use super::row::Row;
 use super::rows::Rows;
+use super::which::{ByKey, Which};
 use super::words::row_of;
+use crate::cursor::Cursor;
 use crate::engine::read::{Meta, Moment};
 use crate::error::Result;
 use crate::record_id::RecordId;
@@ -34,11 +37,11 @@ use std::marker::PhantomData;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Snapshot<'a, T> {
-    moment: Moment<'a>,
+    pub(super) moment: Moment<'a>,
     _records: PhantomData<fn() -> T>,
 }
 
-impl<'a, T: Record> Snapshot<'a, T> {
+impl<'a, T: Content> Snapshot<'a, T> {
     pub(super) fn new(moment: Moment<'a>) -> Self {
         Snapshot { moment, _records: PhantomData }
     }
@@ -64,9 +67,18 @@ impl<'a, T: Record> Snapshot<'a, T> {
     /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as
     /// [`Table::get`](crate::Table::get).
     pub fn get(&self, id: RecordId) -> Result<Option<Row<T>>> {
-        let mut words = T::ZEROED;
-        let meta = self.moment.get(id, words.as_mut())?;
-        row_of(meta, &words)
+        self.read(&id)
+    }
+
+    pub(super) fn read(&self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
+        let mut words = T::zeroed(self.moment.store().schema());
+        let meta = self.look(which, &mut words)?;
+        row_of(self.moment.store(), meta, &words)
+    }
+
+    /// Copies a record, which may be one that cannot be decoded.
+    fn look(&self, which: &impl Which<T>, words: &mut T::Words) -> Result<Option<Meta>> {
+        Ok(which.read_at(self.moment, words)?)
     }
 
     /// All records. Once the moment has passed, an error that says so is the last item.
@@ -133,6 +145,36 @@ impl<'a, T: Record> Snapshot<'a, T> {
         Ok(self.moment.live_count()?)
     }
 
+    /// The cursor of this moment, from which its changes can be followed: what is read here, and the changes since this
+    /// cursor, are together everything.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 1, hits: 5 })?;
+    /// let (mut sum, cursor) = table.snapshot(|view| {
+    ///     let hits = view.iter().map(|row| Ok(row?.hits)).sum::<locule::Result<u32>>()?;
+    ///     Ok((hits, view.cursor()?))
+    /// })?;
+    /// table.insert(&Visit { id: 2, hits: 3 })?;
+    /// for change in table.changes_since(&cursor)? {
+    ///     if let locule::Change::Put(row) = change {
+    ///         sum += row.hits;
+    ///     }
+    /// }
+    /// assert_eq!(sum, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed.
+    pub fn cursor(&self) -> Result<Cursor> {
+        self.moment.check()?;
+        Ok(self.moment.cursor())
+    }
+
     /// Whether there is no record.
     ///
     /// ```
@@ -177,9 +219,7 @@ impl<T: Keyed> Snapshot<'_, T> {
     /// [`StaleSnapshot`](crate::Error::StaleSnapshot) once the moment has passed, and as
     /// [`Table::find`](crate::Table::find).
     pub fn find<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Row<T>>> {
-        let mut words = T::ZEROED;
-        let meta = self.find_words(key, &mut words)?;
-        row_of(meta, &words)
+        self.read(&ByKey(key))
     }
 
     /// Whether there is a record with a key.
@@ -199,16 +239,8 @@ impl<T: Keyed> Snapshot<'_, T> {
     ///
     /// As [`find`](Self::find).
     pub fn contains_key<Q: Key<T::Key> + ?Sized>(&self, key: &Q) -> Result<bool> {
-        let mut words = T::ZEROED;
-        Ok(self.find_words(key, &mut words)?.is_some())
-    }
-
-    fn find_words<Q: Key<T::Key> + ?Sized>(&self, key: &Q, words: &mut T::Words) -> Result<Option<Meta>> {
-        let mut encoded = T::ZEROED_KEY;
-        if !key.encode_key(encoded.as_mut()) {
-            return Ok(None);
-        }
-        Ok(self.moment.find(encoded.as_ref(), words.as_mut())?)
+        let mut words = T::zeroed(self.moment.store().schema());
+        Ok(self.look(&ByKey(key), &mut words)?.is_some())
     }
 }
 
@@ -218,7 +250,7 @@ impl<T> Clone for Snapshot<'_, T> {
     }
 }
 
-impl<'a, T: Record> IntoIterator for &Snapshot<'a, T> {
+impl<'a, T: Content> IntoIterator for &Snapshot<'a, T> {
     type Item = Result<Row<T>>;
     type IntoIter = Rows<'a, T>;
 

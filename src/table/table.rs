@@ -1,7 +1,8 @@
 //! A typed table: what users type.
 
+use super::content::Content;
 use super::handles::Handles;
-use super::record::{Keyed, Record};
+use super::record::Keyed;
 use super::row::Row;
 use super::rows::Rows;
 use super::snapshot::Snapshot;
@@ -9,14 +10,16 @@ use super::which::{ByKey, Which};
 use super::words::row_of;
 use crate::engine::outcome::Recovery;
 use crate::engine::status::Status;
-use crate::engine::{Access, Store};
+use crate::engine::{Access, Settings, Store};
 use crate::error::{Error, Result, TableLock};
 use crate::record_id::RecordId;
+use crate::schema::Schema;
 use crate::sys::private::ThreadLock;
 use crate::value::field::Key;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A table of records of one type, shared with any number of processes.
 ///
@@ -81,7 +84,7 @@ pub struct Table<T> {
     _records: PhantomData<fn() -> T>,
 }
 
-impl<T: Record> Table<T> {
+impl<T: Content> Table<T> {
     pub(super) fn new(store: Store) -> Result<Self> {
         Self::check_records(&store)?;
         Ok(Table { handles: Handles::new(store), reopening: ThreadLock::default(), _records: PhantomData })
@@ -89,14 +92,11 @@ impl<T: Record> Table<T> {
 
     /// Checks that a file holds records of this type, and has the required capacity.
     fn check_records(store: &Store) -> Result<()> {
-        T::schema().expect_in_file(&store.header().schema)?;
-        let geometry = store.geometry();
-        let word_count = T::ZEROED.as_ref().len();
-        if (T::RECORD_BYTES, word_count) != (geometry.record_bytes(), geometry.record_words()) {
-            let reason = format!("{} bytes in {word_count} words are not what the schema says", T::RECORD_BYTES);
-            return Err(Error::InvalidArgument { reason });
+        T::check_header(store.header())?;
+        if let Some(required) = &store.settings().required_schema {
+            required.expect_in_file(store.schema())?;
         }
-        let found = u64::from(geometry.capacity());
+        let found = u64::from(store.geometry().capacity());
         match store.settings().required_capacity {
             Some(expected) if expected != found => Err(Error::CapacityMismatch { expected, found }),
             _ => Ok(()),
@@ -138,10 +138,11 @@ impl<T: Record> Table<T> {
     }
 
     #[inline(always)]
-    fn read(&self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
-        let mut words = T::ZEROED;
-        let meta = which.read(self.store(), &mut words)?;
-        row_of(meta, &words)
+    pub(super) fn read(&self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
+        let store = self.store();
+        let mut words = T::zeroed(store.schema());
+        let meta = which.read(store, &mut words)?;
+        row_of(store, meta, &words)
     }
 
     /// How many records there are.
@@ -369,7 +370,8 @@ impl<T: Record> Table<T> {
     /// The handle is dead as soon as the call begins. What other threads are doing through it then finishes or fails,
     /// and the call waits for that, at most as long as the lock timeout. What they begin meanwhile fails with the error
     /// that was the reason. When the call returns, the handle is attached; or there was an error, and the handle stays
-    /// dead and can be reopened again. Record ids of a file that was replaced mean nothing in the new one.
+    /// dead and can be reopened again. Record ids of a file that was replaced mean nothing in the new one; those of a table
+    /// that was altered mean the same records.
     ///
     /// What the handle used before, a mapping and a descriptor, is kept until the table is dropped, since a reader may
     /// still be using it: readers are not counted.
@@ -422,14 +424,29 @@ impl<T: Record> Table<T> {
             return Ok(());
         }
         store.retire()?;
-        let (path, settings) = (store.path(), store.settings());
+        // A table without a type may have another schema by now.
+        let settings = Settings { required_schema: T::own_schema().map(Arc::new), ..store.settings().clone() };
         let opened = match store.access() {
-            Access::ReadWrite => Store::open(path, &T::schema(), settings)?,
-            Access::ReadOnly | Access::PrivateCopy => Store::open_read_only(path, settings)?,
+            Access::ReadWrite => Store::open(store.path(), &settings)?,
+            Access::ReadOnly | Access::PrivateCopy => Store::open_read_only(store.path(), &settings)?,
         };
         Self::check_records(&opened)?;
         self.handles.go_over_to(opened);
         Ok(())
+    }
+
+    /// The schema in the file: the fields of the records, their defaults and documentation.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// assert_eq!(table.schema().fields().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn schema(&self) -> &Arc<Schema> {
+        self.store().schema()
     }
 
     /// The absolute path that the table was opened by.
@@ -542,7 +559,7 @@ impl<T> fmt::Debug for Table<T> {
     }
 }
 
-impl<'a, T: Record> IntoIterator for &'a Table<T> {
+impl<'a, T: Content> IntoIterator for &'a Table<T> {
     type Item = Result<Row<T>>;
     type IntoIter = Rows<'a, T>;
 

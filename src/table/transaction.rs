@@ -1,10 +1,11 @@
 //! What the closure of a `write` works on.
 
-use super::record::{Keyed, Record};
+use super::content::Content;
+use super::record::Keyed;
 use super::row::Row;
 use super::upserted::Upserted;
 use super::which::{ByKey, Unwritten, Which, found};
-use super::words::{record_of, row_of, words_of};
+use super::words::row_of;
 use crate::engine::Encoded;
 use crate::engine::Store;
 use crate::engine::read::Meta;
@@ -50,7 +51,7 @@ pub struct WriteTransaction<'a, T> {
     _records: PhantomData<fn() -> T>,
 }
 
-impl<'a, T: Record> WriteTransaction<'a, T> {
+impl<'a, T: Content> WriteTransaction<'a, T> {
     pub(super) fn begin(store: &'a Store) -> Result<Self> {
         Ok(WriteTransaction { transaction: store.begin()?, is_broken: false, _records: PhantomData })
     }
@@ -202,7 +203,7 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
     /// [`DuplicateKey`](Error::DuplicateKey), [`Full`](Error::Full), and [`SlotTaken`](Error::SlotTaken) if the key was
     /// deleted in this transaction and its slot given to another record since.
     pub fn insert(&mut self, record: &T) -> Result<RecordId> {
-        let words = words_of(record);
+        let words = record.to_words(self.transaction.store().schema())?;
         let encoded = Encoded::new(words.as_ref());
         Ok(self.transaction.insert(encoded)?.id)
     }
@@ -224,7 +225,7 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
     ///
     /// As [`insert`](Self::insert).
     pub fn insert_versioned(&mut self, record: &T) -> Result<(RecordId, u64)> {
-        let words = words_of(record);
+        let words = record.to_words(self.transaction.store().schema())?;
         let meta = self.transaction.insert(Encoded::new(words.as_ref()))?;
         Ok((meta.id, meta.version))
     }
@@ -425,10 +426,14 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         found(id, self.take(&id)?)
     }
 
-    fn read(&mut self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
-        let mut words = T::ZEROED;
+    pub(super) fn zeroed(&self) -> T::Words {
+        T::zeroed(self.transaction.store().schema())
+    }
+
+    pub(super) fn read(&mut self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
+        let mut words = self.zeroed();
         let meta = which.read_in(&mut self.transaction, &mut words)?;
-        row_of(meta, &words)
+        row_of(self.transaction.store(), meta, &words)
     }
 
     /// Changes a record. Returns what it is now, and what the closure returned; `None` if there is none.
@@ -452,8 +457,36 @@ impl<'a, T: Record> WriteTransaction<'a, T> {
         Ok(Some(row))
     }
 
+    pub(super) fn change_row(&mut self, which: &impl Which<T>, change: impl FnOnce(&mut T)) -> Result<Option<Row<T>>> {
+        let changed = self.change(which, |record| {
+            change(record);
+            Ok::<_, Error>(())
+        })?;
+        Ok(changed.map(|(row, ())| row))
+    }
+
+    pub(super) fn put_by_key(&mut self, record: &T) -> Result<Upserted> {
+        let words = record.to_words(self.transaction.store().schema())?;
+        Ok(Upserted::new(self.transaction.upsert(Encoded::new(words.as_ref()))?))
+    }
+
+    pub(super) fn insert_or_change(
+        &mut self,
+        which: &impl Which<T>,
+        record: &T,
+        change: impl FnOnce(&mut T),
+    ) -> Result<Row<T>> {
+        if let Some(row) = self.change_row(which, change)? {
+            return Ok(row);
+        }
+        let words = record.to_words(self.transaction.store().schema())?;
+        // A record that cannot be read back is not written, since it is to be returned.
+        let inserted = T::from_words(&words, self.transaction.store().schema())?;
+        Ok(Row::new(self.transaction.insert(Encoded::new(words.as_ref()))?, inserted))
+    }
+
     fn put(&mut self, id: RecordId, version: Option<u64>, record: &T) -> Result<Meta> {
-        let words = words_of(record);
+        let words = record.to_words(self.transaction.store().schema())?;
         let encoded = Encoded::new(words.as_ref());
         Ok(self.transaction.update(id, version, encoded)?)
     }
@@ -504,7 +537,7 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     ///
     /// As [`Table::find`](crate::Table::find).
     pub fn contains_key<Q: Key<T::Key> + ?Sized>(&mut self, key: &Q) -> Result<bool> {
-        let mut words = T::ZEROED;
+        let mut words = self.zeroed();
         Ok(Which::<T>::read_in(&ByKey(key), &mut self.transaction, &mut words)?.is_some())
     }
 
@@ -527,9 +560,7 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     ///
     /// As [`insert`](Self::insert), without `DuplicateKey`.
     pub fn upsert(&mut self, record: &T) -> Result<Upserted> {
-        let words = words_of(record);
-        let encoded = Encoded::new(words.as_ref());
-        Ok(Upserted::new(self.transaction.upsert(encoded)?))
+        self.put_by_key(record)
     }
 
     /// Inserts a record, or changes the one that has its key, and returns what is there now: its
@@ -554,13 +585,7 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     /// As [`insert`](Self::insert), without `DuplicateKey`; [`KeyChanged`](Error::KeyChanged) if the closure changed
     /// the key.
     pub fn upsert_with(&mut self, record: &T, change: impl FnOnce(&mut T)) -> Result<Row<T>> {
-        if let Some(row) = self.update_by_key(record.key(), change)? {
-            return Ok(row);
-        }
-        let words = words_of(record);
-        // A record that cannot be read back is not written, since it is to be returned.
-        let inserted = record_of(&words)?;
-        Ok(Row::new(self.transaction.insert(Encoded::new(words.as_ref()))?, inserted))
+        self.insert_or_change(&ByKey(record.key()), record, change)
     }
 
     /// Changes the record with a key, and returns what it is now; `None` if there is none.
@@ -587,11 +612,7 @@ impl<T: Keyed> WriteTransaction<'_, T> {
         key: &Q,
         change: impl FnOnce(&mut T),
     ) -> Result<Option<Row<T>>> {
-        let changed = self.change(&ByKey(key), |record| {
-            change(record);
-            Ok::<_, Error>(())
-        })?;
-        Ok(changed.map(|(row, ())| row))
+        self.change_row(&ByKey(key), change)
     }
 
     /// Deletes the record with a key, and returns it as it was; `None` if there is none.
@@ -618,7 +639,7 @@ impl<T: Keyed> WriteTransaction<'_, T> {
     }
 }
 
-impl<'t, 'a, T: Record> IntoIterator for &'t mut WriteTransaction<'a, T> {
+impl<'t, 'a, T: Content> IntoIterator for &'t mut WriteTransaction<'a, T> {
     type Item = Result<Row<T>>;
     type IntoIter = TransactionRows<'t, 'a, T>;
 
@@ -661,17 +682,17 @@ pub struct TransactionRows<'t, 'a, T> {
     _records: PhantomData<fn() -> T>,
 }
 
-impl<T: Record> Iterator for TransactionRows<'_, '_, T> {
+impl<T: Content> Iterator for TransactionRows<'_, '_, T> {
     type Item = Result<Row<T>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut words = T::ZEROED;
+        let mut words = T::zeroed(self.transaction.store().schema());
         while self.next_slot < self.transaction.capacity() {
             let slot = self.next_slot;
             self.next_slot += 1;
             match self.transaction.read_slot(slot, words.as_mut()) {
                 Ok(None) => {}
-                Ok(meta) => return row_of(meta, &words).transpose(),
+                Ok(meta) => return row_of(self.transaction.store(), meta, &words).transpose(),
                 Err(fault) => return Some(Err(fault.into())),
             }
         }
@@ -679,7 +700,7 @@ impl<T: Record> Iterator for TransactionRows<'_, '_, T> {
     }
 }
 
-impl<T: Record> std::iter::FusedIterator for TransactionRows<'_, '_, T> {}
+impl<T: Content> std::iter::FusedIterator for TransactionRows<'_, '_, T> {}
 
 impl<T> fmt::Debug for TransactionRows<'_, '_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -689,7 +710,7 @@ impl<T> fmt::Debug for TransactionRows<'_, '_, T> {
 
 /// The error that a transaction must not happen.
 #[cold]
-fn broken() -> Error {
+pub(super) fn broken() -> Error {
     let reason =
         "`replace_all` failed half way in this transaction, so nothing of it happened: return its error".to_owned();
     Error::InvalidArgument { reason }

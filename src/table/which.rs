@@ -1,27 +1,35 @@
 //! Which record is meant: one with an id, or one with a key. Everything that is done to a record can be done to either.
 
-use super::record::{Keyed, Record};
+use super::content::Content;
+use super::record::Keyed;
 use super::words::key_words;
 use crate::engine::Store;
-use crate::engine::read::Meta;
+use crate::engine::read::{Meta, Moment};
 use crate::engine::transaction::Transaction;
 use crate::error::{Error, Internal, Result};
 use crate::record_id::RecordId;
 use crate::value::field::Key;
 
 /// Which record is meant.
-pub trait Which<T: Record> {
+pub trait Which<T: Content> {
     /// Copies the record as it is published.
     fn read(&self, store: &Store, words: &mut T::Words) -> Internal<Option<Meta>>;
+
+    /// Copies the record as it is at a moment.
+    fn read_at(&self, moment: Moment<'_>, words: &mut T::Words) -> Internal<Option<Meta>>;
 
     /// Copies the record as a transaction sees it.
     fn read_in(&self, transaction: &mut Transaction<'_>, words: &mut T::Words) -> Internal<Option<Meta>>;
 }
 
-impl<T: Record> Which<T> for RecordId {
+impl<T: Content> Which<T> for RecordId {
     #[inline(always)]
     fn read(&self, store: &Store, words: &mut T::Words) -> Internal<Option<Meta>> {
         store.get(*self, words.as_mut())
+    }
+
+    fn read_at(&self, moment: Moment<'_>, words: &mut T::Words) -> Internal<Option<Meta>> {
+        moment.get(*self, words.as_mut())
     }
 
     fn read_in(&self, transaction: &mut Transaction<'_>, words: &mut T::Words) -> Internal<Option<Meta>> {
@@ -40,6 +48,14 @@ impl<T: Keyed, Q: Key<T::Key> + ?Sized> Which<T> for ByKey<'_, Q> {
             return Ok(None);
         }
         store.find(encoded.as_ref(), words.as_mut())
+    }
+
+    fn read_at(&self, moment: Moment<'_>, words: &mut T::Words) -> Internal<Option<Meta>> {
+        let mut encoded = T::ZEROED_KEY;
+        if !self.0.encode_key(encoded.as_mut()) {
+            return Ok(None);
+        }
+        moment.find(encoded.as_ref(), words.as_mut())
     }
 
     fn read_in(&self, transaction: &mut Transaction<'_>, words: &mut T::Words) -> Internal<Option<Meta>> {

@@ -3,13 +3,14 @@
 //! The closure of an update runs without the lock, on a copy of the newest content; then the lock is taken, and the
 //! record is written if it is still that version. If others were faster a few times, all of it is done under the lock.
 
-use super::record::{Keyed, Record};
+use super::content::Content;
+use super::record::Keyed;
 use super::row::Row;
 use super::table::Table;
 use super::transaction::WriteTransaction;
 use super::upserted::Upserted;
 use super::which::{ByKey, Unwritten, Which, found};
-use super::words::{record_of, row_of, words_of};
+use super::words::row_of;
 use crate::engine::guard::inside_closure;
 use crate::engine::read::Meta;
 use crate::engine::{Encoded, Store};
@@ -21,7 +22,7 @@ use std::borrow::Borrow;
 /// How often an update is tried without the lock.
 const ATTEMPT_COUNT: u32 = 4;
 
-impl<T: Record> Table<T> {
+impl<T: Content> Table<T> {
     /// Inserts a record.
     ///
     /// ```
@@ -43,8 +44,9 @@ impl<T: Record> Table<T> {
     /// call](Self#errors-that-any-call-can-return) that writes.
     #[inline]
     pub fn insert(&self, record: &T) -> Result<RecordId> {
-        let words = words_of(record);
-        Ok(self.store().insert(Encoded::new(words.as_ref()))?.id)
+        let store = self.store();
+        let words = record.to_words(store.schema())?;
+        Ok(store.insert(Encoded::new(words.as_ref()))?.id)
     }
 
     /// Inserts a record, and returns its first version besides its id.
@@ -63,8 +65,9 @@ impl<T: Record> Table<T> {
     ///
     /// As [`insert`](Self::insert).
     pub fn insert_versioned(&self, record: &T) -> Result<(RecordId, u64)> {
-        let words = words_of(record);
-        let meta = self.store().insert(Encoded::new(words.as_ref()))?;
+        let store = self.store();
+        let words = record.to_words(store.schema())?;
+        let meta = store.insert(Encoded::new(words.as_ref()))?;
         Ok((meta.id, meta.version))
     }
 
@@ -388,7 +391,7 @@ impl<T: Record> Table<T> {
     /// Changes a record. Returns what the caller keeps of what it is now and of what the closure returned, so that
     /// nothing else is copied; `None` if there is none.
     #[inline(always)]
-    fn change<R, E: From<Error>, K>(
+    pub(super) fn change<R, E: From<Error>, K>(
         &self,
         which: &impl Which<T>,
         mut change: impl FnMut(&mut T) -> Result<R, E>,
@@ -396,11 +399,11 @@ impl<T: Record> Table<T> {
     ) -> Result<Option<K>, E> {
         let store = self.store();
         for _ in 0..ATTEMPT_COUNT {
-            let mut words = T::ZEROED;
+            let mut words = T::zeroed(store.schema());
             let Some(Meta { id, version, .. }) = which.read(store, &mut words).map_err(Error::from)? else {
                 return Ok(None);
             };
-            let mut record = record_of::<T>(&words)?;
+            let mut record = T::from_words(&words, store.schema())?;
             let result = inside_closure(store, || change(&mut record))?;
             match put(store, id, Some(version), &record) {
                 Ok(meta) => return Ok(Some(keep(Row::new(meta, record), result))),
@@ -412,17 +415,57 @@ impl<T: Record> Table<T> {
     }
 
     /// Deletes a record, and returns what it was. `None` if there is none.
-    fn take(&self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
+    pub(super) fn take(&self, which: &impl Which<T>) -> Result<Option<Row<T>>> {
         let store = self.store();
         for _ in 0..ATTEMPT_COUNT {
-            let mut words = T::ZEROED;
-            let Some(row) = row_of::<T>(which.read(store, &mut words)?, &words)? else { return Ok(None) };
+            let mut words = T::zeroed(store.schema());
+            let Some(row) = row_of::<T>(store, which.read(store, &mut words)?, &words)? else { return Ok(None) };
             match store.delete(row.id(), Some(row.version())) {
                 Ok(_) => return Ok(Some(row)),
                 Err(fault) => somebody_was_faster(fault)?,
             }
         }
         self.write(|transaction| transaction.take(which))
+    }
+
+    /// [`change`](Self::change) with a closure that cannot fail.
+    #[inline(always)]
+    pub(super) fn change_row(&self, which: &impl Which<T>, mut change: impl FnMut(&mut T)) -> Result<Option<Row<T>>> {
+        let change = |record: &mut T| {
+            change(record);
+            Ok::<_, Error>(())
+        };
+        self.change(which, change, |row, ()| row)
+    }
+
+    /// Inserts a record, or writes it over the one that has its key.
+    pub(super) fn put_by_key(&self, record: &T) -> Result<Upserted> {
+        let store = self.store();
+        let words = record.to_words(store.schema())?;
+        Ok(Upserted::new(store.upsert(Encoded::new(words.as_ref()))?))
+    }
+
+    /// Inserts a record, or changes the one that has its key, which is `which`.
+    pub(super) fn insert_or_change(
+        &self,
+        which: &impl Which<T>,
+        record: &T,
+        mut change: impl FnMut(&mut T),
+    ) -> Result<Row<T>> {
+        let store = self.store();
+        let words = record.to_words(store.schema())?;
+        // A record that cannot be read back is not written, since it is to be returned.
+        let inserted = T::from_words(&words, store.schema())?;
+        for _ in 0..ATTEMPT_COUNT {
+            if let Some(row) = self.change_row(which, &mut change)? {
+                return Ok(row);
+            }
+            match store.insert(Encoded::new(words.as_ref())) {
+                Ok(meta) => return Ok(Row::new(meta, inserted)),
+                Err(fault) => somebody_was_faster(fault)?,
+            }
+        }
+        self.write(|transaction| transaction.insert_or_change(which, record, &mut change))
     }
 }
 
@@ -446,8 +489,7 @@ impl<T: Keyed> Table<T> {
     ///
     /// As [`insert`](Self::insert), without `DuplicateKey`.
     pub fn upsert(&self, record: &T) -> Result<Upserted> {
-        let words = words_of(record);
-        Ok(Upserted::new(self.store().upsert(Encoded::new(words.as_ref()))?))
+        self.put_by_key(record)
     }
 
     /// Inserts a record, or changes the one that has its key, and returns what is there now: its
@@ -467,20 +509,8 @@ impl<T: Keyed> Table<T> {
     ///
     /// As [`insert`](Self::insert), without `DuplicateKey`; [`KeyChanged`](Error::KeyChanged) if the closure changed
     /// the key.
-    pub fn upsert_with(&self, record: &T, mut change: impl FnMut(&mut T)) -> Result<Row<T>> {
-        let words = words_of(record);
-        // A record that cannot be read back is not written, since it is to be returned.
-        let inserted = record_of::<T>(&words)?;
-        for _ in 0..ATTEMPT_COUNT {
-            if let Some(row) = self.update_by_key(record.key(), &mut change)? {
-                return Ok(row);
-            }
-            match self.store().insert(Encoded::new(words.as_ref())) {
-                Ok(meta) => return Ok(Row::new(meta, inserted)),
-                Err(fault) => somebody_was_faster(fault)?,
-            }
-        }
-        self.write(|transaction| transaction.upsert_with(record, &mut change))
+    pub fn upsert_with(&self, record: &T, change: impl FnMut(&mut T)) -> Result<Row<T>> {
+        self.insert_or_change(&ByKey(record.key()), record, change)
     }
 
     /// Changes the record with a key, and returns what it is now; `None` if there is none. The closure may run several
@@ -563,7 +593,7 @@ fn somebody_was_faster(fault: Fault) -> Result<()> {
 }
 
 #[inline(always)]
-fn put<T: Record>(store: &Store, id: RecordId, version: Option<u64>, record: &T) -> Internal<Meta> {
-    let words = words_of(record);
+fn put<T: Content>(store: &Store, id: RecordId, version: Option<u64>, record: &T) -> Internal<Meta> {
+    let words = record.to_words(store.schema())?;
     store.update(id, version, Encoded::new(words.as_ref()))
 }

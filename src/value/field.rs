@@ -14,7 +14,7 @@ use super::inline::{Bytes, Text};
 use super::time::{Date, Timestamp};
 use crate::{Error, Result};
 
-pub(super) mod sealed {
+pub(crate) mod sealed {
     /// Restricts [`Field`](super::Field) to the types whose encoding the file format describes.
     pub trait Sealed {}
 

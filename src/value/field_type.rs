@@ -1,6 +1,7 @@
 //! The types of fields, and the numbers that stand for them in the file.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::padding::padded;
 use crate::{Error, Result};
@@ -12,7 +13,7 @@ use crate::{Error, Result};
 ///
 /// assert_eq!(<Text<32> as Field>::TYPE, FieldType::Text(32));
 /// assert_eq!(<Option<Timestamp> as Field>::TYPE, FieldType::Timestamp);
-/// assert_eq!(FieldType::Text(32).to_string(), "Text<32>");
+/// assert_eq!(FieldType::Text(32).to_string(), "text(32)");
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +101,14 @@ impl FieldType {
         }
     }
 
+    /// All the codes that there are.
+    pub(crate) const CODES: RangeInclusive<u8> = 1..=17;
+
+    pub(crate) const fn is_integer(self) -> bool {
+        use FieldType::{I8, I16, I32, I64, I128, U8, U16, U32, U64, U128};
+        matches!(self, I8 | I16 | I32 | I64 | I128 | U8 | U16 | U32 | U64 | U128)
+    }
+
     /// The number that stands for the type in the file. It never changes its meaning.
     pub(crate) const fn code(self) -> u8 {
         match self {
@@ -121,6 +130,34 @@ impl FieldType {
             FieldType::Timestamp => 16,
             FieldType::Date => 17,
         }
+    }
+
+    /// The name of the type, without the capacity.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            FieldType::Bool => "bool",
+            FieldType::I8 => "i8",
+            FieldType::I16 => "i16",
+            FieldType::I32 => "i32",
+            FieldType::I64 => "i64",
+            FieldType::I128 => "i128",
+            FieldType::U8 => "u8",
+            FieldType::U16 => "u16",
+            FieldType::U32 => "u32",
+            FieldType::U64 => "u64",
+            FieldType::U128 => "u128",
+            FieldType::F32 => "f32",
+            FieldType::F64 => "f64",
+            FieldType::Text(_) => "text",
+            FieldType::Bytes(_) => "bytes",
+            FieldType::Timestamp => "timestamp",
+            FieldType::Date => "date",
+        }
+    }
+
+    /// The type with this name; text and bytes with the capacity 0, which has to be replaced.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::CODES.filter_map(|code| Self::from_code(code, 0).ok()).find(|field_type| field_type.name() == name)
     }
 
     /// What follows the code in the file: the capacity of text and bytes, zero for all other types.
@@ -164,28 +201,14 @@ impl FieldType {
     }
 }
 
-/// As in Rust: `u64`, `Text<32>`.
+/// As in the text form of a schema: `u64`, `text(32)`.
 impl fmt::Display for FieldType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            FieldType::Bool => "bool",
-            FieldType::I8 => "i8",
-            FieldType::I16 => "i16",
-            FieldType::I32 => "i32",
-            FieldType::I64 => "i64",
-            FieldType::I128 => "i128",
-            FieldType::U8 => "u8",
-            FieldType::U16 => "u16",
-            FieldType::U32 => "u32",
-            FieldType::U64 => "u64",
-            FieldType::U128 => "u128",
-            FieldType::F32 => "f32",
-            FieldType::F64 => "f64",
-            FieldType::Text(capacity_bytes) => return padded(f, format_args!("Text<{capacity_bytes}>")),
-            FieldType::Bytes(capacity_bytes) => return padded(f, format_args!("Bytes<{capacity_bytes}>")),
-            FieldType::Timestamp => "Timestamp",
-            FieldType::Date => "Date",
-        };
-        f.pad(name)
+        match self {
+            FieldType::Text(capacity_bytes) | FieldType::Bytes(capacity_bytes) => {
+                padded(f, format_args!("{}({capacity_bytes})", self.name()))
+            }
+            _ => f.pad(self.name()),
+        }
     }
 }

@@ -7,8 +7,11 @@ pub mod field;
 pub mod field_enum;
 pub mod field_type;
 mod field_value;
+mod fitting;
+mod float_text;
 pub mod inline;
 pub mod padding;
+mod reading;
 #[cfg(feature = "serde")]
 mod serde_forms;
 pub mod time;

@@ -10,6 +10,7 @@ use serde::ser::{Serialize, Serializer};
 use super::inline::{Bytes, Text, read_hexadecimal, write_hexadecimal};
 use super::time::{Date, Timestamp};
 use super::untyped::Value;
+use crate::cursor::Cursor;
 use crate::record_id::RecordId;
 use crate::{Error, Result};
 
@@ -86,6 +87,26 @@ shown_or_a_number!(
     Date: i32, "a date such as 2024-02-29", Date::days, Date::from_days;
     RecordId: u64, "the number of a record id, as text", u64::from, RecordId::from_u64
 );
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            Shown(self).serialize(serializer)
+        } else {
+            (self.uuid, self.number).serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            parsed(deserializer, "a cursor, as text")
+        } else {
+            <([u8; 16], u64)>::deserialize(deserializer).map(|(uuid, number)| Cursor { uuid, number })
+        }
+    }
+}
 
 impl<const N: usize> Serialize for Bytes<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

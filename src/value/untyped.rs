@@ -5,13 +5,15 @@ use std::fmt;
 use super::bytes::split_presence;
 use super::field::Field;
 use super::field_type::FieldType;
+use super::float_text;
 use super::inline::{Bytes, Text, content_of, utf8, write_hexadecimal};
 use super::time::{Date, Timestamp};
 use crate::Result;
 use crate::record_id::RecordId;
 
 /// A value of any field type. `Display` writes it as a person reads it: text as it is, bytes in hexadecimal, times in
-/// ISO 8601, floats with as many digits as it takes to read them back, nothing as `null`.
+/// ISO 8601, floats with as many digits as it takes to read them back, nothing as `null`. What is not a number is `NaN`,
+/// and `NaN(0x7fc00001)` with its bits if these are not the usual ones.
 ///
 /// ```
 /// use locule::Value;
@@ -65,9 +67,8 @@ impl fmt::Display for Value {
             Value::Bool(value) => fmt::Display::fmt(value, f),
             Value::Signed(value) => fmt::Display::fmt(value, f),
             Value::Unsigned(value) => fmt::Display::fmt(value, f),
-            // `Display` of floats writes no exponent, so 1e300 would be 301 digits.
-            Value::Float32(value) => fmt::Debug::fmt(value, f),
-            Value::Float64(value) => fmt::Debug::fmt(value, f),
+            Value::Float32(value) => float_text::write_f32(*value, f),
+            Value::Float64(value) => float_text::write_f64(*value, f),
             Value::Text(value) => fmt::Display::fmt(value, f),
             Value::Bytes(value) => write_hexadecimal(value, f),
             Value::Timestamp(value) => fmt::Display::fmt(value, f),
@@ -134,6 +135,81 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 }
 
 impl Value {
+    /// Whether it is nothing.
+    ///
+    /// ```
+    /// use locule::Value;
+    /// assert!(Value::from(None::<u8>).is_null() && !Value::from(0).is_null());
+    /// ```
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
+    /// The truth value, if it is one.
+    ///
+    /// ```
+    /// use locule::Value;
+    /// assert_eq!((Value::from(true).as_bool(), Value::from(1).as_bool()), (Some(true), None));
+    /// ```
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Value::Bool(value) = self { Some(*value) } else { None }
+    }
+
+    /// The integer, if it is one. Those above `i128::MAX`, which only a `u128` can be, have none.
+    ///
+    /// ```
+    /// use locule::Value;
+    /// assert_eq!((Value::from(7_u8).as_i128(), Value::from(-7).as_i128()), (Some(7), Some(-7)));
+    /// assert_eq!((Value::from(7.0).as_i128(), Value::from(u128::MAX).as_i128()), (None, None));
+    /// ```
+    #[must_use]
+    pub fn as_i128(&self) -> Option<i128> {
+        match self {
+            Value::Signed(value) => Some(*value),
+            Value::Unsigned(value) => i128::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
+    /// The floating-point number, if it is one.
+    ///
+    /// ```
+    /// use locule::Value;
+    /// assert_eq!((Value::from(0.5_f32).as_f64(), Value::from(1).as_f64()), (Some(0.5), None));
+    /// ```
+    #[must_use]
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Value::Float32(value) => Some(f64::from(*value)),
+            Value::Float64(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The text, if it is one.
+    ///
+    /// ```
+    /// use locule::Value;
+    /// assert_eq!((Value::from("ada").as_str(), Value::from(1).as_str()), (Some("ada"), None));
+    /// ```
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        if let Value::Text(value) = self { Some(value) } else { None }
+    }
+
+    /// The bytes, if it is some.
+    ///
+    /// ```
+    /// use locule::Value;
+    /// assert_eq!((Value::from(b"ab").as_bytes(), Value::from("ab").as_bytes()), (Some(&b"ab"[..]), None));
+    /// ```
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        if let Value::Bytes(value) = self { Some(value) } else { None }
+    }
+
     /// The value of a field from its bytes, of which there are as many as the type has.
     pub(crate) fn decode(field_type: FieldType, is_nullable: bool, bytes: &[u8]) -> Result<Self> {
         let bytes = if is_nullable {

@@ -3,7 +3,7 @@
 use super::say;
 use nix::libc;
 use nix::sys::ptrace;
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::{Signal, kill, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -119,4 +119,86 @@ pub fn go_to_next_stop(child: Pid) -> nix::Result<bool> {
         WaitStatus::Stopped(_, Signal::SIGSTOP) => Ok(false),
         status => panic!("the traced process ended: {status:?}"),
     }
+}
+
+/// In a child: forks a process that does something, and kills it before and after each of its system calls, each time with
+/// everything prepared anew; then looks at what is left, which says whether the operation has happened. Once it has, it
+/// must have at each later stop. Returns how many stops there were, or an error if processes may not be traced.
+pub fn at_every_stop_of<P>(
+    mut prepare: impl FnMut() -> P,
+    operation: impl Fn(),
+    mut look_at: impl FnMut(P) -> bool,
+) -> nix::Result<usize> {
+    let mut has_happened = false;
+    for stop_number in 0.. {
+        let prepared = prepare();
+        let was_killed = killed_at(stop_number, &operation)?;
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look_at(prepared)));
+        let Ok(happened) = outcome else { panic!("killed at stop {stop_number}") };
+        assert!(happened || !has_happened, "killed at stop {stop_number}");
+        assert!(happened || was_killed, "what was done was not done");
+        has_happened = happened;
+        if !was_killed {
+            return Ok(stop_number);
+        }
+    }
+    unreachable!("everything ends")
+}
+
+/// Forks a process that does something, and kills it when it has come to the stop with this number: before a system
+/// call or after one. Returns whether it was killed before it was done.
+fn killed_at(stop_number: usize, body: impl FnOnce()) -> nix::Result<bool> {
+    let child = fork_traced(body)?;
+    for _ in 0..=stop_number {
+        if !go_to_next_stop(child)? {
+            end(child);
+            return Ok(false);
+        }
+    }
+    end(child);
+    Ok(true)
+}
+
+fn end(child: Pid) {
+    kill(child, Signal::SIGKILL).unwrap();
+    assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Signaled(child, Signal::SIGKILL, false));
+}
+
+/// In a child: forks a process that does something, and returns the numbers of the system calls that it made, in their
+/// order. An error if processes may not be traced.
+pub fn system_calls_of(body: impl FnOnce()) -> nix::Result<Vec<i64>> {
+    let child = fork_traced(body)?;
+    let mut numbers = Vec::new();
+    while go_to_next_stop(child)? {
+        numbers.extend(entered_call(child)?);
+    }
+    end(child);
+    Ok(numbers)
+}
+
+/// In a child: forks a process that does something, and does something else while that one stands before its first system
+/// call of a kind. Fails if the process does not come there, or does not end well. An error if it may not be traced.
+pub fn interrupt_at(system_call: libc::c_long, body: impl FnOnce(), meanwhile: impl FnOnce()) -> nix::Result<()> {
+    let child = fork_traced(body)?;
+    loop {
+        assert!(go_to_next_stop(child)?, "it ends without that call");
+        if entered_call(child)? == Some(system_call) {
+            break;
+        }
+    }
+    meanwhile();
+    while go_to_next_stop(child)? {}
+    end(child);
+    Ok(())
+}
+
+/// The number of the system call before which a traced process stands; `None` if it comes back from one.
+fn entered_call(child: Pid) -> nix::Result<Option<i64>> {
+    let info = ptrace::syscall_info(child)?;
+    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        return Ok(None);
+    }
+    // SAFETY: the kernel says that this is the part that it has filled.
+    let number = unsafe { info.u.entry.nr };
+    Ok(Some(i64::try_from(number).unwrap()))
 }

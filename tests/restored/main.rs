@@ -102,7 +102,7 @@ impl Image {
 
     fn sync_record(&mut self, record: usize) -> &mut [u64] {
         let start = self.region(13) + record * 512;
-        &mut self.0[start..start + 7]
+        &mut self.0[start..start + 24]
     }
 
     fn cell(&mut self, slot: usize, cell: usize) -> &mut [u64] {

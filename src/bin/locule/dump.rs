@@ -7,7 +7,7 @@ use console::Term;
 use locule::Value;
 use locule::admin::{self, DumpedRow};
 use locule::{FieldSchema, Schema};
-use serde_json::{Map, Number, Value as Json};
+use serde_json::{Map, Value as Json};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
@@ -37,7 +37,8 @@ pub struct Options {
 enum Format {
     /// For people: a table with the id, version and fields of each record.
     Table,
-    /// For programs: a JSON object per line, with the fields in the order of the schema and nothing else.
+    /// For programs: a JSON object per line, with the fields in the order of the schema and nothing else. Integers of
+    /// 64 and 128 bits are texts, since readers may take numbers for doubles.
     Jsonl,
 }
 
@@ -61,31 +62,27 @@ fn dump(options: &Options) -> Result<Rows> {
             "locule: no copy of one moment could be made: each record is whole, but they are not of one moment"
         ));
     }
-    let field_names = names_of(dump.schema());
-    Ok(Rows::new(field_names, dump.map(|row| row.map_err(|error| error.to_string()))))
+    let schema = dump.schema().clone();
+    Ok(Rows::new(schema, dump.map(|row| row.map_err(|error| error.to_string()))))
 }
 
 fn salvage(options: &Options) -> Result<Rows> {
     let salvage = admin::salvage(&options.file)?;
-    let field_names = names_of(salvage.schema());
-    Ok(Rows::new(field_names, salvage.map(|row| row.map_err(|problem| problem.to_string()))))
-}
-
-fn names_of(schema: &Schema) -> Vec<String> {
-    schema.fields().iter().map(FieldSchema::name).map(str::to_owned).collect()
+    let schema = salvage.schema().clone();
+    Ok(Rows::new(schema, salvage.map(|row| row.map_err(|problem| problem.to_string()))))
 }
 
 /// The rows that are not damaged.
 struct Rows {
-    field_names: Vec<String>,
+    schema: Schema,
     /// Each row, or what is wrong with it.
     found: Box<dyn Iterator<Item = Result<DumpedRow, String>>>,
     verdict: Verdict,
 }
 
 impl Rows {
-    fn new(field_names: Vec<String>, found: impl Iterator<Item = Result<DumpedRow, String>> + 'static) -> Self {
-        Rows { field_names, found: Box::new(found), verdict: Verdict::Good }
+    fn new(schema: Schema, found: impl Iterator<Item = Result<DumpedRow, String>> + 'static) -> Self {
+        Rows { schema, found: Box::new(found), verdict: Verdict::Good }
     }
 }
 
@@ -112,12 +109,12 @@ fn print_table(rows: &mut Rows) -> Result<()> {
     if let Some((_, column_count)) = Term::stdout().size_checked() {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(column_count);
     }
-    table.set_header(["id", "version"].map(str::to_owned).into_iter().chain(rows.field_names.iter().cloned()));
+    table.set_header(["id", "version"].into_iter().chain(rows.schema.fields().iter().map(FieldSchema::name)));
     for row in rows {
         let meta = [row.id.to_string(), row.version.to_string()];
         // Control characters would draw outside their cell.
         let fields = row.values.iter().map(|value| match value {
-            Value::Text(text) => text.chars().flat_map(visible).collect(),
+            Value::Text(text) => text.chars().flat_map(output::visible).collect(),
             other => other.to_string(),
         });
         table.add_row(meta.into_iter().chain(fields));
@@ -125,47 +122,15 @@ fn print_table(rows: &mut Rows) -> Result<()> {
     Ok(output::print(&format!("{table}\n"))?)
 }
 
-/// A character as it can be shown: control characters as their escapes.
-fn visible(character: char) -> Box<dyn Iterator<Item = char>> {
-    if character.is_control() { Box::new(character.escape_default()) } else { Box::new(std::iter::once(character)) }
-}
-
 fn print_lines(rows: &mut Rows) -> Result<()> {
-    let names = rows.field_names.clone();
+    let schema = rows.schema.clone();
     let mut stdout = BufWriter::new(std::io::stdout().lock());
     for row in rows {
-        let object: Map<String, Json> = names.iter().cloned().zip(row.values.into_iter().map(json)).collect();
+        let members = schema.fields().iter().zip(&row.values);
+        let object: Map<String, Json> =
+            members.map(|(field, value)| (field.name().to_owned(), field.value_to_json(value))).collect();
         serde_json::to_writer(&mut stdout, &object).map_err(std::io::Error::from)?;
         stdout.write_all(b"\n")?;
     }
     Ok(stdout.flush()?)
-}
-
-/// A value in JSON: numbers with all their digits, and whatever has no JSON form of its own as text.
-fn json(value: Value) -> Json {
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(value) => Json::Bool(value),
-        Value::Text(text) => Json::String(text),
-        Value::Float32(value) if !value.is_finite() => Json::String(not_finite(value.into())),
-        Value::Float64(value) if !value.is_finite() => Json::String(not_finite(value)),
-        Value::Signed(_) | Value::Unsigned(_) | Value::Float32(_) | Value::Float64(_) => number(&value.to_string()),
-        other => Json::String(other.to_string()),
-    }
-}
-
-/// A number as it is written, so that no digit is lost on the way.
-fn number(digits: &str) -> Json {
-    digits.parse::<Number>().map_or_else(|_| Json::String(digits.to_owned()), Json::Number)
-}
-
-fn not_finite(value: f64) -> String {
-    let name = if value.is_nan() {
-        "NaN"
-    } else if value > 0.0 {
-        "Infinity"
-    } else {
-        "-Infinity"
-    };
-    name.to_owned()
 }

@@ -34,7 +34,7 @@ fn describe(info: &Info) -> Result<String> {
     line("uuid", info.uuid.clone())?;
     line("created", info.created.to_string())?;
     line("file", format!("{} bytes{}", info.file_bytes, if info.is_in_use { ", in use" } else { "" }))?;
-    line("schema", info.schema.to_string())?;
+    line("schema", in_column(&info.schema.to_string()))?;
     line("record", format!("{} bytes", info.schema.record_bytes()))?;
     let retired_count = status.capacity.saturating_sub(status.live_count).saturating_sub(info.free_count);
     let retired = if retired_count == 0 { String::new() } else { format!(", {retired_count} worn out") };
@@ -79,4 +79,11 @@ fn describe(info: &Info) -> Result<String> {
     )?;
     line("index rebuilds", status.index_rebuild_count.to_string())?;
     Ok(text)
+}
+
+/// A text of several lines, each below the one before it, and without control characters, which a documentation can
+/// have.
+fn in_column(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| line.chars().flat_map(output::visible).collect()).collect();
+    lines.join(&format!("\n{:16}", ""))
 }

@@ -22,3 +22,8 @@ pub fn complain(line: fmt::Arguments<'_>) {
 pub fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
+
+/// A character as it can be shown: control characters as their escapes.
+pub fn visible(character: char) -> Box<dyn Iterator<Item = char>> {
+    if character.is_control() { Box::new(character.escape_default()) } else { Box::new(std::iter::once(character)) }
+}

@@ -16,7 +16,8 @@
 use super::{Access, Settings, Store};
 use crate::RecordId;
 use crate::engine::read::Meta;
-use crate::format::control::SUPERSEDED;
+use crate::format::control::{SUPERSEDED, WAITING, WAKE_COUNT};
+use crate::format::gaps::Gaps;
 use crate::format::header::Header;
 use crate::format::sync_record::{SYNC_RECORD_WORDS, State, SyncRecord};
 use crate::schema::{FieldSchema, Schema};
@@ -27,9 +28,12 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+mod feed;
 mod keys;
+mod scans;
 mod slots;
 mod syncs;
+mod waits;
 
 const HASH_SEED: u64 = 5;
 
@@ -73,6 +77,7 @@ impl Start {
                 predecessor: 0,
                 generation_floor: 0,
                 wall_time_microseconds: 0,
+                gaps: Gaps::default(),
             };
             store.put_sync_record(0, nothing);
             store.recover(false).unwrap();
@@ -96,6 +101,7 @@ impl Start {
         let cells = geometry.slot(0).start..geometry.slot(geometry.capacity() - 1).end;
         vec![
             geometry.control() + SUPERSEDED..geometry.control() + 64,
+            geometry.control() + WAITING..geometry.control() + WAKE_COUNT + 1,
             geometry.intents()..geometry.index() + 2 * geometry.index_entry_count(),
             first..first + SYNC_RECORD_WORDS,
             second..second + SYNC_RECORD_WORDS,

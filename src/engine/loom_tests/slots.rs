@@ -126,6 +126,28 @@ fn what_a_snapshot_reads_is_of_one_moment_of_a_transaction_over_two_records() {
     start.explore(None, [reader, writer], |_| {});
 }
 
+/// A scrub wipes what readers may still be reading: what was deleted, and the older content of what was updated.
+#[test]
+fn a_read_against_a_scrub_gets_what_was_published() {
+    let start = Start::new(2, false, |store| {
+        store.insert(Encoded::new(&[100, 100])).unwrap();
+        store.insert(Encoded::new(&[200, 200])).unwrap();
+    });
+    let reader = body(|store: &Store| {
+        let (_, payload) = get(store, first(0)).expect("it is there all the time");
+        assert!([[100, 100], [101, 101]].contains(&payload), "{payload:?}");
+        if let Some((_, payload)) = get(store, first(1)) {
+            assert_eq!(payload, [200, 200]);
+        }
+    });
+    let writer = body(|store: &Store| {
+        store.update(first(0), None, Encoded::new(&[101, 101])).unwrap();
+        store.delete(first(1), None).unwrap();
+        assert_eq!(store.scrub().unwrap(), 2);
+    });
+    start.explore(Some(2), [reader, writer], |_| {});
+}
+
 /// The live count is no record, and has no head that orders it: a snapshot once could see the count of a transaction
 /// that it did not see prepared at its end, while the record itself was still the old one.
 #[test]

@@ -39,6 +39,25 @@ fn a_writer_that_chooses_cells_while_a_sync_ends_keeps_what_is_durable() {
     });
 }
 
+#[test]
+fn a_scrub_while_a_sync_ends_keeps_what_is_durable() {
+    let start = Start::new(1, false, |store| {
+        store.insert(Encoded::new(&[0, 100])).unwrap();
+        store.sync().unwrap();
+        update(store, 101);
+    });
+    let scrubber = body(|store: &Store| {
+        update(store, 102);
+        store.scrub_cells().unwrap();
+    });
+    let syncer = body(|store: &Store| {
+        store.sync().unwrap();
+    });
+    start.explore(Some(3), [scrubber, syncer], |store| {
+        check_durable(store);
+    });
+}
+
 /// A sync was once counted as ended before its mutex was free. A thread that looked in between saw the new count and a
 /// mutex that was held, and slept on that count. No thread woke it, so it slept the 20 ms after which it looks again.
 /// Here it does not look again, so that is a deadlock.

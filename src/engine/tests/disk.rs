@@ -19,7 +19,7 @@
 //! So this disk loses whatever a real one may lose, and more: what holds here holds there.
 
 use crate::engine::Store;
-use crate::format::control::{CONTROL_WORDS, INCARNATION_SEAL};
+use crate::format::control::{CONTROL_WORDS, WAKE_COUNT};
 use crate::format::geometry::{Geometry, PAGE_WORDS, SYNC_RECORD_COUNT};
 use crate::format::sync_record::SYNC_RECORD_WORDS;
 use crate::sys::atomic::AtomicU64;
@@ -329,7 +329,7 @@ impl Disk {
 
 /// Where anything is ever written: all else stays as it was created.
 pub fn written_ranges(geometry: &Geometry) -> Vec<Range<usize>> {
-    let control_words = geometry.control()..geometry.control() + (INCARNATION_SEAL + 1).next_multiple_of(SECTOR_WORDS);
+    let control_words = geometry.control()..geometry.control() + (WAKE_COUNT + 1).next_multiple_of(SECTOR_WORDS);
     let lists = geometry.control() + CONTROL_WORDS..geometry.index() + 2 * geometry.index_entry_count();
     let records = (0..SYNC_RECORD_COUNT).map(|record| geometry.sync_record(record));
     let cells = geometry.cells()..geometry.slot(geometry.capacity() - 1).end;

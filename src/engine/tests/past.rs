@@ -1,7 +1,9 @@
 //! What really happened to a table, and what a recovery must therefore report and serve.
 
+use crate::cursor::Cursor;
 use crate::engine::Store;
 use crate::engine::outcome::RecoveryOutcome;
+use crate::error::{CursorLoss, Error};
 use crate::format::control::{DURABLE, PREPARED, USED};
 use crate::format::geometry::{Geometry, SYNC_RECORD_COUNT};
 use crate::format::sync_record::SYNC_RECORD_WORDS;
@@ -41,6 +43,8 @@ pub struct Past {
     pub sync_times: BTreeSet<(u64, i64)>,
     pub recovering: Option<Recovering>,
     pub sync_count: u64,
+    /// The numbers of transactions that were published, and then rolled back by a recovery.
+    pub rolled_back: BTreeSet<u64>,
 }
 
 /// What a recovery made of an image.
@@ -112,10 +116,33 @@ impl Past {
             (None, _) => panic!("transaction {number} was never published, or was rolled back"),
         }
         assert!(number >= self.acknowledged, "sync {} was acknowledged and is lost: {number}", self.acknowledged);
+        self.judge_cursors(store, number);
         let served = store.view().newest_state().expect("a served table has its newest state");
         assert!(self.is_new(served.number), "numbers go on above all before");
         assert_eq!(served.live_count, live_count(&content), "the live count that is served");
         Recovered { number, content }
+    }
+
+    /// Of all numbers that were ever published, exactly those are refused that are not part of the past of what is served.
+    fn judge_cursors(&self, store: &Store, recovered: u64) {
+        // An interrupted recovery has given the state that it had chosen another number.
+        let chosen = match &self.recovering {
+            Some(recovering) if !self.published.contains_key(&recovered) => recovering.number,
+            _ => recovered,
+        };
+        let outcome = |number: u64| store.changes_since(Cursor { number, ..store.first_cursor() }).map(drop);
+        let remembered = store.gaps().expect("a served table has them").forgotten_below;
+        for number in self.rolled_back.iter().chain(self.published.keys()).copied() {
+            let is_past = number <= chosen && !self.rolled_back.contains(&number);
+            match outcome(number) {
+                Ok(()) => assert!(is_past, "{number} was rolled back, and its cursor is followed"),
+                Err(Error::CursorLost { reason: CursorLoss::TooManyRecoveries }) => assert!(number < remembered),
+                Err(Error::CursorLost { reason: CursorLoss::RolledBack }) => {
+                    assert!(!is_past, "{number} is part of the past, and its cursor is refused");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     fn judge_report(&self, store: &Store, is_same_boot: bool, content: &Content) {
@@ -161,6 +188,7 @@ impl Past {
     /// The recovered state is served from here on, under a new number: what was rolled back must never return.
     pub fn end_recovery(&mut self, served: u64) {
         let Some(Recovering { number, content, .. }) = self.recovering.take() else { return };
+        self.rolled_back.extend(self.published.keys().copied().filter(|published| *published > number));
         self.published.retain(|published, _| *published <= number);
         self.published.insert(served, content);
         self.newest_published = served;

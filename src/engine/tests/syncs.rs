@@ -34,6 +34,27 @@ fn finish(actor: Outcome) {
     }
 }
 
+#[test]
+fn a_scrub_keeps_what_a_sync_in_flight_needs() {
+    let store = Arc::new(heap_store(header(1), settings()));
+    let write = |value| store.update(RecordId::new(0, 1), None, Encoded::new(&[1, value])).unwrap();
+    store.insert(Encoded::new(&[1, 0])).unwrap();
+    store.sync().unwrap();
+    write(1);
+    let syncing = Arc::clone(&store);
+    let at_the_flush = |event: &Event<'_>| matches!(event, Event::Flush { .. });
+    let syncer = Actor::start(at_the_flush, move || {
+        syncing.sync().unwrap();
+    });
+    let Outcome::Running(syncer) = syncer.advance(TO_THE_END) else { panic!("it flushes") };
+    // What the sync needs is not current any more.
+    write(2);
+    store.scrub_cells().unwrap();
+    assert_is_whole(&store);
+    finish(Outcome::Running(syncer));
+    assert_is_whole(&store);
+}
+
 /// A sync stands still `syncer_steps` accesses after it has begun its flush, a writer after `writer_steps` of its own;
 /// then the sync comes to its end, and then the writer. Returns whether each still had something to do by then.
 fn end_a_sync_inside_a_write(syncer_steps: u32, writer_steps: u32) -> [bool; 2] {

@@ -113,6 +113,19 @@ impl AtomicU64 {
     }
 
     #[track_caller]
+    pub fn fetch_max(&self, value: u64, ordering: Ordering) -> u64 {
+        let modelled = self.modelled();
+        modelled.after_store(modelled.word.fetch_max(value, weakened(ordering)))
+    }
+
+    /// An exchange that changes something. Only for words into which all stores are made in one step with a load.
+    #[track_caller]
+    pub fn exchange(&self, from: u64, to: u64, ordering: Ordering) -> bool {
+        let modelled = self.modelled();
+        modelled.after_store(modelled.word.compare_exchange(from, to, weakened(ordering), Ordering::Relaxed).is_ok())
+    }
+
+    #[track_caller]
     fn modelled(&self) -> &Modelled {
         match self {
             AtomicU64::Modelled(modelled) => modelled,

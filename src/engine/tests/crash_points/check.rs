@@ -1,6 +1,7 @@
 //! What has to be true after a death: for a process that reads at that moment, after a repair, and for every process
 //! that goes on.
 
+use crate::cursor::Cursor;
 use crate::engine::read::Meta;
 use crate::engine::tests::crash_points::death::{self, End, Place};
 use crate::engine::tests::crash_points::model::{Model, Record, Step};
@@ -76,6 +77,17 @@ pub fn snapshot(store: &Store, shape: Shape) -> Result<(Vec<Record>, u64)> {
     })
 }
 
+/// What has changed since a transaction, and the number of the newest one.
+pub type Changes = (Vec<(u64, crate::RecordId, Option<Record>)>, u64);
+
+pub fn changes_since(store: &Store, shape: Shape, number: u64) -> Changes {
+    let found = store.changes_since(Cursor { number, ..store.first_cursor() }).unwrap();
+    let changes = found.iter().map(|(meta, payload)| {
+        (meta.version, meta.id, payload.and_then(|payload| record_of(shape, Some(meta), payload)))
+    });
+    (changes.collect(), found.cursor.number())
+}
+
 /// Everything that readers can ask gets an answer that is right before the operation or after it. Returns whether one
 /// was only right after it. Nothing happens meanwhile: the process that did the operation is dead, or stands still.
 pub fn assert_readers_see_one_of_two(image: &Image, shape: Shape, [old, new]: [&Model; 2]) -> bool {
@@ -104,6 +116,11 @@ pub fn assert_readers_see_one_of_two(image: &Image, shape: Shape, [old, new]: [&
     }
     let is_resting = control_word(&store, PREPARED) == control_word(&store, LAST);
     let of_snapshot = |model: &Model| (model.records(), model.live_count());
+    for number in [0, old.last] {
+        compare!("the changes", changes_since(&store, shape, number), |model: &Model| {
+            (model.changes_since(number), model.last)
+        });
+    }
     let found = snapshot(&store, shape).unwrap();
     assert!(is_resting || found == of_snapshot(new), "what is prepared has happened, and a snapshot does not see it");
     compare!("a snapshot", found, of_snapshot);
@@ -122,6 +139,7 @@ pub fn assert_is(store: &Store, shape: Shape, model: &Model) {
     assert_eq!(find(store, shape, ABSENT_KEY), None);
     let found = snapshot(store, shape).unwrap();
     assert_eq!(found, (model.records(), model.live_count()), "a snapshot, and the live count");
+    assert_eq!(changes_since(store, shape, 0), (model.changes_since(0), model.last), "the changes");
     let [last, prepared, used, intent_count] =
         [LAST, PREPARED, USED, INTENT_COUNT].map(|index| control_word(store, index));
     assert_eq!((last, prepared, used), (model.last, model.last, model.used), "last, prepared and used number");

@@ -11,7 +11,7 @@ use crate::engine::tests::crash_points::table::{Image, Operation, SMALL, Shape, 
 use crate::format::control::{DURABLE, LAST};
 use crate::sys::lock::Lock;
 use crate::sys::probe::{self, Event};
-use Operation::{Nothing, One, RolledBack, Several, Sync};
+use Operation::{Nothing, One, RolledBack, ScrubCells, Several, Sync};
 use Step::{Delete, Insert, Update, Upsert};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -217,6 +217,7 @@ fn an_upsert_or_another_sync_happens_or_not_while_a_sync_is_in_flight() {
     let start = Start::new(SMALL);
     start.run_all("upsert during a sync", &One(Upsert { key: 2, value: 22 }), |_| true);
     start.run_all("sync during a sync", &Sync, |_| true);
+    start.run_all("scrub during a sync", &ScrubCells, |_| true);
     start.run_all("taking the lock during a sync", &Nothing, |_| true);
 }
 

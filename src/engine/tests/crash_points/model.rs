@@ -71,6 +71,17 @@ impl Model {
         self.slots[id.slot() as usize].record.filter(|record| record.id == id)
     }
 
+    /// What is newer than a transaction: the version and id of each slot's record or last deletion, and the record.
+    pub fn changes_since(&self, number: u64) -> Vec<(u64, RecordId, Option<Record>)> {
+        let changes = (0..).zip(&self.slots).map(|(index, slot)| match slot.record {
+            Some(record) => (record.version, record.id, Some(record)),
+            None => (slot.freed_by, RecordId::new(index, slot.generation), None),
+        });
+        let mut changes: Vec<_> = changes.filter(|(version, ..)| *version > number).collect();
+        changes.sort_by_key(|(version, id, _)| (*version, *id));
+        changes
+    }
+
     /// The same table, in which numbers and generations up to these were taken by transactions that never happened.
     pub fn with_used(&self, used: u64, generation_floor: u64) -> Model {
         Model { used, generation_floor, ..self.clone() }

@@ -5,7 +5,7 @@ use crate::engine::tests::crash_points::model::Step;
 use crate::engine::tests::crash_points::settle::Deaths;
 use crate::engine::tests::crash_points::table::{Image, Operation, SMALL, Shape, table_with_history};
 use crate::format::control::INDEX_OCCUPIED;
-use Operation::{Nothing, One, OneAndSync, RolledBack, Several, Sync};
+use Operation::{Nothing, One, OneAndSync, RolledBack, Scrub, ScrubCells, Several, Sync};
 use Step::{Delete, Insert, Update, Upsert};
 
 /// An operation on a table with a history.
@@ -189,6 +189,14 @@ fn an_insert_that_makes_the_index_grow_happens_or_does_not() {
     let tally =
         scenario("insert that makes the index grow", shape, &[&history], One(Insert { key: 50, value: 5 })).run();
     assert!(tally.store_count >= 128 + 16, "the other table is cleared and filled");
+}
+
+#[test]
+fn a_scrub_changes_no_record_wherever_it_dies() {
+    let tally = scenario("scrub", SMALL, &[&used()], Scrub).run();
+    assert!(tally.payload_store_count >= 4, "an older content of a record, and what is behind a tombstone");
+    scenario("scrub without a key", KEYLESS, &[&used()], ScrubCells).run();
+    scenario("scrub of a full table", SMALL, &[&full()], ScrubCells).run();
 }
 
 #[test]

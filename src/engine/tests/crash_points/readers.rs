@@ -2,7 +2,7 @@
 //! others repair and write: the reader gets what was right at some moment between its first access and its last.
 
 use crate::engine::Store;
-use crate::engine::tests::crash_points::check::{Context, find, get, snapshot, which};
+use crate::engine::tests::crash_points::check::{Context, changes_since, find, get, snapshot, which};
 use crate::engine::tests::crash_points::death::{End, kill_at, left_locked};
 use crate::engine::tests::crash_points::model::{Model, Record, Step};
 use crate::engine::tests::crash_points::table::{Image, Operation, SMALL, Shape, table_with_history};
@@ -21,6 +21,7 @@ enum Question {
     ByKey(u64),
     Count,
     Snapshot,
+    ChangesSince(u64),
 }
 
 impl Question {
@@ -30,6 +31,7 @@ impl Question {
             Question::ByKey(key) => format!("{:?}", find(store, shape, key)),
             Question::Count => format!("{}", store.live_count().unwrap()),
             Question::Snapshot => format!("{:?}", snapshot(store, shape).unwrap()),
+            Question::ChangesSince(number) => format!("{:?}", changes_since(store, shape, number)),
         }
     }
 
@@ -39,6 +41,7 @@ impl Question {
             Question::ByKey(key) => format!("{:?}", model.find(key)),
             Question::Count => format!("{}", model.live_count()),
             Question::Snapshot => format!("{:?}", (model.records(), model.live_count())),
+            Question::ChangesSince(number) => format!("{:?}", (model.changes_since(number), model.last)),
         }
     }
 }
@@ -88,7 +91,7 @@ impl Scene {
     fn new(shape: Shape, history: &[Operation], operation: Operation) -> Self {
         let (image, old) = table_with_history(shape, history);
         let (new, written) = operation.apply(&old);
-        let mut questions = vec![Question::Count, Question::Snapshot];
+        let mut questions = vec![Question::Count, Question::Snapshot, Question::ChangesSince(old.last)];
         for record in written {
             questions.push(Question::ById(record.id));
             questions.extend(shape.is_keyed.then_some(Question::ByKey(record.key)));

@@ -65,6 +65,9 @@ pub enum Operation {
     /// One call for one record, after which a sync is due.
     OneAndSync(Step),
     Sync,
+    Scrub,
+    /// Only the part of a scrub between its syncs.
+    ScrubCells,
     /// A transaction that does nothing: it takes the lock, and so repairs, and unlocks.
     Nothing,
 }
@@ -76,7 +79,9 @@ impl Operation {
             Operation::One(step) | Operation::OneAndSync(step) => model.after(&[*step]),
             Operation::Several(steps) => model.after(steps),
             Operation::RolledBack(steps) => (model.rolled_back(steps), model.after(steps).1),
-            Operation::Sync | Operation::Nothing => (model.clone(), Vec::new()),
+            Operation::Sync | Operation::Scrub | Operation::ScrubCells | Operation::Nothing => {
+                (model.clone(), Vec::new())
+            }
         }
     }
 
@@ -114,6 +119,8 @@ impl Operation {
                 }
             }
             Operation::Sync => assert!(store.sync().unwrap() >= before.last),
+            Operation::Scrub => drop(store.scrub().unwrap()),
+            Operation::ScrubCells => drop(store.scrub_cells().unwrap()),
             Operation::Nothing => drop(store.begin().unwrap()),
         }
     }

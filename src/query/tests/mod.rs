@@ -1,0 +1,6 @@
+//! Conditions, compiled and evaluated, against what they should mean.
+
+mod conditions;
+mod errors;
+mod naive;
+pub mod twins;
