@@ -3,7 +3,9 @@
 //! A condition is one list of its parts, each behind those that it is made of: no part points to another. So it can be of
 //! any depth: combining, copying and dropping it, writing it as text and compiling it take no more stack for a deep one.
 
-use crate::query::literal::{write_literal, write_name, write_text};
+#[cfg(feature = "filter")]
+use crate::query::literal::write_text;
+use crate::query::literal::{write_literal, write_name};
 #[cfg(feature = "filter")]
 use crate::query::pattern::Pattern;
 use crate::value::untyped::Value;
