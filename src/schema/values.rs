@@ -244,7 +244,8 @@ mod tests {
         assert!(fits(FieldType::I128, Value::Unsigned(i128::MAX as u128)));
         assert!(!fits(FieldType::I128, Value::Unsigned(i128::MAX as u128 + 1)));
         let bytes_of = |field_type, value: Value| encoded(&field(field_type), &value).unwrap();
-        for (integer, float) in [(0, 0.0), (-1, -1.0), (1 << 53, (1_u64 << 53) as f64), (i128::MIN, -(2_f64.powi(127)))]
+        for (integer, float) in
+            [(0, 0.0), (-1, -1.0), (1 << 53, (1_u64 << 53) as f64), (i128::MIN, -((1_u128 << 127) as f64))]
         {
             assert_eq!(bytes_of(FieldType::F64, Value::Signed(integer)), float.to_ne_bytes());
         }

@@ -126,8 +126,8 @@ fn decimal(value: &Value) -> Option<Decimal> {
         let fraction = f64::from(u8::from(float != floor));
         Some(match floor {
             _ if float.is_nan() => return None,
-            _ if floor >= 2_f64.powi(128) => Decimal { region: 3, whole: 0, natural: 0, fraction: float },
-            _ if floor < -2_f64.powi(127) => Decimal { region: 0, whole: 0, natural: 0, fraction: float },
+            _ if floor >= two_to_the(128) => Decimal { region: 3, whole: 0, natural: 0, fraction: float },
+            _ if floor < -two_to_the(127) => Decimal { region: 0, whole: 0, natural: 0, fraction: float },
             _ if floor < 0.0 => Decimal { region: 1, whole: floor as i128, natural: 0, fraction },
             _ => Decimal { fraction, ..natural(floor as u128) },
         })
@@ -156,4 +156,10 @@ fn compare(there: &Value, value: &Value) -> Option<Ordering> {
         (Value::Float64(left), Value::Float64(right)) => left.partial_cmp(right),
         (left, right) => decimal(left)?.partial_cmp(&decimal(right)?),
     }
+}
+
+/// Exactly, which `powi` need not be.
+pub(super) fn two_to_the(exponent: i32) -> f64 {
+    let half = (1_u128 << (exponent - 1)) as f64;
+    half * 2.0
 }

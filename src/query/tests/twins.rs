@@ -1,6 +1,6 @@
 //! Random conditions over random records of random schemas: the compiled predicate says what the plain evaluation says.
 
-use super::naive::Tree;
+use super::naive::{Tree, two_to_the};
 use crate::engine::Encoded;
 use crate::engine::scan::Scan;
 use crate::engine::tests::heap_store;
@@ -53,7 +53,7 @@ fn wide(random: &mut Random) -> u128 {
 }
 
 fn float(random: &mut Random) -> f64 {
-    let powers = [2_f64.powi(24), 2_f64.powi(53), 2_f64.powi(63), 2_f64.powi(64), 2_f64.powi(127), 2_f64.powi(128)];
+    let powers = [24, 53, 63, 64, 127, 128].map(two_to_the);
     match random.below(8) {
         0 => choose(random, &[f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0]),
         1 => choose(
