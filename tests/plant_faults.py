@@ -58,6 +58,7 @@ IM = "src/file/image.rs"
 BK = "src/maintenance/backup.rs"
 RE = "src/maintenance/repair.rs"
 SC = "src/engine/scrub.rs"
+NA = "src/file/name.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -277,6 +278,9 @@ FAULTS = {
  'altered: no waiting for itself': [(RB,"inside_closure(self.source, || convert(id, payload, new))","convert(id, payload, new)")],
  'altered: nothing is missing': [(RB,"        image.note_that_nothing_is_missing()?;\n","")],
  'altered: permissions': [(RB,"Permissions::Of(&old)","Permissions::Mode(0o600)")],
+ 'cut: what was copied is on the disk before it has the name': [(IM,'self.attachment.file().sync_all().map_err(Error::io("flush", self.attachment.path()))','Ok(())')],
+ 'cut: what was created is on the disk before it has the name': [(N,"    file.sync_all()\n","    Ok(())\n")],
+ 'cut: the name is on the disk before it is said to be done': [(NA,"Some(directory) => directory.sync_all(),","Some(_) => Ok(()),")],
  'maintained: numbers above the table': [(BK,"let resumed = number.max(given_out.number.saturating_add(1));","let resumed = number.max(given_out.number.min(0));")],
  'maintained: ids above the table': [(BK,"generation_floor: generation_floor.max(given_out.generation),","generation_floor,")],
  'maintained: no table from itself': [(BK,"FileId::of(of_table) == FileId::of(&of_backup))","FileId::of(of_table).device == 0)")],
@@ -325,6 +329,7 @@ OTHER_TESTS = {
     "wake:": ["cargo", "test", "--release", "--lib", "--quiet", "--", "loom_tests::waits"],
     "altered:": ["cargo", "test", "--test", "altering", "--quiet"],
     "maintained:": ["cargo", "test", "--test", "maintaining", "--quiet"],
+    "cut:": ["cargo", "test", "--test", "power_cuts", "--quiet"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],
 }
 

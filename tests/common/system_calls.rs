@@ -151,15 +151,15 @@ fn killed_at(stop_number: usize, body: impl FnOnce()) -> nix::Result<bool> {
     let child = fork_traced(body)?;
     for _ in 0..=stop_number {
         if !go_to_next_stop(child)? {
-            end(child);
+            kill_traced(child);
             return Ok(false);
         }
     }
-    end(child);
+    kill_traced(child);
     Ok(true)
 }
 
-fn end(child: Pid) {
+pub fn kill_traced(child: Pid) {
     kill(child, Signal::SIGKILL).unwrap();
     assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Signaled(child, Signal::SIGKILL, false));
 }
@@ -172,7 +172,7 @@ pub fn system_calls_of(body: impl FnOnce()) -> nix::Result<Vec<i64>> {
     while go_to_next_stop(child)? {
         numbers.extend(entered_call(child)?);
     }
-    end(child);
+    kill_traced(child);
     Ok(numbers)
 }
 
@@ -188,17 +188,36 @@ pub fn interrupt_at(system_call: libc::c_long, body: impl FnOnce(), meanwhile: i
     }
     meanwhile();
     while go_to_next_stop(child)? {}
-    end(child);
+    kill_traced(child);
     Ok(())
 }
 
 /// The number of the system call before which a traced process stands; `None` if it comes back from one.
 fn entered_call(child: Pid) -> nix::Result<Option<i64>> {
+    Ok(match stop_of(child)? {
+        Stop::Entry { number, .. } => Some(number),
+        Stop::Exit { .. } => None,
+    })
+}
+
+/// Where a traced process stands.
+pub enum Stop {
+    /// Before a system call.
+    Entry { number: i64, arguments: [u64; 6] },
+    /// Behind one.
+    Exit { is_error: bool },
+}
+
+pub fn stop_of(child: Pid) -> nix::Result<Stop> {
     let info = ptrace::syscall_info(child)?;
-    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
-        return Ok(None);
-    }
     // SAFETY: the kernel says that this is the part that it has filled.
-    let number = unsafe { info.u.entry.nr };
-    Ok(Some(i64::try_from(number).unwrap()))
+    unsafe {
+        Ok(match info.op {
+            libc::PTRACE_SYSCALL_INFO_ENTRY => {
+                Stop::Entry { number: i64::try_from(info.u.entry.nr).unwrap(), arguments: info.u.entry.args }
+            }
+            libc::PTRACE_SYSCALL_INFO_EXIT => Stop::Exit { is_error: info.u.exit.is_error != 0 },
+            other => panic!("no system call: {other}"),
+        })
+    }
 }
