@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::system_calls::{End, at_every_stop_of, filter, filter_flag, interrupt_at, system_calls_of};
+use common::system_calls::{End, at_every_stop_of, filter, filter_flag, interrupt_at};
 use common::{Child, Visit, Visits, hear, insert_all, options, say, scratch, visit};
 use locule::maintenance::{Alteration, migrate};
 use locule::{Error, FieldSchema, FieldType, RecordId, RecoveryOutcome, Row, Schema, Table, Value, Values, values};
-use nix::libc::{SYS_fsync, SYS_linkat, SYS_msync, SYS_openat, SYS_pwrite64, SYS_renameat2};
+use nix::libc::{SYS_fsync, SYS_msync, SYS_openat};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -19,7 +19,6 @@ fn child_process() {
         ("alter", |path, _| kill_at_every_stop(path, &UNUSED)),
         ("alter while it is used", |path, _| kill_at_every_stop(path, &USED)),
         ("alter without nameless files", |path, _| kill_at_every_stop(path, &NAMED)),
-        ("trace", trace),
         ("alter with a disk that fails", alter_with_a_disk_that_fails),
         ("write around a switch", write_around_a_switch),
         ("hold a transaction", hold_a_transaction),
@@ -474,25 +473,6 @@ fn a_table_that_is_being_altered_is_the_old_or_the_new_one_whenever_the_process_
             assert!(stops.trim_end_matches(" stops").parse::<usize>().unwrap() >= 100);
         }
     }
-}
-
-/// What a power cut leaves depends on what had been flushed before the names were exchanged, and on that being flushed.
-#[test]
-fn the_new_file_is_on_the_disk_before_it_has_the_name_and_the_name_before_it_is_said_to_be_done() {
-    run("trace");
-}
-
-fn trace(path: &Path, _: &str) {
-    drop(used_table(path));
-    let Ok(calls) = system_calls_of(|| _ = everything(path).apply().unwrap()) else { return say("skipped") };
-    let position = |call: i64| calls.iter().position(|found| *found == call).unwrap();
-    let last = |call: i64| calls.iter().rposition(|found| *found == call).unwrap();
-    let (linked, exchanged) = (position(SYS_linkat), position(SYS_renameat2));
-    let written = last(SYS_pwrite64);
-    assert!(calls[written..linked].contains(&SYS_fsync), "what was written is flushed before there is a name");
-    assert!(linked < exchanged && exchanged < last(SYS_fsync), "the directory is flushed after the exchange");
-    assert_eq!(calls.iter().filter(|call| **call == SYS_renameat2).count(), 1);
-    say("traced");
 }
 
 /// A write that had happened was once reported as one that had not, if its sync found the file altered: whoever did it

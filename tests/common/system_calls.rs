@@ -164,18 +164,6 @@ pub fn kill_traced(child: Pid) {
     assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Signaled(child, Signal::SIGKILL, false));
 }
 
-/// In a child: forks a process that does something, and returns the numbers of the system calls that it made, in their
-/// order. An error if processes may not be traced.
-pub fn system_calls_of(body: impl FnOnce()) -> nix::Result<Vec<i64>> {
-    let child = fork_traced(body)?;
-    let mut numbers = Vec::new();
-    while go_to_next_stop(child)? {
-        numbers.extend(entered_call(child)?);
-    }
-    kill_traced(child);
-    Ok(numbers)
-}
-
 /// In a child: forks a process that does something, and does something else while that one stands before its first system
 /// call of a kind. Fails if the process does not come there, or does not end well. An error if it may not be traced.
 pub fn interrupt_at(system_call: libc::c_long, body: impl FnOnce(), meanwhile: impl FnOnce()) -> nix::Result<()> {
