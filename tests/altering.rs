@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::system_calls::{End, at_every_stop_of, filter, filter_flag, interrupt_at};
+use common::system_calls::{End, at_every_stop_of, filter, filter_flag, interrupt_at, run_watched};
 use common::{Child, Visit, Visits, hear, insert_all, options, say, scratch, visit};
 use locule::maintenance::{Alteration, migrate};
 use locule::{Error, FieldSchema, FieldType, RecordId, RecoveryOutcome, Row, Schema, Table, Value, Values, values};
@@ -452,24 +452,10 @@ fn look_at(path: &Path, user: Option<Table<Values>>, kept: &Kept) -> bool {
     is_new
 }
 
-/// Lets a child do something, with a table in memory if possible. Returns what it says, unless it may not do it here.
-fn run(role: &str) -> Option<String> {
-    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let mut child = Child::spawn(role, &directory.path().join("visits.loc"), "");
-    let said = child.hear();
-    println!("{role}: {said}");
-    if said.starts_with("skipped") {
-        eprintln!("skipped: processes may not be traced here, or their calls not be filtered");
-        return None;
-    }
-    child.finish();
-    Some(said)
-}
-
 #[test]
 fn a_table_that_is_being_altered_is_the_old_or_the_new_one_whenever_the_process_is_killed() {
     for role in ["alter", "alter while it is used", "alter without nameless files"] {
-        if let Some(stops) = run(role) {
+        if let Some(stops) = run_watched(role) {
             assert!(stops.trim_end_matches(" stops").parse::<usize>().unwrap() >= 100);
         }
     }
@@ -479,7 +465,7 @@ fn a_table_that_is_being_altered_is_the_old_or_the_new_one_whenever_the_process_
 /// again did it twice.
 #[test]
 fn what_was_written_before_the_switch_counts_as_written_even_if_its_sync_comes_after() {
-    run("write around a switch");
+    run_watched("write around a switch");
 }
 
 fn write_around_a_switch(path: &Path, _: &str) {
@@ -499,7 +485,7 @@ fn write_around_a_switch(path: &Path, _: &str) {
 
 #[test]
 fn a_disk_that_fails_leaves_the_table_as_it_was() {
-    run("alter with a disk that fails");
+    run_watched("alter with a disk that fails");
 }
 
 fn alter_with_a_disk_that_fails(path: &Path, _: &str) {

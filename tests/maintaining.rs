@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::system_calls::{End, at_every_stop_of, filter, filter_flag};
+use common::system_calls::{End, at_every_stop_of, filter, filter_flag, run_watched};
 use common::{Child, Visit, Visits, assert_consistent, insert_all, keys, options, say, scratch, visit};
 use locule::maintenance::{Alteration, backup, repair, restore, scrub};
 use locule::{Error, RecordId, Table};
@@ -568,23 +568,9 @@ fn kill_a_scrub(path: &Path, _: &str) {
     }
 }
 
-/// Lets a child do something, with a table in memory if possible. Returns what it says, unless it may not do it here.
-fn run(role: &str) -> Option<String> {
-    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let mut child = Child::spawn(role, &directory.path().join("visits.loc"), "");
-    let said = child.hear();
-    println!("{role}: {said}");
-    if said.starts_with("skipped") {
-        eprintln!("skipped: processes may not be traced here, or their calls not be filtered");
-        return None;
-    }
-    child.finish();
-    Some(said)
-}
-
 #[track_caller]
 fn run_kills(role: &str) {
-    if let Some(stops) = run(role) {
+    if let Some(stops) = run_watched(role) {
         assert!(stops.trim_end_matches(" stops").parse::<usize>().unwrap() >= 20);
     }
 }

@@ -1,11 +1,26 @@
 //! Processes whose system calls fail, or are watched, with nothing changed in the library.
 
-use super::say;
+use super::{Child, say};
 use nix::libc;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
+
+/// Lets a child watch what it does itself, with a table in memory if possible: on a disk it would wait for that thousands
+/// of times. Returns what it says, unless it may not do it here.
+pub fn run_watched(role: &str) -> Option<String> {
+    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let mut child = Child::spawn(role, &directory.path().join("visits.loc"), "");
+    let said = child.hear();
+    println!("{role}: {said}");
+    if said.starts_with("skipped") {
+        eprintln!("skipped: processes may not be traced here, or their calls not be filtered");
+        return None;
+    }
+    child.finish();
+    Some(said)
+}
 
 /// How a system call should end.
 #[derive(Clone, Copy)]
