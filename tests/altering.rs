@@ -411,14 +411,17 @@ fn kill_at_every_stop(path: &Path, scenario: &Scenario) {
                 std::fs::remove_file(entry.unwrap().path()).unwrap();
             }
             drop(used_table(path));
-            scenario.is_used.then(|| Table::<Values>::options().sync_every(None).open(path).unwrap())
+            scenario.is_used.then(|| {
+                let open = || Table::<Values>::options().sync_every(None).open(path).unwrap();
+                Users { writers: [open(), open()], reader: Table::<Values>::open_read_only(path).unwrap() }
+            })
         },
         || {
             let flag = nix::fcntl::OFlag::O_TMPFILE - nix::fcntl::OFlag::O_DIRECTORY;
             assert!(scenario.knows_nameless || filter_flag(SYS_openat, 2, flag.bits(), End::InputOutputError));
             everything(path).apply().unwrap();
         },
-        |user| look_at(path, user, &kept),
+        |users| look_at(path, users, &kept),
     );
     match stop_count {
         Ok(stop_count) => say(format!("{stop_count} stops")),
@@ -426,21 +429,36 @@ fn kill_at_every_stop(path: &Path, scenario: &Scenario) {
     }
 }
 
-/// Checks that the table is the old one or the new one. Returns whether it is the new one.
-fn look_at(path: &Path, user: Option<Table<Values>>, kept: &Kept) -> bool {
+/// Those that have the table open when the process is killed.
+struct Users {
+    writers: [Table<Values>; 2],
+    reader: Table<Values>,
+}
+
+/// Checks that the table is the old one or the new one, and that all of its users know. Returns whether it is the new one.
+fn look_at(path: &Path, users: Option<Users>, kept: &Kept) -> bool {
     let table = Table::<Values>::options().sync_every(None).open(path).unwrap();
     let is_new = table.schema().to_string() == EVERYTHING;
     let hits = if is_new { "count" } else { "hits" };
     assert_eq!(kept_of(&table, hits), *kept);
     assert!(locule::admin::verify(path).unwrap().is_good());
-    if let Some(user) = user {
-        assert_eq!(matches!(user.len(), Err(Error::Superseded)) || user.sync().is_err(), is_new);
-        if is_new {
-            user.reopen().unwrap();
+    if let Some(Users { writers, reader }) = users {
+        assert_eq!(matches!(reader.len(), Err(Error::Superseded)), is_new);
+        for (writer, new_hits) in writers.iter().zip([33, 34]) {
+            let update = || {
+                let id = writer.find(3)?.unwrap().id();
+                writer.update(id, |row| row.set(hits, new_hits).unwrap())
+            };
+            if is_new {
+                // The other writer has been told before, and has gone on.
+                assert!(matches!(update(), Err(Error::Superseded)));
+                writer.reopen().unwrap();
+            }
+            update().unwrap();
+            assert_eq!(table.find(3).unwrap().unwrap().get(hits).and_then(Value::as_i128), Some(new_hits));
         }
-        let row = user.find(3).unwrap().unwrap();
-        user.update(row.id(), |row| row.set(hits, 33).unwrap()).unwrap();
-        assert_eq!(table.find(3).unwrap().unwrap().get(hits).and_then(Value::as_i128), Some(33));
+        let names = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
+        assert!(!is_new || names == 1, "what has lost its name is deleted by those that notice");
     }
     drop(table);
     // The next one can do it, and leaves nothing behind.

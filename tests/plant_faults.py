@@ -134,7 +134,10 @@ FAULTS = {
  'free-count-in-undo': [(RP,"        control.store(FREE_COUNT_NEXT, control.load(FREE_COUNT, Ordering::Relaxed), Ordering::Relaxed);\n","")],
  'live-count-in-repair': [(RP,"            view.publish(state.to_words","            let state = crate::format::sync_record::State { live_count: state.live_count + 1, ..state };\n            view.publish(state.to_words")],
  'repair-moves-free-slots': [(RP,"ListedChanges { count: intent_count }, Tally::ALL)?;","ListedChanges { count: intent_count }, Tally { freed_slot_count: 0, taken_slot_count: 0, ..Tally::ALL })?;")],
- 'files: the repairer looks for the name': [(GU,"        store.check_name()\n    }","        Ok(())\n    }")],
+ 'departed: the next writer looks for the name': [(GU,"        store.settle_name()\n    }","        Ok(())\n    }")],
+ 'departed: each user looks for the name': [(M,"self.is_losing_its_name() && self.has_lost_its_name();","false;")],
+ 'departed: a first opener takes it back': [(AT,"            if self.is_losing_its_name() {","            if false {")],
+ 'files: a departure is announced': [(N,"        self.store.announce_departure(self.fate == Fate::CarriedOn);","        let _ = self.fate;")],
  'files: superseded after the name is gone': [(N,"    let outcome = action(&store);","    store.supersede();\n    let outcome = action(&store);")],
  'names: what is created is flushed with its directory': [(N,"name.make_last().and_then(|()| store.leave_gate())","store.leave_gate()")],
  'names: what is replaced is flushed with its directory': [("src/file/name.rs","self.make_last().and_then(|()| last())","last()")],
@@ -328,6 +331,7 @@ OTHER_TESTS = {
     "altered:": ["cargo", "test", "--test", "altering", "--quiet"],
     "maintained:": ["cargo", "test", "--test", "maintaining", "--quiet"],
     "cut:": ["cargo", "test", "--test", "power_cuts", "--quiet"],
+    "departed:": ["cargo", "test", "--lib", "--quiet", "--", "file::create"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],
 }
 

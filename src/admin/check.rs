@@ -13,8 +13,8 @@ use super::verification::{Location, Problem, Verification, reason_of};
 use crate::engine::Store;
 use crate::format::cell::{CELLS_PER_SLOT, CellHeader, GENERATION_LIMIT, NUMBER_LIMIT};
 use crate::format::control::{
-    CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED, LAST, NEWEST_STATE,
-    NO_PIN, PIN, PREPARED, SUCCESSOR, SUPERSEDED, USED,
+    CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED, LAST, LOSING_ITS_NAME,
+    NEWEST_STATE, NO_PIN, PIN, PREPARED, SUCCESSOR, SUPERSEDED, USED,
 };
 use crate::format::geometry::{SYNC_RECORD_COUNT, widen};
 use crate::format::sync_record::SyncRecord;
@@ -186,16 +186,16 @@ impl Check<'_> {
             }
         }
         let flags = [
-            (SUPERSEDED, "superseded"),
-            (SUCCESSOR, "successor"),
-            (CONDEMNED, "condemned"),
-            (FAILED, "failed"),
-            (FLUSHING, "flushing"),
+            (SUPERSEDED, "superseded", LOSING_ITS_NAME),
+            (SUCCESSOR, "successor", 1),
+            (CONDEMNED, "condemned", 1),
+            (FAILED, "failed", 1),
+            (FLUSHING, "flushing", 1),
         ];
-        for (index, name) in flags {
+        for (index, name, most) in flags {
             let found = self.word(index);
-            if found > 1 {
-                self.report(Location::Control, format!("expected `{name}` to be 0 or 1, found {found}"));
+            if found > most {
+                self.report(Location::Control, format!("expected `{name}` to be at most {most}, found {found}"));
             }
         }
     }

@@ -36,6 +36,10 @@ impl Store {
         let is_same_boot = attached.is_some_and(|attached| attached.is_same_boot(own));
         if self.is_left_in_order(own)? {
             self.make_locks_anew()?;
+            if self.is_losing_its_name() {
+                // It was opened by its name, and nobody else can be at it.
+                self.call_departure_off();
+            }
             self.note_recovery_number();
             self.note_in_order();
         } else {

@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::engine::occupancy::Death;
-use crate::format::control::{CONDEMNED, FAILED, SUPERSEDED};
+use crate::format::control::{CONDEMNED, FAILED, LOSING_ITS_NAME, SUPERSEDED};
 use crate::sys::words::Ordering;
 
 /// The fault words of a table, read one by one. If there are several faults, the first one in this order is reported.
@@ -39,6 +39,12 @@ impl Faults {
 impl Store {
     pub(super) fn faults(&self) -> Faults {
         let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;
-        Faults { is_condemned: is_set(CONDEMNED), is_flush_failed: is_set(FAILED), is_superseded: is_set(SUPERSEDED) }
+        let is_superseded = is_set(SUPERSEDED) && !self.is_losing_its_name();
+        Faults { is_condemned: is_set(CONDEMNED), is_flush_failed: is_set(FAILED), is_superseded }
+    }
+
+    /// Whether a process is taking the file's name away, or has died on the way.
+    pub(super) fn is_losing_its_name(&self) -> bool {
+        self.control().load(SUPERSEDED, Ordering::Acquire) == LOSING_ITS_NAME
     }
 }

@@ -3,7 +3,7 @@
 use super::{Access, Store};
 use crate::engine::occupancy::{Death, Entered};
 use crate::error::{Error, Fault, Internal};
-use crate::format::control::{INTENT_COUNT, LAST, PREPARED, REPAIRED_HOLDING_COUNT};
+use crate::format::control::{INTENT_COUNT, LAST, PREPARED, REPAIRED_HOLDING_COUNT, SUPERSEDED};
 use crate::sys::fork_generation;
 use crate::sys::lock::{Acquired, Lock, LockFailure};
 #[cfg(loom)]
@@ -88,7 +88,7 @@ impl<'a> WriteGuard<'a> {
         let control = store.control();
         let is_clean = control.load(INTENT_COUNT, Ordering::Relaxed) == 0
             && control.load(PREPARED, Ordering::Relaxed) == control.load(LAST, Ordering::Relaxed);
-        if acquired == Acquired::OwnerDied || !is_clean {
+        if acquired == Acquired::OwnerDied || !is_clean || control.load(SUPERSEDED, Ordering::Relaxed) != 0 {
             guard.repair(acquired, is_clean)?;
         }
         Ok(guard)
@@ -99,13 +99,12 @@ impl<'a> WriteGuard<'a> {
     #[cold]
     fn repair(&self, acquired: Acquired, is_clean: bool) -> Internal<()> {
         let store = self.inside.store;
-        if is_clean {
-            store.count(REPAIRED_HOLDING_COUNT);
-        } else {
+        if !is_clean {
             store.repair(acquired == Acquired::OwnerDied)?;
+        } else if acquired == Acquired::OwnerDied {
+            store.count(REPAIRED_HOLDING_COUNT);
         }
-        // The dead owner may have been replacing the file, and died between the renaming and the word that reports it.
-        store.check_name()
+        store.settle_name()
     }
 
     /// Whether this process is still the one that took the mutex.

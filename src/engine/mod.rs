@@ -67,7 +67,7 @@ pub mod transaction;
 pub mod wait;
 
 use crate::error::{Fault, Internal};
-use crate::format::control::{CONDEMNED, DURABLE, RECOVERY_NUMBER, SUCCESSOR, SUPERSEDED};
+use crate::format::control::{CONDEMNED, DURABLE, LOSING_ITS_NAME, RECOVERY_NUMBER, SUCCESSOR, SUPERSEDED};
 use crate::format::geometry::Geometry;
 use crate::format::header::Header;
 use crate::layout::index::KeyHash;
@@ -318,7 +318,11 @@ impl Store {
     /// Why this handle must not be used any more.
     fn cause_of_death(&self) -> Option<Death> {
         // A table that was recovered had other faults, which say nothing about this handle.
-        if self.is_stale() { Some(Death::Recovered) } else { self.faults().mortal() }
+        if self.is_stale() {
+            return Some(Death::Recovered);
+        }
+        let is_lost = || self.is_losing_its_name() && self.has_lost_its_name();
+        self.faults().mortal().or_else(|| is_lost().then_some(Death::Superseded))
     }
 
     /// Ends the use of this handle, for every thread and for good. The last thread inside gives the attachment up, so that a
@@ -382,11 +386,33 @@ impl Store {
         self.wake_everyone();
     }
 
-    /// Says whether the file is about to lose its name to one that has everything that it holds. Under the write mutex, or
-    /// alone.
+    /// Says that the file is about to lose its name, and whether to one that has everything that it holds. If this process
+    /// dies before it has told the others, each of them looks for itself. Under the write mutex, or alone.
     #[cfg(not(loom))]
-    pub fn announce_successor(&self, is_coming: bool) {
-        self.control().store(SUCCESSOR, u64::from(is_coming), Ordering::Release);
+    pub fn announce_departure(&self, is_carried_on: bool) {
+        self.control().store(SUCCESSOR, u64::from(is_carried_on), Ordering::Relaxed);
+        self.control().store(SUPERSEDED, LOSING_ITS_NAME, Ordering::Release);
+    }
+
+    /// Says that the file keeps its name.
+    pub fn call_departure_off(&self) {
+        self.control().store(SUPERSEDED, 0, Ordering::Release);
+        self.control().store(SUCCESSOR, 0, Ordering::Relaxed);
+    }
+
+    /// Whoever was taking the file's name away has died: looks how far it came. Under the write mutex.
+    fn settle_name(&self) -> Internal<()> {
+        if self.is_losing_its_name() {
+            // Threads that sleep look for themselves.
+            self.wake_everyone();
+            self.check_name()?;
+            if !self.attachment.as_ref().is_none_or(Attachment::has_its_name) {
+                // This process cannot know, such as after it has changed its root.
+                return Err(self.die(Death::Superseded));
+            }
+            self.call_departure_off();
+        }
+        Ok(())
     }
 
     /// Whether what was written to the file before it lost its name goes on in the one that has it now.

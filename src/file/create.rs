@@ -91,7 +91,10 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
         let NewTable { store, name, temporary } = NewTable::build(path, plan, Permissions::Of(&old), settings)?;
         // As soon as the names are exchanged, this names the old file.
         let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
-        retire(entry, Fate::Lost, settings, |_| name.exchange(&temporary, || store.leave_gate()))?;
+        retire(entry, Fate::Lost, settings, |leaving| {
+            leaving.announce();
+            name.exchange(&temporary, || store.leave_gate())
+        })?;
         return Ok(store);
     }
     create(path, plan, settings)
@@ -103,7 +106,10 @@ pub fn destroy(path: &Path, settings: &Settings) -> Result<()> {
     remove_leftovers(path);
     let entry = GatedFile::enter(path, settings)?;
     let name = Name::of(path, entry.attachment().file())?;
-    retire(entry, Fate::Lost, settings, |_| std::fs::remove_file(path).map_err(Error::io("delete", path)))?;
+    retire(entry, Fate::Lost, settings, |leaving| {
+        leaving.announce();
+        std::fs::remove_file(path).map_err(Error::io("delete", path))
+    })?;
     name.make_last()
 }
 
@@ -115,12 +121,13 @@ pub enum Fate {
     CarriedOn,
 }
 
-/// Takes a file away from its users: `action` takes its name, under the write mutex if others can write.
+/// Takes a file away from its users, under the write mutex if others can write: `action` announces the departure when it
+/// has prepared everything, and takes the name.
 pub fn retire<R>(
     entry: GatedFile,
     fate: Fate,
     settings: &Settings,
-    action: impl FnOnce(&Store) -> Result<R>,
+    action: impl FnOnce(&Leaving<'_>) -> Result<R>,
 ) -> Result<R> {
     // A handle that gets the attachment is alone, and stays so: the gate is held, and behind it the name is looked at
     // again.
@@ -130,17 +137,29 @@ pub fn retire<R>(
     let settings = &Settings { sync_every: None, ..settings.clone() };
     let store = if is_alone { entry.map(settings)? } else { entry.attach_to_users(settings)? };
     let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };
-    // Those that have written and are about to sync will find the name gone.
-    store.announce_successor(fate == Fate::CarriedOn);
-    let outcome = action(&store);
+    let outcome = action(&Leaving { store: &store, fate });
     // A file that has lost its name is no longer a table, even if the change could not be made to last. Its users are
     // told even if there seem to be none: a process that only reads holds nothing.
     if outcome.is_ok() || store.has_lost_its_name() {
         store.supersede();
     } else {
-        store.announce_successor(false);
+        store.call_departure_off();
     }
     outcome
+}
+
+/// A file that is about to lose its name.
+pub struct Leaving<'a> {
+    pub store: &'a Store,
+    fate: Fate,
+}
+
+impl Leaving<'_> {
+    /// Must be called before the name is taken: a process that dies behind this tells the users nothing, and they look for
+    /// themselves. Those that have written and are about to sync will find the name gone, and what that means for them.
+    pub fn announce(&self) {
+        self.store.announce_departure(self.fate == Fate::CarriedOn);
+    }
 }
 
 /// A whole table that has not got its name yet. Its gate is held, and this process is attached. Once it has its name,
@@ -292,6 +311,7 @@ impl DirectoryTurn {
 mod tests {
     use super::*;
     use crate::engine::tests::world::{header, settings};
+    use crate::format::control::{LOSING_ITS_NAME, SUCCESSOR, SUPERSEDED};
     use crate::sys::attachment::Attachment;
     use std::fs::OpenOptions;
     use std::path::PathBuf;
@@ -358,6 +378,40 @@ mod tests {
         std::fs::write(&path, "another file").unwrap();
         name.take_away();
         assert_eq!(names_in(directory.path()), [path.as_path()]);
+    }
+
+    /// A process that died before the exchange of the names once left its announcement behind, and one that died after it
+    /// users that wrote to the old file for ever.
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
+    fn whoever_finds_a_departure_announced_looks_whether_the_file_has_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("table.loc");
+        let plan = Plan { capacity: 9, mode: 0o600, schema: header(3).schema };
+        let [writer, other] = [create(&path, &plan, &settings()).unwrap(), Store::open(&path, &settings()).unwrap()];
+        let reader = Store::open_read_only(&path, &settings()).unwrap();
+        let insert =
+            |store: &Store, key: u64| store.insert(crate::engine::Encoded::new(&[key, 0])).map_err(Error::from);
+        let marks = || [SUPERSEDED, SUCCESSOR].map(|index| writer.control_word(index));
+
+        writer.announce_departure(true);
+        assert_eq!((marks(), reader.live_count().unwrap()), ([LOSING_ITS_NAME, 1], 0));
+        insert(&other, 1).unwrap();
+        assert_eq!((marks(), reader.live_count().unwrap()), ([0, 0], 1));
+
+        writer.announce_departure(false);
+        std::fs::rename(&path, directory.path().join("temporary")).unwrap();
+        assert!(matches!(reader.live_count().map_err(Error::from), Err(Error::Superseded)));
+        for store in [&writer, &other] {
+            assert!(matches!(insert(store, 2), Err(Error::Superseded)));
+        }
+        // Somebody may know it under another name.
+        assert_eq!(marks(), [LOSING_ITS_NAME, 0]);
+        drop([writer, other, reader]);
+        std::fs::rename(directory.path().join("temporary"), &path).unwrap();
+        let again = Store::open(&path, &settings()).unwrap();
+        assert_eq!(again.control_word(SUPERSEDED), 0);
+        insert(&again, 2).unwrap();
     }
 
     #[test]

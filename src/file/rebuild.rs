@@ -93,11 +93,12 @@ pub fn rebuild<'c>(
         return Err(Error::Superseded);
     }
     let mut locked_since = Instant::now();
-    let rebuilt = retire(entry, Fate::CarriedOn, settings, |_| {
+    let rebuilt = retire(entry, Fate::CarriedOn, settings, |leaving| {
         locked_since = Instant::now();
         let changed_count = work.catch_up()?;
         work.seal(settings)?;
         let live_count = work.image.live_count();
+        leaving.announce();
         Ok((work.image.exchange()?, Rebuilt { live_count, changed_count, locked: Duration::ZERO }))
     });
     let locked = locked_since.elapsed();

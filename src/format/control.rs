@@ -13,8 +13,11 @@ pub const SYNC_MUTEX: usize = 8;
 /// Words reserved for each mutex.
 pub const MUTEX_WORDS: usize = 8;
 
-/// 1: the file was replaced or destroyed.
+/// 1: the file was replaced or destroyed. `LOSING_ITS_NAME`: a process is about to do that, or died on the way, and each
+/// user has to look whether the file still has its name.
 pub const SUPERSEDED: usize = 16;
+/// A value of `SUPERSEDED`.
+pub const LOSING_ITS_NAME: u64 = 2;
 /// 1: a mutex cannot be used any more.
 pub const CONDEMNED: usize = 17;
 /// 1: a flush failed.
@@ -24,7 +27,8 @@ pub const INDEX_EPOCH: usize = 19;
 /// The number of the table's last recovery by a first opener. Each recovery increments it before it changes anything
 /// else. A handle that was attached under another number may neither write nor acknowledge a sync.
 pub const RECOVERY_NUMBER: usize = 21;
-/// 1 from before a file with everything that this one holds takes its name. If its maker died before that, it stays 1.
+/// 1 from before a file with everything that this one holds takes its name. If its maker died before that, the next writer
+/// takes it back.
 pub const SUCCESSOR: usize = 22;
 
 /// The highest transaction number ever taken.

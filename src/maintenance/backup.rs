@@ -122,8 +122,8 @@ pub fn restore(backup: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<Copie
     let live_count = image.live_count();
     match GatedFile::enter_if_exists(path, settings)? {
         None => image.give_name()?,
-        Some(entry) => drop(retire(entry, Fate::Lost, settings, |old| {
-            let given_out = old.given_out_at_most();
+        Some(entry) => drop(retire(entry, Fate::Lost, settings, |leaving| {
+            let given_out = leaving.store.given_out_at_most();
             let resumed = number.max(given_out.number.saturating_add(1));
             let after = Continuation {
                 number: resumed,
@@ -131,6 +131,7 @@ pub fn restore(backup: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<Copie
                 gaps: gaps.with(Gap { chosen: number, resumed }),
             };
             image.seal(after, settings)?;
+            leaving.announce();
             image.exchange()
         })?),
     }

@@ -294,6 +294,11 @@ impl Attachment {
         self.is_named_by_path().is_ok_and(|is_named| !is_named) && FileId::of_path(Path::new("/")) == self.root
     }
 
+    /// Whether the path names this file for certain.
+    pub fn has_its_name(&self) -> bool {
+        self.is_named_by_path().unwrap_or(false)
+    }
+
     /// Whether the path leads to this file, with or without a name.
     pub fn is_at_path(&self) -> bool {
         std::fs::symlink_metadata(&self.path).is_ok_and(|named| FileId::of(&named) == self.id)

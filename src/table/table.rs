@@ -12,6 +12,8 @@ use crate::engine::outcome::Recovery;
 use crate::engine::status::Status;
 use crate::engine::{Access, Settings, Store};
 use crate::error::{Error, Result, TableLock};
+#[cfg(not(loom))]
+use crate::file::temporary::remove_leftovers;
 use crate::record_id::RecordId;
 use crate::schema::Schema;
 use crate::sys::private::ThreadLock;
@@ -427,7 +429,11 @@ impl<T: Content> Table<T> {
         // A table without a type may have another schema by now.
         let settings = Settings { required_schema: T::own_schema().map(Arc::new), ..store.settings().clone() };
         let opened = match store.access() {
-            Access::ReadWrite => Store::open(store.path(), &settings)?,
+            Access::ReadWrite => {
+                // The file may have lost its name to a process that died before it could delete it.
+                remove_leftovers(store.path());
+                Store::open(store.path(), &settings)?
+            }
             Access::ReadOnly | Access::PrivateCopy => Store::open_read_only(store.path(), &settings)?,
         };
         Self::check_records(&opened)?;
