@@ -238,9 +238,17 @@ fn whatever_ends_a_handle_wakes_those_that_wait_with_it() {
             let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
             file.write_all_at(&bytes[control + 144..control + 145], control as u64 + 144).unwrap();
         }
-        drop(options().open(&path).unwrap());
+        // A waiter would look by itself in the end; the word on which it sleeps says that it was woken before.
+        let sync_end_count = || {
+            let bytes = std::fs::read(&path).unwrap();
+            u32::from_ne_bytes(bytes[control + 368..control + 372].try_into().unwrap())
+        };
+        let before = sync_end_count();
+        let recovered = options().open(&path).unwrap();
+        assert_ne!(sync_end_count(), before);
         child.expect("Recovered");
         child.finish();
+        drop(recovered);
     }
     // Nobody had to wait until it looks by itself.
     println!("{:?}", start.elapsed());

@@ -138,7 +138,7 @@ FAULTS = {
  'departed: each user looks for the name': [(M,"self.is_losing_its_name() && self.has_lost_its_name();","false;")],
  'departed: a first opener takes it back': [(AT,"            if self.is_losing_its_name() {","            if false {")],
  'files: a departure is announced': [(N,"        self.store.announce_departure(self.fate == Fate::CarriedOn);","        let _ = self.fate;")],
- 'files: superseded after the name is gone': [(N,"    let outcome = action(&store);","    store.supersede();\n    let outcome = action(&store);")],
+ 'files: superseded after the name is gone': [(N,"    let outcome = action(&Leaving { store: &store, fate });","    store.supersede();\n    let outcome = action(&Leaving { store: &store, fate });")],
  'names: what is created is flushed with its directory': [(N,"name.make_last().and_then(|()| store.leave_gate())","store.leave_gate()")],
  'names: what is replaced is flushed with its directory': [("src/file/name.rs","self.make_last().and_then(|()| last())","last()")],
  'names: what is destroyed is flushed with its directory': [(N,"    name.make_last()\n}","    let _ = name;\n    Ok(())\n}")],
