@@ -8,8 +8,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    ERROR, bench, count, create, delete, destroy, dump, exists, export, get, import, info, output, put, schema, set,
-    summary, verify,
+    ERROR, alter, backup, bench, completions, count, create, delete, destroy, diff, dump, exists, export, get, import,
+    info, man, output, put, repair, restore, schema, scrub, set, summary, sync, verify,
 };
 
 /// Makes, fills, shows, changes and checks locule tables, even while other programs use them.
@@ -50,9 +50,18 @@ pub enum Verb {
     Exists(exists::Options),
     Import(import::Options),
     Export(export::Options),
+    Diff(diff::Options),
     Info(info::Options),
     Verify(verify::Options),
+    Repair(repair::Options),
+    Backup(backup::Options),
+    Restore(restore::Options),
+    Sync(sync::Options),
+    Scrub(scrub::Options),
+    Alter(alter::Options),
     Bench(bench::Options),
+    Completions(completions::Options),
+    Man(man::Options),
     #[command(hide = true)]
     BenchWorker(bench::worker::Options),
 }

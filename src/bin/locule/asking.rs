@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Args)]
 pub struct Consent {
     /// Do it without asking. Without a terminal nobody is asked.
-    #[arg(long, short)]
+    #[arg(long, short, global = true)]
     yes: bool,
 }
 

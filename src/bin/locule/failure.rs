@@ -48,8 +48,10 @@ pub fn report(error: &(dyn StdError + 'static)) -> String {
         None => error.to_string(),
     };
     // The library names several records in several lines.
-    let lines: Vec<&str> = text.split('\n').map(str::trim).collect();
-    visible(&lines.join(" ")).into_owned()
+    let mut lines = text.split('\n').map(str::trim);
+    let first = lines.next().unwrap_or_default();
+    let others = lines.collect::<Vec<_>>().join("; ");
+    visible([first, &others].join(" ").trim_end()).into_owned()
 }
 
 /// A path as it is shown, and as a shell takes it back.

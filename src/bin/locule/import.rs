@@ -89,9 +89,13 @@ pub fn run(options: &Options) -> Result<Verdict> {
     opening::close(table, file)?;
     if let Err(error) = outcome {
         let written = counts.inserted + counts.replaced;
-        let kept =
-            if written == 0 { "nothing was imported".to_owned() } else { format!("{written} records before it were") };
-        return Err(format!("{}: {}; {kept}", shown(source), crate::failure::report(error.as_ref())).into());
+        let kept = if written == 0 {
+            "nothing was imported".to_owned()
+        } else {
+            format!("{written} records before it were imported")
+        };
+        let source = if source == Path::new("-") { "standard input".to_owned() } else { shown(source) };
+        return Err(format!("{source}: {}; {kept}", crate::failure::report(error.as_ref())).into());
     }
     let Counts { inserted, replaced, skipped } = counts;
     if options.json {

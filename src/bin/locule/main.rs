@@ -11,16 +11,20 @@
 )]
 #![cfg_attr(test, allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used))]
 
+mod alter;
 mod arguments;
 mod asking;
+mod backup;
 mod bench;
 mod choosing;
+mod completions;
 mod count;
 mod create;
 mod csv_cells;
 mod csv_rows;
 mod delete;
 mod destroy;
+mod diff;
 mod dump;
 mod exists;
 mod export;
@@ -31,16 +35,21 @@ mod inference;
 mod info;
 mod input;
 mod json_rows;
+mod man;
 mod opening;
 mod output;
 mod put;
 mod record_choice;
 mod records;
 mod refusal;
+mod repair;
+mod restore;
 mod rows;
 mod schema;
+mod scrub;
 mod set;
 mod summary;
+mod sync;
 mod verify;
 mod writing;
 
@@ -99,17 +108,26 @@ fn run(verb: &Verb) -> Result<Verdict> {
         Verb::Schema(options) => schema::run(options),
         Verb::Destroy(options) => destroy::run(options),
         Verb::Dump(options) => dump::run(options),
-        Verb::Export(options) => export::run(options),
-        Verb::Import(options) => import::run(options),
         Verb::Get(options) => get::run(options),
         Verb::Put(options) => put::run(options),
         Verb::Set(options) => set::run(options),
         Verb::Delete(options) => delete::run(options),
         Verb::Count(options) => count::run(options),
         Verb::Exists(options) => exists::run(options),
+        Verb::Import(options) => import::run(options),
+        Verb::Export(options) => export::run(options),
+        Verb::Diff(options) => diff::run(options),
         Verb::Info(options) => info::run(options),
         Verb::Verify(options) => verify::run(options),
+        Verb::Repair(options) => repair::run(options),
+        Verb::Backup(options) => backup::run(options),
+        Verb::Restore(options) => restore::run(options),
+        Verb::Sync(options) => sync::run(options),
+        Verb::Scrub(options) => scrub::run(options),
+        Verb::Alter(options) => alter::run(options),
         Verb::Bench(options) => bench::run(options),
+        Verb::Completions(options) => completions::run(options),
+        Verb::Man(options) => man::run(options),
         Verb::BenchWorker(options) => bench::worker::run(options).map(|()| Verdict::Good),
     }
 }

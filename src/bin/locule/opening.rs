@@ -27,6 +27,12 @@ pub fn to_write(path: &Path) -> Result<Table<Values>, Failure> {
     Table::<Values>::open(path).map_err(Failure::about(path))
 }
 
+/// Opens a new file once. Before that it counts as copied from elsewhere, and whoever only reads it has to recover a copy of
+/// it. Where that is not possible, it stays so, which harms nothing.
+pub fn settle(path: &Path) {
+    drop(Table::<Values>::open(path));
+}
+
 /// Waits until what was written is on the disk. A command that has said that it is done must not be undone by a power cut.
 pub fn close(table: Table<Values>, path: &Path) -> Result<(), Failure> {
     table
