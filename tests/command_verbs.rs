@@ -5,7 +5,7 @@
 mod command;
 
 use command::session;
-use snapbox::{assert_data_eq, str};
+use snapbox::{Data, IntoData, assert_data_eq, str};
 use std::path::Path;
 
 const VISITS: &str = "locule create visits.loc --capacity 100 \
@@ -22,8 +22,13 @@ fn visits() -> tempfile::TempDir {
     directory
 }
 
-fn of_visits(lines: &str) -> String {
-    session(visits().path(), lines)
+/// What is seen, without a change: neither paths nor wildcards are looked for in it.
+fn seen(directory: &Path, lines: &str) -> Data {
+    session(directory, lines).raw()
+}
+
+fn of_visits(lines: &str) -> Data {
+    seen(visits().path(), lines)
 }
 
 fn write(directory: &Path, name: &str, text: &str) {
@@ -72,14 +77,14 @@ $ locule count copy.loc; stat -c %a copy.loc
 0
 640
 $ locule create copy.loc --schema 'key id: u8'
-locule: /tmp/.tmpTfot8y/copy.loc exists already, and is left as it is: choose another name, or delete it first
+locule: copy.loc exists already, and is left as it is: choose another name, or delete it first
 [exit 2]
 $ locule destroy copy.loc
 $ ls
 other.loc
 visits.loc
 
-"#]]
+"#]].raw()
     );
 }
 
@@ -94,7 +99,7 @@ fn a_table_is_made_from_a_csv_file() {
          2,Łódź,-1,7,false,2024-03-01,2024-02-29T12:00:00.5Z,\"a, \"\"b\"\"\"\n",
     );
     assert_data_eq!(
-        session(
+        seen(
             directory.path(),
             "locule create visits.loc --from visits.csv --key id --dry-run
              locule create visits.loc --from visits.csv --key id --type 'note=text(40)?' --type 'hits=i16 = 5'
@@ -129,26 +134,27 @@ id: u64, First_Name: text(16), hits: i64, ratio: f64, is_new: bool, day: date, a
 locule: 2 records do not fit a capacity of 1
 [exit 2]
 $ locule create full.loc --from visits.csv --key is_new
-locule: visits.csv: --key: there is no column "is_new": there are id, First Name, hits, ratio, is new, day, at, note
-[exit 2]
+id: u64, First_Name: text(16), hits: i64, ratio: f64, key is_new: bool, day: date, at: timestamp, note: text(16)?
+2 records in full.loc, room for 10000
 $ locule create full.loc --from visits.csv --type nope=u8
 locule: visits.csv: --type: there is no column "nope": there are id, First Name, hits, ratio, is new, day, at, note
 [exit 2]
 $ locule create full.loc --from visits.csv --type note=u8
-locule: visits.csv: row 1 (line 2), field `note`: expected a u8, 0 to 255, found ""
+locule: visits.csv: row 1 (line 2), field `note`: expected a u8, 0 to 255, found "": only a field with a ? can hold nothing
 [exit 2]
 $ locule create full.loc --from visits.csv --type 'note=text'
 locule: visits.csv: --type note=text: expected a type such as u32, text(32) or date?
 [exit 2]
 $ locule create full.loc --from none.csv
-locule: none.csv: cannot read none.csv: No such file or directory (os error 2)
+locule: none.csv: No such file or directory (os error 2)
 [exit 2]
 $ ls
 again.loc
+full.loc
 visits.csv
 visits.loc
 
-"#]]
+"#]].raw()
     );
 }
 
@@ -159,7 +165,7 @@ fn a_csv_file_that_does_not_fit_leaves_no_table() {
     write(directory.path(), "short.csv", "id,a\n1,x\n2\n");
     write(directory.path(), "empty.csv", "");
     assert_data_eq!(
-        session(
+        seen(
             directory.path(),
             "locule create new.loc --from twice.csv --key id
              locule create new.loc --from short.csv --key id
@@ -182,14 +188,14 @@ $ locule create new.loc --from twice.csv --type id=bool
 locule: twice.csv: row 1 (line 2), field `id`: expected true or false, found "1"
 [exit 2]
 $ locule create new.loc
-locule: the following required arguments were not provided: --schema <TEXT>; see `locule create --help`
+locule: expected --schema TEXT or --from CSV; see `locule create --help`
 [exit 2]
 $ ls
 empty.csv
 short.csv
 twice.csv
 
-"#]]
+"#]].raw()
     );
 }
 
@@ -243,10 +249,10 @@ id,user,hits,note
 $ locule export visits.loc --fields note
 note
 first
-/N
+\N
 null
 
-"#]]
+"#]].raw()
     );
 }
 
@@ -300,7 +306,7 @@ $ locule count visits.loc
 $ locule count visits.loc --where 'note != null'
 2
 
-"#]]
+"#]].raw()
     );
 }
 
@@ -342,13 +348,13 @@ $ locule set visits.loc 42 hits=6 --if-version 7 --json
 $ locule set visits.loc 1 hits=6
 locule: visits.loc has no record 1
 [exit 1]
-$ printf 'two/nlines/n' | locule set visits.loc 42 note=-
+$ printf 'two\nlines\n' | locule set visits.loc 42 note=-
 version 9
 $ locule get visits.loc 42
 id        42
 user      ada
 hits      6
-note      two/nlines
+note      two\nlines
 @id       16777216
 @version  9
 $ locule delete visits.loc 42 --if-version 3
@@ -367,7 +373,7 @@ $ locule delete visits.loc --where 'hits < 3'
 $ locule count visits.loc
 0
 
-"#]]
+"#]].raw()
     );
 }
 
@@ -375,7 +381,7 @@ $ locule count visits.loc
 fn records_without_a_key_go_by_their_ids() {
     let directory = tempfile::tempdir().unwrap();
     assert_data_eq!(
-        session(
+        seen(
             directory.path(),
             "locule create log.loc --schema 'line: text(20), token: bytes(4)?' --capacity 10
              locule put log.loc line=one
@@ -403,7 +409,7 @@ $ locule dump log.loc
 └──────────┴──────────┴──────┴───────┘
 $ locule get log.loc 16777217 token
 00ff
-$ printf 'a/n' | locule set log.loc 16777217 token=-
+$ printf 'a\n' | locule set log.loc 16777217 token=-
 version 4
 $ locule get log.loc 16777217 token
 610a
@@ -416,7 +422,7 @@ $ locule get log.loc one
 locule: the table has no key: expected an @id, found "one"
 [exit 2]
 
-"#]]
+"#]].raw()
     );
 }
 
@@ -425,10 +431,11 @@ fn two_tables_are_compared() {
     assert_data_eq!(
         of_visits(
             "locule backup visits.loc copy.loc
+             locule sync copy.loc > /dev/null
              locule diff visits.loc copy.loc
-             locule set copy.loc 42 note:=null hits=4
+             locule set copy.loc 42 note:=null hits=4 > /dev/null
              locule delete copy.loc 9
-             locule put copy.loc id=10 user=zoe
+             locule put copy.loc id=10 user=zoe > /dev/null
              locule diff visits.loc copy.loc
              locule diff visits.loc copy.loc --json
              locule alter copy.loc add 'is_new: bool = true'
@@ -439,13 +446,12 @@ fn two_tables_are_compared() {
         str![[r#"
 $ locule backup visits.loc copy.loc
 3 records in copy.loc
+$ locule sync copy.loc > /dev/null
 $ locule diff visits.loc copy.loc
-$ locule set copy.loc 42 note:=null hits=4
-version 1942597133790
+$ locule set copy.loc 42 note:=null hits=4 > /dev/null
 $ locule delete copy.loc 9
 1 deleted
-$ locule put copy.loc id=10 user=zoe
-inserted, version 1942597133792
+$ locule put copy.loc id=10 user=zoe > /dev/null
 $ locule diff visits.loc copy.loc
 - 9  user: bob, hits: 1, note: null
 + 10  user: zoe, hits: 0, note: null
@@ -474,7 +480,7 @@ $ locule diff visits.loc other.loc
 locule: the tables have other keys: their records cannot be compared
 [exit 2]
 
-"#]]
+"#]].raw()
     );
 }
 
@@ -553,7 +559,7 @@ key id: i64, visitor: text(16), is_new: bool = true, hits: u64?, note: text(20)?
 │ 9  ┆ bob     ┆ true   ┆ 1    ┆ null  │
 └────┴─────────┴────────┴──────┴───────┘
 
-"#]]
+"#]].raw()
     );
 }
 
@@ -568,7 +574,7 @@ fn a_table_is_looked_after() {
              locule delete visits.loc 42
              locule scrub visits.loc --json
              locule scrub visits.loc
-             locule restore copy.loc visits.loc --json
+             locule restore copy.loc visits.loc
              locule restore visits.loc visits.loc
              locule restore none.loc visits.loc
              locule get visits.loc 42 user
@@ -577,6 +583,8 @@ fn a_table_is_looked_after() {
              locule repair visits.loc new.loc
              locule repair visits.loc new.loc
              locule repair visits.loc other.loc --json
+             locule sync new.loc > /dev/null
+             locule verify new.loc
              locule diff visits.loc new.loc"
         ),
         str![[r#"
@@ -587,7 +595,7 @@ $ locule sync visits.loc --json
 $ locule backup visits.loc copy.loc
 3 records in copy.loc
 $ locule backup visits.loc copy.loc
-locule: /tmp/.tmpg6IoLJ/copy.loc exists already, and is left as it is: choose another name, or delete it first
+locule: copy.loc exists already, and is left as it is: choose another name, or delete it first
 [exit 2]
 $ locule delete visits.loc 42
 1 deleted
@@ -595,8 +603,8 @@ $ locule scrub visits.loc --json
 {"wiped":1}
 $ locule scrub visits.loc
 0 old contents wiped
-$ locule restore copy.loc visits.loc --json
-{"record_count":3,"number":"2024997367440"}
+$ locule restore copy.loc visits.loc
+3 records in visits.loc
 $ locule restore visits.loc visits.loc
 locule: visits.loc is the table itself, and not a backup of it
 [exit 2]
@@ -612,12 +620,15 @@ $ locule verify visits.loc --json
 $ locule repair visits.loc new.loc
 3 records saved in new.loc
 $ locule repair visits.loc new.loc
-locule: /tmp/.tmpg6IoLJ/new.loc exists already, and is left as it is: choose another name, or delete it first
+locule: new.loc exists already, and is left as it is: choose another name, or delete it first
 [exit 2]
 $ locule repair visits.loc other.loc --json
 {"record_count":3,"problem_count":0,"problems":[],"left_out":[]}
+$ locule sync new.loc > /dev/null
+$ locule verify new.loc
+checked everything, 3 records
 $ locule diff visits.loc new.loc
 
-"#]]
+"#]].raw()
     );
 }

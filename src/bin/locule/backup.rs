@@ -7,7 +7,7 @@ use locule::maintenance;
 
 use crate::failure::{Failure, shown};
 use crate::writing::print_report;
-use crate::{Result, Verdict, opening, output};
+use crate::{Result, Verdict, output};
 
 /// Copies a table into a new file, as of one moment, while others write.
 ///
@@ -32,7 +32,6 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, out, .. } = options;
     let copied = maintenance::backup(file, out).map_err(Failure::about(file))?;
-    opening::settle(out);
     if options.json {
         let number = copied.number.to_string();
         print_report([("record_count", copied.live_count.into()), ("number", number.into())])?;

@@ -10,7 +10,7 @@ use locule::{FieldSchema, OpenOptions, Schema, Table, Values};
 use crate::csv_rows::{CsvRow, CsvRows};
 use crate::failure::{Failure, shown};
 use crate::inference::{Guess, field_name_of};
-use crate::input::{Input, all_of_stdin};
+use crate::input::{Input, all_of_stdin, source_name};
 use crate::records::{Columns, PlacedRecord};
 use crate::{Result, Verdict, csv_cells, opening, output};
 
@@ -35,7 +35,7 @@ pub struct Options {
     /// The table, which must not exist yet.
     file: PathBuf,
     /// What it holds, as `locule schema` prints it; - reads it from standard input.
-    #[arg(long, value_name = "TEXT", required_unless_present = "from", conflicts_with = "from")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "from")]
     schema: Option<String>,
     /// A CSV file, whose first line names the fields, or - for standard input.
     #[arg(long, value_name = "CSV")]
@@ -68,9 +68,9 @@ fn mode(text: &str) -> Result<u32, String> {
 pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, schema, from, capacity, .. } = options;
     let (schema, records) = match (from, schema) {
-        (Some(csv), _) => read_csv(csv, options).map_err(|error| format!("{}: {error}", shown(csv)))?,
+        (Some(csv), _) => read_csv(csv, options).map_err(|error| format!("{}: {error}", source_name(csv)))?,
         (None, Some(text)) => (read_schema(text)?, Vec::new()),
-        (None, None) => return Err("expected --schema or --from".into()),
+        (None, None) => return Err("expected --schema TEXT or --from CSV; see `locule create --help`".into()),
     };
     if from.is_some() || options.dry_run {
         output::print(&format!("{}\n", output::visible_lines(&schema.to_string())))?;
@@ -126,34 +126,33 @@ fn infer(names: &[String], rows: &[CsvRow], null: &str, options: &Options) -> Re
         guesses.iter_mut().zip(&row.cells).for_each(|(guess, cell)| guess.add(cell, null));
     }
     let types = options.types.iter().map(|text| type_of(text, names)).collect::<Result<HashMap<_, _>>>()?;
-    if let Some(key) = &options.key {
-        expect_column(key, names, "--key")?;
-    }
-    let field = |(name, guess): (&String, &Guess)| {
-        let is_key = options.key.as_ref() == Some(name);
-        match types.get(name.as_str()) {
+    let key = options.key.as_ref().map(|key| column(key, names, "--key")).transpose()?;
+    let field = |(position, (name, guess)): (usize, (&String, &Guess))| {
+        let is_key = key == Some(position);
+        match types.get(&position) {
             Some(field) if is_key => field.clone().key(),
             Some(field) => field.clone(),
             None => guess.field(&field_name_of(name), is_key),
         }
     };
-    Ok(Schema::new(names.iter().zip(&guesses).map(field).collect())?)
+    Ok(Schema::new(names.iter().zip(&guesses).enumerate().map(field).collect())?)
 }
 
 /// `COLUMN=TYPE`, in which the type is written as in a schema.
-fn type_of(text: &str, names: &[String]) -> Result<(String, FieldSchema)> {
+fn type_of(text: &str, names: &[String]) -> Result<(usize, FieldSchema)> {
     let (name, field_type) =
         text.split_once('=').ok_or_else(|| format!("--type {text}: expected COLUMN=TYPE, such as hits=u32"))?;
-    expect_column(name, names, "--type")?;
+    let position = column(name, names, "--type")?;
     let field = format!("{}: {field_type}", field_name_of(name)).parse::<FieldSchema>();
-    Ok((name.to_owned(), field.map_err(|_| format!("--type {text}: expected a type such as u32, text(32) or date?"))?))
+    Ok((position, field.map_err(|_| format!("--type {text}: expected a type such as u32, text(32) or date?"))?))
 }
 
-fn expect_column(name: &str, names: &[String], option: &str) -> Result<()> {
-    if names.iter().any(|column| column == name) {
-        return Ok(());
-    }
-    Err(format!("{option}: there is no column {name:?}: there are {}", names.join(", ")).into())
+/// The position of a column, named as in the file or as the field.
+fn column(name: &str, names: &[String], option: &str) -> Result<usize> {
+    let found = names.iter().position(|column| column == name);
+    let found = found.or_else(|| names.iter().position(|column| field_name_of(column) == name));
+    let there_are = || format!("{option}: there is no column {name:?}: there are {}", names.join(", "));
+    Ok(found.ok_or_else(there_are)?)
 }
 
 /// Two records with one key are found before a file is made.

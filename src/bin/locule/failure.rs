@@ -56,6 +56,9 @@ pub fn report(error: &(dyn StdError + 'static)) -> String {
 
 /// A path as it is shown, and as a shell takes it back.
 pub fn shown(path: &Path) -> String {
+    // The library makes paths absolute, which is not how they were typed.
+    let here = std::env::current_dir().ok();
+    let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
     let text = path.to_string_lossy();
     let is_plain = |next: char| next.is_alphanumeric() || "/._-+=:,@%".contains(next);
     if !text.is_empty() && text.chars().all(is_plain) {

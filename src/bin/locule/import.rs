@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use locule::{Error, Schema, Table, Values, WriteTransaction};
 
 use crate::csv_rows::CsvRows;
-use crate::failure::{Failure, about, shown};
-use crate::input::Input;
+use crate::failure::{Failure, about};
+use crate::input::{Input, source_name};
 use crate::json_rows::JsonRows;
 use crate::records::{Columns, PlacedRecord, record_of_object};
 use crate::writing::print_report;
@@ -94,8 +94,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         } else {
             format!("{written} records before it were imported")
         };
-        let source = if source == Path::new("-") { "standard input".to_owned() } else { shown(source) };
-        return Err(format!("{source}: {}; {kept}", crate::failure::report(error.as_ref())).into());
+        return Err(format!("{}: {}; {kept}", source_name(source), crate::failure::report(error.as_ref())).into());
     }
     let Counts { inserted, replaced, skipped } = counts;
     if options.json {

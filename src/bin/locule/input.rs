@@ -31,16 +31,15 @@ pub struct Input {
 }
 
 impl Input {
-    /// Opens a file, or standard input if the path is `-`.
+    /// Opens a file, or standard input if the path is `-`. An error does not name it.
     pub fn open(path: &Path) -> Result<Self> {
         if path == Path::new("-") {
             return Ok(Input::of(io::stdin()));
         }
-        let cannot = |error: io::Error| format!("cannot read {}: {error}", shown(path));
-        let file = File::open(path).map_err(cannot)?;
-        let metadata = file.metadata().map_err(cannot)?;
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
         if metadata.is_dir() {
-            return Err(format!("cannot read {}: it is a directory", shown(path)).into());
+            return Err("it is a directory".into());
         }
         let bar = if io::stderr().is_terminal() { bar(metadata.len()) } else { ProgressBar::hidden() };
         Ok(Input { reader: BufReader::new(Box::new(file)), bar })
@@ -101,6 +100,11 @@ impl Drop for Input {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// What a source is called in errors.
+pub fn source_name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { shown(path) }
 }
 
 /// All of standard input.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use locule::{Table, Values};
+use locule::{Recovery, RecoveryOutcome, Table, Values};
 
 use crate::failure::{Failure, shown};
 use crate::output;
@@ -17,9 +17,23 @@ pub fn to_read(path: &Path) -> Result<Table<Values>, Failure> {
     Ok(table)
 }
 
-/// Says that what is seen is not what is in the file.
-pub fn say_that_it_is_a_copy(path: &Path, recovery: &locule::Recovery) {
-    output::complain(format_args!("locule: {}: {recovery}", shown(path)));
+/// Says which state is seen of a file that needs a recovery, unless it is certain that nothing is missing.
+pub fn say_that_it_is_a_copy(path: &Path, recovery: &Recovery) {
+    if recovery.nothing_lost {
+        return;
+    }
+    let state = match recovery.outcome {
+        RecoveryOutcome::Checkpoint { wall_time } => format!("its state of {wall_time}"),
+        _ => "its newest whole state".to_owned(),
+    };
+    let lost = match recovery.highest_number_seen.saturating_sub(recovery.number) {
+        0 => "",
+        _ => ", and what was written later is lost",
+    };
+    output::complain(format_args!(
+        "locule: {}: no program has written to it since it was copied or the system started: this is {state}{lost}",
+        shown(path)
+    ));
 }
 
 /// A table that is written to.

@@ -51,7 +51,9 @@ impl Columns {
             let Some(field) = position.and_then(|position| self.schema.fields().get(position)) else { continue };
             let is_null = field.is_nullable() && !cell.is_quoted && cell.text == self.null;
             let value = if is_null { Ok(Value::Null) } else { field.parse_value(&cell.text) };
-            named.push((field.name(), value.map_err(|error| format!("{place}, {error}"))?));
+            let is_empty = cell.text.is_empty() && !field.is_nullable();
+            let why = if is_empty { ": only a field with a ? can hold nothing" } else { "" };
+            named.push((field.name(), value.map_err(|error| format!("{place}, {error}{why}"))?));
         }
         let record = Values::named(&self.schema, named).map_err(|error| format!("{place}: {error}"))?;
         Ok(PlacedRecord { place, record })

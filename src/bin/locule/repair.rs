@@ -8,7 +8,7 @@ use locule::maintenance;
 use crate::failure::{Failure, shown};
 use crate::output::visible;
 use crate::writing::print_report;
-use crate::{Result, Verdict, opening, output};
+use crate::{Result, Verdict, output};
 
 /// How many bad places are named.
 const NAMED_COUNT: usize = 20;
@@ -38,7 +38,6 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, out, .. } = options;
     let repaired = maintenance::repair(file, out).map_err(Failure::about(file))?;
-    opening::settle(out);
     let (problem_count, left_out_count) = (repaired.problems.len(), repaired.left_out.len());
     if options.json {
         let problems = repaired.problems.iter().map(|problem| problem.to_string());
