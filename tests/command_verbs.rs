@@ -84,7 +84,8 @@ $ ls
 other.loc
 visits.loc
 
-"#]].raw()
+"#]]
+        .raw()
     );
 }
 
@@ -195,7 +196,8 @@ empty.csv
 short.csv
 twice.csv
 
-"#]].raw()
+"#]]
+        .raw()
     );
 }
 
@@ -252,7 +254,8 @@ first
 \N
 null
 
-"#]].raw()
+"#]]
+        .raw()
     );
 }
 
@@ -306,7 +309,8 @@ $ locule count visits.loc
 $ locule count visits.loc --where 'note != null'
 2
 
-"#]].raw()
+"#]]
+        .raw()
     );
 }
 
@@ -373,7 +377,8 @@ $ locule delete visits.loc --where 'hits < 3'
 $ locule count visits.loc
 0
 
-"#]].raw()
+"#]]
+        .raw()
     );
 }
 
@@ -422,7 +427,8 @@ $ locule get log.loc one
 locule: the table has no key: expected an @id, found "one"
 [exit 2]
 
-"#]].raw()
+"#]]
+        .raw()
     );
 }
 
@@ -480,7 +486,8 @@ $ locule diff visits.loc other.loc
 locule: the tables have other keys: their records cannot be compared
 [exit 2]
 
-"#]].raw()
+"#]]
+        .raw()
     );
 }
 
@@ -629,6 +636,7 @@ $ locule verify new.loc
 checked everything, 3 records
 $ locule diff visits.loc new.loc
 
-"#]].raw()
+"#]]
+        .raw()
     );
 }

@@ -74,7 +74,10 @@ pub fn command() -> clap::Command {
 /// Reads the arguments. If there is no verb to be run, what there is to say has been said, and the exit status is
 /// returned.
 pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, ExitCode> {
-    match Arguments::try_parse_from(with_a_verb(arguments.into_iter().collect())) {
+    let arguments = with_a_verb(arguments.into_iter().collect());
+    let verb =
+        arguments.get(1).and_then(|first| command().find_subcommand(first).map(|verb| verb.get_name().to_owned()));
+    match Arguments::try_parse_from(arguments) {
         Ok(arguments) => Ok(arguments.verb),
         Err(error) => {
             let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
@@ -83,7 +86,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, ExitC
                 let _ = error.print();
                 return Err(if is_help { ExitCode::SUCCESS } else { ExitCode::from(ERROR) });
             }
-            output::complain(format_args!("locule: {}", in_one_line(&error.to_string())));
+            output::complain(format_args!("locule: {}", in_one_line(&error.to_string(), verb.as_deref())));
             Err(ExitCode::from(ERROR))
         }
     }
@@ -105,7 +108,7 @@ fn is_file(argument: &OsStr) -> bool {
 }
 
 /// What clap says, without the usage that it adds: the mistake, what was probably meant, and where to read more.
-fn in_one_line(text: &str) -> String {
+fn in_one_line(text: &str, verb: Option<&str>) -> String {
     let mut paragraphs = text.split("\n\n");
     let first = paragraphs.next().unwrap_or_default();
     let mistake = first.strip_prefix("error: ").unwrap_or(first);
@@ -114,9 +117,7 @@ fn in_one_line(text: &str) -> String {
         std::iter::once(mistake).chain(tips).flat_map(str::lines).map(|line| line.trim().trim_start_matches("tip: "));
     let parts: Vec<String> =
         parts.filter(|line| !line.is_empty()).map(|line| output::visible(line).into_owned()).collect();
-    let verb = text.split("Usage: locule ").nth(1).and_then(|usage| usage.split_whitespace().next());
-    // Of a mistyped verb, the usage is that of the command as a whole.
-    let help = match verb.filter(|verb| command().find_subcommand(verb).is_some()) {
+    let help = match verb {
         Some(verb) => format!("locule {verb} --help"),
         None => "locule --help".to_owned(),
     };

@@ -108,12 +108,12 @@ fn explain(error: &Error, path: Option<&Path>) -> String {
             format!("the write happened, but may not survive a power cut: {}", explain(source, path))
         }
         Error::Full { live_count, capacity, retired_count } => {
-            let full = format!("{table} is full, with {live_count} records in {capacity} slots");
-            let larger = capacity.saturating_mul(2).max(10);
-            if *retired_count > 0 {
-                return format!("{full}, {retired_count} of them worn out: `locule alter {file} resize {larger}`");
-            }
-            format!("{full}: `locule alter {file} resize {larger}` gives it room, or `locule delete` some")
+            let worn_out = if *retired_count > 0 { format!(", {retired_count} of it worn out") } else { String::new() };
+            let larger = capacity.saturating_mul(2).max(live_count.saturating_add(10));
+            format!(
+                "{table} is full: it has room for {capacity} records{worn_out}; `locule alter {file} resize {larger}` gives \
+                 it more, or `locule delete` some"
+            )
         }
         Error::DuplicateKey { key, .. } => format!(
             "a record with the key {key} is there already: `locule set` changes it, and `locule put` writes over it"
