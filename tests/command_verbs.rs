@@ -437,7 +437,6 @@ fn two_tables_are_compared() {
     assert_data_eq!(
         of_visits(
             "locule backup visits.loc copy.loc
-             locule sync copy.loc > /dev/null
              locule diff visits.loc copy.loc
              locule set copy.loc 42 note:=null hits=4 > /dev/null
              locule delete copy.loc 9
@@ -452,7 +451,6 @@ fn two_tables_are_compared() {
         str![[r#"
 $ locule backup visits.loc copy.loc
 3 records in copy.loc
-$ locule sync copy.loc > /dev/null
 $ locule diff visits.loc copy.loc
 $ locule set copy.loc 42 note:=null hits=4 > /dev/null
 $ locule delete copy.loc 9
@@ -590,8 +588,6 @@ fn a_table_is_looked_after() {
              locule repair visits.loc new.loc
              locule repair visits.loc new.loc
              locule repair visits.loc other.loc --json
-             locule sync new.loc > /dev/null
-             locule verify new.loc
              locule diff visits.loc new.loc"
         ),
         str![[r#"
@@ -631,9 +627,6 @@ locule: new.loc exists already, and is left as it is: choose another name, or de
 [exit 2]
 $ locule repair visits.loc other.loc --json
 {"record_count":3,"problem_count":0,"problems":[],"left_out":[]}
-$ locule sync new.loc > /dev/null
-$ locule verify new.loc
-checked everything, 3 records
 $ locule diff visits.loc new.loc
 
 "#]]

@@ -121,7 +121,8 @@ fn in_one_line(text: &str, verb: Option<&str>) -> String {
         Some(verb) => format!("locule {verb} --help"),
         None => "locule --help".to_owned(),
     };
-    format!("{}; see `{help}`", parts.join("; ").replace(":; ", ": "))
+    let parts = parts.join("; ").replace(":; ", ": ").replace("subcommand", "verb");
+    format!("{parts}; see `{help}`")
 }
 
 #[cfg(test)]

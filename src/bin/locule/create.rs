@@ -41,13 +41,13 @@ pub struct Options {
     #[arg(long, value_name = "CSV")]
     from: Option<PathBuf>,
     /// The column by which records are found.
-    #[arg(long, value_name = "COLUMN", requires = "from")]
+    #[arg(long, value_name = "COLUMN")]
     key: Option<String>,
     /// Another type for a column than the one that is inferred.
-    #[arg(long = "type", value_name = "COLUMN=TYPE", requires = "from")]
+    #[arg(long = "type", value_name = "COLUMN=TYPE")]
     types: Vec<String>,
     /// What stands for nothing in the CSV file, besides an empty cell.
-    #[arg(long, value_name = "TEXT", requires = "from")]
+    #[arg(long, value_name = "TEXT")]
     null: Option<String>,
     /// Only print the schema.
     #[arg(long)]
@@ -67,6 +67,10 @@ fn mode(text: &str) -> Result<u32, String> {
 /// Makes the table.
 pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, schema, from, capacity, .. } = options;
+    let is_about_csv = options.key.is_some() || options.null.is_some() || !options.types.is_empty();
+    if from.is_none() && is_about_csv {
+        return Err("--key, --type and --null are for --from CSV: a schema says `key id: u64`".into());
+    }
     let (schema, records) = match (from, schema) {
         (Some(csv), _) => read_csv(csv, options).map_err(|error| format!("{}: {error}", source_name(csv)))?,
         (None, Some(text)) => (read_schema(text)?, Vec::new()),

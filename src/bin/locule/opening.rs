@@ -7,33 +7,25 @@ use locule::{Recovery, RecoveryOutcome, Table, Values};
 use crate::failure::{Failure, shown};
 use crate::output;
 
-/// A table that is only looked at, on any file system. It says so if what is seen is a recovered copy.
+/// A table that is only looked at, on any file system.
 pub fn to_read(path: &Path) -> Result<Table<Values>, Failure> {
     let options = Table::<Values>::options().allow_any_file_system(true);
     let table = options.open_read_only(path).map_err(Failure::about(path))?;
-    if table.recovery().is_private_copy {
-        say_that_it_is_a_copy(path, table.recovery());
-    }
+    say_what_is_lost(path, table.recovery());
     Ok(table)
 }
 
-/// Says which state is seen of a file that needs a recovery, unless it is certain that nothing is missing.
-pub fn say_that_it_is_a_copy(path: &Path, recovery: &Recovery) {
-    if recovery.nothing_lost {
+/// Says which state is seen of a file that needs a recovery, if something was written later. A backup, and a table that was
+/// synced before the system was started again, are as they were left.
+pub fn say_what_is_lost(path: &Path, recovery: &Recovery) {
+    if recovery.nothing_lost || recovery.highest_number_seen <= recovery.number {
         return;
     }
     let state = match recovery.outcome {
         RecoveryOutcome::Checkpoint { wall_time } => format!("its state of {wall_time}"),
         _ => "its newest whole state".to_owned(),
     };
-    let lost = match recovery.highest_number_seen.saturating_sub(recovery.number) {
-        0 => "",
-        _ => ", and what was written later is lost",
-    };
-    output::complain(format_args!(
-        "locule: {}: no program has written to it since it was copied or the system started: this is {state}{lost}",
-        shown(path)
-    ));
+    output::complain(format_args!("locule: {}: this is {state}: what was written later is lost", shown(path)));
 }
 
 /// A table that is written to.
