@@ -97,6 +97,29 @@ fn verbs_that_look_wait_for_nobody_and_the_others_say_for_whom() {
     assert_eq!(printed(here, "locule verify visits.loc"), "checked everything, 10 records\n");
 }
 
+/// The last handle that is dropped syncs anyway, so another one is kept.
+#[test]
+fn what_was_written_is_on_the_disk_when_the_command_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let table = Visits::options().sync_every(None).open(visits(here)).unwrap();
+    std::fs::write(here.join("rows.csv"), "visitor,hits,name\n20,1,x\n").unwrap();
+    for line in [
+        "locule put visits.loc visitor=3 hits=3 name=new",
+        "locule set visits.loc 3 hits=4",
+        "locule import visits.loc rows.csv",
+        "locule delete visits.loc 3",
+        "locule delete visits.loc --where 'hits > 7'",
+        "locule sync visits.loc",
+    ] {
+        // Something that only the command can sync.
+        table.upsert(&visit(9, 9)).unwrap();
+        assert_ne!(table.status().last, table.status().durable);
+        printed(here, line);
+        assert_eq!(table.status().last, table.status().durable, "{line}");
+    }
+}
+
 /// As somebody who may read the file, and neither write to it nor to its directory.
 #[test]
 fn a_file_that_may_only_be_read_can_be_looked_at() {

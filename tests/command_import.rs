@@ -159,6 +159,7 @@ fn what_does_not_fit_is_told_with_its_row_and_field() {
     let here = directory.path();
     let write = |name: &str, text: &[u8]| std::fs::write(here.join(name), text).unwrap();
     write("good.csv", b"id,user\n1,ada\n2,bob\n");
+    write("other.csv", b"id,user\n1,ADA\n");
     write("value.csv", b"id,user\n3,eve\n\nx,zoe\n");
     write("long.csv", b"id,user\n3,0123456789\n");
     write("column.csv", b"id,usr\n3,eve\n");
@@ -177,6 +178,10 @@ fn what_does_not_fit_is_told_with_its_row_and_field() {
              locule import t.loc good.csv
              locule import t.loc good.csv
              locule import t.loc good.csv --on-duplicate skip --json
+             locule import t.loc other.csv --on-duplicate skip
+             locule get t.loc 1 user
+             locule import t.loc other.csv --on-duplicate replace
+             locule get t.loc 1 user
              locule import t.loc good.csv --on-duplicate replace
              locule import t.loc value.csv
              locule import t.loc long.csv
@@ -210,6 +215,14 @@ locule: good.csv: row 1 (line 2): a record with the key 1 is there already: `--o
 [exit 2]
 $ locule import t.loc good.csv --on-duplicate skip --json
 {"inserted":0,"replaced":0,"skipped":2}
+$ locule import t.loc other.csv --on-duplicate skip
+0 inserted, 1 skipped
+$ locule get t.loc 1 user
+ada
+$ locule import t.loc other.csv --on-duplicate replace
+0 inserted, 1 replaced
+$ locule get t.loc 1 user
+ADA
 $ locule import t.loc good.csv --on-duplicate replace
 0 inserted, 2 replaced
 $ locule import t.loc value.csv

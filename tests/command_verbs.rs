@@ -53,13 +53,13 @@ fn a_table_is_made_shown_and_destroyed() {
 $ locule visits.loc
 visits.loc: 3 of 100 records
 key id: i64, user: text(16), hits: u32 = 0, note: text(20)?
-┌────┬──────┬──────┬───────┐
-│ id ┆ user ┆ hits ┆ note  │
-╞════╪══════╪══════╪═══════╡
-│ 42 ┆ ada  ┆ 3    ┆ first │
-│ -7 ┆ eve  ┆ 0    ┆ null  │
-│ 9  ┆ bob  ┆ 1    ┆ null  │
-└────┴──────┴──────┴───────┘
+┌────┬──────┬──────┬────────┐
+│ id ┆ user ┆ hits ┆ note   │
+╞════╪══════╪══════╪════════╡
+│ 42 ┆ ada  ┆ 3    ┆ first  │
+│ -7 ┆ eve  ┆ 0    ┆ null   │
+│ 9  ┆ bob  ┆ 1    ┆ "null" │
+└────┴──────┴──────┴────────┘
 $ locule summary visits.loc --limit 1
 visits.loc: 3 of 100 records
 key id: i64, user: text(16), hits: u32 = 0, note: text(20)?
@@ -211,18 +211,20 @@ fn records_are_shown_chosen_and_sorted() {
              locule dump visits.loc --format json --fields id,note
              locule dump visits.loc --where 'id == 0' --format json
              locule dump visits.loc --where 'id == 0' --fields user
+             locule put visits.loc id=1 user= note=
+             locule export visits.loc
              locule export visits.loc --null NA
              locule export visits.loc --fields note"
         ),
         str![[r#"
 $ locule dump visits.loc
-┌──────────┬──────────┬────┬──────┬──────┬───────┐
-│ @id      ┆ @version ┆ id ┆ user ┆ hits ┆ note  │
-╞══════════╪══════════╪════╪══════╪══════╪═══════╡
-│ 16777216 ┆ 2        ┆ 42 ┆ ada  ┆ 3    ┆ first │
-│ 16777217 ┆ 3        ┆ -7 ┆ eve  ┆ 0    ┆ null  │
-│ 16777218 ┆ 4        ┆ 9  ┆ bob  ┆ 1    ┆ null  │
-└──────────┴──────────┴────┴──────┴──────┴───────┘
+┌──────────┬──────────┬────┬──────┬──────┬────────┐
+│ @id      ┆ @version ┆ id ┆ user ┆ hits ┆ note   │
+╞══════════╪══════════╪════╪══════╪══════╪════════╡
+│ 16777216 ┆ 2        ┆ 42 ┆ ada  ┆ 3    ┆ first  │
+│ 16777217 ┆ 3        ┆ -7 ┆ eve  ┆ 0    ┆ null   │
+│ 16777218 ┆ 4        ┆ 9  ┆ bob  ┆ 1    ┆ "null" │
+└──────────┴──────────┴────┴──────┴──────┴────────┘
 $ locule dump visits.loc --where 'hits > 0' --sort -hits --fields user,hits --format csv
 user,hits
 ada,3
@@ -243,16 +245,26 @@ $ locule dump visits.loc --where 'id == 0' --fields user
 │ user │
 ╞══════╡
 └──────┘
+$ locule put visits.loc id=1 user= note=
+inserted, version 5
+$ locule export visits.loc
+id,user,hits,note
+42,ada,3,first
+-7,eve,0,
+9,bob,1,null
+1,,0,""
 $ locule export visits.loc --null NA
 id,user,hits,note
 42,ada,3,first
 -7,eve,0,NA
 9,bob,1,null
+1,,0,
 $ locule export visits.loc --fields note
 note
 first
 \N
 null
+""
 
 "#]]
         .raw()
@@ -441,6 +453,7 @@ fn two_tables_are_compared() {
              locule set copy.loc 42 note:=null hits=4 > /dev/null
              locule delete copy.loc 9
              locule put copy.loc id=10 user=zoe > /dev/null
+             locule set copy.loc -7 note=null > /dev/null
              locule diff visits.loc copy.loc
              locule diff visits.loc copy.loc --json
              locule alter copy.loc add 'is_new: bool = true'
@@ -456,12 +469,15 @@ $ locule set copy.loc 42 note:=null hits=4 > /dev/null
 $ locule delete copy.loc 9
 1 deleted
 $ locule put copy.loc id=10 user=zoe > /dev/null
+$ locule set copy.loc -7 note=null > /dev/null
 $ locule diff visits.loc copy.loc
-- 9  user: bob, hits: 1, note: null
+~ -7  note: null -> "null"
+- 9  user: bob, hits: 1, note: "null"
 + 10  user: zoe, hits: 0, note: null
 ~ 42  hits: 3 -> 4, note: first -> null
 [exit 1]
 $ locule diff visits.loc copy.loc --json
+{"change":"changed","key":"-7","fields":{"note":{"from":null,"to":"null"}}}
 {"change":"removed","key":"9","record":{"id":"9","user":"bob","hits":1,"note":"null"}}
 {"change":"added","key":"10","record":{"id":"10","user":"zoe","hits":0,"note":null}}
 {"change":"changed","key":"42","fields":{"hits":{"from":3,"to":4},"note":{"from":"first","to":null}}}
@@ -471,7 +487,8 @@ $ locule alter copy.loc add 'is_new: bool = true'
 done, 3 records
 $ locule diff visits.loc copy.loc
 ~ schema: `is_new: bool = true` is new, after `note`
-- 9  user: bob, hits: 1, note: null
+~ -7  note: null -> "null"
+- 9  user: bob, hits: 1, note: "null"
 + 10  user: zoe, hits: 0, note: null, is_new: true
 ~ 42  hits: 3 -> 4, note: first -> null
 [exit 1]
@@ -556,13 +573,13 @@ done, 3 records
 $ locule visits.loc
 visits.loc: 3 of 200 records
 key id: i64, visitor: text(16), is_new: bool = true, hits: u64?, note: text(20)?
-┌────┬─────────┬────────┬──────┬───────┐
-│ id ┆ visitor ┆ is_new ┆ hits ┆ note  │
-╞════╪═════════╪════════╪══════╪═══════╡
-│ 42 ┆ ada     ┆ true   ┆ 3    ┆ first │
-│ -7 ┆ eve     ┆ true   ┆ 0    ┆ null  │
-│ 9  ┆ bob     ┆ true   ┆ 1    ┆ null  │
-└────┴─────────┴────────┴──────┴───────┘
+┌────┬─────────┬────────┬──────┬────────┐
+│ id ┆ visitor ┆ is_new ┆ hits ┆ note   │
+╞════╪═════════╪════════╪══════╪════════╡
+│ 42 ┆ ada     ┆ true   ┆ 3    ┆ first  │
+│ -7 ┆ eve     ┆ true   ┆ 0    ┆ null   │
+│ 9  ┆ bob     ┆ true   ┆ 1    ┆ "null" │
+└────┴─────────┴────────┴──────┴────────┘
 
 "#]].raw()
     );

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use crate::choosing::Column;
 use crate::output::{self, visible};
 use crate::rows::Rows;
-use crate::writing::{json_of, shown_json};
+use crate::writing::{for_people, json_of, shown_json};
 use crate::{Result, Verdict};
 use std::io::Write;
 
@@ -196,7 +196,7 @@ impl Report {
         let values: Vec<String> = Column::all(schema)
             .into_iter()
             .filter(|column| *column != key)
-            .map(|column| format!("{}: {}", column.name(schema), column.value(row)))
+            .map(|column| format!("{}: {}", column.name(schema), for_people(&column.value(row))))
             .collect();
         let text = format!("{}  {}", key.value(row), values.join(", "));
         let key = json_of(schema, key, &key.value(row));
@@ -204,8 +204,10 @@ impl Report {
     }
 
     fn changed(&mut self, key_json: &Json, key: &Value, changed: &[Changed<'_>]) -> Result<()> {
-        let texts: Vec<String> =
-            changed.iter().map(|Changed { name, from, to, .. }| format!("{name}: {from} -> {to}")).collect();
+        let texts: Vec<String> = changed
+            .iter()
+            .map(|Changed { name, from, to, .. }| format!("{name}: {} -> {}", for_people(from), for_people(to)))
+            .collect();
         let fields: serde_json::Map<String, Json> = changed
             .iter()
             .map(|changed| (changed.name.to_owned(), json!({ "from": changed.from_json, "to": changed.to_json })))

@@ -10,7 +10,7 @@ use crate::choosing::Column;
 use crate::failure::Failure;
 use crate::output::{self, visible};
 use crate::record_choice::Which;
-use crate::writing::{json_of, shown_json};
+use crate::writing::{for_people, json_of, shown_json};
 use crate::{Result, Verdict, opening, refusal};
 
 /// Prints one record, or one field of it.
@@ -79,6 +79,6 @@ fn lines(row: &Row<Values>, schema: &Schema) -> String {
     let mut columns = Column::all(schema);
     columns.extend([Column::Id, Column::Version]);
     let width = columns.iter().map(|column| column.name(schema).len()).max().unwrap_or(0);
-    let line = |column: Column| format!("{:width$}  {}", column.name(schema), visible(&value(row, column).to_string()));
+    let line = |column: Column| format!("{:width$}  {}", column.name(schema), for_people(&value(row, column)));
     columns.into_iter().map(line).collect::<Vec<_>>().join("\n")
 }

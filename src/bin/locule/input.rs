@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Stdin};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -41,8 +41,8 @@ impl Input {
         if metadata.is_dir() {
             return Err("it is a directory".into());
         }
-        let bar = if io::stderr().is_terminal() { bar(metadata.len()) } else { ProgressBar::hidden() };
-        Ok(Input { reader: BufReader::new(Box::new(file)), bar })
+        // It is drawn only on a terminal.
+        Ok(Input { reader: BufReader::new(Box::new(file)), bar: bar(metadata.len()) })
     }
 
     /// Anything that can be read.
@@ -110,7 +110,6 @@ pub fn source_name(path: &Path) -> String {
 /// All of standard input.
 pub fn all_of_stdin() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut stdin: Stdin = io::stdin();
-    stdin.read_to_end(&mut bytes)?;
+    io::stdin().lock().read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -60,7 +60,7 @@ impl Writing<'_> {
         for row in rows {
             let row = row?;
             // Control characters would draw outside their cell.
-            table.add_row(self.columns.iter().map(|column| visible(&column.value(&row).to_string()).into_owned()));
+            table.add_row(self.columns.iter().map(|column| for_people(&column.value(&row))));
         }
         Ok(output::print(&format!("{table}\n"))?)
     }
@@ -119,6 +119,14 @@ impl Writing<'_> {
             .iter()
             .map(|column| (column.name(self.schema).to_owned(), json_of(self.schema, *column, &column.value(row))));
         shown_json(&Json::Object(members.collect()))
+    }
+}
+
+/// A value on one line, for people. A text that looks like nothing is in quotes.
+pub fn for_people(value: &Value) -> String {
+    match value {
+        Value::Text(text) if text == "null" => format!("{text:?}"),
+        value => visible(&value.to_string()).into_owned(),
     }
 }
 
