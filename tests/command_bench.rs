@@ -159,7 +159,7 @@ fn a_worker_that_ends_by_itself_fails_the_run() -> Result {
     kill(Pid::from_raw(worker_of(&parent).ok_or("a worker was expected")?), Signal::SIGKILL)?;
     let output = child.wait_with_output()?;
     let text = text_of(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("ended by itself") && text.contains("the table is kept as"), "{text}");
     assert_eq!(process_count(directory.path())?, 0, "the others were ended");
     Ok(())

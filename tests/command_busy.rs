@@ -6,10 +6,13 @@ mod common;
 #[path = "common/command.rs"]
 mod command;
 
-use command::{complaint, printed};
+use command::{complaint, printed, shell};
 use common::{Child, Visits, hear, say, visit};
-use nix::unistd::Uid;
+use locule::{Table, Values};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 /// Verbs that only look.
@@ -118,6 +121,27 @@ fn what_was_written_is_on_the_disk_when_the_command_ends() {
         printed(here, line);
         assert_eq!(table.status().last, table.status().durable, "{line}");
     }
+}
+
+/// Interrupted as by Ctrl-C, in the middle of what it writes.
+#[test]
+fn an_interrupted_import_leaves_the_table_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    printed(here, "locule create rows.loc --schema 'key id: u64, note: text(40)' --capacity 200000");
+    let rows: String = (0..200_000).map(|id| format!("{id},some text\n")).collect();
+    std::fs::write(here.join("rows.csv"), format!("id,note\n{rows}")).unwrap();
+    let table = Table::<Values>::open_read_only(here.join("rows.loc")).unwrap();
+    let mut import = shell(here, "exec locule import rows.loc rows.csv --batch 10").spawn().unwrap();
+    common::wait_until("some rows are there", || table.len().unwrap() > 100);
+    kill(Pid::from_raw(i32::try_from(import.id()).unwrap()), Signal::SIGINT).unwrap();
+    assert_eq!(import.wait().unwrap().signal(), Some(Signal::SIGINT as i32));
+    let count: u64 = printed(here, "locule count rows.loc").trim().parse().unwrap();
+    assert!((100..200_000).contains(&count) && count % 10 == 0, "{count}");
+    // Whoever writes next finishes or undoes what was begun.
+    let (code, said) = complaint(here, "locule import rows.loc rows.csv --on-duplicate skip");
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(printed(here, "locule verify rows.loc"), "checked everything, 200000 records\n");
 }
 
 /// As somebody who may read the file, and neither write to it nor to its directory.

@@ -190,14 +190,19 @@ fn a_mistyped_verb_or_option_is_told_what_was_probably_meant() {
              locule get visits.loc x
              locule set visits.loc 1 id
              locule put visits.loc id=- id=-
-             locule put visits.loc id:=x"
+             locule put visits.loc id:=x
+             locule put visits.loc id=1
+             locule set visits.loc 1 id=2
+             locule import visits.loc visits.loc
+             locule visits
+             locule ./visits"
         ),
         snapbox::str![[r#"
 $ locule verfy visits.loc
-locule: unrecognized subcommand 'verfy'; a similar subcommand exists: 'verify'; see `locule --help`
+locule: unrecognized verb 'verfy'; a similar verb exists: 'verify'; see `locule --help`
 [exit 2]
 $ locule nonsense visits.loc
-locule: unrecognized subcommand 'nonsense'; see `locule --help`
+locule: unrecognized verb 'nonsense'; see `locule --help`
 [exit 2]
 $ locule dump visits.loc --salvge
 locule: unexpected argument '--salvge' found; a similar argument exists: '--salvage'; see `locule dump --help`
@@ -227,7 +232,7 @@ $ locule set visits.loc 42
 locule: the following required arguments were not provided: <FIELD=VALUE>...; see `locule set --help`
 [exit 2]
 $ locule alter visits.loc
-locule: 'locule alter' requires a subcommand but one was not provided; [subcommands: add, drop, rename, default, widen, resize]; see `locule alter --help`
+locule: 'locule alter' requires a verb but one was not provided; [verbs: add, drop, rename, default, widen, resize]; see `locule alter --help`
 [exit 2]
 $ locule alter visits.loc grow 7
 locule: unexpected argument 'grow' found; see `locule alter --help`
@@ -251,9 +256,9 @@ $ locule create visits.loc --schema 'key id: u64' --capacity 0
 locule: a table has 1 to 16777216 slots, not 0
 [exit 2]
 $ locule create visits.loc --schema 'key id: u64' --key id
-$ locule create visits.loc --schema 'key id: u64'
-locule: visits.loc exists already, and is left as it is: choose another name, or delete it first
+locule: --key, --type and --null are for --from CSV: a schema says `key id: u64`
 [exit 2]
+$ locule create visits.loc --schema 'key id: u64'
 $ locule dump visits.loc --where 'id = 1'
 locule: expected `==`, found `=`
     id = 1
@@ -279,6 +284,20 @@ locule: field `id`: expected a u64, 0 to 18446744073709551615, found ""
 [exit 2]
 $ locule put visits.loc id:=x
 locule: id: not JSON: expected value at line 1 column 1
+[exit 2]
+$ locule put visits.loc id=1
+inserted, version 2
+$ locule set visits.loc 1 id=2
+locule: the key of a record cannot be changed: `locule put` it under its new key, and `locule delete` the old one
+[exit 2]
+$ locule import visits.loc visits.loc
+locule: visits.loc: column "locule": there is no field `locule`; `--ignore` leaves a column out; nothing was imported
+[exit 2]
+$ locule visits
+locule: unrecognized verb 'visits'; a similar verb exists: 'exists'; see `locule --help`
+[exit 2]
+$ locule ./visits
+locule: ./visits does not exist: `locule create ./visits --schema …` makes a table, or `--from` a CSV file
 [exit 2]
 
 "#]]
