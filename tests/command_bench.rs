@@ -77,7 +77,7 @@ fn a_durable_run_on_a_file_of_ones_own_leaves_the_table() -> Result {
 
     let before = fs::read(&path)?;
     let again = bench(directory.path(), &["--seconds", "0.5", "--file", file]).output()?;
-    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(again.status.code(), Some(2));
     assert!(text_of(&again).contains("exists already"), "{}", text_of(&again));
     assert!(fs::read(&path)? == before, "a table that is there is not touched");
     Ok(())
@@ -94,14 +94,14 @@ fn a_table_that_is_always_full_is_no_trouble() -> Result {
 }
 
 #[test]
-fn mistakes_in_the_arguments_are_told_apart_from_failures() -> Result {
+fn errors_are_told_apart_from_failed_checks() -> Result {
     let directory = tempfile::tempdir()?;
     for wrong in [["--seconds", "0"], ["--sync-every", "never"], ["--kil", "3"]] {
         let output = bench(directory.path(), &wrong).output()?;
         assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", text_of(&output));
     }
     let output = bench(directory.path(), &["--file", "/nonexistent/bench.loc"]).output()?;
-    assert_eq!(output.status.code(), Some(1), "{}", text_of(&output));
+    assert_eq!(output.status.code(), Some(2), "{}", text_of(&output));
     Ok(())
 }
 
@@ -159,7 +159,7 @@ fn a_worker_that_ends_by_itself_fails_the_run() -> Result {
     kill(Pid::from_raw(worker_of(&parent).ok_or("a worker was expected")?), Signal::SIGKILL)?;
     let output = child.wait_with_output()?;
     let text = text_of(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("ended by itself") && text.contains("the table is kept as"), "{text}");
     assert_eq!(process_count(directory.path())?, 0, "the others were ended");
     Ok(())

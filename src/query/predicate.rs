@@ -99,7 +99,6 @@ impl Predicate {
     }
 
     /// Whether the condition is true for a record.
-    #[cfg(test)]
     pub fn matches(&mut self, record: &[u64]) -> bool {
         match &mut self.shape {
             Shape::Everything => true,

@@ -22,7 +22,19 @@ impl FieldSchema {
 
 impl Schema {
     /// The field with a name, and its position among the others.
-    pub(crate) fn expect_field(&self, name: &str) -> Result<(usize, &FieldSchema)> {
+    ///
+    /// ```
+    /// # let schema: locule::Schema = "key id: u64, hits: u32".parse()?;
+    /// assert_eq!(schema.expect_field("hits")?.0, 1);
+    /// let error = schema.expect_field("hit").unwrap_err();
+    /// assert_eq!(error.to_string(), "there is no field `hit`: did you mean `hits`?");
+    /// # Ok::<(), locule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownField`](Error::UnknownField), with the name that was probably meant.
+    pub fn expect_field(&self, name: &str) -> Result<(usize, &FieldSchema)> {
         let found = self.fields().iter().enumerate().find(|(_, field)| field.name() == name);
         found.ok_or_else(|| {
             let names = self.fields().iter().map(FieldSchema::name);

@@ -6,6 +6,8 @@
 use super::content::Content;
 use crate::error::{Error, Result};
 use crate::format::header::Header;
+use crate::query::condition::Condition;
+use crate::query::predicate::Predicate;
 use crate::schema::{FieldSchema, Schema, decode_value};
 use crate::value::untyped::Value;
 use std::fmt;
@@ -263,6 +265,29 @@ impl Values {
     #[must_use]
     pub fn into_vec(self) -> Vec<Value> {
         self.values
+    }
+
+    /// Whether a condition is true of these values, as [`Query::filter`](crate::Query::filter) asks it of the records of a
+    /// table. For records that come from elsewhere, such as from [`dump`](crate::admin::dump).
+    ///
+    /// ```
+    /// use locule::{Values, field};
+    /// # use std::sync::Arc;
+    ///
+    /// let schema = Arc::new("key id: u64, hits: u32".parse()?);
+    /// let row = Values::positional(&schema, [42, 1])?;
+    /// assert!(row.fulfil(&field("hits").lt(3))?);
+    /// assert!(row.fulfil(&field("hit").lt(3)).is_err());
+    /// # Ok::<(), locule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Query::filter`](crate::Query::filter).
+    pub fn fulfil(&self, condition: &Condition) -> Result<bool> {
+        let mut words = Self::zeroed(&self.schema);
+        self.schema.encode_record(&self.values, &mut words)?;
+        Ok(Predicate::compile(condition, &self.schema)?.matches(&words))
     }
 
     /// The value of the key, if the schema has one.

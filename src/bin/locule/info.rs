@@ -1,5 +1,6 @@
 //! `locule info`: what a table is, and how it is doing.
 
+use crate::failure::Failure;
 use crate::{Result, Verdict, output};
 use clap::Args;
 use locule::admin::{self, Condition, Info};
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 /// Takes no lock and changes nothing, so it can be used at any time. Exit status 1 if the table needs a recovery that
 /// is not possible.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  locule info visits.loc")]
 pub struct Options {
     /// The table.
     file: PathBuf,
@@ -18,7 +20,7 @@ pub struct Options {
 
 /// Prints a line for each fact.
 pub fn run(options: &Options) -> Result<Verdict> {
-    let info = admin::info(&options.file)?;
+    let info = admin::info(&options.file).map_err(Failure::about(&options.file))?;
     output::print(&describe(&info)?)?;
     match info.condition {
         Condition::NeedsRecovery { outcome: Err(_), .. } => Ok(Verdict::Bad),
@@ -84,6 +86,6 @@ fn describe(info: &Info) -> Result<String> {
 /// A text of several lines, each below the one before it, and without control characters, which a documentation can
 /// have.
 fn in_column(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(|line| line.chars().flat_map(output::visible).collect()).collect();
+    let lines: Vec<_> = text.lines().map(output::visible).collect();
     lines.join(&format!("\n{:16}", ""))
 }

@@ -1,4 +1,5 @@
-//! `locule`, the command: measures, shows and checks tables. It uses nothing but the library's public API.
+//! `locule`, the command: makes, fills, shows, changes, checks and measures tables. It uses nothing but the library's public
+//! API.
 
 #![deny(
     clippy::expect_used,
@@ -10,48 +11,74 @@
 )]
 #![cfg_attr(test, allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used))]
 
+mod alter;
+mod arguments;
+mod asking;
+mod backup;
 mod bench;
+mod choosing;
+mod completions;
+mod count;
+mod create;
+mod csv_cells;
+mod csv_rows;
+mod delete;
+mod destroy;
+mod diff;
 mod dump;
+mod exists;
+mod export;
+mod failure;
+mod get;
+mod import;
+mod inference;
 mod info;
+mod input;
+mod json_rows;
+mod man;
+mod opening;
 mod output;
+mod put;
+mod record_choice;
+mod records;
+mod refusal;
+mod repair;
+mod restore;
+mod rows;
+mod schema;
+mod scrub;
+mod set;
+mod summary;
+mod sync;
 mod verify;
+mod writing;
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use arguments::Verb;
 use nix::sys::signal::{SigSet, Signal};
 
-/// What a verb returns when it could do its work; an `Err` is reported on stderr and counts as bad.
+/// What a verb returns when it could do its work; an `Err` is reported on stderr.
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 /// What a verb found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
+    /// Yes.
     Good,
-    /// There is damage, or a check failed. The verb has reported which.
+    /// No: what was asked for is not there, or there are differences or damage. The verb has reported which.
     Bad,
 }
 
-/// Measures, shows and checks locule tables, even while other programs use them.
-///
-/// Exit status: 0 when all is well, 1 for damage, a failed check or an error, 2 for a mistake in the arguments.
-#[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
-struct Arguments {
-    #[command(subcommand)]
-    verb: Verb,
+impl Verdict {
+    fn good_if(is_good: bool) -> Self {
+        if is_good { Verdict::Good } else { Verdict::Bad }
+    }
 }
 
-#[derive(Subcommand)]
-enum Verb {
-    Info(info::Options),
-    Dump(dump::Options),
-    Verify(verify::Options),
-    Bench(bench::Options),
-    #[command(hide = true)]
-    BenchWorker(bench::worker::Options),
-}
+/// The exit status of an error, and of a mistake in the arguments.
+const ERROR: u8 = 2;
 
 fn main() -> ExitCode {
     // Exceeding a limit for the size of files (`ulimit -f`) is then an error of the write, and does not end this
@@ -59,20 +86,48 @@ fn main() -> ExitCode {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGXFSZ);
     let _ = signals.thread_block();
-    let outcome = match Arguments::parse().verb {
-        Verb::Info(options) => info::run(&options),
-        Verb::Dump(options) => dump::run(&options),
-        Verb::Verify(options) => verify::run(&options),
-        Verb::Bench(options) => bench::run(&options),
-        Verb::BenchWorker(options) => bench::worker::run(&options).map(|()| Verdict::Good),
+    let verb = match arguments::read(std::env::args_os()) {
+        Ok(verb) => verb,
+        Err(exit_code) => return exit_code,
     };
-    match outcome {
+    match run(&verb) {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::FAILURE,
         Err(error) if output::is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(format_args!("locule: {error}"));
-            ExitCode::FAILURE
+            output::complain(format_args!("locule: {}", failure::report(error.as_ref())));
+            ExitCode::from(ERROR)
         }
+    }
+}
+
+fn run(verb: &Verb) -> Result<Verdict> {
+    match verb {
+        Verb::Summary(options) => summary::run(options),
+        Verb::Create(options) => create::run(options),
+        Verb::Schema(options) => schema::run(options),
+        Verb::Destroy(options) => destroy::run(options),
+        Verb::Dump(options) => dump::run(options),
+        Verb::Get(options) => get::run(options),
+        Verb::Put(options) => put::run(options),
+        Verb::Set(options) => set::run(options),
+        Verb::Delete(options) => delete::run(options),
+        Verb::Count(options) => count::run(options),
+        Verb::Exists(options) => exists::run(options),
+        Verb::Import(options) => import::run(options),
+        Verb::Export(options) => export::run(options),
+        Verb::Diff(options) => diff::run(options),
+        Verb::Info(options) => info::run(options),
+        Verb::Verify(options) => verify::run(options),
+        Verb::Repair(options) => repair::run(options),
+        Verb::Backup(options) => backup::run(options),
+        Verb::Restore(options) => restore::run(options),
+        Verb::Sync(options) => sync::run(options),
+        Verb::Scrub(options) => scrub::run(options),
+        Verb::Alter(options) => alter::run(options),
+        Verb::Bench(options) => bench::run(options),
+        Verb::Completions(options) => completions::run(options),
+        Verb::Man(options) => man::run(options),
+        Verb::BenchWorker(options) => bench::worker::run(options).map(|()| Verdict::Good),
     }
 }

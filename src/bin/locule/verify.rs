@@ -1,8 +1,13 @@
 //! `locule verify`: every contradiction in a table.
 
-use crate::{Result, Verdict, output};
-use clap::Args;
 use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::writing::print_report;
+use crate::{Result, Verdict, output};
 
 /// Reads a whole table and reports every place where it contradicts itself.
 ///
@@ -10,14 +15,31 @@ use std::path::PathBuf;
 /// own if the writers are too busy for that. If a file needs a recovery, the result of the recovery is checked; if that
 /// is not possible, each cell on its own. Exit status 1 if anything is wrong.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  locule verify visits.loc\n  locule verify visits.loc --json | jq .problem_count")]
 pub struct Options {
     /// The table, or what is left of it.
     file: PathBuf,
+    /// Report one JSON object, with the first 1,000 problems.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Prints a line for each problem, and one that says how much was checked.
 pub fn run(options: &Options) -> Result<Verdict> {
-    let verification = locule::admin::verify(&options.file)?;
-    output::print(&format!("{verification}\n"))?;
-    Ok(if verification.is_good() { Verdict::Good } else { Verdict::Bad })
+    let verification = locule::admin::verify(&options.file).map_err(Failure::about(&options.file))?;
+    if options.json {
+        let problems = verification
+            .problems
+            .iter()
+            .map(|problem| json!({ "place": problem.place.to_string(), "description": problem.description }));
+        print_report([
+            ("is_good", verification.is_good().into()),
+            ("record_count", verification.record_count.into()),
+            ("problem_count", verification.problem_count.into()),
+            ("problems", problems.collect()),
+        ])?;
+    } else {
+        output::print(&format!("{}\n", output::visible_lines(&verification.to_string())))?;
+    }
+    Ok(Verdict::good_if(verification.is_good()))
 }

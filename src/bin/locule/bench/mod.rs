@@ -51,6 +51,9 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(10);
 /// With --kill, half of the victims are chosen at random. The others are aimed at: a process that holds the write lock
 /// is stopped and killed in the state (holding, staging, prepared, publishing) in which the fewest have died so far.
 #[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  locule bench --processes 50 --seconds 5\n  locule bench --seconds 10 --kill 200 --durable"
+)]
 pub struct Options {
     /// How many processes work at once
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]

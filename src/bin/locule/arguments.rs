@@ -1,0 +1,156 @@
+//! The command line: which verb, and what is said about mistakes in it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{
+    ERROR, alter, backup, bench, completions, count, create, delete, destroy, diff, dump, exists, export, get, import,
+    info, man, output, put, repair, restore, schema, scrub, set, summary, sync, verify,
+};
+
+/// Makes, fills, shows, changes and checks locule tables, even while other programs use them.
+///
+/// `locule FILE` alone shows what a table is, and its first records.
+#[derive(Parser)]
+#[command(name = "locule", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(override_usage = "locule FILE\n       locule VERB FILE [OPTIONS]")]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+#[command(after_help = "\
+Exit status: 0 yes, 1 no, differences or damage, 2 for an error or a mistake in the arguments.
+Results are written to stdout, all else to stderr. Verbs that only look never take a lock and never change a byte.
+
+Examples:
+  locule create visits.loc --schema 'key id: u64, user: text(32), hits: u32 = 0'
+  locule create languages.loc --from languages.csv --key alpha_3
+  locule languages.loc
+  locule dump languages.loc --where 'scope == \"M\"' --sort name --limit 5
+
+`locule VERB --help` tells more about a verb, with examples.")]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub enum Verb {
+    Summary(summary::Options),
+    Create(create::Options),
+    Schema(schema::Options),
+    Destroy(destroy::Options),
+    Dump(dump::Options),
+    Get(get::Options),
+    Put(put::Options),
+    Set(set::Options),
+    Delete(delete::Options),
+    Count(count::Options),
+    Exists(exists::Options),
+    Import(import::Options),
+    Export(export::Options),
+    Diff(diff::Options),
+    Info(info::Options),
+    Verify(verify::Options),
+    Repair(repair::Options),
+    Backup(backup::Options),
+    Restore(restore::Options),
+    Sync(sync::Options),
+    Scrub(scrub::Options),
+    Alter(alter::Options),
+    Bench(bench::Options),
+    Completions(completions::Options),
+    Man(man::Options),
+    #[command(hide = true)]
+    BenchWorker(bench::worker::Options),
+}
+
+/// The command as a whole, for what is made of it.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Reads the arguments. If there is no verb to be run, what there is to say has been said, and the exit status is
+/// returned.
+pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, ExitCode> {
+    let arguments = with_a_verb(arguments.into_iter().collect());
+    let verb =
+        arguments.get(1).and_then(|first| command().find_subcommand(first).map(|verb| verb.get_name().to_owned()));
+    match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => Ok(arguments.verb),
+        Err(error) => {
+            let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            if is_help || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+                // A reader that has seen enough is no error.
+                let _ = error.print();
+                return Err(if is_help { ExitCode::SUCCESS } else { ExitCode::from(ERROR) });
+            }
+            output::complain(format_args!("locule: {}", in_one_line(&error.to_string(), verb.as_deref())));
+            Err(ExitCode::from(ERROR))
+        }
+    }
+}
+
+/// `locule FILE` is short for `locule summary FILE`, unless it is a verb: then `locule ./FILE` is the file.
+fn with_a_verb(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if arguments.get(1).is_some_and(|first| is_file(first)) {
+        arguments.insert(1, "summary".into());
+    }
+    arguments
+}
+
+fn is_file(argument: &OsStr) -> bool {
+    let text = argument.to_string_lossy();
+    let is_verb = || command().find_subcommand(argument).is_some();
+    // No verb has a point or a slash. A file that looks like a mistyped verb has to be there.
+    !text.starts_with('-') && !is_verb() && (text.contains(['.', '/']) || Path::new(argument).exists())
+}
+
+/// What clap says, without the usage that it adds: the mistake, what was probably meant, and where to read more.
+fn in_one_line(text: &str, verb: Option<&str>) -> String {
+    let mut paragraphs = text.split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let mistake = first.strip_prefix("error: ").unwrap_or(first);
+    let tips = paragraphs.filter(|paragraph| paragraph.trim_start().starts_with("tip: "));
+    let parts =
+        std::iter::once(mistake).chain(tips).flat_map(str::lines).map(|line| line.trim().trim_start_matches("tip: "));
+    let parts: Vec<String> =
+        parts.filter(|line| !line.is_empty()).map(|line| output::visible(line).into_owned()).collect();
+    let help = match verb {
+        Some(verb) => format!("locule {verb} --help"),
+        None => "locule --help".to_owned(),
+    };
+    let parts = parts.join("; ").replace(":; ", ": ").replace("subcommand", "verb");
+    format!("{parts}; see `{help}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_arguments_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn each_verb_has_examples_that_can_be_typed() {
+        for verb in command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<_> = help.lines().filter(|line| line.starts_with("  ")).collect();
+            assert!(help.contains("Example") && !examples.is_empty(), "{} has examples", verb.get_name());
+            assert!(help.contains(&format!("locule {}", verb.get_name())), "{} is in its examples", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn a_file_is_told_from_a_verb() {
+        let first = |argument: &str| with_a_verb(vec!["locule".into(), argument.into()]).remove(1);
+        assert_eq!(first("visits.loc"), "summary");
+        assert_eq!(first("./dump"), "summary");
+        assert_eq!(first("dump"), "dump");
+        assert_eq!(first("dmp"), "dmp");
+        assert_eq!(first("--help"), "--help");
+    }
+}

@@ -1,0 +1,42 @@
+//! `locule backup`: a copy of a table.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use locule::maintenance;
+
+use crate::failure::{Failure, shown};
+use crate::writing::print_report;
+use crate::{Result, Verdict, output};
+
+/// Copies a table into a new file, as of one moment, while others write.
+///
+/// Takes no lock. When the command ends, the copy is on the disk. It is a table like any other: to go back to it use
+/// `locule restore`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  locule backup visits.loc visits-$(date +%F).loc
+  locule backup visits.loc copy.loc && locule verify copy.loc")]
+pub struct Options {
+    /// The table.
+    file: PathBuf,
+    /// The copy, which must not exist yet.
+    out: PathBuf,
+    /// Report one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Makes the copy.
+pub fn run(options: &Options) -> Result<Verdict> {
+    let Options { file, out, .. } = options;
+    let copied = maintenance::backup(file, out).map_err(Failure::about(file))?;
+    if options.json {
+        let number = copied.number.to_string();
+        print_report([("record_count", copied.live_count.into()), ("number", number.into())])?;
+    } else {
+        output::print(&format!("{} records in {}\n", copied.live_count, shown(out)))?;
+    }
+    Ok(Verdict::Good)
+}

@@ -1,0 +1,138 @@
+//! Which types the columns of a CSV file probably have.
+
+use locule::{FieldSchema, FieldType};
+
+use crate::csv_rows::Cell;
+
+/// A text field has room for half as much again as the longest cell, and at least for so many bytes.
+const TEXT_BYTES_MIN: usize = 8;
+/// The room of a field whose cells are all empty.
+const UNKNOWN_BYTES: u16 = 32;
+/// The most that a text field can hold.
+const TEXT_BYTES_MAX: usize = 65_535;
+
+/// The types that are tried, the most special first. Whatever is none of them is text.
+const CANDIDATES: [FieldType; 6] =
+    [FieldType::Bool, FieldType::U64, FieldType::I64, FieldType::F64, FieldType::Date, FieldType::Timestamp];
+
+/// What was seen of a column so far.
+#[derive(Clone, Debug)]
+pub struct Guess {
+    candidates: Vec<FieldType>,
+    longest_bytes: usize,
+    has_null: bool,
+    has_value: bool,
+}
+
+impl Guess {
+    pub fn new() -> Self {
+        Guess { candidates: CANDIDATES.to_vec(), longest_bytes: 0, has_null: false, has_value: false }
+    }
+
+    /// Takes a cell into account.
+    pub fn add(&mut self, cell: &Cell, null: &str) {
+        if cell.text == null && !cell.is_quoted {
+            self.has_null = true;
+            return;
+        }
+        self.has_value = true;
+        self.longest_bytes = self.longest_bytes.max(cell.text.len());
+        self.candidates.retain(|candidate| is_written_as(&cell.text, *candidate));
+    }
+
+    /// The field that holds all that was seen.
+    pub fn field(&self, name: &str, is_key: bool) -> FieldSchema {
+        let field_type = match self.candidates.iter().find(|candidate| !is_key || candidate.can_be_key()) {
+            Some(candidate) if self.has_value => *candidate,
+            _ => FieldType::Text(self.text_bytes()),
+        };
+        let field = FieldSchema::new(name, field_type);
+        match (is_key, self.has_null) {
+            (true, _) => field.key(),
+            (false, true) => field.nullable(),
+            (false, false) => field,
+        }
+    }
+
+    fn text_bytes(&self) -> u16 {
+        if !self.has_value {
+            return UNKNOWN_BYTES;
+        }
+        let with_room = (self.longest_bytes + self.longest_bytes / 2).max(TEXT_BYTES_MIN).next_multiple_of(8);
+        u16::try_from(with_room.min(TEXT_BYTES_MAX)).unwrap_or(u16::MAX)
+    }
+}
+
+/// Whether a text is a value of this type, written as such values are. A number such as 007 or +1 is more likely a name.
+fn is_written_as(text: &str, field_type: FieldType) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = !(digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0."))
+        && digits.starts_with(|first: char| first.is_ascii_digit());
+    let has_form = match field_type {
+        FieldType::U64 | FieldType::I64 | FieldType::F64 => is_plain,
+        _ => true,
+    };
+    has_form && FieldSchema::new("cell", field_type).parse_value(text).is_ok()
+}
+
+/// The name of a field for the name of a column: what cannot be in it is an underscore.
+pub fn field_name_of(column: &str) -> String {
+    let mut name: String =
+        column.trim().chars().map(|next| if next.is_ascii_alphanumeric() { next } else { '_' }).collect();
+    if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
+        name.insert(0, '_');
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guessed(cells: &[&str]) -> String {
+        let mut guess = Guess::new();
+        cells.iter().for_each(|text| guess.add(&Cell { text: (*text).to_owned(), is_quoted: false }, ""));
+        guess.field("a", false).to_string()
+    }
+
+    #[test]
+    fn types_are_those_that_all_cells_have() {
+        assert_eq!(guessed(&["1", "18446744073709551615"]), "a: u64");
+        assert_eq!(guessed(&["1", "-1"]), "a: i64");
+        assert_eq!(guessed(&["1", "1.5", "-2e3"]), "a: f64");
+        assert_eq!(guessed(&["true", "false"]), "a: bool");
+        assert_eq!(guessed(&["2024-02-29", ""]), "a: date?");
+        assert_eq!(guessed(&["2024-02-29T12:00:00Z"]), "a: timestamp");
+        assert_eq!(guessed(&["2024-02-30"]), "a: text(16)");
+        assert_eq!(guessed(&["abc", "", "1"]), "a: text(8)?");
+        assert_eq!(guessed(&["0", "0.5", "-0.5"]), "a: f64");
+        assert_eq!(guessed(&["", ""]), "a: text(32)?");
+        assert_eq!(guessed(&[]), "a: text(32)");
+    }
+
+    #[test]
+    fn what_is_written_as_no_number_is_none() {
+        for text in ["007", "+1", "NaN", "inf", "1_000", " 1", "-", ".5"] {
+            assert_eq!(guessed(&[text]), "a: text(8)", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_has_room_to_grow_and_a_key_is_no_float() {
+        let long = "x".repeat(100);
+        assert_eq!(guessed(&[&long]), "a: text(152)");
+        assert_eq!(guessed(&[&"x".repeat(65_000)]), "a: text(65535)");
+        let mut guess = Guess::new();
+        guess.add(&Cell { text: "1.5".to_owned(), is_quoted: false }, "");
+        assert_eq!(guess.field("a", true).to_string(), "key a: text(8)");
+    }
+
+    #[test]
+    fn a_column_gets_a_name_that_a_field_can_have() {
+        for (column, name) in
+            [("hits", "hits"), (" First Name", "First_Name"), ("2024", "_2024"), ("", "_"), ("ö", "_")]
+        {
+            assert_eq!(field_name_of(column), name);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Opening a table: to look at it, which changes nothing and waits for nobody, or to write.
+
+use std::path::Path;
+
+use locule::{Recovery, RecoveryOutcome, Table, Values};
+
+use crate::failure::{Failure, shown};
+use crate::output;
+
+/// A table that is only looked at, on any file system.
+pub fn to_read(path: &Path) -> Result<Table<Values>, Failure> {
+    let options = Table::<Values>::options().allow_any_file_system(true);
+    let table = options.open_read_only(path).map_err(Failure::about(path))?;
+    say_what_is_lost(path, table.recovery());
+    Ok(table)
+}
+
+/// Says which state is seen of a file that needs a recovery, if something was written later. A backup, and a table that was
+/// synced before the system was started again, are as they were left.
+pub fn say_what_is_lost(path: &Path, recovery: &Recovery) {
+    if recovery.nothing_lost || recovery.highest_number_seen <= recovery.number {
+        return;
+    }
+    let state = match recovery.outcome {
+        RecoveryOutcome::Checkpoint { wall_time } => format!("its state of {wall_time}"),
+        _ => "its newest whole state".to_owned(),
+    };
+    output::complain(format_args!("locule: {}: this is {state}: what was written later is lost", shown(path)));
+}
+
+/// A table that is written to.
+pub fn to_write(path: &Path) -> Result<Table<Values>, Failure> {
+    Table::<Values>::open(path).map_err(Failure::about(path))
+}
+
+/// Opens a new file once. Before that it counts as copied from elsewhere, and whoever only reads it has to recover a copy of
+/// it. Where that is not possible, it stays so, which harms nothing.
+pub fn settle(path: &Path) {
+    drop(Table::<Values>::open(path));
+}
+
+/// Waits until what was written is on the disk. A command that has said that it is done must not be undone by a power cut.
+pub fn close(table: Table<Values>, path: &Path) -> Result<(), Failure> {
+    table
+        .close()
+        .map_err(|error| match error {
+            locule::Error::ReadOnly { .. } | locule::Error::SyncAfterWrite { .. } => error,
+            other => locule::Error::SyncAfterWrite { source: Box::new(other) },
+        })
+        .map_err(Failure::about(path))
+}

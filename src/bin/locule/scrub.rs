@@ -1,0 +1,36 @@
+//! `locule scrub`: wipes what was deleted.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use locule::maintenance;
+
+use crate::failure::Failure;
+use crate::writing::print_report;
+use crate::{Result, Verdict, output};
+
+/// Overwrites what is left in the file of deleted records and of older contents.
+///
+/// Others cannot write meanwhile. When the command ends, it is on the disk. What a file system or a flash disk keep of blocks
+/// that were overwritten is out of reach, and so are backups.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  locule delete users.loc 42 && locule scrub users.loc")]
+pub struct Options {
+    /// The table.
+    file: PathBuf,
+    /// Report one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Wipes the cells.
+pub fn run(options: &Options) -> Result<Verdict> {
+    let file = &options.file;
+    let cell_count = maintenance::scrub(file).map_err(Failure::about(file))?.cell_count;
+    if options.json {
+        print_report([("wiped", cell_count.into())])?;
+    } else {
+        output::print(&format!("{cell_count} old contents wiped\n"))?;
+    }
+    Ok(Verdict::Good)
+}

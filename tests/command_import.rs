@@ -1,0 +1,347 @@
+//! What is exported imports again to an equal table, and what does not fit is told with its place.
+#![cfg(feature = "cli")]
+
+#[path = "common/command.rs"]
+mod command;
+
+use command::{complaint, printed, session, shell};
+use locule::{Date, Schema, Table, Timestamp, Value, Values};
+use snapbox::{IntoData, assert_data_eq, str};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A field of every type, once with and once without nothing.
+const EVERY_TYPE: &str = "key id: u64, yes: bool, i8: i8, i16: i16, i32: i32, i64: i64, i128: i128, u8: u8, u16: u16, \
+                          u32: u32, u64: u64, u128: u128, f32: f32, f64: f64, text: text(64), bytes: bytes(5), \
+                          at: timestamp, on: date, n_yes: bool?, n_i8: i8?, n_u64: u64?, n_i128: i128?, n_f32: f32?, \
+                          n_f64: f64?, n_text: text(64)?, n_bytes: bytes(5)?, n_at: timestamp?, n_on: date?";
+
+/// Texts that are something else to somebody: to CSV, to JSON, to a terminal, to a shell.
+const HOSTILE_TEXTS: [&str; 26] = [
+    "",
+    " ",
+    "null",
+    "NULL",
+    "NA",
+    r"\N",
+    "\"",
+    "\"\"",
+    "\"quoted\"",
+    "a,b",
+    "a\nb",
+    "a\r\nb",
+    "\r",
+    "\n",
+    "\n\n",
+    "line\n",
+    "\0",
+    "\u{1b}[31mred",
+    "\u{202e}txt.exe",
+    "\u{feff}mark",
+    "👩\u{200d}🚀 Łódź العربية",
+    "{\"a\": 1}",
+    "=1+1",
+    "'; DROP TABLE",
+    "5\" pipe",
+    "@id",
+];
+
+fn value(field_type: &str, round: usize) -> Value {
+    let extreme = round % 4;
+    macro_rules! extreme_of {
+        ($type:ty) => {
+            [<$type>::MIN, <$type>::MAX, 0 as $type, 7 as $type][extreme].into()
+        };
+    }
+    match field_type.trim_start_matches("n_") {
+        "yes" => (round % 2 == 0).into(),
+        "i8" => extreme_of!(i8),
+        "i16" => extreme_of!(i16),
+        "i32" => extreme_of!(i32),
+        "i64" => extreme_of!(i64),
+        "i128" => extreme_of!(i128),
+        "u8" => extreme_of!(u8),
+        "u16" => extreme_of!(u16),
+        "u32" => extreme_of!(u32),
+        "u64" => extreme_of!(u64),
+        "u128" => extreme_of!(u128),
+        "f32" => [0.1, -0.0, f32::NAN, f32::from_bits(0x7fc0_0001), f32::INFINITY, f32::MIN_POSITIVE][round % 6].into(),
+        "f64" => {
+            [0.1, -0.0, f64::NAN, f64::from_bits(0xfff8_0000_0000_0001), f64::NEG_INFINITY, 5e-324][round % 6].into()
+        }
+        "text" => HOSTILE_TEXTS[round % HOSTILE_TEXTS.len()].into(),
+        "bytes" => [&[][..], &[0], &[255; 5], b"\"\n,"][extreme].into(),
+        "at" => Timestamp::from_microseconds([i64::MIN / 50_000, -1, 0, 253_402_300_799_999_999][extreme]).into(),
+        "on" => Date::from_days([-719_162, -1, 0, 2_932_896][extreme]).into(),
+        other => panic!("{other}"),
+    }
+}
+
+fn hostile_table(path: &Path) -> Table<Values> {
+    let schema: Arc<Schema> = Arc::new(EVERY_TYPE.parse().unwrap());
+    let table = Table::<Values>::options().schema(Arc::clone(&schema)).capacity(200).create(path).unwrap();
+    for round in 0..2 * HOSTILE_TEXTS.len() {
+        let fields = schema.fields().iter().enumerate().map(|(position, field)| {
+            let is_null = field.is_nullable() && (round + position) % 3 == 0;
+            let value = match field.name() {
+                "id" => u64::try_from(round).unwrap().into(),
+                _ if is_null => Value::Null,
+                name => value(name, round),
+            };
+            (field.name(), value)
+        });
+        table.insert(&Values::named(&schema, fields.collect::<Vec<_>>()).unwrap()).unwrap();
+    }
+    table
+}
+
+/// The records in the order of their keys, each value as its bytes: a NaN does not equal itself.
+fn contents(path: &Path) -> Vec<Vec<Vec<u8>>> {
+    let table = Table::<Values>::open(path).unwrap();
+    let schema = Arc::clone(table.schema());
+    let mut rows: Vec<Values> = table.iter().map(|row| row.unwrap().into_record()).collect();
+    rows.sort_by_key(|row| row.key().and_then(Value::as_i128));
+    let bytes = |row: Values| {
+        let fields = schema.fields().iter().zip(row.into_vec());
+        let bytes = fields.map(|(field, value)| {
+            let mut bytes = vec![0; field.field_bytes()];
+            field.encode_value(&value, &mut bytes).unwrap();
+            bytes
+        });
+        bytes.collect()
+    };
+    rows.into_iter().map(bytes).collect()
+}
+
+#[test]
+fn every_type_and_hostile_text_come_back_from_every_format() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    hostile_table(&here.join("from.loc")).close().unwrap();
+    let expected = contents(&here.join("from.loc"));
+    for (number, format) in
+        ["csv", "json", "jsonl", "csv --null NA", r"csv --null '\N'", "csv --fields @version,id,yes,i8,i16,i32,i64,i128,u8,u16,u32,u64,u128,f32,f64,text,bytes,at,on,n_yes,n_i8,n_u64,n_i128,n_f32,n_f64,n_text,n_bytes,n_at,n_on"]
+            .into_iter()
+            .enumerate()
+    {
+        let null = format.split_once(" --null").map_or(String::new(), |(_, null)| format!("--null {null}"));
+        printed(here, &format!("locule create to{number}.loc --schema \"$(locule schema from.loc)\""));
+        printed(here, &format!("locule export from.loc --format {format} | locule import to{number}.loc - {null}"));
+        assert!(contents(&here.join(format!("to{number}.loc"))) == expected, "{format}");
+        assert_eq!(printed(here, &format!("locule diff from.loc to{number}.loc")), "", "{format}");
+        // Files are told by what is in them, whatever their names.
+        printed(here, &format!("locule export from.loc --format {format} > data"));
+        printed(here, &format!("locule import to{number}.loc data --on-duplicate replace {null}"));
+        assert!(contents(&here.join(format!("to{number}.loc"))) == expected, "{format}");
+    }
+}
+
+/// An empty line is no row of CSV.
+#[test]
+fn a_table_of_one_column_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let schema: Arc<Schema> = Arc::new("note: text(64)?".parse().unwrap());
+    let table =
+        Table::<Values>::options().schema(Arc::clone(&schema)).capacity(100).create(here.join("from.loc")).unwrap();
+    for text in HOSTILE_TEXTS.into_iter().map(Value::from).chain([Value::Null]) {
+        table.insert(&Values::positional(&schema, [text]).unwrap()).unwrap();
+    }
+    table.close().unwrap();
+    printed(here, "locule create to.loc --schema 'note: text(64)?'; locule export from.loc | locule import to.loc -");
+    assert_eq!(printed(here, "locule diff from.loc to.loc"), "");
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_its_row_and_field() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let write = |name: &str, text: &[u8]| std::fs::write(here.join(name), text).unwrap();
+    write("good.csv", b"id,user\n1,ada\n2,bob\n");
+    write("other.csv", b"id,user\n1,ADA\n");
+    write("value.csv", b"id,user\n3,eve\n\nx,zoe\n");
+    write("long.csv", b"id,user\n3,0123456789\n");
+    write("column.csv", b"id,usr\n3,eve\n");
+    write("twice.csv", b"id,id,user\n3,3,eve\n");
+    write("short.csv", b"id,user\n3,eve\n4\n");
+    write("latin.csv", b"id,user\n3,\xe9ve\n");
+    write("missing.csv", b"hits\n3\n");
+    write("value.jsonl", b"{\"id\":3,\"user\":\"eve\"}\n{\"id\":4,\"user\":5}\n");
+    write("broken.jsonl", b"{\"id\":3,\"user\":\"eve\"}\n{\"id\":\n");
+    write("scalar.json", b"[1]");
+    write("member.json", b"[{\"id\":3,\"user\":\"eve\",\"age\":7}]");
+    assert_data_eq!(
+        session(
+            here,
+            "locule create t.loc --schema 'key id: u8, user: text(8), hits: u8 = 0' --capacity 4
+             locule import t.loc good.csv
+             locule import t.loc good.csv
+             locule import t.loc good.csv --on-duplicate skip --json
+             locule import t.loc other.csv --on-duplicate skip
+             locule get t.loc 1 user
+             locule import t.loc other.csv --on-duplicate replace
+             locule get t.loc 1 user
+             locule import t.loc good.csv --on-duplicate replace
+             locule import t.loc value.csv
+             locule import t.loc long.csv
+             locule import t.loc column.csv
+             locule import t.loc column.csv --ignore usr
+             locule import t.loc twice.csv
+             locule import t.loc short.csv
+             locule import t.loc latin.csv
+             locule import t.loc missing.csv
+             locule import t.loc none.csv
+             locule import t.loc .
+             locule import t.loc value.jsonl
+             locule import t.loc broken.jsonl
+             locule import t.loc scalar.json
+             locule import t.loc member.json
+             locule import t.loc good.csv --format jsonl
+             locule import t.loc good.csv --batch 0
+             locule count t.loc
+             locule import t.loc value.csv --batch 1
+             locule count t.loc
+             printf 'id,user\\n4,d\\n5,e\\n' | locule import t.loc -
+             locule count t.loc"
+        )
+        .raw(),
+        str![[r#"
+$ locule create t.loc --schema 'key id: u8, user: text(8), hits: u8 = 0' --capacity 4
+$ locule import t.loc good.csv
+2 inserted
+$ locule import t.loc good.csv
+locule: good.csv: row 1 (line 2): a record with the key 1 is there already: `--on-duplicate skip` leaves it as it is, `--on-duplicate replace` writes over it; nothing was imported
+[exit 2]
+$ locule import t.loc good.csv --on-duplicate skip --json
+{"inserted":0,"replaced":0,"skipped":2}
+$ locule import t.loc other.csv --on-duplicate skip
+0 inserted, 1 skipped
+$ locule get t.loc 1 user
+ada
+$ locule import t.loc other.csv --on-duplicate replace
+0 inserted, 1 replaced
+$ locule get t.loc 1 user
+ADA
+$ locule import t.loc good.csv --on-duplicate replace
+0 inserted, 2 replaced
+$ locule import t.loc value.csv
+locule: value.csv: row 2 (line 4), field `id`: expected a u8, 0 to 255, found "x"; nothing was imported
+[exit 2]
+$ locule import t.loc long.csv
+locule: long.csv: row 1 (line 2), field `user`: expected a text of at most 8 bytes, found one of 10 bytes, "0123456789"; nothing was imported
+[exit 2]
+$ locule import t.loc column.csv
+locule: column.csv: column "usr": there is no field `usr`: did you mean `user`?; `--ignore` leaves a column out; nothing was imported
+[exit 2]
+$ locule import t.loc column.csv --ignore usr
+locule: column.csv: row 1 (line 2): the field `user` needs a value: it has no default and cannot be null; nothing was imported
+[exit 2]
+$ locule import t.loc twice.csv
+locule: twice.csv: row 1 (line 2): two values for the field `id`; nothing was imported
+[exit 2]
+$ locule import t.loc short.csv
+locule: short.csv: row 2 (line 3): expected 2 cells, as in the first line, found 1; nothing was imported
+[exit 2]
+$ locule import t.loc latin.csv
+locule: latin.csv: line 2: cell 2 is not UTF-8; nothing was imported
+[exit 2]
+$ locule import t.loc missing.csv
+locule: missing.csv: row 1 (line 2): the field `id` needs a value: it has no default and cannot be null; nothing was imported
+[exit 2]
+$ locule import t.loc none.csv
+locule: none.csv: No such file or directory (os error 2); nothing was imported
+[exit 2]
+$ locule import t.loc .
+locule: .: it is a directory; nothing was imported
+[exit 2]
+$ locule import t.loc value.jsonl
+locule: value.jsonl: row 2, field `user`: expected a text, found a number; nothing was imported
+[exit 2]
+$ locule import t.loc broken.jsonl
+locule: broken.jsonl: row 2: not JSON: EOF while parsing a value at line 3 column 0; nothing was imported
+[exit 2]
+$ locule import t.loc scalar.json
+locule: scalar.json: row 1: expected an object, found 1; nothing was imported
+[exit 2]
+$ locule import t.loc member.json
+locule: member.json: row 1: there is no field `age`; `--ignore` leaves a member out; nothing was imported
+[exit 2]
+$ locule import t.loc good.csv --format jsonl
+locule: good.csv: row 1: not JSON: expected value at line 1 column 1; nothing was imported
+[exit 2]
+$ locule import t.loc good.csv --batch 0
+locule: invalid value '0' for '--batch <COUNT>': 0 is not in 1..18446744073709551615; see `locule import --help`
+[exit 2]
+$ locule count t.loc
+2
+$ locule import t.loc value.csv --batch 1
+locule: value.csv: row 2 (line 4), field `id`: expected a u8, 0 to 255, found "x"; 1 records before it were imported
+[exit 2]
+$ locule count t.loc
+3
+$ printf 'id,user\n4,d\n5,e\n' | locule import t.loc -
+locule: standard input: row 2 (line 3): t.loc is full: it has room for 4 records; `locule alter t.loc resize 13` gives it more, or `locule delete` some; nothing was imported
+[exit 2]
+$ locule count t.loc
+3
+
+"#]].raw()
+    );
+}
+
+#[test]
+fn nothing_is_imported_if_anything_does_not_fit() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    printed(here, "locule create t.loc --schema 'key id: u64, hits: u8' --capacity 2000");
+    let rows: String = (0..1_000).map(|id| format!("{id},1\n")).collect();
+    std::fs::write(here.join("rows.csv"), format!("id,hits\n{rows}7,1\n")).unwrap();
+    let (code, complaint) = complaint(here, "locule import t.loc rows.csv");
+    assert_eq!(code, Some(2));
+    assert!(complaint.contains("row 1001 (line 1002)") && complaint.contains("nothing was imported"), "{complaint}");
+    assert_eq!(printed(here, "locule count t.loc"), "0\n");
+    // In batches, those before it stay.
+    let (code, complaint) = self::complaint(here, "locule import t.loc rows.csv --batch 300");
+    assert_eq!(code, Some(2));
+    assert!(complaint.contains("900 records before it were imported"), "{complaint}");
+    assert_eq!(printed(here, "locule count t.loc"), "900\n");
+}
+
+/// Others can write while the input is waited for: the test writes in between, and would wait five seconds in vain.
+#[test]
+fn the_lock_is_not_held_while_the_input_is_read() {
+    use std::io::Write;
+    use std::process::Stdio;
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    printed(here, "locule create t.loc --schema 'key id: u64'");
+    let mut import =
+        shell(here, "exec locule import t.loc -").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = import.stdin.take().unwrap();
+    // More than a pipe holds: when it is written, the reader is at work.
+    let rows: String = (0..20_000).map(|id| format!("{id}\n")).collect();
+    write!(input, "id\n{rows}").unwrap();
+    assert_eq!(printed(here, "locule put t.loc id=100000"), "inserted, version 2\n");
+    drop(input);
+    let (code, _) = (import.wait_with_output().unwrap().status.code(), ());
+    // The table has room for 10,000.
+    assert_eq!(code, Some(2));
+    assert_eq!(printed(here, "locule count t.loc"), "1\n");
+}
+
+#[test]
+fn the_small_table_of_the_repository_is_imported() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let csv = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/languages/languages.csv");
+    std::fs::copy(csv, here.join("languages.csv")).unwrap();
+    let start = Instant::now();
+    printed(here, "locule create languages.loc --from languages.csv --key alpha_3");
+    println!("created in {:?}", start.elapsed());
+    printed(here, "locule create copy.loc --schema \"$(locule schema languages.loc)\"");
+    assert_eq!(printed(here, "locule import copy.loc languages.csv"), "27 inserted\n");
+    assert_eq!(printed(here, "locule diff languages.loc copy.loc"), "");
+    // Nothing in it needs another form than it had.
+    printed(here, "locule export languages.loc > exported.csv && cmp languages.csv exported.csv");
+}

@@ -1,0 +1,46 @@
+//! Runs the command as a user does: lines for a shell, in a directory of their own.
+
+#![allow(dead_code, reason = "no file of tests uses all of this")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// A shell in this directory, in which `locule` is the command that is tested.
+pub fn shell(directory: &Path, line: &str) -> Command {
+    let command = Path::new(env!("CARGO_BIN_EXE_locule"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(line).current_dir(directory).stdin(Stdio::null()).env_remove("NO_COLOR");
+    shell.env("PATH", format!("{}:{path}", command.parent().unwrap().display()));
+    shell
+}
+
+/// What is seen when these lines are typed: each with what it prints, and its exit status if that is not 0.
+pub fn session(directory: &Path, lines: &str) -> String {
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| typed(directory, line)).collect()
+}
+
+/// The same for one line.
+pub fn typed(directory: &Path, line: &str) -> String {
+    let output = shell(directory, &format!("exec 2>&1\n{line}")).output().unwrap();
+    let code = output.status.code().unwrap_or_else(|| panic!("{line}: {}", output.status));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let code = if code == 0 { String::new() } else { format!("[exit {code}]\n") };
+    format!("$ {line}\n{printed}{code}")
+}
+
+/// Runs a line that has to succeed without a complaint, and returns what it prints.
+#[track_caller]
+pub fn printed(directory: &Path, line: &str) -> String {
+    let Output { status, stdout, stderr } = shell(directory, line).output().unwrap();
+    let complaints = String::from_utf8_lossy(&stderr);
+    assert!(status.success() && complaints.is_empty(), "{line}: {status}\n{complaints}");
+    String::from_utf8(stdout).unwrap()
+}
+
+/// The exit status of a line, and what it complains about.
+pub fn complaint(directory: &Path, line: &str) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = shell(directory, line).output().unwrap();
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
