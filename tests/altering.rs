@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::system_calls::{End, at_every_stop_of, filter, filter_flag, interrupt_at, system_calls_of};
+use common::system_calls::{End, at_every_stop_of, filter, filter_flag, interrupt_at, run_watched};
 use common::{Child, Visit, Visits, hear, insert_all, options, say, scratch, visit};
 use locule::maintenance::{Alteration, migrate};
 use locule::{Error, FieldSchema, FieldType, RecordId, RecoveryOutcome, Row, Schema, Table, Value, Values, values};
-use nix::libc::{SYS_fsync, SYS_linkat, SYS_msync, SYS_openat, SYS_pwrite64, SYS_renameat2};
+use nix::libc::{SYS_fsync, SYS_msync, SYS_openat};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -19,7 +19,6 @@ fn child_process() {
         ("alter", |path, _| kill_at_every_stop(path, &UNUSED)),
         ("alter while it is used", |path, _| kill_at_every_stop(path, &USED)),
         ("alter without nameless files", |path, _| kill_at_every_stop(path, &NAMED)),
-        ("trace", trace),
         ("alter with a disk that fails", alter_with_a_disk_that_fails),
         ("write around a switch", write_around_a_switch),
         ("hold a transaction", hold_a_transaction),
@@ -453,53 +452,20 @@ fn look_at(path: &Path, user: Option<Table<Values>>, kept: &Kept) -> bool {
     is_new
 }
 
-/// Lets a child do something, with a table in memory if possible. Returns what it says, unless it may not do it here.
-fn run(role: &str) -> Option<String> {
-    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let mut child = Child::spawn(role, &directory.path().join("visits.loc"), "");
-    let said = child.hear();
-    println!("{role}: {said}");
-    if said.starts_with("skipped") {
-        eprintln!("skipped: processes may not be traced here, or their calls not be filtered");
-        return None;
-    }
-    child.finish();
-    Some(said)
-}
-
 #[test]
 fn a_table_that_is_being_altered_is_the_old_or_the_new_one_whenever_the_process_is_killed() {
     for role in ["alter", "alter while it is used", "alter without nameless files"] {
-        if let Some(stops) = run(role) {
+        if let Some(stops) = run_watched(role) {
             assert!(stops.trim_end_matches(" stops").parse::<usize>().unwrap() >= 100);
         }
     }
-}
-
-/// What a power cut leaves depends on what had been flushed before the names were exchanged, and on that being flushed.
-#[test]
-fn the_new_file_is_on_the_disk_before_it_has_the_name_and_the_name_before_it_is_said_to_be_done() {
-    run("trace");
-}
-
-fn trace(path: &Path, _: &str) {
-    drop(used_table(path));
-    let Ok(calls) = system_calls_of(|| _ = everything(path).apply().unwrap()) else { return say("skipped") };
-    let position = |call: i64| calls.iter().position(|found| *found == call).unwrap();
-    let last = |call: i64| calls.iter().rposition(|found| *found == call).unwrap();
-    let (linked, exchanged) = (position(SYS_linkat), position(SYS_renameat2));
-    let written = last(SYS_pwrite64);
-    assert!(calls[written..linked].contains(&SYS_fsync), "what was written is flushed before there is a name");
-    assert!(linked < exchanged && exchanged < last(SYS_fsync), "the directory is flushed after the exchange");
-    assert_eq!(calls.iter().filter(|call| **call == SYS_renameat2).count(), 1);
-    say("traced");
 }
 
 /// A write that had happened was once reported as one that had not, if its sync found the file altered: whoever did it
 /// again did it twice.
 #[test]
 fn what_was_written_before_the_switch_counts_as_written_even_if_its_sync_comes_after() {
-    run("write around a switch");
+    run_watched("write around a switch");
 }
 
 fn write_around_a_switch(path: &Path, _: &str) {
@@ -519,7 +485,7 @@ fn write_around_a_switch(path: &Path, _: &str) {
 
 #[test]
 fn a_disk_that_fails_leaves_the_table_as_it_was() {
-    run("alter with a disk that fails");
+    run_watched("alter with a disk that fails");
 }
 
 fn alter_with_a_disk_that_fails(path: &Path, _: &str) {

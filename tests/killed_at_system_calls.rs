@@ -7,8 +7,8 @@
 
 mod common;
 
-use common::system_calls::{End, at_every_stop_of, filter, filter_flag};
-use common::{Child, Visits, assert_consistent, keys, options, say, visit};
+use common::system_calls::{End, at_every_stop_of, filter, filter_flag, run_watched};
+use common::{Visits, assert_consistent, keys, options, say, visit};
 use locule::Error;
 use nix::libc::SYS_openat;
 use std::path::{Path, PathBuf};
@@ -178,22 +178,12 @@ fn others_in_directory(path: &Path) -> Vec<String> {
     names.filter(|name| name != SECOND_NAME).collect()
 }
 
-/// Lets a child go through a scenario, and prints how many stops it visited.
+/// Lets a child go through a scenario.
 #[track_caller]
 fn run(role: &str) {
-    // In memory if possible: otherwise the test would wait for a disk thousands of times, and kills of processes do not
-    // show on a disk.
-    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let path = directory.path().join("visits.loc");
-    let mut child = Child::spawn(role, &path, "");
-    let stops = child.hear();
-    println!("{role}: {stops}");
-    if stops.starts_with("skipped") {
-        return eprintln!("skipped: processes may not be traced here");
-    }
+    let Some(stops) = run_watched(role) else { return };
     let count: usize = stops.trim_end_matches(" stops").parse().unwrap();
     assert!(count >= 10, "{role} makes more system calls than that");
-    child.finish();
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::system_calls::{End, at_every_stop_of, filter, filter_flag, system_calls_of};
+use common::system_calls::{End, at_every_stop_of, filter, filter_flag, run_watched};
 use common::{Child, Visit, Visits, assert_consistent, insert_all, keys, options, say, scratch, visit};
 use locule::maintenance::{Alteration, backup, repair, restore, scrub};
 use locule::{Error, RecordId, Table};
-use nix::libc::{SYS_fsync, SYS_linkat, SYS_openat, SYS_pwrite64, SYS_renameat2};
+use nix::libc::SYS_openat;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
@@ -23,7 +23,6 @@ fn child_process() {
             kill_at_every_stop(path, &Scenario { knows_nameless: false, is_used: true, ..RESTORE });
         }),
         ("scrub", kill_a_scrub),
-        ("trace", trace),
         ("move units", move_units),
         ("read", read),
     ]);
@@ -569,40 +568,9 @@ fn kill_a_scrub(path: &Path, _: &str) {
     }
 }
 
-fn trace(path: &Path, _: &str) {
-    let table = options().create(path).unwrap();
-    insert_all(&table, 0..3);
-    let copy = path.with_file_name(COPY);
-    let Ok(calls) = system_calls_of(|| _ = backup(path, &copy).unwrap()) else { return say("skipped") };
-    let last = |calls: &[i64], call: i64| calls.iter().rposition(|found| *found == call).unwrap();
-    let (written, linked) = (last(&calls, SYS_pwrite64), last(&calls, SYS_linkat));
-    assert!(calls[written..linked].contains(&SYS_fsync) && linked < last(&calls, SYS_fsync));
-    backup(path, path.with_file_name("second.loc")).unwrap();
-    let calls = system_calls_of(|| _ = restore(&copy, path).unwrap()).unwrap();
-    let (written, linked) = (last(&calls, SYS_pwrite64), last(&calls, SYS_linkat));
-    assert!(calls[written..linked].contains(&SYS_fsync));
-    let exchanged = last(&calls, SYS_renameat2);
-    assert!(linked < exchanged && exchanged < last(&calls, SYS_fsync));
-    say("traced");
-}
-
-/// Lets a child do something, with a table in memory if possible. Returns what it says, unless it may not do it here.
-fn run(role: &str) -> Option<String> {
-    let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let mut child = Child::spawn(role, &directory.path().join("visits.loc"), "");
-    let said = child.hear();
-    println!("{role}: {said}");
-    if said.starts_with("skipped") {
-        eprintln!("skipped: processes may not be traced here, or their calls not be filtered");
-        return None;
-    }
-    child.finish();
-    Some(said)
-}
-
 #[track_caller]
 fn run_kills(role: &str) {
-    if let Some(stops) = run(role) {
+    if let Some(stops) = run_watched(role) {
         assert!(stops.trim_end_matches(" stops").parse::<usize>().unwrap() >= 20);
     }
 }
@@ -623,11 +591,6 @@ fn a_table_that_is_being_restored_is_the_old_or_the_new_one_whenever_the_process
 #[test]
 fn a_scrub_that_is_killed_changes_no_record_and_can_be_made_again() {
     run_kills("scrub");
-}
-
-#[test]
-fn a_copy_is_on_the_disk_before_it_has_its_name() {
-    run("trace");
 }
 
 #[test]

@@ -58,6 +58,7 @@ IM = "src/file/image.rs"
 BK = "src/maintenance/backup.rs"
 RE = "src/maintenance/repair.rs"
 SC = "src/engine/scrub.rs"
+NA = "src/file/name.rs"
 
 # For each rule: in which file which text is replaced by which.
 FAULTS = {
@@ -105,8 +106,8 @@ FAULTS = {
  "reader: compared with the head's number": [(S,"if number != head.number() {","if number == 0 {")],
  'scan: checked after the filter has looked': [(S,"(self.words.load(place + NUMBER, Ordering::Relaxed) == head.number()).then_some(answer)","Some(answer)")],
  "scan: compared with the head's number": [(S,"if self.words.load(place + NUMBER, Ordering::Relaxed) != head.number() {\n            return None;","if self.words.load(place + NUMBER, Ordering::Relaxed) == 0 {\n            return None;"),(S,"(self.words.load(place + NUMBER, Ordering::Relaxed) == head.number()).then_some(answer)","(self.words.load(place + NUMBER, Ordering::Relaxed) != 0).then_some(answer)")],
- 'scan: a record that changed meanwhile is asked about again': [(S,"            answer => answer.map(|_| None),","            _ => Some(None),")],
- 'scan: what is returned is what was accepted': [(S,"            Some(true) => slot.copy(head, payload).map(Some),","            Some(true) => slot.copy(slot.head(), payload).map(Some),")],
+ 'scan: a record that changed meanwhile is asked about again': [(S,"                Some(false) => return Ok(None),\n                None => {}","                Some(false) | None => return Ok(None),")],
+ 'scan: what is returned is what was accepted': [(S,"match self.copy(head_seen, payload) {","match self.copy(self.head(), payload) {")],
  'scan: what is accepted is verified': [(SN,"                if verifies {","                if false && verifies {")],
  'scan: it goes on behind what is damaged': [(SN,"            slots.start = next;\n            if let Some(header) = found? {\n                if verifies {\n                    verify(index, header, payload)?;\n                }","            if let Some(header) = found? {\n                if verifies {\n                    verify(index, header, payload)?;\n                }\n                slots.start = next;")],
  'scan: each one looks whether the moment lasts': [(SN,"        self.check()?;\n        found","        found")],
@@ -266,7 +267,6 @@ FAULTS = {
  'altered: under the lock': [(N,"    let _guard = if is_alone { None } else { Some(WriteGuard::lock(&store)?) };","    let _guard = if is_alone || fate == Fate::CarriedOn { None } else { Some(WriteGuard::lock(&store)?) };")],
  'altered: what was written last counts as written': [(C,"            Err(Error::Superseded) if self.is_carried_on() => Ok(()),\n","")],
  'altered: sealed again': [(RB,"        let changed_count = work.catch_up()?;\n        work.seal(settings)?;","        let changed_count = work.catch_up()?;")],
- 'altered: the new file is flushed': [(IM,"        self.attachment.file().sync_all().map_err(Error::io(\"flush\", self.attachment.path()))","        Ok(())")],
  'altered: burned ids': [(RB,"            generation_floor: generation.max(self.dropped_generation),","            generation_floor: self.dropped_generation.max(generation.min(0)),")],
  'altered: ids of dropped slots': [(RB,"            generation_floor: generation.max(self.dropped_generation),","            generation_floor: generation,")],
  'altered: keys stay unique': [(RB,"            Some((key, other)) => Err(self.duplicate(key, other)),","            Some((key, other)) => {\n                drop(self.duplicate(key, other));\n                Ok(())\n            }")],
@@ -277,11 +277,13 @@ FAULTS = {
  'altered: no waiting for itself': [(RB,"inside_closure(self.source, || convert(id, payload, new))","convert(id, payload, new)")],
  'altered: nothing is missing': [(RB,"        image.note_that_nothing_is_missing()?;\n","")],
  'altered: permissions': [(RB,"Permissions::Of(&old)","Permissions::Mode(0o600)")],
+ 'cut: what was copied is on the disk before it has the name': [(IM,'self.attachment.file().sync_all().map_err(Error::io("flush", self.attachment.path()))','Ok(())')],
+ 'cut: what was created is on the disk before it has the name': [(N,"    file.sync_all()\n","    Ok(())\n")],
+ 'cut: another file of that name is on the disk before it is said to be done': [(NA,"Some(directory) => directory.sync_all(),","Some(_) => Ok(()),")],
  'maintained: numbers above the table': [(BK,"let resumed = number.max(given_out.number.saturating_add(1));","let resumed = number.max(given_out.number.min(0));")],
  'maintained: ids above the table': [(BK,"generation_floor: generation_floor.max(given_out.generation),","generation_floor,")],
  'maintained: no table from itself': [(BK,"FileId::of(of_table) == FileId::of(&of_backup))","FileId::of(of_table).device == 0)")],
- 'maintained: the copy is flushed': [(IM,"        self.attachment.file().sync_all().map_err(Error::io(\"flush\", self.attachment.path()))","        Ok(())")],
- 'maintained: the directory is flushed after a copy': [(IM,"        self.name.make_last().inspect_err(|_| self.name.take_away())","        Ok(())")],
+ 'cut: a new name is on the disk before it is said to be done': [(IM,"        self.name.make_last().inspect_err(|_| self.name.take_away())","        Ok(())")],
  'maintained: permissions of a copy': [(BK,"Permissions::Of(permissions)","{ let _ = permissions; Permissions::Mode(0o600) }")],
  'maintained: the newer of two': [(RE,"            if version > header.number {","            if version < header.number {")],
  'maintained: ids go on after a repair of nothing': [(RE,"Continuation { number: 1, generation_floor: 0,","Continuation { number: 0, generation_floor: 0,"),(RE,"        after.number = after.number.max(record.state.number);\n","")],
@@ -325,6 +327,7 @@ OTHER_TESTS = {
     "wake:": ["cargo", "test", "--release", "--lib", "--quiet", "--", "loom_tests::waits"],
     "altered:": ["cargo", "test", "--test", "altering", "--quiet"],
     "maintained:": ["cargo", "test", "--test", "maintaining", "--quiet"],
+    "cut:": ["cargo", "test", "--test", "power_cuts", "--quiet"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],
 }
 

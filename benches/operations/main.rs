@@ -13,7 +13,7 @@ mod summary;
 use bare::Bare;
 use criterion::{BenchmarkId, Criterion, SamplingMode};
 use locule::testing::SharedMutex;
-use locule::{RecordId, Table};
+use locule::{Condition, RecordId, Table};
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
@@ -24,6 +24,7 @@ use summary::Summary;
 
 const RECORD_COUNT: u64 = 5_000;
 const CAPACITY: u64 = 10_000;
+const CHANGE_COUNT: u64 = 100;
 const PAGE_BYTES: usize = 4096;
 /// The first argument of this program when it starts itself to measure an attachment.
 const ATTACH: &str = "attach-and-read";
@@ -69,6 +70,7 @@ fn main() {
     }
     floors(&mut bench, directory.path());
     reads(&mut bench, &table, &path);
+    changes(&mut bench, &table);
     writes(&mut bench, &table);
     scale(&mut bench, directory.path(), CAPACITY, ["small find", "small update", "small insert + delete"]);
     scale(&mut bench, directory.path(), 1_000_000, ["sparse find", "sparse update", "sparse insert + delete"]);
@@ -118,15 +120,23 @@ fn reads(bench: &mut Bench<'_>, table: &Table<Item>, path: &Path) {
     bench.many("find", |random| table.find(&(random as u128)));
     bench.many("get", |random| table.get(ids[random]));
     bench.many("len", |_| table.len());
-    bench.few("iterate, a record", |count| {
-        let start = Instant::now();
-        for _ in 0..count {
-            for row in table {
-                black_box(&row);
-            }
-        }
-        start.elapsed() / RECORD_COUNT as u32
-    });
+    bench.each("iterate, a record", RECORD_COUNT, || table.iter().map(black_box).count());
+    bench.each("select, a record", RECORD_COUNT, || table.select(|item| item.a < RECORD_COUNT / 100));
+    let matching = |condition: Condition| move || table.query().filter(condition.clone()).rows();
+    bench.each("scan for none, a record", RECORD_COUNT, matching(Item::FIELDS.b.gt(u64::MAX - 1)));
+    bench.each("scan for 1 %, a record", RECORD_COUNT, matching(Item::FIELDS.a.lt(RECORD_COUNT / 100)));
+}
+
+/// Only what is there to be read is measured: waiting for it is not.
+fn changes(bench: &mut Bench<'_>, table: &Table<Item>) {
+    let ids = ids_of(table);
+    let before = table.cursor().unwrap();
+    for id in ids.iter().take(CHANGE_COUNT as usize) {
+        table.update(*id, |item| item.b += 1).unwrap();
+    }
+    let after = table.cursor().unwrap();
+    bench.many("changes, none", |_| table.changes_since(&after));
+    bench.each("changes, each of 100", CHANGE_COUNT, || table.changes_since(&before));
 }
 
 fn writes(bench: &mut Bench<'_>, table: &Table<Item>) {
@@ -192,6 +202,15 @@ impl Bench<'_> {
                 }
                 summary.add(name, start.elapsed(), count)
             });
+        });
+    }
+
+    /// Measures an operation on many records, and counts the time of each.
+    fn each<R>(&mut self, name: &'static str, record_count: u64, mut operation: impl FnMut() -> R) {
+        self.few(name, |count| {
+            let start = Instant::now();
+            (0..count).for_each(|_| drop(black_box(operation())));
+            start.elapsed() / u32::try_from(record_count).unwrap()
         });
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 type Aim = (&'static str, &'static [&'static str], Option<f64>);
 
 const FLOORS: [&str; 4] = ["copy", "crc", "lock", "flush"];
-const AIMS: [Aim; 22] = [
+const AIMS: [Aim; 27] = [
     ("bare find", &["copy"], None),
     ("bare update", &["lock", "copy", "crc"], None),
     ("bare insert + delete", &["lock", "copy", "crc"], None),
@@ -19,6 +19,11 @@ const AIMS: [Aim; 22] = [
     ("get", &["copy", "crc"], None),
     ("len", &["copy"], None),
     ("iterate, a record", &["copy", "crc"], None),
+    ("select, a record", &["copy", "crc"], None),
+    ("scan for none, a record", &["copy"], None),
+    ("scan for 1 %, a record", &["copy"], None),
+    ("changes, none", &["copy"], None),
+    ("changes, each of 100", &["copy", "crc"], None),
     ("update", &["bare update"], Some(1.5)),
     ("replace", &["bare update"], None),
     ("insert + delete", &["bare insert + delete"], Some(1.5)),

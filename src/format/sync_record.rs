@@ -131,7 +131,7 @@ mod tests {
         };
         let words = record.to_words(SEED);
         assert_eq!(SyncRecord::from_words(words, SEED), Some(record));
-        for bit in 0..SYNC_RECORD_WORDS * 64 {
+        for bit in (0..SYNC_RECORD_WORDS * 64).step_by(if cfg!(miri) { 37 } else { 1 }) {
             let mut flipped = words;
             flipped[bit / 64] ^= 1 << (bit % 64);
             assert_eq!(SyncRecord::from_words(flipped, SEED), None, "bit {bit}");

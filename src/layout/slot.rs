@@ -22,7 +22,7 @@
 use crate::error::{Error, Fault, Internal};
 use crate::format::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, CellHeader, Head};
 use crate::format::geometry::{Geometry, widen};
-use crate::layout::filter::{Filter, RecordWords};
+use crate::layout::filter::{Everything, Filter, RecordWords};
 use crate::sys::words::{FixedWords, Ordering, Words, fence};
 
 const NUMBER: usize = 0;
@@ -67,7 +67,7 @@ impl<'a> Slot<'a> {
     /// Takes no lock, and never waits for a writer: if it tries again, another transaction was published.
     #[inline(always)]
     pub fn read(self, payload: &mut [u64]) -> Internal<Option<CellHeader>> {
-        self.read_at_one_moment(|slot, head| slot.copy(head, payload).map(Some))
+        self.read_if(payload, &mut Everything)
     }
 
     /// The same, if a filter accepts the record; of the others no more is read than the filter looks at.
@@ -75,30 +75,23 @@ impl<'a> Slot<'a> {
     /// What the filter is asked about can be of no record at all, while a writer fills the cell: then the answer is not
     /// used, and it is asked again. What is returned is what was accepted, since both had the same number.
     #[inline(always)]
-    pub fn read_if(self, payload: &mut [u64], filter: &mut impl Filter) -> Internal<Option<CellHeader>> {
-        self.read_at_one_moment(|slot, head| match slot.ask(head, filter) {
-            Some(true) => slot.copy(head, payload).map(Some),
-            answer => answer.map(|_| None),
-        })
-    }
-
-    /// Reads from the cell that the head names, if the record is live. As long as the cell turns out to hold something
-    /// else, which `read_from` says by `None`, it looks at the head again.
-    #[inline(always)]
-    fn read_at_one_moment(
-        self,
-        mut read_from: impl FnMut(Self, Head) -> Option<Option<CellHeader>>,
-    ) -> Internal<Option<CellHeader>> {
+    pub fn read_if<F: Filter>(self, payload: &mut [u64], filter: &mut F) -> Internal<Option<CellHeader>> {
         let mut head_seen = self.head();
         loop {
             if !head_seen.is_live() {
                 return Ok(None);
             }
-            match read_from(self, head_seen) {
-                // The check of a tombstone does not cover the payload behind it, so that payload must never be taken
-                // for a record's.
-                Some(Some(header)) if !header.is_live => return Err(torn(self.index, head_seen)),
-                Some(found) => return Ok(found),
+            // As long as the cell that the head names turns out to hold something else, the head is looked at again.
+            let answer = if F::ACCEPTS_ALL { Some(true) } else { self.ask(head_seen, filter) };
+            match answer {
+                Some(true) => match self.copy(head_seen, payload) {
+                    // The check of a tombstone does not cover the payload behind it, so that payload must never be taken
+                    // for a record's.
+                    Some(header) if !header.is_live => return Err(torn(self.index, head_seen)),
+                    Some(header) => return Ok(Some(header)),
+                    None => {}
+                },
+                Some(false) => return Ok(None),
                 None => {}
             }
             fence(Ordering::Acquire);

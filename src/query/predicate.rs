@@ -3,7 +3,7 @@
 use crate::engine::read::Meta;
 use crate::engine::scan::Scan;
 use crate::error::Internal;
-use crate::layout::filter::{Filter, RecordWords};
+use crate::layout::filter::{Everything, Filter, RecordWords};
 use crate::query::content::ContentTest;
 use crate::query::place::{RangeTest, SetTest, ShortTest, WordTest};
 use std::ops::Range;
@@ -153,15 +153,6 @@ impl RecordWords for &[u64] {
         for (word, index) in target.iter_mut().zip(first..) {
             *word = self.word(index);
         }
-    }
-}
-
-struct Everything;
-
-impl Filter for Everything {
-    #[inline(always)]
-    fn accepts<W: RecordWords>(&mut self, _: W) -> bool {
-        true
     }
 }
 

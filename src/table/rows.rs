@@ -2,10 +2,9 @@
 
 use super::content::Content;
 use super::row::Row;
-use super::words::row_of;
 use crate::engine::Store;
-use crate::engine::read::Moment;
-use crate::error::Result;
+use crate::engine::read::{Meta, Moment};
+use crate::error::{Internal, Result};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -48,24 +47,53 @@ impl<'a, T: Content> Rows<'a, T> {
         Rows { moment: Some(moment), ..Rows::new(moment.store()) }
     }
 
-    fn next_row(&mut self) -> Option<Result<Row<T>>> {
-        if self.next_slot < self.store.geometry().capacity() {
-            if let Err(error) = self.store.check_usable() {
-                self.end();
-                return Some(Err(error.into()));
+    /// The records that a closure accepts. One that it does not accept is never moved.
+    pub(super) fn select(mut self, mut accept: impl FnMut(&T) -> bool) -> Result<Vec<Row<T>>> {
+        let schema = self.store.schema();
+        let mut words = T::zeroed(schema);
+        let mut selected = Vec::new();
+        while let Some(meta) = self.next_words(&mut words)? {
+            let record = T::from_words(&words, schema)?;
+            if accept(&record) {
+                selected.push(Row::new(meta, record));
             }
         }
-        let mut words = T::zeroed(self.store.schema());
-        while self.next_slot < self.store.geometry().capacity() {
+        Ok(selected)
+    }
+
+    /// Copies the next record. What is returned fits registers, and so nothing waits for it to be written and read again.
+    #[inline(always)]
+    fn next_words(&mut self, words: &mut T::Words) -> Internal<Option<Meta>> {
+        let next = self.next_of_any_moment(words);
+        let Some(moment) = self.moment else { return next };
+        // This is checked even if nothing more was found: that there is nothing more has to be of this moment too.
+        if let Err(fault) = moment.check() {
+            self.end();
+            return Err(fault);
+        }
+        if let Ok(None) = next {
+            self.end();
+        }
+        next
+    }
+
+    #[inline(always)]
+    fn next_of_any_moment(&mut self, words: &mut T::Words) -> Internal<Option<Meta>> {
+        let capacity = self.store.geometry().capacity();
+        if self.next_slot < capacity {
+            if let Err(fault) = self.store.check_usable() {
+                self.end();
+                return Err(fault);
+            }
+        }
+        while self.next_slot < capacity {
             let slot = self.next_slot;
             self.next_slot += 1;
-            match self.store.read_slot(slot, words.as_mut()) {
-                Ok(None) => {}
-                Ok(meta) => return row_of(self.store, meta, &words).transpose(),
-                Err(fault) => return Some(Err(fault.into())),
+            if let Some(meta) = self.store.read_slot(slot, words.as_mut())? {
+                return Ok(Some(meta));
             }
         }
-        None
+        Ok(None)
     }
 
     /// What is returned now is the last item.
@@ -78,18 +106,19 @@ impl<'a, T: Content> Rows<'a, T> {
 impl<T: Content> Iterator for Rows<'_, T> {
     type Item = Result<Row<T>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let row = self.next_row();
-        let Some(moment) = self.moment else { return row };
-        // This is checked even if nothing more was found: that there is nothing more has to be of this moment too.
-        if let Err(fault) = moment.check() {
-            self.end();
-            return Some(Err(fault.into()));
+        let schema = self.store.schema();
+        let mut words = T::zeroed(schema);
+        let meta = match self.next_words(&mut words) {
+            Ok(Some(meta)) => meta,
+            Ok(None) => return None,
+            Err(fault) => return Some(Err(fault.into())),
+        };
+        match T::from_words(&words, schema) {
+            Ok(record) => Some(Ok(Row::new(meta, record))),
+            Err(error) => Some(Err(error)),
         }
-        if row.is_none() {
-            self.end();
-        }
-        row
     }
 }
 

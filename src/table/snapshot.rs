@@ -120,8 +120,8 @@ impl<'a, T: Content> Snapshot<'a, T> {
     /// # Errors
     ///
     /// As [`get`](Self::get); the first error ends the search.
-    pub fn select(&self, mut accept: impl FnMut(&T) -> bool) -> Result<Vec<Row<T>>> {
-        self.iter().filter(|row| row.as_ref().map_or(true, |row| accept(row))).collect()
+    pub fn select(&self, accept: impl FnMut(&T) -> bool) -> Result<Vec<Row<T>>> {
+        self.iter().select(accept)
     }
 
     /// How many records there are.

@@ -242,8 +242,8 @@ impl<T: Content> Table<T> {
     /// # Errors
     ///
     /// As [`get`](Self::get); the first error ends the search.
-    pub fn select(&self, mut accept: impl FnMut(&T) -> bool) -> Result<Vec<Row<T>>> {
-        self.iter().filter(|row| row.as_ref().map_or(true, |row| accept(row))).collect()
+    pub fn select(&self, accept: impl FnMut(&T) -> bool) -> Result<Vec<Row<T>>> {
+        self.iter().select(accept)
     }
 
     /// Several reads that agree: everything that one run of the closure reads from its argument is of one moment.

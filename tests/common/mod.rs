@@ -14,6 +14,7 @@
 
 #![allow(dead_code, reason = "no file of tests uses all of this")]
 
+pub mod power_cuts;
 pub mod system_calls;
 
 use nix::sys::signal::{Signal, kill};
