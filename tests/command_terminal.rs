@@ -85,7 +85,8 @@ fn a_terminal_obeys_nothing_that_is_in_a_table() {
         "locule alter documented.loc rename id \"$(printf '\\033[31m')\"",
     ] {
         let (_, seen) = Terminal::run(shell(here, line)).finish();
-        let obeyed = |next: char| (next.is_control() && !"\r\n".contains(next)) || ('\u{202a}'..='\u{202e}').contains(&next);
+        let obeyed =
+            |next: char| (next.is_control() && !"\r\n".contains(next)) || ('\u{202a}'..='\u{202e}').contains(&next);
         assert!(!seen.is_empty() && !seen.contains(obeyed), "{line}: {seen:?}");
     }
     // In a pipe it is as it is.
