@@ -140,11 +140,13 @@ impl<T> Change<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes<T> {
     changes: Vec<Change<T>>,
+    /// What they have happened since.
+    since: Cursor,
     cursor: Cursor,
 }
 
 impl<T: Content> Changes<T> {
-    fn of(found: &ChangedSlots, schema: &Arc<Schema>) -> Result<Self> {
+    fn of(found: &ChangedSlots, since: Cursor, schema: &Arc<Schema>) -> Result<Self> {
         let decoded = found.iter().map(|(meta, payload)| {
             let Some(payload) = payload else { return Ok(Change::Deleted { id: meta.id, version: meta.version }) };
             let mut words = T::zeroed(schema);
@@ -153,7 +155,7 @@ impl<T: Content> Changes<T> {
             }
             Ok(Change::Put(Row::new(meta, T::from_words(&words, schema)?)))
         });
-        Ok(Changes { changes: decoded.collect::<Result<_>>()?, cursor: found.cursor })
+        Ok(Changes { changes: decoded.collect::<Result<_>>()?, since, cursor: found.cursor })
     }
 }
 
@@ -192,6 +194,41 @@ impl<T> Changes<T> {
     /// ```
     pub fn iter(&self) -> std::slice::Iter<'_, Change<T>> {
         self.changes.iter()
+    }
+
+    /// The changes, each with the cursor to go on from once it is handled: what a program that handles them one by one
+    /// keeps with its work. After a restart all that is behind it comes, and nothing before it but what belongs to the same
+    /// transaction: of that, either all is handled or all comes again.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// table.insert(&Visit { id: 1, hits: 1 })?;
+    /// table.write(|transaction| {
+    ///     transaction.insert(&Visit { id: 2, hits: 1 })?;
+    ///     transaction.insert(&Visit { id: 3, hits: 1 })
+    /// })?;
+    /// let changes = table.changes_since(&table.first_cursor())?;
+    /// let left: Vec<usize> = changes
+    ///     .with_cursors()
+    ///     .map(|(_, cursor)| Ok(table.changes_since(&cursor)?.len()))
+    ///     .collect::<locule::Result<_>>()?;
+    /// assert_eq!(left, [2, 2, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_cursors(&self) -> impl Iterator<Item = (&Change<T>, Cursor)> {
+        let mut cursor = self.since;
+        let mut changes = self.changes.iter().peekable();
+        std::iter::from_fn(move || {
+            let change = changes.next()?;
+            match changes.peek() {
+                Some(next) if next.version() == change.version() => {}
+                Some(_) => cursor = Cursor { number: change.version(), ..self.cursor },
+                None => cursor = self.cursor,
+            }
+            Some((change, cursor))
+        })
     }
 
     /// How many records were changed.
@@ -345,7 +382,7 @@ impl<T: Content> Table<T> {
     /// checksum.
     pub fn changes_since(&self, cursor: &Cursor) -> Result<Changes<T>> {
         let store = self.store();
-        Changes::of(&store.changes_since(*cursor)?, store.schema())
+        Changes::of(&store.changes_since(*cursor)?, *cursor, store.schema())
     }
 
     /// The same as of the newest sync: only what survives a power cut. Who passes on only this never has to take
@@ -372,7 +409,7 @@ impl<T: Content> Table<T> {
     /// during each try, for as long as the lock timeout.
     pub fn synced_changes_since(&self, cursor: &Cursor) -> Result<Changes<T>> {
         let store = self.store();
-        Changes::of(&store.synced_changes_since(*cursor)?, store.schema())
+        Changes::of(&store.synced_changes_since(*cursor)?, *cursor, store.schema())
     }
 
     /// Sleeps until something was published after a cursor, by any process, but no longer than the timeout. Returns

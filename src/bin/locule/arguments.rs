@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     ERROR, alter, backup, bench, completions, count, create, delete, destroy, diff, dump, exists, export, get, import,
-    info, man, output, put, repair, restore, schema, scrub, set, summary, sync, verify,
+    info, man, output, put, repair, restore, schema, scrub, set, summary, sync, tail, verify,
 };
 
 /// Makes, fills, shows, changes and checks locule tables, even while other programs use them.
@@ -59,6 +59,7 @@ pub enum Verb {
     Sync(sync::Options),
     Scrub(scrub::Options),
     Alter(alter::Options),
+    Tail(tail::Options),
     Bench(bench::Options),
     Completions(completions::Options),
     Man(man::Options),

@@ -129,7 +129,10 @@ fn explain(error: &Error, path: Option<&Path>) -> String {
             format!("others wrote so much that no moment of {table} could be copied: try again")
         }
         Error::CursorLost { reason } => {
-            format!("the cursor cannot be followed: {reason}; take all records again, and forget the others")
+            format!(
+                "the cursor cannot be followed: {reason}: forget what was seen, and begin again with `locule tail {file} \
+                 --from start`"
+            )
         }
         other => other.to_string(),
     }

@@ -50,6 +50,7 @@ mod scrub;
 mod set;
 mod summary;
 mod sync;
+mod tail;
 mod verify;
 mod writing;
 
@@ -125,6 +126,7 @@ fn run(verb: &Verb) -> Result<Verdict> {
         Verb::Sync(options) => sync::run(options),
         Verb::Scrub(options) => scrub::run(options),
         Verb::Alter(options) => alter::run(options),
+        Verb::Tail(options) => tail::run(options),
         Verb::Bench(options) => bench::run(options),
         Verb::Completions(options) => completions::run(options),
         Verb::Man(options) => man::run(options),

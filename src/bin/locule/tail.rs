@@ -1,0 +1,154 @@
+//! `locule tail`: what changes, as it happens.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use locule::{Change, Changes, Cursor, Error, Table, Values};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde_json::{Map, Value as Json};
+
+use crate::choosing::Column;
+use crate::failure::Failure;
+use crate::writing::{json_of, shown_json};
+use crate::{Result, Verdict, opening};
+
+/// Prints each change as a line of JSON, and waits for the next.
+///
+/// Each record that was changed comes once, as it is now: what it was in between is not kept. @change is `put` for one that
+/// was inserted or updated, and `delete` for one that is gone, of which only @id and @version are told; every older record
+/// with the same slot is gone too. Each line has a @cursor: `--from` it goes on behind that line, after a restart or a power
+/// cut too. Of what one transaction has changed, all comes again if not all was printed.
+///
+/// While nothing changes it sleeps, and writers wake it.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  locule tail visits.loc
+  locule tail visits.loc --from start --until-now | jq .user
+  locule tail visits.loc --from \"$(tail -n 1 seen.jsonl | jq -r '.[\"@cursor\"]')\" >> seen.jsonl")]
+pub struct Options {
+    /// The table.
+    file: PathBuf,
+    /// Where to begin: with all records that there are (`start`), with the next change (`now`), or behind a line that was
+    /// printed before, by its @cursor.
+    #[arg(long, value_name = "start|now|CURSOR", default_value = "now")]
+    from: From,
+    /// Only what survives a power cut, once it does.
+    #[arg(long)]
+    synced: bool,
+    /// End instead of waiting for more.
+    #[arg(long)]
+    until_now: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    Start,
+    Now,
+    Behind(Cursor),
+}
+
+impl FromStr for From {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "start" => Ok(From::Start),
+            "now" => Ok(From::Now),
+            cursor => Ok(From::Behind(cursor.parse()?)),
+        }
+    }
+}
+
+/// How long it sleeps before it looks whether anybody still reads what it prints.
+const SLEEP: Duration = Duration::from_secs(1);
+
+/// Prints changes until nobody reads them any more, or there is none if it is not to wait.
+pub fn run(options: &Options) -> Result<Verdict> {
+    let Options { file, synced, until_now, .. } = options;
+    let table = opening::to_read(file)?;
+    let mut cursor = match options.from {
+        From::Start => table.first_cursor(),
+        From::Now => table.cursor().map_err(Failure::about(file))?,
+        From::Behind(cursor) => cursor,
+    };
+    loop {
+        let changes = if *synced { table.synced_changes_since(&cursor) } else { table.changes_since(&cursor) };
+        let Some(changes) = found(changes, &table, file)? else { continue };
+        print(&changes, &table)?;
+        cursor = changes.cursor();
+        if *until_now {
+            return Ok(Verdict::Good);
+        }
+        loop {
+            let is_awake = if *synced { table.wait_synced(&cursor, SLEEP) } else { table.wait(&cursor, SLEEP) };
+            match found(is_awake, &table, file)? {
+                Some(false) if is_read() => {}
+                Some(false) => return Ok(Verdict::Good),
+                Some(true) | None => break,
+            }
+        }
+    }
+}
+
+/// What a call has found. If the table was altered or replaced, the new one is opened; its changes are looked for again, and
+/// whether they can be told says the cursor.
+fn found<T>(outcome: Result<T, Error>, table: &Table<Values>, file: &Path) -> Result<Option<T>, Failure> {
+    match outcome {
+        Err(Error::Superseded | Error::Recovered | Error::Condemned) => {
+            table.reopen().map_err(Failure::about(file))?;
+            Ok(None)
+        }
+        outcome => outcome.map(Some).map_err(Failure::about(file)),
+    }
+}
+
+/// Prints a line for each change, at once: whoever reads it may wait for that line.
+fn print(changes: &Changes<Values>, table: &Table<Values>) -> Result<()> {
+    let schema = table.schema();
+    let mut stdout = std::io::stdout().lock();
+    for (change, cursor) in changes.with_cursors() {
+        let what = if matches!(change, Change::Put(_)) { "put" } else { "delete" };
+        let mut members = Map::new();
+        members.insert("@cursor".to_owned(), cursor.to_string().into());
+        members.insert("@change".to_owned(), what.into());
+        members.insert("@id".to_owned(), json_of(schema, Column::Id, &change.id().into()));
+        members.insert("@version".to_owned(), json_of(schema, Column::Version, &change.version().into()));
+        if let Change::Put(row) = change {
+            for (column, (name, value)) in Column::all(schema).into_iter().zip(row.iter()) {
+                members.insert(name.to_owned(), json_of(schema, column, value));
+            }
+        }
+        writeln!(stdout, "{}", shown_json(&Json::Object(members)))?;
+        stdout.flush()?;
+    }
+    Ok(())
+}
+
+/// Whether somebody may still read stdout: a pipe whose other end is closed says that it is.
+fn is_read() -> bool {
+    let stdout = std::io::stdout();
+    let mut events = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    match poll(&mut events, PollTimeout::ZERO) {
+        Ok(_) => !events.iter().any(|event| event.revents().is_some_and(|found| found.contains(PollFlags::POLLERR))),
+        Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_begins_at_the_start_now_or_behind_a_cursor() {
+        assert_eq!("start".parse::<From>().unwrap(), From::Start);
+        assert_eq!("now".parse::<From>().unwrap(), From::Now);
+        let cursor = "6c6f63756c6520676f6c64656e200102-7";
+        assert_eq!(cursor.parse::<From>().unwrap(), From::Behind(cursor.parse().unwrap()));
+        assert!("yesterday".parse::<From>().is_err());
+    }
+}
