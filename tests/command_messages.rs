@@ -50,7 +50,8 @@ fn verbs() -> BTreeSet<String> {
 /// The files in which something can be written that people read.
 fn texts() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut places = vec![root.join("src"), root.join("docs"), root.join("README.md"), root.join("ARCHITECTURE.md")];
+    let names = ["src", "docs", "README.md", "ARCHITECTURE.md", "format.md"];
+    let mut places: Vec<PathBuf> = names.map(|name| root.join(name)).into();
     let mut texts = Vec::new();
     while let Some(place) = places.pop() {
         if place.is_dir() {

@@ -400,12 +400,15 @@ impl Store {
         self.control().store(SUCCESSOR, 0, Ordering::Relaxed);
     }
 
-    /// Whoever was taking the file's name away has died: looks how far it came. Under the write mutex.
+    /// The dead owner may have been taking the file's name away: looks how far it came. Under the write mutex.
     fn settle_name(&self) -> Internal<()> {
-        if self.is_losing_its_name() {
+        let was_announced = self.is_losing_its_name();
+        if was_announced {
             // Threads that sleep look for themselves.
             self.wake_everyone();
-            self.check_name()?;
+        }
+        self.check_name()?;
+        if was_announced {
             if !self.attachment.as_ref().is_none_or(Attachment::has_its_name) {
                 // This process cannot know, such as after it has changed its root.
                 return Err(self.die(Death::Superseded));
