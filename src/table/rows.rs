@@ -6,7 +6,6 @@ use crate::engine::Store;
 use crate::engine::read::{Meta, Moment};
 use crate::error::{Internal, Result};
 use std::fmt;
-use std::marker::PhantomData;
 
 /// The records of a table, one slot after the other. See [`Table::iter`](crate::Table::iter). If the handle ends
 /// meanwhile, such as when the table is replaced, the error that says so is the last item. A clone goes on from the same
@@ -30,17 +29,18 @@ use std::marker::PhantomData;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "iterators do nothing unless they are consumed"]
-pub struct Rows<'a, T> {
+pub struct Rows<'a, T: Content> {
     store: &'a Store,
     /// The moment that all of the records are of; if there is none, they are of any moment.
     moment: Option<Moment<'a>>,
     next_slot: u32,
-    _records: PhantomData<fn() -> T>,
+    /// The words of the record that was copied last: room that is made once.
+    words: T::Words,
 }
 
 impl<'a, T: Content> Rows<'a, T> {
     pub(super) fn new(store: &'a Store) -> Self {
-        Rows { store, moment: None, next_slot: 0, _records: PhantomData }
+        Rows { store, moment: None, next_slot: 0, words: T::zeroed(store.schema()) }
     }
 
     pub(super) fn of_moment(moment: Moment<'a>) -> Self {
@@ -49,11 +49,9 @@ impl<'a, T: Content> Rows<'a, T> {
 
     /// The records that a closure accepts. One that it does not accept is never moved.
     pub(super) fn select(mut self, mut accept: impl FnMut(&T) -> bool) -> Result<Vec<Row<T>>> {
-        let schema = self.store.schema();
-        let mut words = T::zeroed(schema);
         let mut selected = Vec::new();
-        while let Some(meta) = self.next_words(&mut words)? {
-            let record = T::from_words(&words, schema)?;
+        while let Some(meta) = self.next_words()? {
+            let record = T::from_words(&self.words, self.store.schema())?;
             if accept(&record) {
                 selected.push(Row::new(meta, record));
             }
@@ -63,8 +61,8 @@ impl<'a, T: Content> Rows<'a, T> {
 
     /// Copies the next record. What is returned fits registers, and so nothing waits for it to be written and read again.
     #[inline(always)]
-    fn next_words(&mut self, words: &mut T::Words) -> Internal<Option<Meta>> {
-        let next = self.next_of_any_moment(words);
+    fn next_words(&mut self) -> Internal<Option<Meta>> {
+        let next = self.next_of_any_moment();
         let Some(moment) = self.moment else { return next };
         // This is checked even if nothing more was found: that there is nothing more has to be of this moment too.
         if let Err(fault) = moment.check() {
@@ -78,7 +76,7 @@ impl<'a, T: Content> Rows<'a, T> {
     }
 
     #[inline(always)]
-    fn next_of_any_moment(&mut self, words: &mut T::Words) -> Internal<Option<Meta>> {
+    fn next_of_any_moment(&mut self) -> Internal<Option<Meta>> {
         let capacity = self.store.geometry().capacity();
         if self.next_slot < capacity {
             if let Err(fault) = self.store.check_usable() {
@@ -89,7 +87,7 @@ impl<'a, T: Content> Rows<'a, T> {
         while self.next_slot < capacity {
             let slot = self.next_slot;
             self.next_slot += 1;
-            if let Some(meta) = self.store.read_slot(slot, words.as_mut())? {
+            if let Some(meta) = self.store.read_slot(slot, self.words.as_mut())? {
                 return Ok(Some(meta));
             }
         }
@@ -108,14 +106,12 @@ impl<T: Content> Iterator for Rows<'_, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let schema = self.store.schema();
-        let mut words = T::zeroed(schema);
-        let meta = match self.next_words(&mut words) {
+        let meta = match self.next_words() {
             Ok(Some(meta)) => meta,
             Ok(None) => return None,
             Err(fault) => return Some(Err(fault.into())),
         };
-        match T::from_words(&words, schema) {
+        match T::from_words(&self.words, self.store.schema()) {
             Ok(record) => Some(Ok(Row::new(meta, record))),
             Err(error) => Some(Err(error)),
         }
@@ -124,13 +120,13 @@ impl<T: Content> Iterator for Rows<'_, T> {
 
 impl<T: Content> std::iter::FusedIterator for Rows<'_, T> {}
 
-impl<T> Clone for Rows<'_, T> {
+impl<T: Content> Clone for Rows<'_, T> {
     fn clone(&self) -> Self {
-        Rows { ..*self }
+        Rows { words: self.words.clone(), ..*self }
     }
 }
 
-impl<T> fmt::Debug for Rows<'_, T> {
+impl<T: Content> fmt::Debug for Rows<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rows").field("next_slot", &self.next_slot).finish_non_exhaustive()
     }
