@@ -16,10 +16,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 /// Verbs that only look.
-const LOOKING: [&str; 15] = [
+const LOOKING: [&str; 18] = [
     "locule visits.loc",
     "locule schema visits.loc",
     "locule info visits.loc",
+    "locule info visits.loc --map",
+    "locule dump visits.loc --raw 1",
+    "locule tail visits.loc --from start --until-now",
     "locule verify visits.loc",
     "locule dump visits.loc",
     "locule dump visits.loc --where 'hits > 3' --sort -hits",

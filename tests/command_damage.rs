@@ -14,10 +14,14 @@ const ROUND_COUNT: usize = 200;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Verbs that only look.
-const LOOKING: [&str; 14] = [
+const LOOKING: [&str; 18] = [
     "summary FILE",
     "schema FILE",
     "info FILE",
+    "info FILE --json",
+    "info FILE --map",
+    "dump FILE --raw 1",
+    "tail FILE --from start --until-now",
     "verify FILE",
     "verify FILE --json",
     "dump FILE",

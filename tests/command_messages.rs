@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every verb but `bench`, which has tests of its own: what it is given after the name of a file.
-const VERBS: [(&str, &str); 22] = [
+const VERBS: [(&str, &str); 25] = [
     ("summary", "FILE"),
     ("schema", "FILE"),
     ("dump", "FILE"),
@@ -21,6 +21,9 @@ const VERBS: [(&str, &str); 22] = [
     ("exists", "FILE 1"),
     ("diff", "FILE FILE"),
     ("info", "FILE"),
+    ("info", "FILE --json"),
+    ("dump", "FILE --raw 0"),
+    ("tail", "FILE --from start --until-now"),
     ("verify", "FILE"),
     ("put", "FILE id=1"),
     ("set", "FILE 1 hits=2"),

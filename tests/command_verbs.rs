@@ -650,3 +650,64 @@ $ locule diff visits.loc new.loc
         .raw()
     );
 }
+
+#[test]
+fn a_slot_is_shown_byte_by_byte_and_all_of_them_on_a_map() {
+    assert_data_eq!(
+        of_visits(
+            "locule set visits.loc 42 hits=4
+             locule dump visits.loc --raw 0
+             locule dump visits.loc --raw 100
+             locule info visits.loc --map | tail -n 3"
+        ),
+        str![[r#"
+$ locule set visits.loc 42 hits=4
+version 5
+$ locule dump visits.loc --raw 0
+slot 0: transaction 5, a record, in cell 1
+0x00002320  head
+0x00012000  cell 0
+            transaction   2
+            generation    1, a record
+            update count  0
+            check         0x0445ef70: matches
+0x00012018  id  42
+              2a 00 00 00 00 00 00 00
+0x00012020  user  ada
+              03 00 61 64 61 00 00 00 00 00 00 00 00 00 00 00
+              00 00
+0x00012032  hits  3
+              03 00 00 00
+0x00012036  note  first
+              01 05 00 66 69 72 73 74 00 00 00 00 00 00 00 00
+              00 00 00 00 00 00 00
+0x00012050  cell 1, current
+            transaction   5
+            generation    1, a record
+            update count  1
+            check         0xf71e3936: matches
+0x00012068  id  42
+              2a 00 00 00 00 00 00 00
+0x00012070  user  ada
+              03 00 61 64 61 00 00 00 00 00 00 00 00 00 00 00
+              00 00
+0x00012082  hits  4
+              04 00 00 00
+0x00012086  note  first
+              01 05 00 66 69 72 73 74 00 00 00 00 00 00 00 00
+              00 00 00 00 00 00 00
+0x000120a0  cell 2
+            holds nothing
+0x000120f0  cell 3
+            holds nothing
+$ locule dump visits.loc --raw 100
+locule: visits.loc has the slots 0 to 99
+[exit 2]
+$ locule info visits.loc --map | tail -n 3
+███·············································································
+····················
+each character is 1 slot: · none taken, ░ some, ▒ half, ▓ many, █ nearly all
+
+"#]]
+    );
+}

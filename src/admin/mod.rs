@@ -6,6 +6,7 @@
 //! | [`dump`] | every record, as named values |
 //! | [`verify`] | every place where the file contradicts itself |
 //! | [`salvage`] | every record whose own checksum holds, in a file that is too damaged for all others |
+//! | [`raw_slots`] | every slot as it is, byte by byte |
 //!
 //! None of them takes a mutex or changes a byte, so none of them can hold up or harm the processes that use the table,
 //! and none waits for a writer that is stopped. A process that is stopped while it opens the table as the first one is waited for
@@ -30,6 +31,7 @@ mod cell;
 mod check;
 mod dump;
 mod info;
+mod raw;
 mod readable;
 pub(crate) mod salvage;
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod verify;
 pub use crate::engine::pending::Pending;
 pub use dump::{Dump, DumpedRow, dump};
 pub use info::{Condition, Info, SyncInfo, info};
+pub use raw::{RawCell, RawSlot, RawSlots, raw_slots};
 pub use salvage::{Salvage, salvage};
 pub use verification::{Extent, Location, Problem, Verification};
 pub use verify::verify;

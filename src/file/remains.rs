@@ -6,8 +6,8 @@
 use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::file::open::{open_file, read_header_alone};
-use crate::format::cell::CellHeader;
-use crate::format::geometry::word;
+use crate::format::cell::{CellHeader, Head};
+use crate::format::geometry::{widen, word};
 use crate::format::header::Header;
 use crate::format::sync_record::{SYNC_RECORD_WORDS, SyncRecord};
 use crate::sys::attachment::Attachment;
@@ -68,7 +68,26 @@ impl Remains {
         SyncRecord::from_words(words, self.header.digest_seed())
     }
 
-    fn offset_bytes(&self, slot: u32, cell: u32) -> u64 {
+    pub fn path(&self) -> &Path {
+        self.attachment.path()
+    }
+
+    /// The head of a slot.
+    pub fn read_head(&self, slot: u32) -> Result<Head> {
+        let mut head = [0];
+        let target = bytemuck::cast_slice_mut(&mut head);
+        let outcome = read_up_to_the_end(&self.attachment, self.head_offset_bytes(slot), target);
+        outcome.map_err(Error::io("read", self.path()))?;
+        Ok(Head::from_word(head[0]))
+    }
+
+    /// Where the head of a slot is in the file.
+    pub fn head_offset_bytes(&self, slot: u32) -> u64 {
+        word(self.header.geometry.heads() + widen(slot)).saturating_mul(8)
+    }
+
+    /// Where a cell is in the file.
+    pub fn offset_bytes(&self, slot: u32, cell: u32) -> u64 {
         word(self.header.geometry.cell(slot, cell)).saturating_mul(8)
     }
 }

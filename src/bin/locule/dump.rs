@@ -7,7 +7,7 @@ use clap::Args;
 use crate::choosing::{Choice, Column};
 use crate::rows::Rows;
 use crate::writing::{Format, Writing};
-use crate::{Result, Verdict};
+use crate::{Result, Verdict, raw};
 
 /// Prints the records of a table.
 ///
@@ -21,13 +21,18 @@ Examples:
   locule dump visits.loc --sort -hits --limit 10
   locule dump visits.loc --where 'hits > 3 && note != null' --fields id,hits
   locule dump visits.loc --format jsonl | jq .user
-  locule dump damaged.loc --salvage --format csv")]
+  locule dump damaged.loc --salvage --format csv
+  locule dump visits.loc --raw 3")]
 pub struct Options {
     #[command(flatten)]
     what: What,
     /// How the records are written [default: table].
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// Show this slot alone, byte by byte: its head, and its four cells with their fields. Exit status 1 if a cell is
+    /// damaged.
+    #[arg(long, value_name = "SLOT", conflicts_with_all = ["salvage", "format", "text", "sort", "fields", "limit", "null"])]
+    raw: Option<u32>,
 }
 
 /// What is printed.
@@ -51,6 +56,9 @@ pub struct What {
 
 /// Prints the records, and complains about those that are damaged.
 pub fn run(options: &Options) -> Result<Verdict> {
+    if let Some(slot) = options.raw {
+        return raw::print(&options.what.file, slot);
+    }
     print(&options.what, options.format.unwrap_or(Format::Table))
 }
 

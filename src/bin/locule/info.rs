@@ -1,34 +1,64 @@
 //! `locule info`: what a table is, and how it is doing.
 
-use crate::failure::Failure;
-use crate::{Result, Verdict, output};
-use clap::Args;
-use locule::admin::{self, Condition, Info};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Shows what a table is, how full, how far synced, and which process holds its lock.
+use clap::Args;
+use locule::Timestamp;
+use locule::admin::{self, Condition, Info};
+use serde_json::{Value as Json, json};
+
+use crate::failure::Failure;
+use crate::surroundings::{User, file_system_of, users_of};
+use crate::writing::print_report;
+use crate::{Result, Verdict, map, output};
+
+/// Shows what a table is, how full, how far synced, which processes have it open, and which one holds its lock.
 ///
 /// Takes no lock and changes nothing, so it can be used at any time. Exit status 1 if the table needs a recovery that
 /// is not possible.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  locule info visits.loc")]
+#[command(after_help = "\
+Examples:
+  locule info visits.loc
+  locule info visits.loc --json | jq '.users[].pid'
+  locule info visits.loc --map")]
 pub struct Options {
     /// The table.
     file: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Draw where the records are in the table.
+    #[arg(long, conflicts_with = "json")]
+    map: bool,
 }
 
 /// Prints a line for each fact.
 pub fn run(options: &Options) -> Result<Verdict> {
     let info = admin::info(&options.file).map_err(Failure::about(&options.file))?;
-    output::print(&describe(&info)?)?;
+    let around = Around { users: users_of(&options.file), file_system: file_system_of(&options.file) };
+    if options.json {
+        print_report(members(&info, &around))?;
+    } else {
+        output::print(&describe(&info, &around)?)?;
+    }
+    if options.map {
+        map::print(&options.file)?;
+    }
     match info.condition {
         Condition::NeedsRecovery { outcome: Err(_), .. } => Ok(Verdict::Bad),
         _ => Ok(Verdict::Good),
     }
 }
 
-fn describe(info: &Info) -> Result<String> {
+/// What is not in the file.
+struct Around {
+    users: Vec<User>,
+    file_system: Option<String>,
+}
+
+fn describe(info: &Info, around: &Around) -> Result<String> {
     let mut text = String::new();
     let mut line = |name: &str, value: String| writeln!(text, "{name:<16}{value}");
     let status = &info.status;
@@ -54,11 +84,17 @@ fn describe(info: &Info) -> Result<String> {
         line("pending", format!("transaction {} of a writer that died; {what}", pending.number))?;
     }
     line("transactions", format!("{} published, {} durable", status.last, status.durable))?;
+    if let Some(seconds) = seconds_since_sync(info) {
+        line("last sync", format!("{seconds:.1} s ago"))?;
+    }
     for (record, sync) in info.syncs.iter().enumerate() {
         let sync = sync.map_or("not whole".to_owned(), |sync| {
             format!("transaction {}, {} records, {}", sync.number, sync.live_count, sync.wall_time)
         });
         line(&format!("sync record {record}"), sync)?;
+    }
+    if let Some(file_system) = &around.file_system {
+        line("file system", output::visible(file_system).into_owned())?;
     }
     if info.is_in_memory {
         line("storage", "in memory: sync() makes nothing durable, a restart deletes the table".to_owned())?;
@@ -69,6 +105,9 @@ fn describe(info: &Info) -> Result<String> {
     let writer =
         status.writer.map_or("free".to_owned(), |writer| format!("held by process {}, {}", writer.pid, writer.state));
     line("write lock", writer)?;
+    for user in &around.users {
+        line("open in", format!("process {}, {}", user.pid, output::visible(&user.name)))?;
+    }
     let repairs = &status.repair_counts;
     line("syncs", status.sync_count.to_string())?;
     line("recoveries", status.recovery_count.to_string())?;
@@ -81,6 +120,84 @@ fn describe(info: &Info) -> Result<String> {
     )?;
     line("index rebuilds", status.index_rebuild_count.to_string())?;
     Ok(text)
+}
+
+/// How long ago the newest sync was, by the clock of this machine.
+fn seconds_since_sync(info: &Info) -> Option<f64> {
+    let newest = info.syncs.iter().flatten().map(|sync| sync.wall_time).max()?;
+    let passed = Timestamp::now().microseconds().checked_sub(newest.microseconds())?;
+    Some(passed.max(0) as f64 / 1e6)
+}
+
+/// The same facts for programs. Numbers are numbers: none of them comes near 2^53 in practice, but for the versions, which
+/// are texts like those of records.
+fn members(info: &Info, around: &Around) -> Vec<(&'static str, Json)> {
+    let status = &info.status;
+    let repairs = &status.repair_counts;
+    let sync = |sync: &admin::SyncInfo| {
+        json!({
+            "number": sync.number.to_string(),
+            "live_count": sync.live_count,
+            "time": sync.wall_time.to_string(),
+        })
+    };
+    let condition = match &info.condition {
+        Condition::NeedsRecovery { reason, outcome } => json!({
+            "is_in_order": false,
+            "reason": reason,
+            "can_be_recovered": outcome.is_ok(),
+            "recovery": outcome.as_ref().map_or_else(ToString::to_string, ToString::to_string),
+        }),
+        _ => json!({ "is_in_order": true }),
+    };
+    vec![
+        ("format_version", info.format_version.into()),
+        ("uuid", info.uuid.clone().into()),
+        ("created", info.created.to_string().into()),
+        ("file_bytes", info.file_bytes.into()),
+        ("file_system", around.file_system.clone().into()),
+        ("is_in_memory", info.is_in_memory.into()),
+        ("schema", info.schema.to_string().into()),
+        ("record_bytes", info.schema.record_bytes().into()),
+        ("live_count", status.live_count.into()),
+        ("capacity", status.capacity.into()),
+        ("free_count", info.free_count.into()),
+        ("condition", condition),
+        (
+            "pending",
+            info.pending.as_ref().map_or(
+                Json::Null,
+                |pending| json!({ "number": pending.number.to_string(), "is_prepared": pending.is_prepared }),
+            ),
+        ),
+        ("newest_number", status.last.to_string().into()),
+        ("synced_number", status.durable.to_string().into()),
+        ("seconds_since_sync", seconds_since_sync(info).into()),
+        ("syncs", info.syncs.iter().map(|found| found.as_ref().map_or(Json::Null, sync)).collect()),
+        ("is_flush_failed", status.flush_failed.into()),
+        ("is_in_use", info.is_in_use.into()),
+        ("users", around.users.iter().map(|user| json!({ "pid": user.pid, "name": user.name })).collect()),
+        (
+            "writer",
+            status
+                .writer
+                .as_ref()
+                .map_or(Json::Null, |writer| json!({ "pid": writer.pid, "state": writer.state.to_string() })),
+        ),
+        ("sync_count", status.sync_count.into()),
+        ("recovery_count", status.recovery_count.into()),
+        (
+            "owner_deaths",
+            json!({
+                "holding": repairs.holding,
+                "staging": repairs.staging,
+                "prepared": repairs.prepared,
+                "publishing": repairs.publishing,
+                "syncing": status.dead_syncer_count,
+            }),
+        ),
+        ("index_rebuild_count", status.index_rebuild_count.into()),
+    ]
 }
 
 /// A text of several lines, each below the one before it, and without control characters, which a documentation can

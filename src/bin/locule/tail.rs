@@ -23,7 +23,8 @@ use crate::{Result, Verdict, opening};
 /// with the same slot is gone too. Each line has a @cursor: `--from` it goes on behind that line, after a restart or a power
 /// cut too. Of what one transaction has changed, all comes again if not all was printed.
 ///
-/// While nothing changes it sleeps, and writers wake it.
+/// While nothing changes it sleeps, and writers wake it: for that it leaves a mark in one word of the file, if it may
+/// write to it, and otherwise looks every five milliseconds.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
