@@ -333,7 +333,8 @@ impl<T: Content> OpenOptions<T> {
     ///
     /// The new file gets the owner, the group and the permissions of the old one, instead of [`mode`](Self::mode), as
     /// far as this process may set them. If it may not change the owner, it becomes the owner itself; if it may not set
-    /// the old group, the file's group gets no permissions.
+    /// the old group, the file's group gets no permissions. A POSIX access control list is part of the permissions; where
+    /// the file cannot have it, nobody may do more with it than the list allowed. Other extended attributes are not kept.
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
