@@ -222,7 +222,10 @@ fn method(tokens: &mut Tokens<'_>, schema: &Schema, left: &Operand<'_>) -> Parse
         ("startsWith", _) => name.starts_with(value.clone()),
         ("endsWith", _) => name.ends_with(value.clone()),
         ("contains", _) => name.contains(value.clone()),
-        (_, Value::Text(pattern)) => name.matches(pattern.clone()),
+        (_, Value::Text(pattern)) => {
+            tokens.count_pattern(&argument.range)?;
+            name.matches(pattern.clone())
+        }
         _ => return Err(Mistake::new(argument.range, "expected a pattern in quotes, such as \"^bo+b$\"")),
     };
     let is_text = matches!(field_schema.field_type(), FieldType::Text(_));

@@ -188,6 +188,17 @@ fn what_is_no_pattern_is_refused() {
     }
 }
 
+/// Three thousand patterns took a gigabyte.
+#[test]
+fn a_filter_has_no_more_patterns_than_it_may() {
+    let with_patterns = |count: usize| vec!["user.matches('bo')"; count].join(" || ");
+    assert!(Condition::parse(&with_patterns(100), &schema()).is_ok());
+    let error = refusal(&with_patterns(3_000));
+    assert_eq!(error.message(), "expected at most 100 patterns: two can be one, as in \"^bo|b$\"");
+    let start = with_patterns(100).len() + " || user.matches(".len();
+    assert_eq!(error.range(), start..start + "'bo'".len());
+}
+
 const PAGE: &str = include_str!("../../../../docs/filter-language.md");
 
 /// The rows of the table in a section of the page, cell by cell.
