@@ -107,7 +107,8 @@ impl<T: Content> Table<T> {
         Self::options().capacity(capacity).create(path)
     }
 
-    /// Opens a table for reading, with the usual options. Not a byte of the file is changed.
+    /// Opens a table for reading, with the usual options. Nothing of the file is changed, except that
+    /// [`Table::wait`] leaves a mark in it, by which it is woken, if the process may write the file.
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -415,8 +416,8 @@ impl<T: Content> OpenOptions<T> {
         Table::new(store)
     }
 
-    /// Opens a table for reading. Not a byte of the file is changed, and no mutex is taken. If the file needs a
-    /// recovery, this handle works on a recovered copy in its own memory, which does not change any more, and
+    /// Opens a table for reading. Nothing of the file is changed, and no mutex is taken; only [`Table::wait`] leaves a
+    /// mark in the file, by which it is woken, if the process may write the file. If the file needs a recovery, this handle works on a recovered copy in its own memory, which does not change any more, and
     /// [`recovery`](Table::recovery) says so.
     ///
     /// ```
