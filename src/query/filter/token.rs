@@ -1,9 +1,10 @@
 //! The text of a condition, cut into names, values and symbols.
 
 use super::advice;
-use super::mistake::{Mistake, Parsed, shortened};
+use super::mistake::{Mistake, Parsed};
 use super::number::number;
 use super::quoted::quoted;
+use crate::error::shortened;
 use crate::value::untyped::Value;
 use std::ops::Range;
 
