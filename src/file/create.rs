@@ -62,8 +62,9 @@ pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     Ok(store)
 }
 
-/// Opens a table, or makes it if there is none. Any number of processes may do this at once: they get one table.
-pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+/// Opens a table, or makes it if there is none. Any number of processes may do this at once: they get one table. What it
+/// should be is asked only if there is none.
+pub fn open_or_create(path: &Path, plan: impl Fn() -> Result<Plan>, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
     // The loop is bounded only in case a program makes and destroys the file all the time.
     for _ in 0..1000 {
@@ -74,7 +75,7 @@ pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<S
         // One process builds while the others wait; without this lock they would all build, and one would win.
         let _turn = DirectoryTurn::take(path, settings);
         if path.symlink_metadata().is_err() {
-            match create(path, plan, settings) {
+            match create(path, &plan()?, settings) {
                 Err(Error::AlreadyExists { .. }) => {}
                 created => return created,
             }
@@ -455,7 +456,7 @@ mod tests {
         assert!(DirectoryTurn::take(&path, &impatient)._lock.is_none());
         assert!(start.elapsed() >= patience);
         let plan = Plan { capacity: 3, mode: 0o600, schema: header(3).schema };
-        open_or_create(&path, &plan, &impatient).unwrap();
+        open_or_create(&path, || Ok(plan.clone()), &impatient).unwrap();
         drop(first);
         assert!(DirectoryTurn::take(&path, &settings())._lock.is_some());
     }

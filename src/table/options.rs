@@ -412,7 +412,7 @@ impl<T: Content> OpenOptions<T> {
     ///
     /// As [`create`](Self::create) and [`open`](Self::open).
     pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<Table<T>> {
-        let store = create::open_or_create(path.as_ref(), &self.plan()?, &self.settings)?;
+        let store = create::open_or_create(path.as_ref(), || self.plan(), &self.settings)?;
         Table::new(store)
     }
 
