@@ -175,6 +175,7 @@ FAULTS = {
  'alone: a recovery has a number': [(M,"control.load(RECOVERY_NUMBER, Ordering::Relaxed) ^ self.recovery_number.get();","0;"),(M,"self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()","false")],
  'alone: a transaction of before a recovery is not published': [(TX,"        self.store.check_not_recovered()","        Ok(())")],
  'alone: a transaction of before a recovery is not undone': [(TX,"        if self.check_mine().is_ok() {","        if self.guard.is_mine() {")],
+ 'alone: a child reads nothing by what its parent has begun': [(TX,"-> Internal<Located> {\n        self.check_not_forked()?;\n","-> Internal<Located> {\n")],
  'alone: the child of a fork attaches by itself': [(FK,"            self.attach_anew()?;\n","")],
  'alone: a child that cannot attach is refused': [(FK,"            self.attach_anew()?;","            let _ = self.attach_anew();")],
  'alone: a child that is alone proves the table': [(FK,"if own.try_attach(Hold::Exclusive)? {","if false {")],
