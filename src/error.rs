@@ -261,7 +261,8 @@ impl fmt::Display for TableLock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CursorLoss {
-    /// It is a cursor of another table, or of one that was replaced.
+    /// It is a cursor of another table, or of one that was replaced, or altered in a way that
+    /// [keeps no cursors](crate::maintenance).
     OtherTable,
     /// What it had seen was rolled back, such as by a power cut before the next sync; or it was given out by another copy
     /// of the file.
@@ -275,7 +276,9 @@ pub enum CursorLoss {
 impl fmt::Display for CursorLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            CursorLoss::OtherTable => "it is a cursor of another table",
+            CursorLoss::OtherTable => {
+                "it is a cursor of another table, or of this one before it was replaced or altered"
+            }
             CursorLoss::RolledBack => "what it had seen was rolled back, or is of another copy of the file",
             CursorLoss::TooManyRecoveries => "the table was recovered more than eight times since",
             CursorLoss::NewerThanTable => "it is newer than the table, as if an older copy of the file was put back",
@@ -286,6 +289,19 @@ impl fmt::Display for CursorLoss {
 /// An error on its way up through the engine: one word, so that results that are hardly ever errors stay in registers.
 #[derive(Debug)]
 pub struct Fault(Box<Error>);
+
+/// What an error shows of a part of a text that can be anything.
+pub(crate) fn shortened(text: &str) -> String {
+    const PART_COUNT_MAX: usize = 40;
+    let (part, end) = match text.char_indices().nth(PART_COUNT_MAX) {
+        Some((end, _)) => (text.get(..end).unwrap_or_default(), "…"),
+        None => (text, ""),
+    };
+    let is_shown_as_it_is = |next: char| matches!(next, '"' | '\'' | '\\');
+    let shown =
+        part.chars().map(|next| if is_shown_as_it_is(next) { next.into() } else { next.escape_debug().to_string() });
+    shown.chain([end.to_owned()]).collect()
+}
 
 /// The result of functions that are called on every operation.
 pub type Internal<T> = std::result::Result<T, Fault>;
@@ -356,7 +372,7 @@ impl fmt::Display for Error {
                 write!(f, "{} does not exist: a table has to be created before it is opened", path.display())
             }
             Error::UnknownField { name, suggestion } => {
-                write!(f, "there is no field `{name}`")?;
+                write!(f, "there is no field `{}`", shortened(name))?;
                 match suggestion {
                     Some(suggestion) => write!(f, ": did you mean `{suggestion}`?"),
                     None => Ok(()),
@@ -372,7 +388,7 @@ impl fmt::Display for Error {
                 )
             }
             Error::SchemaMismatch { differences, .. } => {
-                f.write_str("the file holds other records than this program's type; in the file")?;
+                f.write_str("the table's records are not of the schema that they are expected to have; in the table")?;
                 differences.iter().try_for_each(|difference| write!(f, "\n  {difference}"))
             }
             Error::CapacityMismatch { expected, found } => write!(
@@ -440,7 +456,11 @@ impl fmt::Display for Error {
                 })
             }
             Error::DuplicateKey { key, id } => {
-                write!(f, "a record with the key {key} is there already, under id {id}: update it, or use `upsert`")
+                write!(
+                    f,
+                    "a record with the key {key} is there already, under id {id}: update it or use `upsert`, or \
+                     give the other one another key"
+                )
             }
             Error::KeyChanged => {
                 f.write_str("an update must not change the key: delete the record and insert it under its new key")

@@ -1,10 +1,26 @@
 //! What somebody probably meant who wrote a name that is none.
 
-/// The candidate that takes the fewest changes to become, if it takes so few that it was probably meant.
+/// No name has more bytes, and what is no name may come from anywhere.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Counting the changes takes at most so many steps, for all candidates together: some thousand short ones.
+const STEP_COUNT_MAX: usize = 1 << 20;
+
+/// The candidate that takes the fewest changes to become, if it takes so few that it was probably meant. Where there are too
+/// many candidates, the first of them are compared.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let changes = |candidate: &&str| change_count(&name.to_lowercase(), &candidate.to_lowercase());
-    let nearest = candidates.into_iter().min_by_key(changes)?;
-    (changes(&nearest) <= name.chars().count().max(nearest.chars().count()) / 3).then_some(nearest)
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let name = name.to_lowercase();
+    let mut left_count = STEP_COUNT_MAX;
+    let compared = candidates.into_iter().map_while(|candidate| {
+        left_count = left_count.checked_sub(name.len().saturating_mul(candidate.len()))?;
+        let change_count = change_count(&name, &candidate.to_lowercase());
+        Some((change_count, candidate))
+    });
+    let (change_count, nearest) = compared.min_by_key(|(change_count, _)| *change_count)?;
+    (change_count <= name.chars().count().max(nearest.chars().count()) / 3).then_some(nearest)
 }
 
 /// How many characters have to be inserted, removed, replaced, or exchanged with the next one: the distance of optimal
@@ -66,5 +82,20 @@ mod tests {
         assert_eq!(nearest("colour", names), None);
         assert_eq!(nearest("", names), None);
         assert_eq!(nearest("user", [""; 0]), None);
+    }
+
+    /// A name of 100 kB was compared with each of ten thousand, for minutes.
+    #[test]
+    fn what_is_longer_than_a_name_is_near_to_none_and_of_very_many_only_the_first_are_compared() {
+        let [longest, too_long] = [255, 256].map(|length_bytes| "x".repeat(length_bytes));
+        assert_eq!(nearest(&longest, [too_long.as_str()]), Some(too_long.as_str()));
+        assert_eq!(nearest(&too_long, [longest.as_str()]), None);
+
+        let others = || std::iter::repeat_n("something_else", 1_000);
+        assert_eq!(nearest("usr", others().chain(["user"])), Some("user"));
+        let mut asked_count = 0;
+        let many = std::iter::repeat_n(longest.as_str(), usize::MAX).inspect(|_| asked_count += 1);
+        assert_eq!(nearest("usr", many), None);
+        assert!(asked_count < 10_000);
     }
 }

@@ -5,11 +5,13 @@ mod common;
 
 use common::system_calls::{End, filter, filter_descriptor, fork_traced, go_to_next_stop};
 use common::{Child, options, say, scratch};
-use locule::Error;
+use locule::{Error, maintenance};
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -386,6 +388,67 @@ fn what_replaces_a_table_has_its_owner_group_and_permissions() {
     drop(options().replace(&path).unwrap());
     let metadata = fs::metadata(&path).unwrap();
     assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), (nobody, nobody, 0o660));
+}
+
+/// An access control list, as the kernel takes it: what the owner, one user, the group, all of those together, and others may.
+fn access_list(permitted: [u16; 5]) -> Vec<u8> {
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for ((tag, id), permitted) in
+        [(1_u16, None), (2, Some(1234_u32)), (4, None), (0x10, None), (0x20, None)].into_iter().zip(permitted)
+    {
+        list.extend([tag.to_le_bytes(), permitted.to_le_bytes()].concat());
+        list.extend(id.unwrap_or(u32::MAX).to_le_bytes());
+    }
+    list
+}
+
+/// The list of a file; none if it has only its mode.
+fn access_list_of(path: &Path) -> Option<Vec<u8>> {
+    let (path, mut list) = (CString::new(path.as_os_str().as_bytes()).unwrap(), vec![0_u8; 1000]);
+    // SAFETY: both texts end with a zero byte, and the list has as many bytes as the kernel is told.
+    let code = unsafe { libc::getxattr(path.as_ptr(), ACCESS.as_ptr(), list.as_mut_ptr().cast(), list.len()) };
+    list.truncate(usize::try_from(code).ok()?);
+    Some(list)
+}
+
+fn set_access_list(path: &Path, attribute: &CStr, list: &[u8]) -> std::io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: both texts end with a zero byte, and the list has as many bytes as the kernel is told.
+    let code = unsafe { libc::setxattr(path.as_ptr(), attribute.as_ptr(), list.as_ptr().cast(), list.len(), 0) };
+    if code == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+const ACCESS: &CStr = c"system.posix_acl_access";
+
+/// A group that could read because of a list could write to the file that came after it, and the users that the list named
+/// could do nothing.
+#[test]
+fn what_takes_the_place_of_a_table_has_its_access_control_list() {
+    let (directory, path) = scratch();
+    let list = access_list([6, 6, 4, 6, 0]);
+    drop(options().create(&path).unwrap());
+    if let Err(error) = set_access_list(&path, ACCESS, &list) {
+        return eprintln!("skipped: the file system takes no access control list: {error}");
+    }
+    let may = |path: &Path| (access_list_of(path), fs::metadata(path).unwrap().mode() & 0o7777);
+    let expected = (Some(list.clone()), 0o660);
+    drop(options().replace(&path).unwrap());
+    assert_eq!(may(&path), expected);
+    maintenance::Alteration::of(&path).capacity(500).apply().unwrap();
+    assert_eq!(may(&path), expected);
+    let copy = directory.path().join("copy.loc");
+    maintenance::backup(&path, &copy).unwrap();
+    assert_eq!(may(&copy), expected);
+    maintenance::restore(&copy, &path).unwrap();
+    assert_eq!(may(&path), expected);
+
+    // One that has none gets none from its directory.
+    let another = directory.path().join("another.loc");
+    drop(options().create(&another).unwrap());
+    fs::set_permissions(&another, fs::Permissions::from_mode(0o640)).unwrap();
+    set_access_list(directory.path(), c"system.posix_acl_default", &list).unwrap();
+    drop(options().replace(&another).unwrap());
+    assert_eq!(may(&another), (None, 0o640));
 }
 
 /// The name that a file has for a moment was longer than the table's own, and there was no room for it.

@@ -445,8 +445,15 @@ fn fork_inside(path: &Path, _: &str) {
                 assert!(matches!(transaction.update(first, |visit| visit.hits += 1), Err(Error::Forked)));
                 assert!(matches!(transaction.delete(first), Err(Error::Forked)));
                 assert!(matches!(table.insert(&visit(102, 0)), Err(Error::Nested)));
-                // Reading does no harm.
-                assert!(transaction.find(&0).unwrap().is_some());
+                // What it read might be what the parent is writing.
+                assert!(matches!(transaction.find(&0), Err(Error::Forked)));
+                assert!(matches!(transaction.contains_key(&200), Err(Error::Forked)));
+                assert!(matches!(transaction.get(first), Err(Error::Forked)));
+                assert!(matches!(transaction.len(), Err(Error::Forked)));
+                assert!(matches!(transaction.iter().next(), Some(Err(Error::Forked))));
+                assert!(matches!(transaction.query().count(), Err(Error::Forked)));
+                assert!(matches!(transaction.query().delete(), Err(Error::Forked)));
+                assert!(table.find(&0).unwrap().is_some());
             });
             assert!(child_is_well);
             assert_eq!(table.status().writer.unwrap().pid, std::process::id());

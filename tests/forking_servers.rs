@@ -104,6 +104,12 @@ fn use_it_in_a_fork(path: &Path, _: &str) {
         Ok(common::in_fork(|| {
             let outcome = transaction.insert(&Counter { id: 2, count: 1 });
             assert!(matches!(outcome, Err(locule::Error::Forked)), "{outcome:?}");
+            let outcome = transaction.find(&1).map(|row| row.is_some());
+            assert!(matches!(outcome, Err(locule::Error::Forked)), "{outcome:?}");
+            // By the table itself it can read. The transaction is not done yet.
+            assert!(!table.contains_key(&1).unwrap());
+            let outcome = table.insert(&Counter { id: 3, count: 1 });
+            assert!(matches!(outcome, Err(locule::Error::Nested)), "{outcome:?}");
         }))
     });
     assert!(is_right.unwrap());

@@ -78,6 +78,15 @@ fn one_of_each() -> Vec<Error> {
     ]
 }
 
+/// A name of 100 kB was printed in full.
+#[test]
+fn a_name_that_can_be_anything_is_shortened_and_shown_in_one_line() {
+    let message = |name: &str| Error::UnknownField { name: name.to_owned(), suggestion: None }.to_string();
+    assert_eq!(message("colour"), "there is no field `colour`");
+    assert_eq!(message(&"x".repeat(100_000)), format!("there is no field `{}…`", "x".repeat(40)));
+    assert_eq!(message("a\nb\u{202e}"), "there is no field `a\\nb\\u{202e}`");
+}
+
 /// The texts of an error and of all that are behind it.
 fn chain(error: &Error) -> Vec<String> {
     let first: &dyn std::error::Error = error;

@@ -253,4 +253,9 @@ fn a_table_without_a_key_has_no_calls_by_key() {
     // A table that is to be made needs a schema.
     let outcome = Table::<Values>::create(directory.path().join("other.loc"), 9).map(drop);
     assert!(matches!(outcome, Err(Error::InvalidArgument { .. })), "{outcome:?}");
+    // One that is there once needed it too if it could have been made.
+    let open_or_create = |name: &str| Table::<Values>::options().open_or_create(directory.path().join(name));
+    assert!(matches!(open_or_create("other.loc"), Err(Error::InvalidArgument { .. })));
+    assert!(!directory.path().join("other.loc").exists());
+    assert_eq!(open_or_create("lines.loc").unwrap().len().unwrap(), 1);
 }

@@ -108,7 +108,7 @@ impl<'a> WriteGuard<'a> {
     }
 
     /// Whether this process is still the one that took the mutex.
-    #[inline]
+    #[inline(always)]
     pub fn is_mine(&self) -> bool {
         self.inside.is_mine()
     }

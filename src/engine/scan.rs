@@ -113,6 +113,7 @@ impl Scan for Transaction<'_> {
         filter: &mut impl Filter,
         payload: &mut [u64],
     ) -> Internal<Option<Meta>> {
+        self.check_not_forked()?;
         slots.end = slots.end.min(self.capacity());
         while slots.start < slots.end {
             let touched = self.first_touched(slots)?;

@@ -170,6 +170,7 @@ impl<'a> Transaction<'a> {
 
     /// How many records there are, as this transaction sees it.
     pub fn live_count(&self) -> Internal<u64> {
+        self.check_not_forked()?;
         let mut count = self.view.newest_state()?.live_count;
         for position in 0..self.intent_count {
             let intent = self.view.intent(position)?;
@@ -181,22 +182,29 @@ impl<'a> Transaction<'a> {
 
     /// Copies the record with an id, as this transaction sees it.
     pub fn get(&mut self, id: RecordId, payload: &mut [u64]) -> Internal<Option<Meta>> {
+        self.check_not_forked()?;
         if id.slot() >= self.view.geometry.capacity() {
             return Ok(None);
         }
-        Ok(self.read_slot(id.slot(), payload)?.filter(|meta| meta.id == id))
+        Ok(self.read(id.slot(), payload)?.filter(|meta| meta.id == id))
     }
 
     /// Copies the record with a key, as this transaction sees it.
     pub fn find(&mut self, key: &[u64], payload: &mut [u64]) -> Internal<Option<Meta>> {
         match self.locate(key)? {
-            Located::Live(slot) => self.read_slot(slot, payload),
+            Located::Live(slot) => self.read(slot, payload),
             Located::Deleted(_) | Located::Absent => Ok(None),
         }
     }
 
     /// Copies the record in a slot, as this transaction sees it. The slot must be below the capacity.
     pub fn read_slot(&mut self, slot: u32, payload: &mut [u64]) -> Internal<Option<Meta>> {
+        self.check_not_forked()?;
+        self.read(slot, payload)
+    }
+
+    /// The same, in a call that has checked whose the transaction is.
+    fn read(&mut self, slot: u32, payload: &mut [u64]) -> Internal<Option<Meta>> {
         let seen = self.seen(slot)?;
         if !seen.header.is_live {
             return Ok(None);
@@ -208,6 +216,7 @@ impl<'a> Transaction<'a> {
 
     /// The live record with this id and version.
     fn expect(&mut self, id: RecordId, expected_version: Option<u64>) -> Internal<VisibleCell<'a>> {
+        self.check_not_forked()?;
         self.view.slot_of(id)?;
         let seen = self.seen(id.slot())?;
         seen.expect(id, expected_version)?;
@@ -232,6 +241,7 @@ impl<'a> Transaction<'a> {
 
     /// Looks for a key, given as a record whose other fields are ignored.
     fn locate(&mut self, record: &[u64]) -> Internal<Located> {
+        self.check_not_forked()?;
         let hash = self.store.hash_of_key(record);
         if self.intent_count > 0 && self.view.geometry.key().is_some() {
             let staged = self.up_to_date()?.keys.get(&hash).cloned().unwrap_or_default();
@@ -363,6 +373,7 @@ impl<'a> Transaction<'a> {
     /// that it wrote. A transaction that staged nothing has the number of the one before it.
     pub fn commit(&mut self) -> Internal<u64> {
         if self.intent_count == 0 {
+            self.check_not_forked()?;
             return Ok(self.view.newest_state()?.number);
         }
         self.check_mine()?;
@@ -376,10 +387,15 @@ impl<'a> Transaction<'a> {
     /// Checks that this transaction is this process's, and that the table has not been recovered since it began: a caller's
     /// closure may have taken long, and a recovery would have undone the transaction.
     fn check_mine(&self) -> Internal<()> {
-        if !self.guard.is_mine() {
-            return Err(Error::Forked.into());
-        }
+        self.check_not_forked()?;
         self.store.check_not_recovered()
+    }
+
+    /// Checks that this process is not a child that was forked inside the transaction. It must not even read: the lock is its
+    /// parent's, which may be writing what the child would look at.
+    #[inline(always)]
+    pub(super) fn check_not_forked(&self) -> Internal<()> {
+        if self.guard.is_mine() { Ok(()) } else { Err(forked()) }
     }
 
     fn undo(&mut self) {
@@ -413,6 +429,11 @@ impl<'a> Transaction<'a> {
         }
         Ok((state, tally))
     }
+}
+
+#[cold]
+fn forked() -> Fault {
+    Error::Forked.into()
 }
 
 #[cold]

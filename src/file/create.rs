@@ -11,12 +11,13 @@ use crate::format::geometry::word;
 use crate::format::header::Header;
 use crate::format::sync_record::{State, SyncRecord};
 use crate::schema::Schema;
+use crate::sys::access_list::AccessList;
 use crate::sys::attachment::{Hold, absolute, random_uuid, random_word};
 use crate::sys::deadline::poll;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
@@ -35,8 +36,8 @@ pub struct Plan {
 pub enum Permissions<'a> {
     /// Its maker, and others by this mode as far as the process's `umask` lets it.
     Mode(u32),
-    /// The same as the file that this is about: it gets the owner, the group and the mode of that one.
-    Of(&'a Metadata),
+    /// The same as the file of this name: it gets the owner, the group, the mode and the access control list of that one.
+    Of(&'a Path),
 }
 
 /// A file is written page by page. After larger writes the kernel keeps it in larger units (folios), and a flush of one page
@@ -61,8 +62,9 @@ pub fn create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     Ok(store)
 }
 
-/// Opens a table, or makes it if there is none. Any number of processes may do this at once: they get one table.
-pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
+/// Opens a table, or makes it if there is none. Any number of processes may do this at once: they get one table. What it
+/// should be is asked only if there is none.
+pub fn open_or_create(path: &Path, plan: impl Fn() -> Result<Plan>, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
     // The loop is bounded only in case a program makes and destroys the file all the time.
     for _ in 0..1000 {
@@ -73,7 +75,7 @@ pub fn open_or_create(path: &Path, plan: &Plan, settings: &Settings) -> Result<S
         // One process builds while the others wait; without this lock they would all build, and one would win.
         let _turn = DirectoryTurn::take(path, settings);
         if path.symlink_metadata().is_err() {
-            match create(path, plan, settings) {
+            match create(path, &plan()?, settings) {
                 Err(Error::AlreadyExists { .. }) => {}
                 created => return created,
             }
@@ -87,8 +89,7 @@ pub fn replace(path: &Path, plan: &Plan, settings: &Settings) -> Result<Store> {
     let path = &absolute(path)?;
     remove_leftovers(path);
     if let Some(entry) = GatedFile::enter_if_exists(path, settings)? {
-        let old = entry.attachment().file().metadata().map_err(Error::io("look at", path))?;
-        let NewTable { store, name, temporary } = NewTable::build(path, plan, Permissions::Of(&old), settings)?;
+        let NewTable { store, name, temporary } = NewTable::build(path, plan, Permissions::Of(path), settings)?;
         // As soon as the names are exchanged, this names the old file.
         let temporary = temporary.map_or_else(|| name.give_temporary(), Ok)?;
         retire(entry, Fate::Lost, settings, |leaving| {
@@ -235,8 +236,11 @@ fn fill(file: &File, header: &Header) -> io::Result<()> {
 }
 
 /// Gives a new file the owner, the group and the permissions of another. If this process may not give files away, it stays
-/// the owner; if it may not give the file the group either, the group that the file then has gets no permissions.
-fn give_permissions(new: &File, other: &Metadata) -> io::Result<()> {
+/// the owner; if it may not give the file the group either, the group that the file then has gets no permissions. And if the
+/// file cannot have the access control list of the other, nobody may do more with it than with that one.
+fn give_permissions(new: &File, other: &Path) -> io::Result<()> {
+    let list = AccessList::of(other)?;
+    let other = other.metadata()?;
     let may = |outcome: io::Result<()>| match outcome {
         Ok(()) => Ok(true),
         Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) => Ok(false),
@@ -244,7 +248,14 @@ fn give_permissions(new: &File, other: &Metadata) -> io::Result<()> {
     };
     let group = Some(other.gid());
     let has_group = may(fchown(new, Some(other.uid()), group))? || may(fchown(new, None, group))?;
-    let mode = other.mode() & if has_group { 0o777 } else { 0o707 };
+    let list = list.map(|list| if has_group { list } else { list.without_group() });
+    if list.as_ref().is_some_and(|list| list.give_to(new).is_ok()) {
+        return Ok(());
+    }
+    // It may have one from its directory, and the mode would be about that.
+    AccessList::take_from(new)?;
+    let mode = other.mode() & if has_group || list.is_some() { 0o777 } else { 0o707 };
+    let mode = list.map_or(mode, |list| list.narrowed(mode));
     new.set_permissions(std::fs::Permissions::from_mode(mode))
 }
 
@@ -445,7 +456,7 @@ mod tests {
         assert!(DirectoryTurn::take(&path, &impatient)._lock.is_none());
         assert!(start.elapsed() >= patience);
         let plan = Plan { capacity: 3, mode: 0o600, schema: header(3).schema };
-        open_or_create(&path, &plan, &impatient).unwrap();
+        open_or_create(&path, || Ok(plan.clone()), &impatient).unwrap();
         drop(first);
         assert!(DirectoryTurn::take(&path, &settings())._lock.is_some());
     }

@@ -83,8 +83,7 @@ pub fn rebuild<'c>(
     let source = Store::open(path, settings)?;
     let plan = plan(source.schema())?;
     let header = new_header(source.header(), &plan, settings)?;
-    let old = std::fs::metadata(path).map_err(Error::io("look at", path))?;
-    let image = Image::begin(path, header, Permissions::Of(&old), settings)?;
+    let image = Image::begin(path, header, Permissions::Of(path), settings)?;
     let mut work = Work::begin(&source, image, plan.convert)?;
     work.copy_beside_others(settings)?;
 

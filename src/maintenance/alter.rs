@@ -21,6 +21,13 @@ use std::time::Duration;
 /// done again and the file is switched. Then each of them gets [`Superseded`](Error::Superseded) from every call, and
 /// goes on after [`reopen`](crate::Table::reopen); a handle whose record type no longer fits is told which field it is.
 ///
+/// The new file has the owner and the permissions of the old one as far as this process may set them: see
+/// [`OpenOptions::replace`](crate::OpenOptions::replace). If another user alters the table, that one may become the owner.
+/// Only the name in the path goes over to the new file: another name of the old one (a hard link) leads to the old one as
+/// before, and so to another table from then on. Each `reopen` keeps the mapping of the file before, and with it the disk
+/// space of a file that was deleted, until the handle is dropped: a process that outlives many alterations should open the
+/// table anew now and then.
+///
 /// The steps are taken in the order in which they were added, each on what the one before it has left.
 ///
 /// ```

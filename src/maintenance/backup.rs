@@ -10,7 +10,6 @@ use crate::file::temporary::remove_leftovers;
 use crate::format::gaps::{Gap, Gaps};
 use crate::format::header::Header;
 use crate::sys::attachment::{FileId, absolute, random_word};
-use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,7 +36,8 @@ pub struct Copied {
 }
 
 /// Copies a table into a new file, as its newest transaction left it. The copy is a whole table, on the disk when this
-/// returns. It has the owner, the group and the mode of the original, if this process may give files to others.
+/// returns. It has the permissions of the original, as a
+/// [replacement](crate::OpenOptions::replace) of it would have them.
 ///
 /// No lock of the table is taken, and nobody waits: others can write meanwhile. A table that needs a recovery is copied as it
 /// will be after it, and is left as it is. The copy can be on any file system, and no process sees it before it is whole.
@@ -71,14 +71,14 @@ pub fn backup(path: impl AsRef<Path>, copy: impl AsRef<Path>) -> Result<Copied> 
         return Err(Error::AlreadyExists { path: copy.to_owned() });
     }
     remove_leftovers(copy);
-    let Sealed { image, number, .. } = copy_of(&source, copy, &look_at(path.as_ref())?, settings)?;
+    let Sealed { image, number, .. } = copy_of(&source, copy, path.as_ref(), settings)?;
     let live_count = image.live_count();
     image.give_name()?;
     Ok(Copied { live_count, number })
 }
 
 /// Puts a backup in the place of a table, or where none is. The table's users get [`Superseded`](Error::Superseded), as
-/// after [`OpenOptions::replace`](crate::OpenOptions::replace), and its owner and mode are kept. The backup stays as it is.
+/// after [`OpenOptions::replace`](crate::OpenOptions::replace), and its permissions are kept in the same way. The backup stays as it is.
 ///
 /// Ids and transaction numbers go on above those of both: no id that either table gave out comes again for another
 /// record. A damaged table is replaced as long as its header is whole, and its length; another file has to be deleted first.
@@ -110,15 +110,15 @@ pub fn restore(backup: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<Copie
     let reading = Settings { any_file_system: true, ..settings.clone() };
     let source = Store::open_read_only(backup.as_ref(), &reading)?;
     let path = &absolute(path.as_ref())?;
-    let of_backup = look_at(backup.as_ref())?;
+    let of_backup = std::fs::metadata(backup.as_ref()).map_err(Error::io("look at", backup.as_ref()))?;
     let of_table = path.symlink_metadata().ok();
     if of_table.as_ref().is_some_and(|of_table| FileId::of(of_table) == FileId::of(&of_backup)) {
         let reason = format!("{} is the table itself, and not a backup of it", backup.as_ref().display());
         return Err(Error::InvalidArgument { reason });
     }
     remove_leftovers(path);
-    let Sealed { image, number, generation_floor, gaps } =
-        copy_of(&source, path, of_table.as_ref().unwrap_or(&of_backup), settings)?;
+    let same_permissions = if of_table.is_some() { path } else { backup.as_ref() };
+    let Sealed { image, number, generation_floor, gaps } = copy_of(&source, path, same_permissions, settings)?;
     let live_count = image.live_count();
     match GatedFile::enter_if_exists(path, settings)? {
         None => image.give_name()?,
@@ -138,10 +138,6 @@ pub fn restore(backup: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<Copie
     Ok(Copied { live_count, number })
 }
 
-fn look_at(path: &Path) -> Result<Metadata> {
-    std::fs::metadata(path).map_err(Error::io("look at", path))
-}
-
 /// A copy that is on the disk, but for its name.
 struct Sealed<'a> {
     image: Image<'a>,
@@ -151,8 +147,8 @@ struct Sealed<'a> {
     gaps: Gaps,
 }
 
-/// Puts every slot's visible cell into a new table, for this path, with the permissions of a file.
-fn copy_of<'a>(source: &Store, path: &'a Path, permissions: &Metadata, settings: &Settings) -> Result<Sealed<'a>> {
+/// Puts every slot's visible cell into a new table, for this path, with the permissions of another file.
+fn copy_of<'a>(source: &Store, path: &'a Path, permissions: &Path, settings: &Settings) -> Result<Sealed<'a>> {
     let mut image = Image::begin(path, same_header(source.header())?, Permissions::Of(permissions), settings)?;
     let mut copy = CopyOfNewest::begin(source)?;
     let number = copy.catch_up()?.number;

@@ -12,6 +12,11 @@
 //! All of them make a whole new file and switch to it at the end, except `scrub`, which works in place. So a process that
 //! dies in the middle, or a power cut, leaves the old table or the new one, and no stray file.
 //!
+//! A [`Cursor`](crate::Cursor) can be followed after an alteration as long as the records are the same: after one of defaults,
+//! documentation and a capacity that is not smaller. Otherwise, and after `repair`, it is lost
+//! ([`CursorLost`](crate::Error::CursorLost)), and who follows the table begins anew. After `restore` it is lost if it
+//! had seen more than the backup has.
+//!
 //! ```
 //! use locule::{FieldSchema, FieldType, Table, Value, Values, maintenance};
 //!

@@ -73,9 +73,8 @@ pub fn repair(path: impl AsRef<Path>, new: impl AsRef<Path>) -> Result<Repaired>
         return Err(Error::AlreadyExists { path: new.to_owned() });
     }
     remove_leftovers(new);
-    let permissions = std::fs::metadata(path.as_ref()).map_err(Error::io("look at", path.as_ref()))?;
     let header = new_header(remains.header())?;
-    let mut image = Image::begin(new, header, Permissions::Of(&permissions), settings)?;
+    let mut image = Image::begin(new, header, Permissions::Of(path.as_ref()), settings)?;
     let saved = save_all(&mut remains, &mut image)?;
     image.seal(saved.after, settings)?;
     let live_count = image.live_count();

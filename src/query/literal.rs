@@ -6,6 +6,14 @@ use std::fmt::{self, Write as _};
 /// What no field can be named by unless it is put in backticks, since it stands for something else.
 pub const RESERVED_NAMES: [&str; 4] = ["true", "false", "null", "in"];
 
+/// Whether a character is not seen but changes how others are: one of control, one of another direction of writing, or one
+/// that ends a line.
+pub fn is_misleading(character: char) -> bool {
+    let is_direction =
+        matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || is_direction || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
 /// A value as a filter has it.
 pub struct Literal<'a>(pub &'a Value);
 
@@ -63,7 +71,7 @@ pub fn write_text(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             '\n' => f.write_str("\\n")?,
             '\r' => f.write_str("\\r")?,
             '\t' => f.write_str("\\t")?,
-            control if control.is_control() => write!(f, "\\u{:04x}", u32::from(control))?,
+            other if is_misleading(other) => write!(f, "\\u{:04x}", u32::from(other))?,
             other => f.write_char(other)?,
         }
     }

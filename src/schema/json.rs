@@ -204,6 +204,11 @@ mod tests {
         assert_eq!(read(FieldType::I128, json!(-7)), Some((-7_i128).into()));
         // A number that is no integer is not rounded to one.
         assert_eq!((read(FieldType::U64, json!(1.5)), read(FieldType::U64, json!(1.0))), (None, None));
+        for number in ["1.0", "1e2", "\"1.0\""] {
+            for field_type in [FieldType::U8, FieldType::I64] {
+                assert_eq!(read(field_type, serde_json::from_str(number).unwrap()), None, "{number}");
+            }
+        }
         assert_eq!(read(FieldType::F64, json!(7)), Some(7.0.into()));
         assert_eq!(read(FieldType::F64, json!("Infinity")), Some(f64::INFINITY.into()));
     }

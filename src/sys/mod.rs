@@ -1,6 +1,7 @@
-//! What is asked of the kernel and of the C library: mappings, mutexes, futexes, file locks, and which process and boot this is.
-//! Knows nothing of schemas and records. All `unsafe` of the crate is here.
+//! What is asked of the kernel and of the C library: mappings, mutexes, futexes, file locks, access control lists, and which process
+//! and boot this is. Knows nothing of schemas and records. All `unsafe` of the crate is here.
 
+pub mod access_list;
 pub mod atomic;
 pub mod attachment;
 #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]

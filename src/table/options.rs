@@ -107,7 +107,8 @@ impl<T: Content> Table<T> {
         Self::options().capacity(capacity).create(path)
     }
 
-    /// Opens a table for reading, with the usual options. Not a byte of the file is changed.
+    /// Opens a table for reading, with the usual options. Nothing of the file is changed, except that
+    /// [`Table::wait`] leaves a mark in it, by which it is woken, if the process may write the file.
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -333,7 +334,8 @@ impl<T: Content> OpenOptions<T> {
     ///
     /// The new file gets the owner, the group and the permissions of the old one, instead of [`mode`](Self::mode), as
     /// far as this process may set them. If it may not change the owner, it becomes the owner itself; if it may not set
-    /// the old group, the file's group gets no permissions.
+    /// the old group, the file's group gets no permissions. A POSIX access control list is part of the permissions; where
+    /// the file cannot have it, nobody may do more with it than the list allowed. Other extended attributes are not kept.
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -410,12 +412,12 @@ impl<T: Content> OpenOptions<T> {
     ///
     /// As [`create`](Self::create) and [`open`](Self::open).
     pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<Table<T>> {
-        let store = create::open_or_create(path.as_ref(), &self.plan()?, &self.settings)?;
+        let store = create::open_or_create(path.as_ref(), || self.plan(), &self.settings)?;
         Table::new(store)
     }
 
-    /// Opens a table for reading. Not a byte of the file is changed, and no mutex is taken. If the file needs a
-    /// recovery, this handle works on a recovered copy in its own memory, which does not change any more, and
+    /// Opens a table for reading. Nothing of the file is changed, and no mutex is taken; only [`Table::wait`] leaves a
+    /// mark in the file, by which it is woken, if the process may write the file. If the file needs a recovery, this handle works on a recovered copy in its own memory, which does not change any more, and
     /// [`recovery`](Table::recovery) says so.
     ///
     /// ```

@@ -415,7 +415,7 @@ impl<'q, T: Content> Query<'q, T> {
         let field = field.into();
         let mut sum = Sum::of(self.source.store().schema().expect_field(field.name())?.1)?;
         self.for_each_value(field, |value| sum.add(&value))?;
-        Ok(sum.result())
+        sum.result()
     }
 
     /// The values of some fields alone, record by record.

@@ -22,9 +22,9 @@ use std::marker::PhantomData;
 /// leaves the transaction as it was before the call that returned it, except for [`replace_all`](Self::replace_all).
 /// The closure decides whether the whole transaction fails.
 ///
-/// Besides the errors that they name, all methods can return [`Damaged`](Error::Damaged). Those that write can also
-/// return [`Recovered`](Error::Recovered), if a recovery has ended the handle meanwhile, and [`Forked`](Error::Forked),
-/// in a child that was forked inside the closure.
+/// Besides the errors that they name, all methods can return [`Damaged`](Error::Damaged), and [`Forked`](Error::Forked), in a
+/// child that was forked inside the closure. Those that write can also return [`Recovered`](Error::Recovered), if a recovery
+/// has ended the handle meanwhile.
 ///
 /// ```
 /// use locule::{Result, WriteTransaction};

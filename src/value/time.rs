@@ -302,8 +302,8 @@ impl fmt::Debug for Timestamp {
 }
 
 /// Reads what `Display` writes, and other times of RFC 3339: with fewer decimals than six, or none and no point, and
-/// with an offset from UTC such as `+02:00` for the `Z`. More decimals than six are refused, since nothing is cut
-/// without being asked.
+/// with an offset from UTC such as `+02:00` for the `Z`. `T` and `Z` are capital letters, and no second is the 60th, since
+/// leap seconds are not counted. More decimals than six are refused, since nothing is cut without being asked.
 ///
 /// ```
 /// use locule::Timestamp;
@@ -553,6 +553,8 @@ mod tests {
             "1970-01-01T24:00:00Z",
             "1970-01-01T00:60:00Z",
             "1970-01-01T00:00:60Z",
+            "1970-01-01t00:00:00Z",
+            "1970-01-01T00:00:00z",
             "1970-01-01T00:00:00.Z",
             "1970-01-01T00:00:00.0000000Z",
             "1970-01-01T00:00:00Z ",

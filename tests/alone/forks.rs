@@ -177,6 +177,7 @@ fn fork_inside_and_look(path: &Path, _: &str) {
                 // It attaches on its own, and has no part in what its parent holds.
                 assert_eq!(keys(borrowed), [0, 1, 2]);
                 assert!(matches!(inherited.insert(&visit(11, 0)), Err(Error::Forked)));
+                assert!(matches!(inherited.find(&0), Err(Error::Forked)));
                 assert!(matches!(borrowed.insert(&visit(12, 0)), Err(Error::Nested)));
                 tell_that_looked();
                 end();

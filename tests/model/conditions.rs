@@ -249,13 +249,26 @@ pub fn extreme<'v>(values: impl Iterator<Item = &'v Value>, better: Ordering) ->
 pub fn sum<'v>(values: impl Iterator<Item = &'v Value>) -> Result<Option<Value>, ()> {
     let mut there = values.filter(|value| **value != Value::Null);
     let Some(first) = there.next() else { return Ok(None) };
+    if let Value::Signed(first) = first {
+        let rest = there.map(|value| if let Value::Signed(value) = value { *value } else { panic!("{value:?}") });
+        return signed_sum(*first, rest.collect()).map(|sum| Some(Value::Signed(sum)));
+    }
     let start = if let Value::Float32(number) = first { Value::Float64((*number).into()) } else { first.clone() };
     let add = |sum: Value, value: &Value| match (sum, value) {
-        (Value::Signed(sum), Value::Signed(value)) => sum.checked_add(*value).map(Value::Signed).ok_or(()),
         (Value::Unsigned(sum), Value::Unsigned(value)) => sum.checked_add(*value).map(Value::Unsigned).ok_or(()),
         (Value::Float64(sum), Value::Float32(value)) => Ok(Value::Float64(sum + f64::from(*value))),
         (Value::Float64(sum), Value::Float64(value)) => Ok(Value::Float64(sum + *value)),
         (sum, value) => panic!("{sum:?} and {value:?} are no numbers"),
     };
     there.try_fold(start, add).map(Some)
+}
+
+/// Adds what brings the sum nearer to zero first: so it is too large in between only if it is in the end.
+fn signed_sum(first: i128, mut rest: Vec<i128>) -> Result<i128, ()> {
+    let mut sum = first;
+    while !rest.is_empty() {
+        let position = rest.iter().position(|value| value.is_negative() != sum.is_negative()).unwrap_or(0);
+        sum = sum.checked_add(rest.swap_remove(position)).ok_or(())?;
+    }
+    Ok(sum)
 }

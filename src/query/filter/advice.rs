@@ -1,6 +1,6 @@
 //! What somebody probably meant who wrote what is not part of the language.
 
-use super::mistake::shortened;
+use crate::error::shortened;
 use crate::nearest::nearest;
 use crate::schema::FieldSchema;
 use crate::value::field_type::FieldType;

@@ -1,10 +1,10 @@
 //! A field and what it is compared with, checked against the schema.
 
 use super::advice;
-use super::mistake::{Mistake, Parsed, shortened};
+use super::mistake::{Mistake, Parsed};
 use super::operand::{Kind, Operand, close, operand};
 use super::token::{Token, Tokens};
-use crate::error::Error;
+use crate::error::{Error, shortened};
 use crate::query::condition::Condition;
 use crate::query::field_name::{FieldName, field};
 use crate::query::literal::Literal;
@@ -217,12 +217,22 @@ fn method(tokens: &mut Tokens<'_>, schema: &Schema, left: &Operand<'_>) -> Parse
     let name = field(field_schema.name().to_owned());
     // What the field cannot be asked at all is wrong at the method, and all else at the value.
     let has_content = matches!(field_schema.field_type(), FieldType::Text(_) | FieldType::Bytes(_));
+    if has_content && value == Value::Null && method != "matches" {
+        let (place, name) = (argument.range.clone(), field_schema.name());
+        let message = format!(
+            "`{method}` is asked for no null: whether there is a value is asked by `{name} == null` and `{name} != null`"
+        );
+        return Err(Mistake::new(place, message));
+    }
     let mut place = &argument.range;
     let condition = match (method, &value) {
         ("startsWith", _) => name.starts_with(value.clone()),
         ("endsWith", _) => name.ends_with(value.clone()),
         ("contains", _) => name.contains(value.clone()),
-        (_, Value::Text(pattern)) => name.matches(pattern.clone()),
+        (_, Value::Text(pattern)) => {
+            tokens.count_pattern(&argument.range)?;
+            name.matches(pattern.clone())
+        }
         _ => return Err(Mistake::new(argument.range, "expected a pattern in quotes, such as \"^bo+b$\"")),
     };
     let is_text = matches!(field_schema.field_type(), FieldType::Text(_));

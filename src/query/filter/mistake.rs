@@ -1,8 +1,10 @@
 //! What is wrong with the text of a condition, and where.
 
 use crate::error::Error;
+use crate::query::literal::is_misleading;
 use std::fmt;
 use std::ops::Range;
+use unicode_width::UnicodeWidthStr;
 
 /// How many characters of the line are shown on each side of the place.
 const SHOWN_COUNT: usize = 60;
@@ -44,10 +46,10 @@ impl Mistake {
 pub struct FilterError {
     message: String,
     range: Range<usize>,
-    /// What is shown of the line, and how many characters of it are before the place and in it.
+    /// What is shown of the line, and how many columns of a terminal are before the place and in it.
     excerpt: String,
-    before_count: usize,
-    marked_count: usize,
+    before_columns: usize,
+    marked_columns: usize,
 }
 
 impl FilterError {
@@ -63,19 +65,21 @@ impl FilterError {
         let skipped_count = before.chars().count().saturating_sub(SHOWN_COUNT);
         let start = if skipped_count > 0 { "…" } else { "" };
         let end = if behind.chars().nth(SHOWN_COUNT).is_some() { "…" } else { "" };
-        let shown = before.chars().skip(skipped_count).chain(behind.chars().take(SHOWN_COUNT));
-        // Each takes one place, so that the mark below is where it should be.
-        let shown = shown.map(|next| match next {
+        // The mark below is where it should be only if what moves others is not there.
+        let shown = |next: char| match next {
             '\t' => ' ',
-            control if control.is_control() => char::REPLACEMENT_CHARACTER,
+            other if is_misleading(other) => char::REPLACEMENT_CHARACTER,
             other => other,
-        });
-        let marked = behind.get(..range.len()).unwrap_or(behind).chars().take(SHOWN_COUNT);
+        };
+        let marked = behind.get(..range.len()).unwrap_or(behind);
+        let before: String = start.chars().chain(before.chars().skip(skipped_count).map(shown)).collect();
+        let marked: String = marked.chars().take(SHOWN_COUNT).map(shown).collect();
+        let behind: String = behind.chars().take(SHOWN_COUNT).map(shown).collect();
         FilterError {
             message,
-            excerpt: [start, &shown.collect::<String>(), end].concat(),
-            before_count: start.chars().count() + before.chars().count() - skipped_count,
-            marked_count: marked.count().max(1),
+            before_columns: before.width(),
+            marked_columns: marked.width().max(1),
+            excerpt: [&before, &behind, end].concat(),
             range,
         }
     }
@@ -109,8 +113,8 @@ impl FilterError {
 
 impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = "^".repeat(self.marked_count);
-        write!(f, "{}\n    {}\n    {:before$}{mark}", self.message, self.excerpt, "", before = self.before_count)
+        let mark = "^".repeat(self.marked_columns);
+        write!(f, "{}\n    {}\n    {:before$}{mark}", self.message, self.excerpt, "", before = self.before_columns)
     }
 }
 
@@ -120,17 +124,6 @@ impl From<FilterError> for Error {
     fn from(error: FilterError) -> Self {
         Error::InvalidArgument { reason: error.to_string() }
     }
-}
-
-/// What an error shows of a part of the text.
-pub fn shortened(text: &str) -> String {
-    const PART_COUNT_MAX: usize = 40;
-    let is_shown_as_it_is = |next: char| matches!(next, '"' | '\'' | '\\');
-    let shown = cut(text, PART_COUNT_MAX);
-    shown
-        .chars()
-        .map(|next| if is_shown_as_it_is(next) { next.into() } else { next.escape_debug().to_string() })
-        .collect()
 }
 
 /// A text of which at most so many characters are left.

@@ -75,10 +75,30 @@ fn float(digits: &str, is_negative: bool) -> Result<Value, String> {
         return Err(no_number(digits));
     }
     match digits.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(Value::Float64(if is_negative { -value } else { value })),
-        Ok(_) => Err("expected a number that a double can hold, at most 1.7976931348623157e308".to_owned()),
+        Ok(value) => {
+            check_range(digits, value, DOUBLE)?;
+            Ok(Value::Float64(if is_negative { -value } else { value }))
+        }
         Err(_) => Err(no_number(digits)),
     }
+}
+
+/// The name of a type of floats, its largest value, and the smallest above 0.
+pub type FloatRange = [&'static str; 3];
+
+pub const FLOAT: FloatRange = ["float", "3.4028235e38", "1e-45"];
+pub const DOUBLE: FloatRange = ["double", "1.7976931348623157e308", "5e-324"];
+
+/// Refuses digits that mean a number so large that it was read as infinity, or so small that it was read as zero.
+pub fn check_range(text: &str, value: f64, [name, largest, smallest]: FloatRange) -> Result<(), String> {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let limit = match value {
+        _ if !mantissa.contains(|next: char| next.is_ascii_digit()) => return Ok(()),
+        0.0 if mantissa.contains(|next: char| ('1'..='9').contains(&next)) => format!("0 or at least {smallest}"),
+        _ if value.is_infinite() => format!("at most {largest}"),
+        _ => return Ok(()),
+    };
+    Err(format!("expected a number that a {name} can hold, {limit}"))
 }
 
 #[cold]

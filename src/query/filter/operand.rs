@@ -1,9 +1,10 @@
 //! The sides of a comparison: fields and values.
 
 use super::advice::{self, FUNCTIONS};
-use super::mistake::{Mistake, Parsed, shortened};
+use super::mistake::{Mistake, Parsed};
+use super::number::{DOUBLE, FLOAT, check_range};
 use super::token::{Token, Tokens};
-use crate::error::Error;
+use crate::error::shortened;
 use crate::query::literal::Literal;
 use crate::schema::{FieldSchema, Schema};
 use crate::value::untyped::Value;
@@ -59,16 +60,8 @@ pub fn operand<'s>(tokens: &mut Tokens<'_>, schema: &'s Schema, is_first: bool) 
 
 /// The field of this name.
 fn field<'s>(name: &str, schema: &'s Schema, range: &Range<usize>) -> Parsed<&'s FieldSchema> {
-    schema.expect_field(name).map(|(_, field)| field).map_err(|error| {
-        let message = match error {
-            // The name can be anything that was put in backticks.
-            Error::UnknownField { suggestion, .. } => {
-                Error::UnknownField { name: shortened(name), suggestion }.to_string()
-            }
-            other => other.to_string(),
-        };
-        Mistake::new(range.clone(), message)
-    })
+    let found = schema.expect_field(name).map(|(_, field)| field);
+    found.map_err(|error| Mistake::new(range.clone(), error.to_string()))
 }
 
 /// The field of this name, of a word that may have been meant in another way.
@@ -128,12 +121,25 @@ fn call(tokens: &mut Tokens<'_>, name: &str, range: &Range<usize>) -> Parsed<Val
     let value = match name {
         "timestamp" => text.parse().map(Value::Timestamp).map_err(|error| error.to_string()),
         "date" => text.parse().map(Value::Date).map_err(|error| error.to_string()),
-        "float" => text.parse().map(Value::Float32).map_err(|_| no_float(&text)),
-        _ => text.parse().map(Value::Float64).map_err(|_| no_float(&text)),
+        "float" => float(&text),
+        _ => double(&text),
     };
     value.map_err(|message| Mistake::new(place, message))
 }
 
+fn float(text: &str) -> Result<Value, String> {
+    let value: f32 = text.parse().map_err(|_| no_float(text))?;
+    check_range(text, value.into(), FLOAT)?;
+    Ok(Value::Float32(value))
+}
+
+fn double(text: &str) -> Result<Value, String> {
+    let value = text.parse().map_err(|_| no_float(text))?;
+    check_range(text, value, DOUBLE)?;
+    Ok(Value::Float64(value))
+}
+
+#[cold]
 fn no_float(text: &str) -> String {
     format!("expected a number, Infinity, -Infinity or NaN, found {}", Literal(&Value::Text(text.to_owned())))
 }

@@ -1,11 +1,15 @@
 //! The text of a condition, cut into names, values and symbols.
 
 use super::advice;
-use super::mistake::{Mistake, Parsed, shortened};
+use super::mistake::{Mistake, Parsed};
 use super::number::number;
 use super::quoted::quoted;
+use crate::error::shortened;
 use crate::value::untyped::Value;
 use std::ops::Range;
+
+/// At most this many patterns are in a text.
+const PATTERN_COUNT_MAX: usize = 100;
 
 /// The longest first.
 const SYMBOLS: [&str; 15] = ["&&", "||", "==", "!=", "<=", ">=", "<", ">", "!", "(", ")", "[", "]", ",", "."];
@@ -31,11 +35,14 @@ pub struct Tokens<'a> {
     next_range: Range<usize>,
     /// Where the last token that was taken ends.
     end: usize,
+    /// How many patterns there were.
+    pattern_count: usize,
 }
 
 impl<'a> Tokens<'a> {
     pub fn new(text: &'a str) -> Self {
-        let mut tokens = Tokens { text, taken_bytes: 0, next: Ok(Token::End), next_range: 0..0, end: 0 };
+        let mut tokens =
+            Tokens { text, taken_bytes: 0, next: Ok(Token::End), next_range: 0..0, end: 0, pattern_count: 0 };
         tokens.read();
         tokens
     }
@@ -57,6 +64,16 @@ impl<'a> Tokens<'a> {
     /// Where the token before it ends.
     pub fn end(&self) -> usize {
         self.end
+    }
+
+    /// Counts a pattern, which is here: each may take a large part of what a filter may take.
+    pub fn count_pattern(&mut self, range: &Range<usize>) -> Parsed<()> {
+        self.pattern_count += 1;
+        if self.pattern_count <= PATTERN_COUNT_MAX {
+            return Ok(());
+        }
+        let message = format!("expected at most {PATTERN_COUNT_MAX} patterns: two can be one, as in \"^bo|b$\"");
+        Err(Mistake::new(range.clone(), message))
     }
 
     /// A part of the text.

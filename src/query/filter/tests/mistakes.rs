@@ -150,6 +150,12 @@ const MISTAKES: &[(&str, &str)] = &[
     ("seen == timestamp(«'yesterday'»)", "expected a time such as 2024-02-29T23:59:59.999999Z, found \"yesterday\""),
     ("seen == timestamp(«3»)", "expected a text in quotes, such as \"2024-02-29T23:59:59Z\", found `3`"),
     ("score == double(«'x'»)", "expected a number, Infinity, -Infinity or NaN, found \"x\""),
+    ("score == double(«'1e999'»)", "expected a number that a double can hold, at most 1.7976931348623157e308"),
+    ("score == «1e-400»", "expected a number that a double can hold, 0 or at least 5e-324"),
+    ("score == double(«'-1e-400'»)", "expected a number that a double can hold, 0 or at least 5e-324"),
+    ("score == float(«1e39»)", "expected a number that a float can hold, at most 3.4028235e38"),
+    ("score == float(«'-1e39'»)", "expected a number that a float can hold, at most 3.4028235e38"),
+    ("score == float(«1e-50»)", "expected a number that a float can hold, 0 or at least 1e-45"),
     ("score == double(«hits»)", "expected a number, or a text such as \"NaN\", found `hits`"),
     // Functions and methods.
     ("user.«beginsWith»('bo')", "there is no method `beginsWith`: there are `startsWith`, `endsWith`, `contains` and `matches`"),
@@ -163,6 +169,9 @@ const MISTAKES: &[(&str, &str)] = &[
     ("user.«'bo'»", "expected a method such as `startsWith`, found `'bo'`"),
     ("hits.«startsWith»('3')", "`hits` is u32, and only text and bytes can be asked for `startsWith`"),
     ("digest.«matches»('3')", "`digest` is bytes(8), and only text can be asked for `matches`"),
+    ("user.contains(«null»)", "`contains` is asked for no null: whether there is a value is asked by `user == null` and `user != null`"),
+    ("hits.«contains»(null)", "`hits` is u32, and only text and bytes can be asked for `contains`"),
+    ("user.matches(«null»)", "expected a pattern in quotes, such as \"^bo+b$\""),
     ("user.matches(«3»)", "expected a pattern in quotes, such as \"^bo+b$\""),
     ("user.startsWith('b') «==» true", "a condition is not compared, and `==` comes behind one: combine two with `&&`"),
     ("«size»(user) > 3", "there is no function `size`: there are `timestamp`, `date`, `double` and `float`"),
@@ -186,6 +195,17 @@ fn what_is_no_pattern_is_refused() {
         assert!(error.message().contains("is no pattern: "), "{error}");
         assert_eq!(error.range(), 13..15 + pattern.len());
     }
+}
+
+/// Three thousand patterns took a gigabyte.
+#[test]
+fn a_filter_has_no_more_patterns_than_it_may() {
+    let with_patterns = |count: usize| vec!["user.matches('bo')"; count].join(" || ");
+    assert!(Condition::parse(&with_patterns(100), &schema()).is_ok());
+    let error = refusal(&with_patterns(3_000));
+    assert_eq!(error.message(), "expected at most 100 patterns: two can be one, as in \"^bo|b$\"");
+    let start = with_patterns(100).len() + " || user.matches(".len();
+    assert_eq!(error.range(), start..start + "'bo'".len());
 }
 
 const PAGE: &str = include_str!("../../../../docs/filter-language.md");
@@ -235,6 +255,16 @@ fn an_error_shows_the_line_and_the_place() {
         (
             "is_new &&\n\tuser == 'Łódź\u{1b}' and is_new &&\nis_old",
             "expected `&&`, found `and`\n     user == 'Łódź\u{fffd}' and is_new &&\n                     ^^^",
+        ),
+        // A terminal shows these in two columns, in none, and would turn the line around.
+        ("user == '漢字' and 漢字", "expected `&&`, found `and`\n    user == '漢字' and 漢字\n                   ^^^"),
+        ("user == 'e\u{301}' and", "expected `&&`, found `and`\n    user == 'e\u{301}' and\n                ^^^"),
+        ("漢字", "`漢` has no meaning outside of quotes\n    漢字\n    ^^"),
+        ("user == '\u{202e}' and", "expected `&&`, found `and`\n    user == '\u{fffd}' and\n                ^^^"),
+        (
+            "hits == '\u{202e}3'",
+            "`hits` is u32, and is compared with the text \"\\u202e3\": expected a number\n    \
+             hits == '\u{fffd}3'\n            ^^^^",
         ),
     ] {
         assert_eq!(refusal(text).to_string(), shown);

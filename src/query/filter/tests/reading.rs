@@ -95,6 +95,12 @@ fn a_literal_is_the_value_that_cel_says() {
         ("float(0.1)", 0.1_f32.into()),
         ("float('-0.1')", (-0.1_f32).into()),
         ("double(3)", 3.0.into()),
+        ("0e-999", 0.0.into()),
+        ("5e-324", 5e-324.into()),
+        ("double('0.000')", 0.0.into()),
+        ("float(1e-45)", 1e-45_f32.into()),
+        ("float(3.4028235e38)", f32::MAX.into()),
+        ("float('-inf')", f32::NEG_INFINITY.into()),
         ("double('Infinity')", f64::INFINITY.into()),
         ("double('-Infinity')", f64::NEG_INFINITY.into()),
     ] {
