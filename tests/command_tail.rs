@@ -145,7 +145,7 @@ fn what_cannot_be_followed_is_an_error_that_says_how_to_go_on() {
     for (from, expected) in [
         (
             "6c6f63756c6520676f6c64656e200102-7",
-            "it is a cursor of another table: forget what was seen, and begin again with `locule tail visits.loc --from start`",
+            "it is a cursor of another table, or of this one before it was replaced or altered: forget what was seen, and begin again with `locule tail visits.loc --from start`",
         ),
         ("yesterday", "expected a cursor"),
     ] {

@@ -28,6 +28,9 @@ const PAGE_WORDS: usize = 512;
 const LIVE_BIT: u64 = 1 << 40;
 const NUMBER_LIMIT: u64 = 1 << 61;
 
+/// The words of a sync record; the last one is its check.
+const SYNC_RECORD_WORDS: usize = 24;
+
 /// Where things are in an image, in words.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -44,7 +47,7 @@ impl Layout {
 
     pub fn sync_record(&self, record: usize) -> Range<usize> {
         let start = self.regions[6].start + record * PAGE_WORDS;
-        start..start + 7
+        start..start + SYNC_RECORD_WORDS
     }
 
     pub fn cell(&self, slot: usize, cell: usize) -> Range<usize> {
@@ -175,7 +178,7 @@ impl Image {
 
     fn sync_check(&self, record: &Range<usize>) -> u64 {
         let mut words = self.words(record.clone());
-        words[6] = self.digest_seed();
+        words[SYNC_RECORD_WORDS - 1] = self.digest_seed();
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         u64::from(crc32fast::hash(&bytes))
     }
