@@ -136,6 +136,7 @@ FAULTS = {
  'repair-moves-free-slots': [(RP,"ListedChanges { count: intent_count }, Tally::ALL)?;","ListedChanges { count: intent_count }, Tally { freed_slot_count: 0, taken_slot_count: 0, ..Tally::ALL })?;")],
  'departed: the next writer looks for the name': [(GU,"        store.settle_name()\n    }","        Ok(())\n    }")],
  'departed: each user looks for the name': [(M,"self.is_losing_its_name() && self.has_lost_its_name();","false;")],
+ 'departed: a successor counts only while the name goes': [(M,"self.control().load(SUPERSEDED, Ordering::Acquire) != 0\n            && self","self")],
  'departed: a first opener takes it back': [(AT,"            if self.is_losing_its_name() {","            if false {")],
  'files: a departure is announced': [(N,"        self.store.announce_departure(self.fate == Fate::CarriedOn);","        let _ = self.fate;")],
  'files: superseded after the name is gone': [(N,"    let outcome = action(&Leaving { store: &store, fate });","    store.supersede();\n    let outcome = action(&Leaving { store: &store, fate });")],
@@ -332,7 +333,7 @@ OTHER_TESTS = {
     "altered:": ["cargo", "test", "--test", "altering", "--quiet"],
     "maintained:": ["cargo", "test", "--test", "maintaining", "--quiet"],
     "cut:": ["cargo", "test", "--test", "power_cuts", "--quiet"],
-    "departed:": ["cargo", "test", "--lib", "--quiet", "--", "file::create"],
+    "departed:": ["cargo", "test", "--lib", "--quiet", "--", "file::create", "a_successor"],
     "facade:": ["cargo", "test", "--test", "facade", "--quiet"],
 }
 

@@ -73,7 +73,7 @@ EXCUSES = {
     (M, "announce_departure", "self.control().store(SUPERSEDED, LOSING_ITS_NAME, Ordering::Release);"): NAMES,
     (M, "call_departure_off", "self.control().store(SUPERSEDED, 0, Ordering::Release);"): NAMES,
     ("src/engine/faults.rs", "is_losing_its_name", "self.control().load(SUPERSEDED, Ordering::Acquire) == LOSING_ITS_NAME"): NAMES,
-    (M, "is_carried_on", "self.control().load(SUCCESSOR, Ordering::Acquire) == 1"): NAMES,
+    (M, "is_carried_on", "self.control().load(SUPERSEDED, Ordering::Acquire) != 0"): NAMES,
     ("src/engine/faults.rs", "faults", "let is_set = |index| self.control().load(index, Ordering::Acquire) != 0;"): ONCE,
     (M, "is_stale", "self.control().load(RECOVERY_NUMBER, Ordering::Acquire) != self.recovery_number.get()"): RECOVERED,
     (M, "note_recovery_number",

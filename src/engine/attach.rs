@@ -169,7 +169,7 @@ mod tests {
     use super::super::tests::heap_store;
     use super::super::tests::world::{header, incarnation, settings};
     use super::*;
-    use crate::format::control::{CONDEMNED, SUPERSEDED};
+    use crate::format::control::{CONDEMNED, LOSING_ITS_NAME, SUCCESSOR, SUPERSEDED};
     use crate::sys::attachment::FileId;
 
     #[test]
@@ -188,6 +188,21 @@ mod tests {
             store.plant(place, &[content]);
         }
         assert_eq!(store.incarnation(), Some(own));
+    }
+
+    /// A process that died between the two words once left a successor that never came.
+    #[test]
+    fn a_successor_counts_only_while_the_name_goes() {
+        let store = heap_store(header(1), settings());
+        let mark = |index: usize, value: u64| store.plant(store.geometry.control() + index, &[value]);
+        mark(SUCCESSOR, 1);
+        assert!(!store.is_carried_on());
+        for superseded in [LOSING_ITS_NAME, 1] {
+            mark(SUPERSEDED, superseded);
+            assert!(store.is_carried_on());
+        }
+        mark(SUCCESSOR, 0);
+        assert!(!store.is_carried_on());
     }
 
     #[test]

@@ -408,19 +408,22 @@ impl Store {
             self.wake_everyone();
         }
         self.check_name()?;
-        if was_announced {
-            if !self.attachment.as_ref().is_none_or(Attachment::has_its_name) {
-                // This process cannot know, such as after it has changed its root.
-                return Err(self.die(Death::Superseded));
-            }
-            self.call_departure_off();
+        if !was_announced {
+            return Ok(());
         }
+        if !self.attachment.as_ref().is_none_or(Attachment::has_its_name) {
+            // This process cannot know, such as after it has changed its root.
+            return Err(self.die(Death::Superseded));
+        }
+        self.call_departure_off();
         Ok(())
     }
 
     /// Whether what was written to the file before it lost its name goes on in the one that has it now.
     fn is_carried_on(&self) -> bool {
-        self.control().load(SUCCESSOR, Ordering::Acquire) == 1
+        // A process that died while it announced a successor, or took that back, has left the word alone.
+        self.control().load(SUPERSEDED, Ordering::Acquire) != 0
+            && self.control().load(SUCCESSOR, Ordering::Relaxed) == 1
     }
 
     #[cfg(loom)]

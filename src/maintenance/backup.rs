@@ -78,7 +78,8 @@ pub fn backup(path: impl AsRef<Path>, copy: impl AsRef<Path>) -> Result<Copied> 
 }
 
 /// Puts a backup in the place of a table, or where none is. The table's users get [`Superseded`](Error::Superseded), as
-/// after [`OpenOptions::replace`](crate::OpenOptions::replace), and its permissions are kept in the same way. The backup stays as it is.
+/// after [`OpenOptions::replace`](crate::OpenOptions::replace), and its permissions are kept in the same way. The
+/// backup stays as it is.
 ///
 /// Ids and transaction numbers go on above those of both: no id that either table gave out comes again for another
 /// record. A damaged table is replaced as long as its header is whole, and its length; another file has to be deleted first.

@@ -10,7 +10,8 @@
 //! | [`scrub`] | wipes the bytes of deleted records and of old contents |
 //!
 //! All of them make a whole new file and switch to it at the end, except `scrub`, which works in place. So a process that
-//! dies in the middle, or a power cut, leaves the old table or the new one, and no stray file.
+//! dies in the middle, or a power cut, leaves the old table or the new one, and at most a stray file, which is deleted by
+//! the next call, or by a user that reopens the table.
 //!
 //! A [`Cursor`](crate::Cursor) can be followed after an alteration as long as the records are the same: after one of defaults,
 //! documentation and a capacity that is not smaller. Otherwise, and after `repair`, it is lost
