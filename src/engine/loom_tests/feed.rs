@@ -50,7 +50,7 @@ fn a_follower_sees_all_of_a_transaction_or_nothing() {
 /// The write after the sync takes the cell that was the last sync's, which the follower may be looking at.
 #[test]
 fn a_follower_of_syncs_sees_what_was_synced() {
-    let update = |store: &Store, value| drop(store.update(first(0), None, Encoded::new(&[0, value])).unwrap());
+    let update = |store: &Store, value| _ = store.update(first(0), None, Encoded::new(&[0, value])).unwrap();
     let start = Start::new(1, false, move |store| {
         store.insert(Encoded::new(&[0, 100])).unwrap();
         store.sync().unwrap();
