@@ -3,9 +3,7 @@
 
 mod common;
 
-use common::{
-    Child, Visits, assert_consistent, assert_recovers_the_same, hear, keys, options, say, scratch, visit, wait_until,
-};
+use common::{Child, Visits, assert_consistent, assert_recovers_the_same, hear, keys, options, say, scratch, visit};
 use locule::testing::SharedWords;
 use locule::{Error, WriterState};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -196,9 +194,7 @@ fn a_waiter_that_is_killed_takes_nothing_with_it() {
         waiter.expect("open");
         waiter.tell("go");
         waiter.expect("about to insert");
-        let calls = format!("/proc/{}/syscall", waiter.pid());
-        let futex = format!("{} ", nix::libc::SYS_futex);
-        wait_until("the waiter sleeps in the kernel", || std::fs::read_to_string(&calls).unwrap().starts_with(&futex));
+        waiter.wait_until_asleep_on_shared_word();
     }
     waiters[0].kill();
     holder.tell("go on");

@@ -189,18 +189,10 @@ fn wait_with_one_handle(path: &Path, argument: &str) {
     });
 }
 
-/// Waits until a process sleeps in a futex.
-fn wait_until_asleep(child: &Child) {
-    let path = format!("/proc/{}/syscall", child.pid());
-    common::wait_until("it sleeps", || {
-        std::fs::read_to_string(&path).is_ok_and(|call| call.starts_with(&format!("{} ", nix::libc::SYS_futex)))
-    });
-}
-
 fn waiter(path: &Path, argument: &str) -> Child {
     let mut child = Child::spawn("wait with one handle", path, argument);
     child.expect("ready");
-    wait_until_asleep(&child);
+    child.wait_until_asleep_on_shared_word();
     child
 }
 

@@ -182,6 +182,22 @@ impl Child {
         Pid::from_raw(self.process.id().try_into().unwrap())
     }
 
+    /// Waits until a thread of the child sleeps on a word of a file, such as a mutex of a table. Its main thread sleeps all the
+    /// time, on a word of its own, until the test harness's other thread has played the role.
+    #[track_caller]
+    pub fn wait_until_asleep_on_shared_word(&self) {
+        wait_until("it sleeps on a shared word", || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+            threads.flatten().any(|thread| {
+                let call = std::fs::read_to_string(thread.path().join("syscall")).unwrap_or_default();
+                let mut words = call.split(' ');
+                let is_futex = words.next() == Some(&nix::libc::SYS_futex.to_string());
+                let operation = words.nth(1).and_then(|word| i32::from_str_radix(word.strip_prefix("0x")?, 16).ok());
+                is_futex && operation.is_some_and(|operation| operation & nix::libc::FUTEX_PRIVATE_FLAG == 0)
+            })
+        });
+    }
+
     /// Waits for the child's next message.
     #[track_caller]
     pub fn hear(&mut self) -> String {
