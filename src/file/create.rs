@@ -224,7 +224,8 @@ fn fill(file: &File, header: &Header) -> io::Result<()> {
         Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => {}
         Err(error) => return Err(error.into()),
     }
-    // A table is whole pages.
+    // A table is whole pages. They are written one by one: what is written in larger pieces, the kernel keeps in larger
+    // pieces, and a flush of one changed page then writes all of its piece.
     for offset_bytes in (0..file_bytes).step_by(PAGE_BYTES) {
         file.write_all_at(&[0; PAGE_BYTES], word(offset_bytes))?;
     }
