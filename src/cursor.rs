@@ -10,8 +10,15 @@ const UUID_BYTES: usize = 16;
 /// [`changes_since`](crate::Table::changes_since) tells what has changed since then.
 ///
 /// A cursor can be kept anywhere, such as in a file beside what was made of the records, by the text that its `Display`
-/// writes: one short word of letters, digits and a hyphen. It stays good across processes, restarts and recoveries, as
-/// long as what it stands for was not rolled back; if it was, [`CursorLost`](crate::Error::CursorLost) says so.
+/// writes: one short word of letters, digits and a hyphen. It can be followed across processes, restarts and recoveries. If it
+/// cannot be, [`CursorLost`](crate::Error::CursorLost) says so, with the reason:
+///
+/// - What it had seen was rolled back, by a recovery or by [`restore`](crate::maintenance::restore); or it is newer than the
+///   table, because an older copy of the file was put back.
+/// - The table was recovered more than eight times since. The first process that opens it after the machine was started does
+///   so, and so does the first after an alteration. If a sync record is damaged, fewer are remembered.
+/// - It is of another table, such as of this one before it was replaced, or altered so that records may be others: see
+///   [`maintenance`](crate::maintenance).
 ///
 /// Two cursors of one table are equal if they stand for the same transaction. There is no order between cursors, since
 /// they may be of different tables.

@@ -48,7 +48,9 @@
 //! | [`Cursor`] | its text, `"6c6f63756c6520676f6c64656e200102-7"` | 16 bytes and a `u64` |
 //! | [`Value`] | its variant and content, `{"Unsigned": 42}`, `"Null"`; bytes, times and dates as above | the same |
 //!
-//! A value that is too long, or not one of the type, is an error when it is deserialized.
+//! A value that is too long, or not one of the type, is an error when it is deserialized. A float that is not finite is
+//! what the format makes of one: serde's JSON writes `null`, which it does not read as a float. The feature `json` has a form
+//! for each float.
 //!
 //! # Feature `filter`
 //!

@@ -5,8 +5,10 @@ mod common;
 
 use common::system_calls::{End, at_every_stop_of, filter, filter_flag, interrupt_at, run_watched};
 use common::{Child, Visit, Visits, hear, insert_all, options, say, scratch, visit};
-use locule::maintenance::{Alteration, migrate};
-use locule::{Error, FieldSchema, FieldType, RecordId, RecoveryOutcome, Row, Schema, Table, Value, Values, values};
+use locule::maintenance::{Alteration, Position, migrate};
+use locule::{
+    CursorLoss, Error, FieldSchema, FieldType, RecordId, RecoveryOutcome, Row, Schema, Table, Value, Values, values,
+};
 use nix::libc::{SYS_fsync, SYS_msync, SYS_openat};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -175,6 +177,74 @@ fn owner_and_mode_are_kept_and_so_is_the_table_of_those_that_follow_it() {
     drop(table);
 }
 
+#[test]
+fn those_that_follow_a_table_are_told_if_records_may_have_changed_under_their_versions() {
+    type Change = fn(&Path) -> Result<locule::maintenance::Rebuilt, Error>;
+    let changes: [Change; 4] = [
+        |path| {
+            let schema = Arc::clone(Table::<Values>::open_read_only(path)?.schema());
+            migrate(path, &schema, |_, mut row| {
+                row.set("hits", 77)?;
+                Ok(row)
+            })
+        },
+        |path| {
+            let hits = FieldSchema::new("hits", FieldType::U64).with_default(vec![0; 8]);
+            let place = Position::After("visitor".to_owned());
+            Alteration::of(path).drop_field("hits").add_field_at(place, hits).apply()
+        },
+        // Two fields get each other's names.
+        |path| {
+            let swap = Alteration::of(path).rename_field("visitor", "t").rename_field("hits", "visitor");
+            swap.rename_field("t", "hits").apply()
+        },
+        |path| Alteration::of(path).set_type("hits", FieldType::F64).apply(),
+    ];
+    for change in changes {
+        let (_directory, path) = scratch();
+        let table = options().create(&path).unwrap();
+        insert_all(&table, 0..3);
+        let cursor = table.cursor().unwrap();
+        change(&path).unwrap();
+        let lost = Table::<Values>::open(&path).unwrap().changes_since(&cursor);
+        assert!(matches!(lost, Err(Error::CursorLost { reason: CursorLoss::OtherTable })), "{lost:?}");
+    }
+    // What comes back to where it was has changed nothing.
+    let (_directory, path) = scratch();
+    let table = options().create(&path).unwrap();
+    insert_all(&table, 0..3);
+    let cursor = table.cursor().unwrap();
+    let there_and_back = Alteration::of(&path).set_type("hits", FieldType::F64).set_type("hits", FieldType::U64);
+    there_and_back.rename_field("name", "t").rename_field("t", "name").apply().unwrap();
+    assert!(Table::<Values>::open(&path).unwrap().changes_since(&cursor).unwrap().is_empty());
+}
+
+#[test]
+fn a_float_is_narrowed_only_if_nothing_is_lost() {
+    let (_directory, path) = scratch();
+    let schema: Schema = "key id: u64, x: f64?".parse().unwrap();
+    let table = Table::<Values>::options().schema(schema).create(&path).unwrap();
+    let insert = |id: u64, x: Value| {
+        let fields = [("id", Value::from(id)), ("x", x)];
+        table.insert(&Values::named(table.schema(), fields).unwrap()).unwrap();
+    };
+    let exact = [0.0, -0.0, 0.5, f64::INFINITY, f64::from(f32::MIN_POSITIVE), f64::NAN];
+    exact.into_iter().zip(0..).for_each(|(x, id)| insert(id, x.into()));
+    insert(9, Value::Null);
+    for inexact in [0.1, 16_777_217.0, 1e-300, f64::MAX] {
+        insert(10, inexact.into());
+        let error = Alteration::of(&path).set_type("x", FieldType::F32).apply().unwrap_err().to_string();
+        assert!(error.contains("1 record does not fit") && error.contains("`id` 10: field `x`"), "{error}");
+        table.remove_by_key(10_u64).unwrap();
+    }
+    Alteration::of(&path).set_type("x", FieldType::F32).apply().unwrap();
+    table.reopen().unwrap();
+    for (expected, id) in exact.into_iter().zip(0_u64..) {
+        let found = table.find(id).unwrap().unwrap().get("x").and_then(Value::as_f64).unwrap();
+        assert!(found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(), "{found} {expected}");
+    }
+}
+
 // -- what others notice -----------------------------------------------------------------------------
 
 #[test]
@@ -269,8 +339,13 @@ fn a_function_that_fails_panics_or_waits_for_itself_changes_nothing() {
     let own = Arc::clone(Table::<Values>::open_read_only(&path).unwrap().schema());
     let other: Arc<Schema> = Arc::new("key visitor: u8".parse().unwrap());
 
-    let error = assert_stopped(&path, &table, migrate(&path, &own, |_, _| Err(Error::StaleSnapshot)));
-    assert!(error.contains("5 records"), "{error}");
+    let misfit = |_, _| Err(Error::InvalidValue { reason: "too long".to_owned() });
+    let error = assert_stopped(&path, &table, migrate(&path, &own, misfit));
+    assert!(error.contains("5 records") && error.contains("`visitor` 0: too long"), "{error}");
+    // Any other error is the caller's, and comes back as it is.
+    let outcome = migrate(&path, &own, |_, _| Err(Error::caller(std::fmt::Error)));
+    assert!(matches!(&outcome, Err(Error::Caller { .. })), "{outcome:?}");
+    assert_stopped(&path, &table, outcome);
     // Values of another schema than the one that was said.
     let error = assert_stopped(&path, &table, migrate(&path, &other, |_, values| Ok(values)));
     assert!(error.contains("not `key visitor: u8`"), "{error}");

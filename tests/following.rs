@@ -442,6 +442,33 @@ fn a_cursor_is_followed_in_each_copy_of_the_file_only_up_to_where_they_part() {
 }
 
 #[test]
+fn the_cursors_of_single_changes_can_all_be_followed_however_often_the_table_was_recovered() {
+    let (directory, path) = scratch();
+    drop(options().create(&path).unwrap());
+    for recovery_count in 0_u64..12 {
+        let table = options().open(&path).unwrap();
+        insert_all(&table, 2 * recovery_count..2 * recovery_count + 2);
+        let changes = table.changes_since(&table.first_cursor()).unwrap();
+        assert_eq!(changes.len() as u64, 2 * recovery_count + 2);
+        let mut fewest = changes.len();
+        for (position, (change, cursor)) in changes.with_cursors().enumerate() {
+            let left = table.changes_since(&cursor).unwrap();
+            // All that is behind it comes, and what comes again is all that is not to be told apart.
+            let behind = &changes.iter().as_slice()[position + 1..];
+            assert!(left.iter().as_slice().ends_with(behind), "{recovery_count} {change:?}");
+            assert!(left.len() == behind.len() || left.len() == changes.len(), "{recovery_count} {change:?}");
+            fewest = fewest.min(left.len());
+        }
+        assert_eq!(fewest, 0);
+        table.close().unwrap();
+        // A copy is recovered when it is opened, as every file is after a restart of the machine.
+        let copy = directory.path().join("copy.loc");
+        std::fs::copy(&path, &copy).unwrap();
+        std::fs::rename(&copy, &path).unwrap();
+    }
+}
+
+#[test]
 fn a_cursor_that_is_newer_than_a_backup_that_was_put_back_is_refused() {
     let (directory, path) = scratch();
     let table = options().create(&path).unwrap();

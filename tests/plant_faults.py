@@ -54,6 +54,8 @@ CG = "src/engine/changes.rs"
 GA = "src/format/gaps.rs"
 PV = "src/sys/private.rs"
 RB = "src/file/rebuild.rs"
+NS = "src/maintenance/new_schema.rs"
+TCH = "src/table/changes.rs"
 IM = "src/file/image.rs"
 BK = "src/maintenance/backup.rs"
 RE = "src/maintenance/repair.rs"
@@ -281,6 +283,10 @@ FAULTS = {
  'altered: the file is still the same': [(RB,"    if source.attachment().map(Attachment::id) != Some(entry.attachment().id()) {","    if source.attachment().map(Attachment::id).is_none() {")],
  'altered: no waiting for itself': [(RB,"inside_closure(self.source, || convert(id, payload, new))","convert(id, payload, new)")],
  'altered: nothing is missing': [(RB,"        image.note_that_nothing_is_missing()?;\n","")],
+ 'altered: whoever follows records that may be others is told': [(RB,"!plan.may_change_content && old.schema","old.schema")],
+ 'altered: a field that is dropped and added is another': [(NS,"self.columns.iter().enumerate().all(is_its_own)","self.columns.iter().enumerate().any(is_its_own)")],
+ 'altered: no float is rounded': [(NS," && !is_f32(wide) =>"," && !is_f32(wide) && wide.is_nan() =>")],
+ 'follow: a cursor is given out only if it can be followed': [(TCH,"                Some(_) if change.version() < self.forgotten_below => {}\n","")],
  'altered: permissions': [(RB,"Permissions::Of(path)","Permissions::Mode(0o600)")],
  'cut: what was copied is on the disk before it has the name': [(IM,'self.attachment.file().sync_all().map_err(Error::io("flush", self.attachment.path()))','Ok(())')],
  'cut: what was created is on the disk before it has the name': [(N,"    file.sync_all()\n","    Ok(())\n")],

@@ -89,6 +89,10 @@ fn a_mistake_is_an_error_before_any_record_is_read() {
         error(query().sort_by(field("typ").ascending()).delete()),
         "there is no field `typ`: did you mean `type`?"
     );
+    // Even if the order says nothing about the answer.
+    let by_nothing = || query().sort_by(field("typ").ascending());
+    assert!(matches!(by_nothing().count(), Err(Error::UnknownField { .. })));
+    assert!(matches!(by_nothing().exists(), Err(Error::UnknownField { .. })));
     assert!(matches!(query().filter(field("type").gt(3)).count(), Err(Error::InvalidArgument { .. })));
     assert!(matches!(query().min("nothing"), Err(Error::UnknownField { suggestion: None, .. })));
     assert!(matches!(query().values(["type", "kind"]), Err(Error::UnknownField { .. })));

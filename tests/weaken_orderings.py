@@ -107,8 +107,11 @@ EXCUSES = {
         "the load of PIN before it is an acquire, and sees the same store; which of the two comes first is what counts",
     (W, "wait", "let wake_count = watched.words().load(index, Ordering::Acquire);"): DELAYED,
     (W, "wait_synced", "let end_count = watched.words().load(index, Ordering::Acquire);"): DELAYED,
+    (CH, "changed_slots", "fence(Ordering::Acquire);"): RECOVERED,
     (CH, "newest_cursor", "Ok(self.cursor_of(self.control().load(LAST, Ordering::Acquire)))"): TOLD,
     (CH, "last_prepared_cursor", "Ok(self.cursor_of(self.control().load(PREPARED, Ordering::Acquire)))"): TOLD,
+    ("src/sys/words.rs", "fence_after_unlocking", "std::sync::atomic::compiler_fence(Ordering::SeqCst);"):
+        "it is for the compiler alone; for the checker the fence is compiled that stands there on other machines",
     (T, "list", "self.control.store(INTENT_COUNT, word(position).wrapping_add(1), Ordering::Release);"): DEATH,
 }
 

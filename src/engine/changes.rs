@@ -30,6 +30,8 @@ use crate::sys::words::{Ordering, fence};
 pub struct ChangedSlots {
     /// The moment that they are of.
     pub cursor: Cursor,
+    /// A cursor of a lower number cannot be followed, but for that from before the first transaction.
+    pub forgotten_below: u64,
     slots: Vec<ChangedSlot>,
     /// The records one after the other.
     records: Vec<u64>,
@@ -92,13 +94,13 @@ impl Store {
         loop {
             let newest = self.last_prepared_cursor()?;
             let durable = self.control().load(DURABLE, Ordering::Acquire);
-            self.check_cursor(cursor, newest)?;
+            let gaps = self.check_cursor(cursor, newest)?;
             let synced = self.cursor_of(durable);
             // A cursor from before the sync stays what it is: it must not go back.
             let found = if synced.number <= cursor.number {
-                Ok(self.nothing_changed(cursor))
+                Ok(self.nothing_changed(cursor, gaps))
             } else {
-                self.changed_slots(cursor.number, durable, synced)
+                self.changed_slots(cursor.number, durable, synced, gaps)
             };
             fence(Ordering::Acquire);
             if self.control().load(DURABLE, Ordering::Relaxed) == durable {
@@ -111,14 +113,15 @@ impl Store {
         }
     }
 
-    /// Checks that a cursor is one of the past that led to the newest one.
-    pub(super) fn check_cursor(&self, cursor: Cursor, newest: Cursor) -> Internal<()> {
+    /// Checks that a cursor is one of the past that led to the newest one. Returns what is known of that past.
+    pub(super) fn check_cursor(&self, cursor: Cursor, newest: Cursor) -> Internal<Gaps> {
         if cursor.uuid != newest.uuid {
             return Err(lost(CursorLoss::OtherTable));
         }
         let is_newer = cursor.number > newest.number;
-        let loss = self.gaps()?.loss_of(cursor.number).or(is_newer.then_some(CursorLoss::NewerThanTable));
-        loss.map_or(Ok(()), |reason| Err(lost(reason)))
+        let gaps = self.gaps()?;
+        let loss = gaps.loss_of(cursor.number).or(is_newer.then_some(CursorLoss::NewerThanTable));
+        loss.map_or(Ok(gaps), |reason| Err(lost(reason)))
     }
 
     /// The numbers that recoveries have jumped over.
@@ -137,15 +140,21 @@ impl Store {
         }
     }
 
-    fn nothing_changed(&self, cursor: Cursor) -> ChangedSlots {
+    fn nothing_changed(&self, cursor: Cursor, gaps: Gaps) -> ChangedSlots {
         let record_words = self.geometry.record_words();
-        ChangedSlots { cursor, slots: Vec::new(), records: Vec::new(), record_words }
+        ChangedSlots {
+            cursor,
+            forgotten_below: gaps.forgotten_below,
+            slots: Vec::new(),
+            records: Vec::new(),
+            record_words,
+        }
     }
 
     /// The slots that transactions above one number and up to another have changed. The caller makes sure that the cells that
     /// are visible at that other number stay.
-    fn changed_slots(&self, after: u64, up_to: u64, cursor: Cursor) -> Internal<ChangedSlots> {
-        let mut found = self.nothing_changed(cursor);
+    fn changed_slots(&self, after: u64, up_to: u64, cursor: Cursor, gaps: Gaps) -> Internal<ChangedSlots> {
+        let mut found = self.nothing_changed(cursor, gaps);
         let collected = self.collect(after, up_to, &mut found);
         // What was read may be that of a recovery under way. Then this handle is stale, whatever was found.
         fence(Ordering::Acquire);
@@ -203,11 +212,11 @@ impl Moment<'_> {
     /// What has changed since a cursor.
     pub fn changes_since(self, cursor: Cursor) -> Internal<ChangedSlots> {
         let (store, newest) = (self.store(), self.cursor());
-        store.check_cursor(cursor, newest)?;
+        let gaps = store.check_cursor(cursor, newest)?;
         if cursor == newest {
-            return Ok(store.nothing_changed(cursor));
+            return Ok(store.nothing_changed(cursor, gaps));
         }
-        store.changed_slots(cursor.number, self.number(), newest)
+        store.changed_slots(cursor.number, self.number(), newest, gaps)
     }
 }
 

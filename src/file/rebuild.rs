@@ -39,6 +39,8 @@ pub struct Plan<'c> {
     pub schema: Arc<Schema>,
     /// How many slots; as many as it has, if that is not said.
     pub capacity: Option<u64>,
+    /// Whether a record can get another content. That of a schema of other records is another in any case.
+    pub may_change_content: bool,
     pub convert: Box<Convert<'c>>,
 }
 
@@ -80,7 +82,9 @@ pub fn rebuild<'c>(
 ) -> Result<Rebuilt> {
     let path = &absolute(path)?;
     remove_leftovers(path);
-    let source = Store::open(path, settings)?;
+    // This handle writes nothing, so it leaves the syncs that are due to those that do: they may hold the lock. If all others
+    // are gone, it syncs in the end.
+    let source = Store::open(path, &Settings { sync_every: Some(Duration::MAX), ..settings.clone() })?;
     let plan = plan(source.schema())?;
     let header = new_header(source.header(), &plan, settings)?;
     let image = Image::begin(path, header, Permissions::Of(path), settings)?;
@@ -106,12 +110,13 @@ pub fn rebuild<'c>(
 }
 
 /// The header of the new table. To those that follow its changes it is the same table as long as its records are the
-/// same.
+/// same: a record keeps its number, so nothing would tell them of its new content.
 fn new_header(old: &Header, plan: &Plan<'_>, settings: &Settings) -> Result<Header> {
     let old_capacity = u64::from(old.geometry.capacity());
     let capacity = plan.capacity.unwrap_or(old_capacity);
     // A smaller one has forgotten what was deleted from the slots that are gone.
-    let is_the_same = old.schema.same_records(&plan.schema) && capacity >= old_capacity;
+    let has_the_same_records = !plan.may_change_content && old.schema.same_records(&plan.schema);
+    let is_the_same = has_the_same_records && capacity >= old_capacity;
     let uuid = if is_the_same { old.uuid } else { random_uuid() };
     Header::new(capacity, Arc::clone(&plan.schema), uuid, random_word(), (settings.wall_clock)())
 }
@@ -205,9 +210,13 @@ impl<'s, 'p, 'c> Work<'s, 'p, 'c> {
         self.payload.fill(0);
         let (convert, new) = (&mut self.convert, &mut self.payload);
         // It may not wait for a lock that is held around it.
-        if let Err(error) = inside_closure(self.source, || convert(id, payload, new)) {
-            misfits.note(id, &error);
-            return Ok(());
+        match inside_closure(self.source, || convert(id, payload, new)) {
+            Ok(()) => {}
+            Err(Error::InvalidValue { reason }) => {
+                misfits.note(id, &reason);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
         self.image.put(slot, header, Some(&self.payload))?;
         let key = self.image.header().geometry.key_bytes_of(&self.payload);

@@ -146,7 +146,8 @@ impl Alteration {
     }
 
     /// Gives a field another type: a wider or a narrower text or integer, or any other type that can hold all the values
-    /// that there are. A value that does not fit stops the alteration before anything has changed.
+    /// that there are. A value that does not fit, also one that a narrower float would round, stops the alteration before
+    /// anything has changed. So does a default that does not fit: then [`set_default`](Self::set_default) first.
     ///
     /// ```
     /// # use locule::{FieldType, maintenance::Alteration};
@@ -249,7 +250,8 @@ impl Alteration {
         self
     }
 
-    /// How long to wait for a lock, such as that of a process that writes. By default that is 5 seconds.
+    /// How long to wait for each of the locks that are taken: the one that is held while others open the file, and that of
+    /// a process that writes. By default that is 5 seconds.
     ///
     /// ```
     /// # use locule::maintenance::Alteration;
@@ -270,7 +272,8 @@ impl Alteration {
         self
     }
 
-    /// The schema that the table would have. Nothing is changed, and whether all values fit is not looked at.
+    /// The schema that the table would have. Nothing is changed. Whether all values fit, and whether there can be so many slots,
+    /// is not looked at.
     ///
     /// ```
     /// # use locule::maintenance::Alteration;
@@ -316,10 +319,10 @@ impl Alteration {
     pub fn apply(&self) -> Result<Rebuilt> {
         rebuild(&self.path, &self.settings, |old| {
             let new = NewSchema::of(old, &self.steps)?;
-            let schema = Arc::clone(new.schema());
+            let (schema, may_change_content) = (Arc::clone(new.schema()), !new.keeps_content(old));
             let convert =
                 move |_: RecordId, values: Values| Values::positional(new.schema(), new.convert(&values.into_vec())?);
-            Ok(plan(old, &schema, self.capacity, convert))
+            Ok(plan(old, &schema, self.capacity, may_change_content, convert))
         })
     }
 }
@@ -327,7 +330,8 @@ impl Alteration {
 /// Makes a table anew, with a schema and a function of the caller's that makes each new record from an old one. For all
 /// else it is as [`Alteration::apply`]. The function may be called again for a record that is changed meanwhile, and a call in
 /// it that would take a lock of this table is refused ([`Nested`](Error::Nested)). If it returns an error or panics, nothing
-/// has changed.
+/// has changed. Records keep their versions, whatever the function makes of them; cursors are lost
+/// ([`CursorLost`](Error::CursorLost)), since nothing else would tell those that follow the table.
 ///
 /// ```
 /// use locule::{Keyed, Record, RecordId, Table, Value, Values, maintenance, values};
@@ -357,19 +361,23 @@ impl Alteration {
 ///
 /// # Errors
 ///
-/// As [`Alteration::apply`].
+/// As [`Alteration::apply`]. An [`InvalidValue`](Error::InvalidValue) of the function counts as a record that does not fit; the
+/// error then names all of these. Any other error of the function ends it at once, and is returned as it is: see
+/// [`Error::caller`]. [`InvalidArgument`](Error::InvalidArgument) if the values that the function returns are not for
+/// `schema`.
 pub fn migrate(
     path: impl AsRef<Path>,
     schema: &Arc<Schema>,
     convert: impl FnMut(RecordId, Values) -> Result<Values>,
 ) -> Result<Rebuilt> {
-    rebuild(path.as_ref(), &Settings::default(), |old| Ok(plan(old, schema, None, convert)))
+    rebuild(path.as_ref(), &Settings::default(), |old| Ok(plan(old, schema, None, true, convert)))
 }
 
 fn plan<'c>(
     old: &Arc<Schema>,
     new: &Arc<Schema>,
     capacity: Option<u64>,
+    may_change_content: bool,
     mut convert: impl FnMut(RecordId, Values) -> Result<Values> + 'c,
 ) -> Plan<'c> {
     let (old, schema) = (Arc::clone(old), Arc::clone(new));
@@ -384,10 +392,12 @@ fn plan<'c>(
             }
             values.write_to(&new, new_words)
         });
-        converted.map_err(|error| match (old.key(), key) {
-            (Some(field), Some(key)) => Error::InvalidValue { reason: format!("`{}` {key}: {error}", field.name()) },
-            _ => error,
+        converted.map_err(|error| match (error, old.key(), key) {
+            (Error::InvalidValue { reason }, Some(field), Some(key)) => {
+                Error::InvalidValue { reason: format!("`{}` {key}: {reason}", field.name()) }
+            }
+            (error, ..) => error,
         })
     };
-    Plan { schema, capacity, convert: Box::new(convert) }
+    Plan { schema, capacity, may_change_content, convert: Box::new(convert) }
 }

@@ -14,9 +14,13 @@
 //! the next call, or by a user that reopens the table.
 //!
 //! A [`Cursor`](crate::Cursor) can be followed after an alteration as long as the records are the same: after one of defaults,
-//! documentation and a capacity that is not smaller. Otherwise, and after `repair`, it is lost
-//! ([`CursorLost`](crate::Error::CursorLost)), and who follows the table begins anew. After `restore` it is lost if it
-//! had seen more than the backup has.
+//! documentation and a capacity that is not smaller. Each such alteration counts as one of the eight recoveries that a cursor
+//! outlives. After any other alteration, `migrate` and `repair`, it is lost ([`CursorLost`](crate::Error::CursorLost)), and a
+//! program that follows the table begins anew. After `restore` it is lost if it had seen more than the backup has.
+//!
+//! Records keep their ids, versions and update counts through all of that, also those whose content an alteration or `migrate`
+//! makes another. So a version that was read before says nothing about the content afterwards: a program that has been told
+//! `Superseded` and reopens reads again before it calls [`update_if`](crate::Table::update_if).
 //!
 //! ```
 //! use locule::{FieldSchema, FieldType, Table, Value, Values, maintenance};

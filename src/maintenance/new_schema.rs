@@ -73,14 +73,40 @@ impl NewSchema {
         &self.schema
     }
 
+    /// Whether every record stays what it is, to the last bit.
+    pub fn keeps_content(&self, old: &Schema) -> bool {
+        let is_its_own = |(position, column): (usize, &Column)| column.old == Some(position);
+        old.same_records(&self.schema) && self.columns.iter().enumerate().all(is_its_own)
+    }
+
     /// The values of a new record, from those of the old one.
     pub fn convert(&self, old: &[Value]) -> Result<Vec<Value>> {
         let value = |column: &Column| match column.old {
-            Some(position) => Ok(old.get(position).cloned().unwrap_or_default()),
+            Some(position) => kept(&column.field, old.get(position).cloned().unwrap_or_default()),
             None => fill(&column.field),
         };
         self.columns.iter().map(value).collect()
     }
+}
+
+/// What existing records have in a field from before. A value that is put into a narrower float is rounded elsewhere, but here
+/// nobody has looked at it.
+fn kept(field: &FieldSchema, value: Value) -> Result<Value> {
+    match value {
+        Value::Float64(wide) if field.field_type() == FieldType::F32 && !is_f32(wide) => Err(Error::InvalidValue {
+            reason: format!(
+                "field `{}`: expected an f32, found the float {value}, which no f32 is exactly",
+                field.name()
+            ),
+        }),
+        _ => Ok(value),
+    }
+}
+
+/// Whether an `f32` is this number exactly.
+fn is_f32(wide: f64) -> bool {
+    let narrow = wide as f32;
+    wide.is_nan() || f64::from(narrow).to_bits() == wide.to_bits()
 }
 
 /// What existing records get in a new field.
@@ -165,7 +191,10 @@ impl Parts {
         }
         let Some(default) = self.default else { return Ok(field) };
         let mut bytes = vec![0; field.field_bytes()];
-        field.encode_value(&default, &mut bytes)?;
+        field.encode_value(&default, &mut bytes).map_err(|error| match error {
+            Error::InvalidValue { reason } => Error::InvalidValue { reason: format!("the default of {reason}") },
+            other => other,
+        })?;
         Ok(field.with_default(bytes))
     }
 }

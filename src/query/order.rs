@@ -62,7 +62,8 @@ impl Order {
         &self.field
     }
 
-    /// Compares two values of the field.
+    /// Compares two values of the field: nulls are where the order has them, whichever way it goes; of floats, NaN is above all
+    /// others. Values of different kinds, which no field has, are ordered by their kinds.
     pub fn compare(&self, left: &Value, right: &Value) -> Ordering {
         compare(left, right, self.direction, self.nones)
     }

@@ -15,7 +15,8 @@ impl FieldSchema {
     /// A value of this field in JSON: nothing as `null`, bools, integers of up to 32 bits and floats as such, integers
     /// of 64 and 128 bits as a text of their digits, floats that are not finite as `"NaN"`, `"Infinity"` and
     /// `"-Infinity"`, bytes as hexadecimal digits, times and dates in ISO 8601. No reader loses anything of it, even if
-    /// it takes all numbers for doubles.
+    /// it takes all numbers for doubles. What a value that the field cannot hold becomes need not be
+    /// readable.
     ///
     /// ```
     /// use locule::{FieldSchema, FieldType};

@@ -13,7 +13,6 @@ use std::ops::Range;
 /// Keeps loads from being made before the stores that came before the unlocking of a mutex. On x86-64 the C library unlocks by a
 /// locked instruction, before which all stores are seen by others; so only the compiler has to be kept from changing the order.
 #[inline(always)]
-#[cfg_attr(loom, track_caller)]
 pub fn fence_after_unlocking() {
     #[cfg(all(target_arch = "x86_64", not(any(test, fuzzing, loom, miri))))]
     std::sync::atomic::compiler_fence(Ordering::SeqCst);

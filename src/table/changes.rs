@@ -142,6 +142,8 @@ pub struct Changes<T> {
     changes: Vec<Change<T>>,
     /// What they have happened since.
     since: Cursor,
+    /// Cursors of lower numbers cannot be followed.
+    forgotten_below: u64,
     cursor: Cursor,
 }
 
@@ -155,7 +157,8 @@ impl<T: Content> Changes<T> {
             }
             Ok(Change::Put(Row::new(meta, T::from_words(&words, schema)?)))
         });
-        Ok(Changes { changes: decoded.collect::<Result<_>>()?, since, cursor: found.cursor })
+        let (changes, forgotten_below) = (decoded.collect::<Result<_>>()?, found.forgotten_below);
+        Ok(Changes { changes, since, forgotten_below, cursor: found.cursor })
     }
 }
 
@@ -197,8 +200,9 @@ impl<T> Changes<T> {
     }
 
     /// The changes, each with the cursor to go on from once it is handled: what a program that handles them one by one
-    /// keeps with its work. After a restart all that is behind it comes, and nothing before it but what belongs to the same
-    /// transaction: of that, either all is handled or all comes again.
+    /// keeps with its work. From that cursor, every change behind the one that it came with is told. One before it is told
+    /// again only if no cursor between the two could be followed: because both are of one transaction, or because they are so
+    /// old that the table has been recovered more than eight times since.
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -224,6 +228,8 @@ impl<T> Changes<T> {
             let change = changes.next()?;
             match changes.peek() {
                 Some(next) if next.version() == change.version() => {}
+                // After so many recoveries only all that is so old can come again.
+                Some(_) if change.version() < self.forgotten_below => {}
                 Some(_) => cursor = Cursor { number: change.version(), ..self.cursor },
                 None => cursor = self.cursor,
             }
@@ -385,9 +391,9 @@ impl<T: Content> Table<T> {
         Changes::of(&store.changes_since(*cursor)?, *cursor, store.schema())
     }
 
-    /// The same as of the newest sync: only what survives a power cut. Who passes on only this never has to take
-    /// anything back. Its cursor is that of the sync, or the one that was given, if that is newer; it is lost only by too
-    /// many recoveries. It takes no lock.
+    /// What has changed up to the newest sync, and so survives a power cut. A program that passes on nothing else never has
+    /// to take anything back. The cursor of these changes is that of the sync, or the one that was given, if that is newer.
+    /// A cursor of a sync is not lost by a power cut; for all else see [`Cursor`]. It takes no lock.
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }

@@ -88,7 +88,8 @@ impl<T: Content> Table<T> {
         Self::options().open(path)
     }
 
-    /// Makes a new table with room for this many records, with the usual options.
+    /// Makes a new table with room for this many records, with the usual options. A `Table<Values>` also needs a schema: it is
+    /// made by [`OpenOptions::schema`] and [`OpenOptions::create`].
     ///
     /// ```
     /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
@@ -320,7 +321,8 @@ impl<T: Content> OpenOptions<T> {
     /// # Errors
     ///
     /// [`AlreadyExists`](crate::Error::AlreadyExists) if there is a file of that name,
-    /// [`InvalidArgument`](crate::Error::InvalidArgument) if the capacity or the mode is out of range, and
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) if the capacity or the mode is out of range, or if no
+    /// [`schema`](OpenOptions::schema) was given for a `Table<Values>`, and
     /// [`Io`](crate::Error::Io) with what the system says, such as that the disk is full or the file larger than this
     /// process may make one (`ulimit -f`). Nothing is left behind then.
     pub fn create(self, path: impl AsRef<Path>) -> Result<Table<T>> {

@@ -24,7 +24,7 @@ use std::ops::Range;
 /// [`WriteTransaction::query`], and ended by one of the calls that read or write.
 ///
 /// A query goes over all records. Of those that do not fulfil the condition it reads only the words that the condition
-/// names, without a lock, so 10,000 records take some ten microseconds. Conditions are made from the fields of the
+/// names, without a lock, so 10,000 records take a few tens of microseconds. Conditions are made from the fields of the
 /// record type, or from names, and are checked against the schema before any record is read: see [`Condition`].
 ///
 /// On a table, each record is as it was at some moment during the call; for one moment of all of them use a snapshot, or
@@ -325,10 +325,9 @@ impl<'q, T: Content> Query<'q, T> {
     ///
     /// As [`rows`](Self::rows).
     pub fn exists(mut self) -> Result<bool> {
-        self.selection.orders.clear();
         self.selection.limit = self.selection.limit.min(1);
         let mut is_there = false;
-        self.for_each(|_, _| {
+        self.unsorted()?.for_each(|_, _| {
             is_there = true;
             Ok(())
         })?;
@@ -348,10 +347,9 @@ impl<'q, T: Content> Query<'q, T> {
     /// # Errors
     ///
     /// As [`rows`](Self::rows).
-    pub fn count(mut self) -> Result<u64> {
-        self.selection.orders.clear();
+    pub fn count(self) -> Result<u64> {
         let mut count = 0;
-        self.for_each(|_, _| {
+        self.unsorted()?.for_each(|_, _| {
             count += 1;
             Ok(())
         })?;
@@ -451,6 +449,13 @@ impl<'q, T: Content> Query<'q, T> {
             Ok(())
         })?;
         Ok(extreme.result())
+    }
+
+    /// The same query for something that no order changes. That the order is possible is checked all the same.
+    fn unsorted(mut self) -> Result<Self> {
+        Sorter::new(&self.selection.orders, self.source.store().schema())?;
+        self.selection.orders.clear();
+        Ok(self)
     }
 
     fn for_each_value(self, field: impl Into<FieldName>, mut body: impl FnMut(Value) -> Result<()>) -> Result<()> {

@@ -74,6 +74,8 @@ use std::sync::Arc;
 /// * [`ReadOnly`](Error::ReadOnly), from a read-only handle.
 /// * [`Nested`](Error::Nested), inside a closure of the same table on the same thread.
 /// * [`SyncAfterWrite`](Error::SyncAfterWrite): the write happened, and the sync that was due after it failed.
+/// * [`SchemaMismatch`](Error::SchemaMismatch), in a `Table<Values>`, if the values are for another schema than the table
+///   has: they may have been made before the table was altered.
 ///
 /// After an error the write has not happened, with three exceptions: after `SyncAfterWrite` it has; after `Recovered`
 /// it may have; after `Superseded` it may be in the old file, which others do not see.

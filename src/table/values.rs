@@ -148,16 +148,7 @@ impl Values {
         fields: impl IntoIterator<Item = (N, V)>,
         value_of: impl Fn(&FieldSchema, V) -> Result<Value>,
     ) -> Result<Self> {
-        let mut given: Vec<Option<Value>> = vec![None; schema.fields().len()];
-        for (name, value) in fields {
-            let name = name.as_ref();
-            let (position, field) = schema.expect_field(name)?;
-            let Some(place) = given.get_mut(position) else { continue };
-            if place.is_some() {
-                return Err(Error::InvalidArgument { reason: format!("two values for the field `{name}`") });
-            }
-            *place = Some(fit(field, value_of(field, value)?)?);
-        }
+        let given = given(schema, fields, value_of)?;
         let or_default = |(field, value): (&FieldSchema, Option<Value>)| value.map_or_else(|| default_of(field), Ok);
         let values = schema.fields().iter().zip(given).map(or_default).collect::<Result<_>>()?;
         Ok(Values { schema: Arc::clone(schema), values })
@@ -226,13 +217,9 @@ impl Values {
     ///
     /// As [`named`](Self::named).
     pub fn set_all<N: AsRef<str>, V: Into<Value>>(&mut self, fields: impl IntoIterator<Item = (N, V)>) -> Result<()> {
-        let fitting = |(name, value): (N, V)| {
-            let (position, field) = self.schema.expect_field(name.as_ref())?;
-            Ok((position, fit(field, value.into())?))
-        };
-        let fitted: Vec<(usize, Value)> = fields.into_iter().map(fitting).collect::<Result<_>>()?;
-        for (position, value) in fitted {
-            if let Some(place) = self.values.get_mut(position) {
+        let given = given(&self.schema, fields, |_, value| Ok(value.into()))?;
+        for (place, value) in self.values.iter_mut().zip(given) {
+            if let Some(value) = value {
                 *place = value;
             }
         }
@@ -318,6 +305,25 @@ impl Values {
     fn check_schema(&self, schema: &Arc<Schema>) -> Result<()> {
         if Arc::ptr_eq(&self.schema, schema) { Ok(()) } else { self.schema.expect_in_file(schema) }
     }
+}
+
+/// The values that are given for the fields of a schema, each as its field holds it.
+fn given<N: AsRef<str>, V>(
+    schema: &Schema,
+    fields: impl IntoIterator<Item = (N, V)>,
+    value_of: impl Fn(&FieldSchema, V) -> Result<Value>,
+) -> Result<Vec<Option<Value>>> {
+    let mut given: Vec<Option<Value>> = vec![None; schema.fields().len()];
+    for (name, value) in fields {
+        let name = name.as_ref();
+        let (position, field) = schema.expect_field(name)?;
+        let Some(place) = given.get_mut(position) else { continue };
+        if place.is_some() {
+            return Err(Error::InvalidArgument { reason: format!("two values for the field `{name}`") });
+        }
+        *place = Some(fit(field, value_of(field, value)?)?);
+    }
+    Ok(given)
 }
 
 /// The value as the field holds it.

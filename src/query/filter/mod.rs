@@ -34,8 +34,9 @@ const TEXT_BYTES_MAX: usize = 1 << 20;
 
 impl Condition {
     /// Reads a condition that is written in a subset of CEL, the Common Expression Language, and checks it against a
-    /// schema: that it has the fields, and that they can be compared with these values. `Display` writes what this reads.
-    /// The text has at most 1 MiB, and at most 100 parentheses inside of each other.
+    /// schema: that it has the fields, and that they can be compared with these values. `Display` writes what this reads,
+    /// of a condition that can be asked of the schema's records. The text has at most 1 MiB, and at most 100 parentheses inside
+    /// of each other; a condition that was built deeper cannot be read again.
     ///
     /// ```
     /// use locule::{Condition, Schema, field};
