@@ -106,9 +106,15 @@ EXCUSES = {
     (T, "choose_cell", "let durable = self.control.load(DURABLE, Ordering::Acquire);"):
         "the load of PIN before it is an acquire, and sees the same store; which of the two comes first is what counts",
     (W, "wait", "let wake_count = watched.words().load(index, Ordering::Acquire);"): DELAYED,
-    (W, "wait_synced", "let end_count = watched.words().load(index, Ordering::Acquire);"): DELAYED,
-    (CH, "changed_slots", "fence(Ordering::Acquire);"): RECOVERED,
-    (CH, "newest_cursor", "Ok(self.cursor_of(self.control().load(LAST, Ordering::Acquire)))"): TOLD,
+    (W, "ring", "words.raise(start + WAITING, wake_count.wrapping_add(1), Ordering::Release);"): DELAYED,
+    (W, "grant", "let wish = self.words().load(control + WAITING, Ordering::Acquire);"): DELAYED,
+    (W, "wait_synced", "if self.cursor_of(self.control().load(DURABLE, Ordering::Acquire)).number > cursor.number {"): TOLD,
+    (W, "wake_everyone", "fence(Ordering::SeqCst);"):
+        "what is compiled for the checker has another fence behind it, in `wake_waiters`; on x86-64 this is the only one",
+    (CH, "synced_changes_since", "let durable = self.control().load(DURABLE, Ordering::Acquire);"):
+        "the look for gaps, which follows, loads the same word with an acquire of its own",
+    (CH, "gaps", "fence(Ordering::Acquire);"):
+        "a record is overwritten under a reader only by the second of two syncs, and no model has two beside one",
     (CH, "last_prepared_cursor", "Ok(self.cursor_of(self.control().load(PREPARED, Ordering::Acquire)))"): TOLD,
     ("src/sys/words.rs", "fence_after_unlocking", "std::sync::atomic::compiler_fence(Ordering::SeqCst);"):
         "it is for the compiler alone; for the checker the fence is compiled that stands there on other machines",

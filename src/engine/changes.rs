@@ -102,7 +102,8 @@ impl Store {
             } else {
                 self.changed_slots(cursor.number, durable, synced, gaps)
             };
-            fence(Ordering::Acquire);
+            // If a cell was not what it should be, because it was overwritten after another sync, this finds a newer one: what was
+            // read is behind the acquire fence at the end of `changed_slots`.
             if self.control().load(DURABLE, Ordering::Relaxed) == durable {
                 return Ok(found?);
             }
@@ -156,7 +157,8 @@ impl Store {
     fn changed_slots(&self, after: u64, up_to: u64, cursor: Cursor, gaps: Gaps) -> Internal<ChangedSlots> {
         let mut found = self.nothing_changed(cursor, gaps);
         let collected = self.collect(after, up_to, &mut found);
-        // What was read may be that of a recovery under way. Then this handle is stale, whatever was found.
+        // What was read may be that of a recovery under way. Then this handle is stale, whatever was found. It may also be what
+        // was written after another sync; then that is found by the next look.
         fence(Ordering::Acquire);
         self.check_usable()?;
         collected?;

@@ -140,7 +140,8 @@ impl Store {
         fence(Ordering::SeqCst);
         self.wake_waiters();
         let index = self.geometry.control() + SYNC_END_COUNT;
-        self.words().increment(index, Ordering::Release);
+        // Behind the fence: a thread that loads what is stored here sees the mark.
+        self.words().increment(index, Ordering::Relaxed);
         self.medium.wake_all(index);
     }
 
