@@ -7,9 +7,10 @@ use super::facts;
 use super::latency::{Merged, PERCENTILES};
 use super::report::{Refusals, Report};
 use super::timeline::per_second;
+use crate::writing::Members;
 
 /// The members of one object.
-pub fn members(report: &Report) -> Vec<(&'static str, Json)> {
+pub fn members(report: &Report) -> Members {
     let iteration_count: u64 = report.iterations.iter().sum();
     let Refusals { conflict_count, duplicate_count, full_count, absent_count } = report.refusals;
     let stretches = report.timeline.stretches();

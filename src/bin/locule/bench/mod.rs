@@ -46,7 +46,7 @@ use self::supervisor::Supervisor;
 use self::timeline::Timeline;
 use self::worker_file::{Control, Counter, Phase};
 use crate::failure::shown;
-use crate::writing::print_report;
+use crate::writing::Reporting;
 use crate::{Result, Verdict, output};
 
 /// How long workers may take to start, and to end once they are told to. A good run comes nowhere near it.
@@ -114,9 +114,8 @@ pub struct Options {
     #[arg(long, value_name = "PATH")]
     report: Option<std::path::PathBuf>,
 
-    /// Report one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// The table's option of the same name, as text.
@@ -165,25 +164,22 @@ pub fn run(options: &Options) -> Result<Verdict> {
         .create(run_directory.table_path())?;
     let outcome = measure(options, &run_directory, table, &interruption);
     let is_good = outcome.as_ref().is_ok_and(Report::is_good);
+    let told = outcome.and_then(|report| tell(&report, options, report_file));
     if !is_good {
         // The file may show what went wrong.
         output::complain(format_args!("locule: the table is kept as {}", run_directory.keep().display()));
     }
-    tell(&outcome?, options, report_file)?;
+    told?;
     Ok(Verdict::good_if(is_good))
 }
 
 /// Prints the report, and writes its file if there is to be one.
 fn tell(report: &Report, options: &Options, report_file: Option<ReportFile>) -> Result<()> {
-    if options.json {
-        print_report(json::members(report))?;
-    } else {
-        output::print(&report.text())?;
-    }
+    options.reporting.print(|| json::members(report), || report.text())?;
     let Some(report_file) = report_file else { return Ok(()) };
     let content = page::content(report, report_file.kind())?;
     let path = report_file.finish(&content)?;
-    if !options.json {
+    if !options.reporting.is_for_programs() {
         output::print(&format!("plots in {}\n", shown(&path)))?;
     }
     Ok(())
