@@ -37,6 +37,24 @@ pub fn json_of(facts: &[Fact]) -> Json {
     Json::Object(facts.iter().map(|fact| (fact.name.to_owned(), fact.value.clone())).collect::<Map<_, _>>())
 }
 
+/// What matters most for the figures, in one line.
+pub fn in_short(parameters: &[Fact], machine: &[Fact]) -> String {
+    let of = |name: &str| {
+        let found = parameters.iter().chain(machine).find(|fact| fact.name == name);
+        found.map_or("unknown", |fact| fact.text.as_str())
+    };
+    format!(
+        "{} records, {}; {} processors ({}), {}; locule {}, {}",
+        of("record_count"),
+        of("run_seconds"),
+        of("processor_count"),
+        of("processor"),
+        of("file_system"),
+        of("locule_version"),
+        of("architecture"),
+    )
+}
+
 /// What the run was asked to do.
 pub fn parameters(options: &Options, table_path: &Path, seed: u64) -> Vec<Fact> {
     let Options { processes, records, capacity, kill, .. } = *options;

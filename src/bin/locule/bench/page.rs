@@ -1,6 +1,6 @@
 //! The report as one page, or as one picture: nothing is fetched, and no script is needed.
 
-use super::facts::Fact;
+use super::facts::{self, Fact};
 use super::latency::PERCENTILES;
 use super::markup::{escape, table};
 use super::plots::{self, Picture};
@@ -32,7 +32,8 @@ fn picture(report: &Report) -> Result<String> {
     let rate = grouped(per_second(report.all.count(), report.elapsed).round() as u64);
     let heading =
         format!("locule bench: {} processes, {rate} operations a second", grouped(report.iterations.len() as u64));
-    Ok(plots::stacked(&all, &heading, &format!("{}\n<style>{PLOT_STYLE}</style>", mark())))
+    let below = facts::in_short(&report.parameters, &report.machine);
+    Ok(plots::stacked(&all, &heading, &below, &format!("{}\n<style>{PLOT_STYLE}</style>", mark())))
 }
 
 fn page(report: &Report) -> Result<String> {

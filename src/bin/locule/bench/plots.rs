@@ -14,10 +14,13 @@ use super::canvas::{Canvas, Ink, SCALE};
 use super::latency::Merged;
 use super::markup::escape;
 use super::report::{grouped, rounded, time};
-use super::timeline::{Timeline, per_second};
+use super::timeline::{Stretch, Timeline, per_second};
 use crate::Result;
 
 const WIDTH: u32 = 800;
+/// What is free beside a plot on the left, and how wide the texts of its axis are.
+const LEFT: i32 = 12;
+const AXIS_WIDTH: i32 = 80;
 /// How many steps the line of a histogram has in each power of ten of the share that was slower.
 const STEPS_IN_A_DECADE: u32 = 24;
 /// Of more workers than this, only so many are drawn, evenly chosen.
@@ -48,16 +51,18 @@ impl Picture {
 }
 
 /// Plots below each other in a file of their own, with their style.
-pub fn stacked(pictures: &[Picture], heading: &str, head: &str) -> String {
-    const HEADING_HEIGHT: u32 = 40;
-    const GAP: u32 = 34;
+pub fn stacked(pictures: &[Picture], heading: &str, below: &str, head: &str) -> String {
+    const HEADING_HEIGHT: u32 = 70;
+    const TITLE_HEIGHT: u32 = 22;
+    const GAP: u32 = 22;
     let mut top = HEADING_HEIGHT;
-    let mut content = format!("<text class=\"heading\" x=\"16\" y=\"26\">{}</text>\n", escape(heading));
+    let mut content = format!("<text class=\"heading\" x=\"20\" y=\"28\">{}</text>\n", escape(heading));
+    content.push_str(&format!("<text x=\"20\" y=\"48\">{}</text>\n", escape(below)));
     for picture in pictures {
-        let title = format!("<text class=\"title\" x=\"16\" y=\"16\">{}</text>\n", picture.title);
-        let plot = format!("<g transform=\"translate(0 {GAP})\">\n{}</g>\n", picture.content);
+        let title = format!("<text class=\"title\" x=\"20\" y=\"14\">{}</text>\n", picture.title);
+        let plot = format!("<g transform=\"translate(0 {TITLE_HEIGHT})\">\n{}</g>\n", picture.content);
         content.push_str(&format!("<g transform=\"translate(0 {top})\">\n{title}{plot}</g>\n"));
-        top += picture.height + GAP;
+        top += TITLE_HEIGHT + picture.height + GAP;
     }
     let descriptions: Vec<&str> = pictures.iter().map(|picture| picture.description.as_str()).collect();
     format!(
@@ -111,7 +116,7 @@ fn percentile_line(merged: &Merged) -> Vec<(f64, f64)> {
 /// How many operations all workers did in each second.
 pub fn throughput(timeline: &Timeline, elapsed: Duration) -> Result<Picture> {
     let stretches = timeline.stretches();
-    let rates: Vec<f64> = stretches.iter().map(super::timeline::Stretch::operations_per_second).collect();
+    let rates: Vec<f64> = stretches.iter().map(Stretch::operations_per_second).collect();
     let mean = per_second(stretches.iter().map(|stretch| stretch.operation_count).sum(), elapsed);
     let (least, most) = (rates.iter().copied().fold(f64::MAX, f64::min), rates.iter().copied().fold(0.0, f64::max));
     let kills = match timeline.kills.len() {
@@ -128,9 +133,9 @@ pub fn throughput(timeline: &Timeline, elapsed: Duration) -> Result<Picture> {
             rates.len(),
         ),
     };
-    let middle =
-        |(stretch, rate): (&super::timeline::Stretch, &f64)| ((stretch.from + stretch.to).as_secs_f64() / 2.0, *rate);
-    let points: Vec<(f64, f64)> = stretches.iter().zip(&rates).map(middle).collect();
+    let steps = stretches.iter().zip(&rates);
+    let steps = steps.flat_map(|(stretch, rate)| [stretch.from, stretch.to].map(|at| (at.as_secs_f64(), *rate)));
+    let points: Vec<(f64, f64)> = steps.collect();
     let end = elapsed.as_secs_f64().max(1e-3);
     let (x_axis, y_axis) = (Axis::up_to(end, 10, plain), Axis::beyond(most, 5, short));
     let mark_height = y_axis.end() * 0.05;
@@ -194,7 +199,12 @@ fn draw(
 
 fn chart_on<'a, 'text>(area: &'a Area<'text>) -> ChartBuilder<'a, 'text, Canvas<'text>> {
     let mut builder = ChartBuilder::on(area);
-    builder.margin_top(34 * SCALE).margin_right(36 * SCALE).x_label_area_size(46 * SCALE).y_label_area_size(84 * SCALE);
+    builder
+        .margin_left(LEFT * SCALE)
+        .margin_top(34 * SCALE)
+        .margin_right(36 * SCALE)
+        .x_label_area_size(46 * SCALE)
+        .y_label_area_size(AXIS_WIDTH * SCALE);
     builder
 }
 
@@ -215,7 +225,7 @@ fn mesh(chart: &mut ChartContext<'_, Canvas<'_>, Cartesian2d<Axis, Axis>>, [x_na
 
 /// What is drawn how, above the plot.
 fn legend<'a>(area: &Area<'_>, entries: impl Iterator<Item = (Ink, &'a str)>) -> Result<()> {
-    let mut left = 84 * SCALE;
+    let mut left = (LEFT + AXIS_WIDTH) * SCALE;
     let middle = 16 * SCALE;
     for (ink, name) in entries {
         area.draw(&PathElement::new(vec![(left, middle), (left + 28 * SCALE, middle)], ink.color()))?;
