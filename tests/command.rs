@@ -139,10 +139,10 @@ fn info_tells_programs_the_same_and_who_has_the_table_open() {
     let path = new_table(directory.path(), &odd_samples());
     let members = || -> serde_json::Value { serde_json::from_str(&locule("info", &path, &["--json"]).stdout).unwrap() };
     let closed = members();
-    assert_eq!([&closed["live_count"], &closed["capacity"]], [3, 2000]);
+    assert_eq!([&closed["record_count"], &closed["capacity"]], [3, 2000]);
     assert!(closed["condition"]["is_in_order"] == true && closed["writer"].is_null(), "{closed}");
     assert_eq!(closed["users"].as_array().map(Vec::len), Some(0));
-    assert!(closed["file_system"].is_string() && closed["seconds_since_sync"].is_number(), "{closed}");
+    assert!(closed["file_system"].is_string() && closed["since_sync_seconds"].is_number(), "{closed}");
     let _table = Table::<Sample>::open(&path).unwrap();
     assert_eq!(members()["users"][0]["pid"], std::process::id());
 }

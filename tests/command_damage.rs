@@ -14,9 +14,11 @@ const ROUND_COUNT: usize = 200;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Verbs that only look.
-const LOOKING: [&str; 18] = [
+const LOOKING: [&str; 20] = [
     "summary FILE",
+    "summary FILE --json",
     "schema FILE",
+    "schema FILE --json",
     "info FILE",
     "info FILE --json",
     "info FILE --map",

@@ -214,7 +214,7 @@ $ locule import t.loc good.csv
 locule: good.csv: row 1 (line 2): a record with the key 1 is there already: `--on-duplicate skip` leaves it as it is, `--on-duplicate replace` writes over it; nothing was imported
 [exit 2]
 $ locule import t.loc good.csv --on-duplicate skip --json
-{"inserted":0,"replaced":0,"skipped":2}
+{"inserted_count":0,"replaced_count":0,"skipped_count":2}
 $ locule import t.loc other.csv --on-duplicate skip
 0 inserted, 1 skipped
 $ locule get t.loc 1 user

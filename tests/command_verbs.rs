@@ -382,7 +382,7 @@ $ locule delete visits.loc 42
 locule: visits.loc has no record 42
 [exit 1]
 $ locule delete visits.loc --where 'hits < 3' --json
-{"deleted":3}
+{"deleted_count":3}
 $ locule delete visits.loc --where 'hits < 3'
 0 deleted
 [exit 1]
@@ -611,7 +611,7 @@ fn a_table_is_looked_after() {
 $ locule sync visits.loc
 synced up to transaction 4
 $ locule sync visits.loc --json
-{"number":"4"}
+{"synced_number":"4"}
 $ locule backup visits.loc copy.loc
 3 records in copy.loc
 $ locule backup visits.loc copy.loc
@@ -620,7 +620,7 @@ locule: copy.loc exists already, and is left as it is: choose another name, or d
 $ locule delete visits.loc 42
 1 deleted
 $ locule scrub visits.loc --json
-{"wiped":1}
+{"wiped_count":1}
 $ locule scrub visits.loc
 0 old contents wiped
 $ locule restore copy.loc visits.loc
@@ -643,7 +643,7 @@ $ locule repair visits.loc new.loc
 locule: new.loc exists already, and is left as it is: choose another name, or delete it first
 [exit 2]
 $ locule repair visits.loc other.loc --json
-{"record_count":3,"problem_count":0,"problems":[],"left_out":[]}
+{"record_count":3,"problem_count":0,"problems":[],"left_out_count":0,"left_out":[]}
 $ locule diff visits.loc new.loc
 
 "#]]

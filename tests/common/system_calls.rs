@@ -224,3 +224,40 @@ pub fn stop_of(child: Pid) -> nix::Result<Stop> {
         })
     }
 }
+
+/// In a child: runs a command, and makes one of its system calls of a kind fail, the one with this number, counted from 1:
+/// the kernel does not do it. Returns how the command ended, and whether it came to that call; an error if it may not be
+/// traced.
+#[cfg(target_arch = "x86_64")]
+pub fn run_with_a_failure(
+    command: &mut std::process::Command,
+    system_call: libc::c_long,
+    number: usize,
+) -> nix::Result<(i32, bool)> {
+    use std::os::unix::process::CommandExt;
+    let child = fork_traced(|| panic!("{}", command.exec()))?;
+    let mut count = 0;
+    loop {
+        ptrace::syscall(child, None)?;
+        match waitpid(child, None)? {
+            WaitStatus::PtraceSyscall(_) => {}
+            // It has become the command.
+            WaitStatus::Stopped(_, Signal::SIGTRAP) => continue,
+            WaitStatus::Exited(_, code) => return Ok((code, count >= number)),
+            status => panic!("the traced process ended: {status:?}"),
+        }
+        if entered_call(child)? != Some(system_call) {
+            continue;
+        }
+        count += 1;
+        if count == number {
+            let mut registers = ptrace::getregs(child)?;
+            // No call has this number, so the kernel does nothing.
+            registers.orig_rax = u64::MAX;
+            ptrace::setregs(child, registers)?;
+            assert!(go_to_next_stop(child)?);
+            registers.rax = (-i64::from(libc::EIO)) as u64;
+            ptrace::setregs(child, registers)?;
+        }
+    }
+}

@@ -9,7 +9,7 @@ use locule::{FieldSchema, Table, Values};
 use crate::asking::Consent;
 use crate::failure::{Failure, shown};
 use crate::output::{self, visible};
-use crate::writing::print_report;
+use crate::writing::Reporting;
 use crate::{Result, Verdict, opening};
 
 /// Changes the fields or the capacity of a table, while others use it.
@@ -35,9 +35,8 @@ pub struct Options {
     dry_run: bool,
     #[command(flatten)]
     consent: Consent,
-    /// Report one JSON object.
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 #[derive(Subcommand)]
@@ -103,7 +102,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         _ => table.schema().difference(&schema).iter().map(ToString::to_string).collect(),
     };
     drop(table);
-    if !options.json {
+    if !options.reporting.is_for_programs() {
         let lines: String = changes.iter().map(|change| format!("{}\n", visible(change))).collect();
         output::print(&lines)?;
     }
@@ -116,16 +115,16 @@ pub fn run(options: &Options) -> Result<Verdict> {
         record_count = Some(alteration.apply().map_err(Failure::about(file))?.live_count);
         opening::settle(file);
     }
-    if options.json {
-        print_report([
+    let members = || {
+        vec![
             ("changes", changes.into()),
             ("schema", schema.to_string().into()),
             ("is_done", record_count.is_some().into()),
             ("record_count", record_count.into()),
-        ])?;
-    } else if let Some(record_count) = record_count {
-        output::print(&format!("done, {record_count} records\n"))?;
-    }
+        ]
+    };
+    let text = || record_count.map_or_else(String::new, |count| format!("done, {count} records\n"));
+    options.reporting.print(members, text)?;
     Ok(Verdict::Good)
 }
 

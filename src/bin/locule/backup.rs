@@ -6,8 +6,8 @@ use clap::Args;
 use locule::maintenance;
 
 use crate::failure::{Failure, shown};
-use crate::writing::print_report;
-use crate::{Result, Verdict, output};
+use crate::writing::Reporting;
+use crate::{Result, Verdict};
 
 /// Copies a table into a new file, as of one moment, while others write.
 ///
@@ -23,20 +23,16 @@ pub struct Options {
     file: PathBuf,
     /// The copy, which must not exist yet.
     out: PathBuf,
-    /// Report one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// Makes the copy.
 pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, out, .. } = options;
     let copied = maintenance::backup(file, out).map_err(Failure::about(file))?;
-    if options.json {
-        let number = copied.number.to_string();
-        print_report([("record_count", copied.live_count.into()), ("number", number.into())])?;
-    } else {
-        output::print(&format!("{} records in {}\n", copied.live_count, shown(out)))?;
-    }
+    let members =
+        || vec![("record_count", copied.live_count.into()), ("newest_number", copied.number.to_string().into())];
+    options.reporting.print(members, || format!("{} records in {}\n", copied.live_count, shown(out)))?;
     Ok(Verdict::Good)
 }

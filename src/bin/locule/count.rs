@@ -6,7 +6,8 @@ use clap::Args;
 
 use crate::choosing::Where;
 use crate::failure::Failure;
-use crate::{Result, Verdict, opening, output};
+use crate::writing::Reporting;
+use crate::{Result, Verdict, opening};
 
 /// Prints how many records there are, or for how many a condition is true.
 ///
@@ -18,6 +19,8 @@ pub struct Options {
     file: PathBuf,
     #[command(flatten)]
     condition: Where,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// Prints the number.
@@ -28,6 +31,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         Some(condition) => table.query().filter(condition).count(),
         None => table.len(),
     };
-    output::print(&format!("{}\n", count.map_err(Failure::about(file))?))?;
+    let count = count.map_err(Failure::about(file))?;
+    options.reporting.print(|| vec![("record_count", count.into())], || format!("{count}\n"))?;
     Ok(Verdict::Good)
 }

@@ -12,6 +12,7 @@ use crate::failure::{Failure, shown};
 use crate::inference::{Guess, field_name_of};
 use crate::input::{Input, all_of_stdin, source_name};
 use crate::records::{Columns, PlacedRecord};
+use crate::writing::Reporting;
 use crate::{Result, Verdict, csv_cells, opening, output};
 
 /// The room of a new table, if nothing else says how much.
@@ -58,6 +59,8 @@ pub struct Options {
     /// The permissions of the file.
     #[arg(long, value_name = "OCTAL", default_value = "600", value_parser = mode)]
     mode: u32,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 fn mode(text: &str) -> Result<u32, String> {
@@ -76,27 +79,38 @@ pub fn run(options: &Options) -> Result<Verdict> {
         (None, Some(text)) => (read_schema(text)?, Vec::new()),
         (None, None) => return Err("expected --schema TEXT or --from CSV; see `locule create --help`".into()),
     };
-    if from.is_some() || options.dry_run {
-        output::print(&format!("{}\n", output::visible_lines(&schema.to_string())))?;
-    }
-    if options.dry_run {
-        return Ok(Verdict::Good);
-    }
     let record_count = u64::try_from(records.len()).unwrap_or(u64::MAX);
     let capacity = capacity.unwrap_or(CAPACITY.max(record_count.saturating_mul(2)));
+    let is_shown = from.is_some() || options.dry_run;
+    let text = schema.to_string();
+    if is_shown && !options.reporting.is_for_programs() {
+        output::print(&format!("{}\n", output::visible_lines(&text)))?;
+    }
+    let members = || {
+        vec![
+            ("schema", text.into()),
+            ("record_count", record_count.into()),
+            ("capacity", capacity.into()),
+            ("is_done", (!options.dry_run).into()),
+        ]
+    };
+    if options.dry_run {
+        options.reporting.print(members, String::new)?;
+        return Ok(Verdict::Good);
+    }
     let new: OpenOptions<Values> = Table::<Values>::options().schema(schema).capacity(capacity).mode(options.mode);
     if record_count > capacity {
         return Err(format!("{record_count} records do not fit a capacity of {capacity}").into());
     }
     let table = new.create(file).map_err(Failure::about(file))?;
-    if from.is_none() {
-        return Ok(Verdict::Good);
+    if from.is_some() {
+        if let Err(error) = fill(table, file, &records) {
+            locule::destroy(file).map_err(Failure::about(file))?;
+            return Err(error);
+        }
     }
-    if let Err(error) = fill(table, file, &records) {
-        locule::destroy(file).map_err(Failure::about(file))?;
-        return Err(error);
-    }
-    output::print(&format!("{record_count} records in {}, room for {capacity}\n", shown(file)))?;
+    let filled = || format!("{record_count} records in {}, room for {capacity}\n", shown(file));
+    options.reporting.print(members, || if from.is_some() { filled() } else { String::new() })?;
     Ok(Verdict::Good)
 }
 

@@ -1,16 +1,15 @@
 //! `locule delete`: one record, or all that fulfil a condition.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use locule::{Error, Table, Values};
+use locule::{Condition, Error, Table, Values};
 
 use crate::asking::Consent;
-use crate::choosing::Where;
 use crate::failure::{Failure, shown};
-use crate::record_choice::Which;
-use crate::writing::print_report;
-use crate::{Result, Verdict, opening, output, refusal};
+use crate::record_choice::{KeyOrWhere, Selection, Which};
+use crate::writing::Reporting;
+use crate::{Result, Verdict, opening, refusal};
 
 /// Deletes a record, or all records for which a condition is true.
 ///
@@ -25,47 +24,39 @@ Examples:
 pub struct Options {
     /// The table.
     file: PathBuf,
-    /// The key of the record; in a table without one its @id, as `locule dump` shows it.
-    #[arg(allow_negative_numbers = true, required_unless_present = "text", conflicts_with = "text")]
-    key: Option<String>,
     #[command(flatten)]
-    condition: Where,
+    which: KeyOrWhere,
     /// Only if the record has this version, as `locule get` shows it. Exit status 1 if it has another.
     #[arg(long, value_name = "NUMBER", conflicts_with = "text")]
     if_version: Option<u64>,
     #[command(flatten)]
     consent: Consent,
-    /// Report one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// Deletes the records, and says how many.
 pub fn run(options: &Options) -> Result<Verdict> {
     let file = &options.file;
     let table = opening::to_write(file)?;
-    let deleted_count = match &options.key {
-        Some(key) => match delete_one(&table, key, options)? {
+    let deleted_count = match options.which.of(table.schema())? {
+        Selection::One(which) => match delete_one(&table, &which, options)? {
             Ok(()) => 1,
             Err(verdict) => return Ok(verdict),
         },
-        None => match delete_all(&table, file, options)? {
+        Selection::All(condition) => match delete_all(&table, condition, options)? {
             Some(count) => count,
             None => return Ok(Verdict::Bad),
         },
     };
     opening::close(table, file)?;
-    if options.json {
-        print_report([("deleted", deleted_count.into())])?;
-    } else {
-        output::print(&format!("{deleted_count} deleted\n"))?;
-    }
+    let members = || vec![("deleted_count", deleted_count.into())];
+    options.reporting.print(members, || format!("{deleted_count} deleted\n"))?;
     Ok(Verdict::good_if(deleted_count > 0))
 }
 
-fn delete_one(table: &Table<Values>, key: &str, options: &Options) -> Result<Result<(), Verdict>> {
+fn delete_one(table: &Table<Values>, which: &Which, options: &Options) -> Result<Result<(), Verdict>> {
     let file = &options.file;
-    let which = Which::parse(key, table.schema())?;
     let deleted = table.write(|transaction| {
         let Some(row) = which.read_in(transaction)? else { return Ok(false) };
         match options.if_version {
@@ -76,17 +67,15 @@ fn delete_one(table: &Table<Values>, key: &str, options: &Options) -> Result<Res
     });
     match deleted {
         Ok(true) => Ok(Ok(())),
-        Ok(false) => Ok(Err(refusal::of_key(file, key))),
+        Ok(false) => Ok(Err(refusal::of_key(file, options.which.key.as_deref().unwrap_or_default()))),
         Err(Error::Conflict { found, .. }) => Ok(Err(refusal::of_version(file, found))),
         Err(error) => Err(Failure::about(file)(error).into()),
     }
 }
 
 /// None if the user does not want to.
-fn delete_all(table: &Table<Values>, file: &Path, options: &Options) -> Result<Option<u64>> {
-    let Some(condition) = options.condition.condition(table.schema())? else {
-        return Err("expected KEY or --where".into());
-    };
+fn delete_all(table: &Table<Values>, condition: Condition, options: &Options) -> Result<Option<u64>> {
+    let file = &options.file;
     let count = table.query().filter(condition.clone()).count().map_err(Failure::about(file))?;
     if count == 0 {
         return Ok(Some(0));

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::choosing::Column;
 use crate::failure::Failure;
 use crate::output::{self, visible};
-use crate::record_choice::Which;
+use crate::record_choice::{Key, Which};
 use crate::writing::{for_people, json_of, shown_json};
 use crate::{Result, Verdict, opening, refusal};
 
@@ -27,9 +27,8 @@ Examples:
 pub struct Options {
     /// The table.
     file: PathBuf,
-    /// The key of the record; in a table without one its @id, as `locule dump` shows it.
-    #[arg(allow_negative_numbers = true)]
-    key: String,
+    #[command(flatten)]
+    which: Key,
     /// Only this field.
     field: Option<String>,
     /// Print one JSON object; a field alone is a JSON value.
@@ -39,7 +38,7 @@ pub struct Options {
 
 /// Prints the record.
 pub fn run(options: &Options) -> Result<Verdict> {
-    let Options { file, key, .. } = options;
+    let Options { file, which: Key { key }, .. } = options;
     let table = opening::to_read(file)?;
     let schema = table.schema();
     let column = options.field.as_deref().map(|name| Column::named(name, schema)).transpose()?;

@@ -11,8 +11,8 @@ use crate::failure::{Failure, about};
 use crate::input::{Input, source_name};
 use crate::json_rows::JsonRows;
 use crate::records::{Columns, PlacedRecord, record_of_object};
-use crate::writing::print_report;
-use crate::{Result, Verdict, csv_cells, opening, output};
+use crate::writing::Reporting;
+use crate::{Result, Verdict, csv_cells, opening};
 
 /// Reads records from a CSV or JSON file into a table.
 ///
@@ -46,9 +46,8 @@ pub struct Options {
     /// Columns that are left out.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     ignore: Vec<String>,
-    /// Report one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -97,13 +96,19 @@ pub fn run(options: &Options) -> Result<Verdict> {
         return Err(format!("{}: {}; {kept}", source_name(source), crate::failure::report(error.as_ref())).into());
     }
     let Counts { inserted, replaced, skipped } = counts;
-    if options.json {
-        print_report([("inserted", inserted.into()), ("replaced", replaced.into()), ("skipped", skipped.into())])?;
-    } else {
+    let members = || {
+        vec![
+            ("inserted_count", inserted.into()),
+            ("replaced_count", replaced.into()),
+            ("skipped_count", skipped.into()),
+        ]
+    };
+    let text = || {
         let others = [(replaced, "replaced"), (skipped, "skipped")];
         let others = others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
-        output::print(&format!("{inserted} inserted{}\n", others.collect::<String>()))?;
-    }
+        format!("{inserted} inserted{}\n", others.collect::<String>())
+    };
+    options.reporting.print(members, text)?;
     Ok(Verdict::Good)
 }
 

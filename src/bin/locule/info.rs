@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::failure::Failure;
 use crate::surroundings::{User, file_system_of, users_of};
-use crate::writing::print_report;
+use crate::writing::{Members, Reporting};
 use crate::{Result, Verdict, map, output};
 
 /// Shows what a table is, how full, how far synced, which processes have it open, and which one holds its lock.
@@ -26,9 +26,8 @@ Examples:
 pub struct Options {
     /// The table.
     file: PathBuf,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
     /// Draw where the records are in the table.
     #[arg(long, conflicts_with = "json")]
     map: bool,
@@ -38,11 +37,8 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<Verdict> {
     let info = admin::info(&options.file).map_err(Failure::about(&options.file))?;
     let around = Around { users: users_of(&options.file), file_system: file_system_of(&options.file) };
-    if options.json {
-        print_report(members(&info, &around))?;
-    } else {
-        output::print(&describe(&info, &around)?)?;
-    }
+    let text = describe(&info, &around)?;
+    options.reporting.print(|| members(&info, &around), || text)?;
     if options.map {
         map::print(&options.file)?;
     }
@@ -131,24 +127,15 @@ fn seconds_since_sync(info: &Info) -> Option<f64> {
 
 /// The same facts for programs. Numbers are numbers: none of them comes near 2^53 in practice, but for the versions, which
 /// are texts like those of records.
-fn members(info: &Info, around: &Around) -> Vec<(&'static str, Json)> {
+fn members(info: &Info, around: &Around) -> Members {
     let status = &info.status;
     let repairs = &status.repair_counts;
     let sync = |sync: &admin::SyncInfo| {
         json!({
             "number": sync.number.to_string(),
-            "live_count": sync.live_count,
+            "record_count": sync.live_count,
             "time": sync.wall_time.to_string(),
         })
-    };
-    let condition = match &info.condition {
-        Condition::NeedsRecovery { reason, outcome } => json!({
-            "is_in_order": false,
-            "reason": reason,
-            "can_be_recovered": outcome.is_ok(),
-            "recovery": outcome.as_ref().map_or_else(ToString::to_string, ToString::to_string),
-        }),
-        _ => json!({ "is_in_order": true }),
     };
     vec![
         ("format_version", info.format_version.into()),
@@ -159,10 +146,10 @@ fn members(info: &Info, around: &Around) -> Vec<(&'static str, Json)> {
         ("is_in_memory", info.is_in_memory.into()),
         ("schema", info.schema.to_string().into()),
         ("record_bytes", info.schema.record_bytes().into()),
-        ("live_count", status.live_count.into()),
+        ("record_count", status.live_count.into()),
         ("capacity", status.capacity.into()),
         ("free_count", info.free_count.into()),
-        ("condition", condition),
+        ("condition", json_of_condition(&info.condition)),
         (
             "pending",
             info.pending.as_ref().map_or(
@@ -172,9 +159,9 @@ fn members(info: &Info, around: &Around) -> Vec<(&'static str, Json)> {
         ),
         ("newest_number", status.last.to_string().into()),
         ("synced_number", status.durable.to_string().into()),
-        ("seconds_since_sync", seconds_since_sync(info).into()),
+        ("since_sync_seconds", seconds_since_sync(info).into()),
         ("syncs", info.syncs.iter().map(|found| found.as_ref().map_or(Json::Null, sync)).collect()),
-        ("is_flush_failed", status.flush_failed.into()),
+        ("has_flush_failed", status.flush_failed.into()),
         ("is_in_use", info.is_in_use.into()),
         ("users", around.users.iter().map(|user| json!({ "pid": user.pid, "name": user.name })).collect()),
         (
@@ -198,6 +185,19 @@ fn members(info: &Info, around: &Around) -> Vec<(&'static str, Json)> {
         ),
         ("index_rebuild_count", status.index_rebuild_count.into()),
     ]
+}
+
+/// Whether a table is in order, and otherwise what will come of it.
+pub fn json_of_condition(condition: &Condition) -> Json {
+    match condition {
+        Condition::NeedsRecovery { reason, outcome } => json!({
+            "is_in_order": false,
+            "reason": reason,
+            "can_be_recovered": outcome.is_ok(),
+            "recovery": outcome.as_ref().map_or_else(ToString::to_string, ToString::to_string),
+        }),
+        _ => json!({ "is_in_order": true }),
+    }
 }
 
 /// A text of several lines, each below the one before it, and without control characters, which a documentation can

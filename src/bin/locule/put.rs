@@ -6,9 +6,9 @@ use clap::Args;
 use locule::{Error, Values};
 
 use crate::failure::Failure;
-use crate::record_choice::{VALUES_HELP, Which, assignments};
-use crate::writing::print_report;
-use crate::{Result, Verdict, opening, output, refusal};
+use crate::record_choice::{Assignments, VALUES_HELP, Which};
+use crate::writing::Reporting;
+use crate::{Result, Verdict, opening, refusal};
 
 /// Inserts a record, or writes it over the one that has its key.
 ///
@@ -25,15 +25,13 @@ Examples:
 pub struct Options {
     /// The table.
     file: PathBuf,
-    /// The fields.
-    #[arg(required = true, value_name = "FIELD=VALUE")]
-    fields: Vec<String>,
+    #[command(flatten)]
+    fields: Assignments,
     /// Only if the record that is there has this version; 0 if there must be none. Exit status 1 if it is not so.
     #[arg(long, value_name = "NUMBER")]
     if_version: Option<u64>,
-    /// Report one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// Writes the record.
@@ -41,7 +39,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
     let file = &options.file;
     let table = opening::to_write(file)?;
     let schema = table.schema();
-    let record = Values::named(schema, assignments(&options.fields, schema)?)?;
+    let record = Values::named(schema, options.fields.of(schema)?)?;
     let key = record.key().cloned().map(Which::Key);
     let written = table.write(|transaction| {
         let found = match &key {
@@ -63,12 +61,9 @@ pub fn run(options: &Options) -> Result<Verdict> {
         written => written.map_err(Failure::about(file))?,
     };
     opening::close(table, file)?;
-    if options.json {
-        let members =
-            [("is_new", is_new.into()), ("id", id.to_string().into()), ("version", version.to_string().into())];
-        print_report(members)?;
-    } else {
-        output::print(&format!("{}, version {version}\n", if is_new { "inserted" } else { "replaced" }))?;
-    }
+    let members =
+        || vec![("is_new", is_new.into()), ("id", id.to_string().into()), ("version", version.to_string().into())];
+    let done = if is_new { "inserted" } else { "replaced" };
+    options.reporting.print(members, || format!("{done}, version {version}\n"))?;
     Ok(Verdict::Good)
 }

@@ -1,10 +1,12 @@
 //! Which one record is meant, and what its fields are to be.
 
-use std::sync::Arc;
-
-use locule::{FieldType, RecordId, Result as LibraryResult, Row, Schema, Table, Value, Values, WriteTransaction};
+use clap::Args;
+use locule::{
+    Condition, FieldType, RecordId, Result as LibraryResult, Row, Schema, Table, Value, Values, WriteTransaction,
+};
 
 use crate::Result;
+use crate::choosing::Where;
 use crate::input::all_of_stdin;
 
 /// A record, by its key or, in a table without one, by its id.
@@ -12,6 +14,56 @@ use crate::input::all_of_stdin;
 pub enum Which {
     Key(Value),
     Id(RecordId),
+}
+
+/// A record that is named.
+#[derive(Args)]
+pub struct Key {
+    /// The key of the record; in a table without one its @id, as `locule dump` shows it.
+    #[arg(allow_negative_numbers = true)]
+    pub key: String,
+}
+
+/// A record that is named, or those that fulfil a condition.
+#[derive(Args)]
+pub struct KeyOrWhere {
+    /// The key of the record; in a table without one its @id, as `locule dump` shows it.
+    #[arg(allow_negative_numbers = true, required_unless_present = "text", conflicts_with = "text")]
+    pub key: Option<String>,
+    #[command(flatten)]
+    condition: Where,
+}
+
+/// What is meant, checked against a schema.
+pub enum Selection {
+    One(Which),
+    All(Condition),
+}
+
+impl KeyOrWhere {
+    pub fn of(&self, schema: &Schema) -> Result<Selection> {
+        match (&self.key, self.condition.condition(schema)?) {
+            (Some(key), _) => Ok(Selection::One(Which::parse(key, schema)?)),
+            (None, Some(condition)) => Ok(Selection::All(condition)),
+            (None, None) => Err("expected KEY or --where".into()),
+        }
+    }
+}
+
+/// What the fields of a record are to be.
+#[derive(Args)]
+pub struct Assignments {
+    /// The fields.
+    #[arg(required = true, value_name = "FIELD=VALUE")]
+    fields: Vec<String>,
+}
+
+impl Assignments {
+    /// `field=value`, `field=-` from standard input, and `field:=json`.
+    pub fn of(&self, schema: &Schema) -> Result<Vec<(String, Value)>> {
+        let mut is_stdin_read = false;
+        self.fields.iter().map(|text| assignment(text, schema, &mut is_stdin_read)).collect()
+    }
 }
 
 impl Which {
@@ -47,12 +99,6 @@ pub const VALUES_HELP: &str = "\
 Values: field=TEXT by the type of the field, field=null for nothing (in a text field field:=null),
 field=- from standard input (a last line break is dropped; for bytes they are taken as they are),
 and field:=JSON.";
-
-/// What fields are to be: `field=value`, `field=-` from standard input, and `field:=json`.
-pub fn assignments(texts: &[String], schema: &Arc<Schema>) -> Result<Vec<(String, Value)>> {
-    let mut is_stdin_read = false;
-    texts.iter().map(|text| assignment(text, schema, &mut is_stdin_read)).collect()
-}
 
 fn assignment(text: &str, schema: &Schema, is_stdin_read: &mut bool) -> Result<(String, Value)> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("expected field=value, found {text:?}"))?;

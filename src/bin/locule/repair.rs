@@ -7,8 +7,8 @@ use locule::maintenance;
 
 use crate::failure::{Failure, shown};
 use crate::output::visible;
-use crate::writing::print_report;
-use crate::{Result, Verdict, output};
+use crate::writing::Reporting;
+use crate::{Result, Verdict, verify};
 
 /// How many bad places are named.
 const NAMED_COUNT: usize = 20;
@@ -29,9 +29,8 @@ pub struct Options {
     file: PathBuf,
     /// The new table, which must not exist yet.
     out: PathBuf,
-    /// Report one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// Saves the records, and names the bad places.
@@ -39,15 +38,16 @@ pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, out, .. } = options;
     let repaired = maintenance::repair(file, out).map_err(Failure::about(file))?;
     let (problem_count, left_out_count) = (repaired.problems.len(), repaired.left_out.len());
-    if options.json {
-        let problems = repaired.problems.iter().map(|problem| problem.to_string());
-        print_report([
+    let members = || {
+        vec![
             ("record_count", repaired.live_count.into()),
             ("problem_count", problem_count.into()),
-            ("problems", problems.collect()),
+            ("problems", repaired.problems.iter().map(verify::json_of_problem).collect()),
+            ("left_out_count", left_out_count.into()),
             ("left_out", repaired.left_out.iter().map(ToString::to_string).collect()),
-        ])?;
-    } else {
+        ]
+    };
+    let text = || {
         let mut lines = format!("{} records saved in {}\n", repaired.live_count, shown(out));
         for problem in repaired.problems.iter().take(NAMED_COUNT) {
             lines.push_str(&format!("{}\n", visible(&problem.to_string())));
@@ -58,7 +58,8 @@ pub fn run(options: &Options) -> Result<Verdict> {
         if left_out_count > 0 {
             lines.push_str(&format!("{left_out_count} records were left out, since a newer one has their key\n"));
         }
-        output::print(&lines)?;
-    }
+        lines
+    };
+    options.reporting.print(members, text)?;
     Ok(Verdict::good_if(problem_count == 0 && left_out_count == 0))
 }

@@ -7,8 +7,8 @@ use locule::maintenance;
 
 use crate::asking::Consent;
 use crate::failure::{Failure, shown};
-use crate::writing::print_report;
-use crate::{Result, Verdict, opening, output};
+use crate::writing::Reporting;
+use crate::{Result, Verdict, opening};
 
 /// Puts a backup in the place of a table, or where none is.
 ///
@@ -26,9 +26,8 @@ pub struct Options {
     file: PathBuf,
     #[command(flatten)]
     consent: Consent,
-    /// Report one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// Puts it there.
@@ -40,11 +39,8 @@ pub fn run(options: &Options) -> Result<Verdict> {
     }
     let copied = maintenance::restore(backup, file).map_err(Failure::about(file))?;
     opening::settle(file);
-    if options.json {
-        let number = copied.number.to_string();
-        print_report([("record_count", copied.live_count.into()), ("number", number.into())])?;
-    } else {
-        output::print(&format!("{} records in {}\n", copied.live_count, shown(file)))?;
-    }
+    let members =
+        || vec![("record_count", copied.live_count.into()), ("newest_number", copied.number.to_string().into())];
+    options.reporting.print(members, || format!("{} records in {}\n", copied.live_count, shown(file)))?;
     Ok(Verdict::Good)
 }

@@ -6,8 +6,8 @@ use clap::Args;
 use locule::maintenance;
 
 use crate::failure::Failure;
-use crate::writing::print_report;
-use crate::{Result, Verdict, output};
+use crate::writing::Reporting;
+use crate::{Result, Verdict};
 
 /// Overwrites what is left in the file of deleted records and of older contents.
 ///
@@ -18,19 +18,15 @@ use crate::{Result, Verdict, output};
 pub struct Options {
     /// The table.
     file: PathBuf,
-    /// Report one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// Wipes the cells.
 pub fn run(options: &Options) -> Result<Verdict> {
     let file = &options.file;
     let cell_count = maintenance::scrub(file).map_err(Failure::about(file))?.cell_count;
-    if options.json {
-        print_report([("wiped", cell_count.into())])?;
-    } else {
-        output::print(&format!("{cell_count} old contents wiped\n"))?;
-    }
+    let members = || vec![("wiped_count", cell_count.into())];
+    options.reporting.print(members, || format!("{cell_count} old contents wiped\n"))?;
     Ok(Verdict::Good)
 }

@@ -6,9 +6,9 @@ use clap::Args;
 use locule::Error;
 
 use crate::failure::Failure;
-use crate::record_choice::{VALUES_HELP, Which, assignments};
-use crate::writing::print_report;
-use crate::{Result, Verdict, opening, output, refusal};
+use crate::record_choice::{Assignments, Key, VALUES_HELP, Which};
+use crate::writing::Reporting;
+use crate::{Result, Verdict, opening, refusal};
 
 /// Changes some fields of a record.
 ///
@@ -24,26 +24,23 @@ Examples:
 pub struct Options {
     /// The table.
     file: PathBuf,
-    /// The key of the record; in a table without one its @id, as `locule dump` shows it.
-    #[arg(allow_negative_numbers = true)]
-    key: String,
-    /// The fields.
-    #[arg(required = true, value_name = "FIELD=VALUE")]
-    fields: Vec<String>,
+    #[command(flatten)]
+    which: Key,
+    #[command(flatten)]
+    fields: Assignments,
     /// Only if the record has this version, as `locule get` shows it. Exit status 1 if it has another.
     #[arg(long, value_name = "NUMBER")]
     if_version: Option<u64>,
-    /// Report one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// Changes the record.
 pub fn run(options: &Options) -> Result<Verdict> {
-    let Options { file, key, .. } = options;
+    let Options { file, which: Key { key }, .. } = options;
     let table = opening::to_write(file)?;
     let which = Which::parse(key, table.schema())?;
-    let fields = assignments(&options.fields, table.schema())?;
+    let fields = options.fields.of(table.schema())?;
     let written = table.write(|transaction| {
         let Some(row) = which.read_in(transaction)? else { return Ok(None) };
         if let Some(expected) = options.if_version.filter(|expected| *expected != row.version()) {
@@ -57,10 +54,6 @@ pub fn run(options: &Options) -> Result<Verdict> {
     };
     let Some(version) = version else { return Ok(refusal::of_key(file, key)) };
     opening::close(table, file)?;
-    if options.json {
-        print_report([("version", version.to_string().into())])?;
-    } else {
-        output::print(&format!("version {version}\n"))?;
-    }
+    options.reporting.print(|| vec![("version", version.to_string().into())], || format!("version {version}\n"))?;
     Ok(Verdict::Good)
 }

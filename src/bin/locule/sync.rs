@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::writing::print_report;
-use crate::{Result, Verdict, opening, output};
+use crate::writing::Reporting;
+use crate::{Result, Verdict, opening};
 
 /// Waits until all that was written to a table is on the disk.
 ///
@@ -16,19 +16,15 @@ use crate::{Result, Verdict, opening, output};
 pub struct Options {
     /// The table.
     file: PathBuf,
-    /// Report one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// Makes a sync.
 pub fn run(options: &Options) -> Result<Verdict> {
     let file = &options.file;
     let number = opening::to_write(file)?.sync().map_err(Failure::about(file))?;
-    if options.json {
-        print_report([("number", number.to_string().into())])?;
-    } else {
-        output::print(&format!("synced up to transaction {number}\n"))?;
-    }
+    let members = || vec![("synced_number", number.to_string().into())];
+    options.reporting.print(members, || format!("synced up to transaction {number}\n"))?;
     Ok(Verdict::Good)
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use console::Term;
 use locule::admin::DumpedRow;
@@ -114,11 +114,7 @@ impl Writing<'_> {
     }
 
     fn object(&self, row: &DumpedRow) -> String {
-        let members = self
-            .columns
-            .iter()
-            .map(|column| (column.name(self.schema).to_owned(), json_of(self.schema, *column, &column.value(row))));
-        shown_json(&Json::Object(members.collect()))
+        shown_json(&object_of(self.schema, self.columns, row))
     }
 }
 
@@ -139,6 +135,13 @@ pub fn json_of(schema: &Schema, column: Column, value: &Value) -> Json {
     }
 }
 
+/// A record in JSON.
+pub fn object_of(schema: &Schema, columns: &[Column], row: &DumpedRow) -> Json {
+    let members =
+        columns.iter().map(|column| (column.name(schema).to_owned(), json_of(schema, *column, &column.value(row))));
+    Json::Object(members.collect())
+}
+
 /// One line of JSON. On a terminal, what it would obey is escaped, which is the same JSON.
 pub fn shown_json(json: &Json) -> String {
     let text = json.to_string();
@@ -155,8 +158,32 @@ pub fn shown_json(json: &Json) -> String {
     text.chars().map(escaped).collect()
 }
 
-/// A report for programs: one object on one line.
-pub fn print_report(members: impl IntoIterator<Item = (&'static str, Json)>) -> Result<()> {
-    let members: Map<String, Json> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Ok(output::print(&format!("{}\n", shown_json(&Json::Object(members))))?)
+/// For whom a verb reports what it has done or found.
+#[derive(Args)]
+pub struct Reporting {
+    /// Report one JSON object.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// The names and values of an object. In all reports, names are whole words and end in a unit if there is one: `_count` is a
+/// number of things, `_bytes`, `_seconds`, `_ms` and `_ns` are what they say, `is_`, `has_` and `can_` are true or false, and
+/// numbers of transactions, which grow for ever, are texts.
+pub type Members = Vec<(&'static str, Json)>;
+
+impl Reporting {
+    pub fn is_for_programs(&self) -> bool {
+        self.json
+    }
+
+    /// Prints the object, on one line, or the text.
+    pub fn print(&self, members: impl FnOnce() -> Members, text: impl FnOnce() -> String) -> Result<()> {
+        let text = if self.json {
+            let members = members().into_iter().map(|(name, value)| (name.to_owned(), value));
+            format!("{}\n", shown_json(&Json::Object(members.collect::<Map<_, _>>())))
+        } else {
+            text()
+        };
+        Ok(output::print(&text)?)
+    }
 }

@@ -42,6 +42,8 @@ pub struct KillSchedule {
     run_time: Duration,
     random: Rng,
     counts: KillCounts,
+    /// When the kills were, counted from the start of the run.
+    done: Vec<Duration>,
 }
 
 impl KillSchedule {
@@ -50,11 +52,16 @@ impl KillSchedule {
         let mut random = Rng::with_seed(seed);
         let mut due: Vec<Duration> = (0..kill_count).map(|_| run_time.mul_f64(0.02 + 0.93 * random.f64())).collect();
         due.sort_unstable();
-        KillSchedule { due: due.into(), run_time, random, counts: KillCounts::default() }
+        KillSchedule { due: due.into(), run_time, random, counts: KillCounts::default(), done: Vec::new() }
     }
 
     pub fn counts(&self) -> KillCounts {
         self.counts
+    }
+
+    /// When the workers were killed, soonest first.
+    pub fn done(&self) -> &[Duration] {
+        &self.done
     }
 
     /// When the next kill is due.
@@ -76,6 +83,7 @@ impl KillSchedule {
                 supervisor.kill_and_replace(number)?;
                 self.counts.random += 1;
             }
+            self.done.push(now + began.elapsed());
         }
         Ok(())
     }

@@ -34,6 +34,9 @@ impl Kind {
     }
 }
 
+/// The percentiles that are told, as text and as shares.
+pub const PERCENTILES: [(&str, f64); 5] = [("50", 0.5), ("90", 0.9), ("99", 0.99), ("99.9", 0.999), ("99.99", 0.9999)];
+
 const PART_BITS: u32 = 5;
 /// Ticks beyond this are counted as this: half an hour and more, with a clock of 2 GHz.
 const MAX_TICKS: u64 = (1 << 42) - 1;

@@ -1,15 +1,24 @@
 //! `locule bench`: the main job, measured and checked. Many processes read and write one table as fast as they can,
 //! some of them are killed if that is wanted, and in the end the table must show exactly what was acknowledged.
 
+mod axis;
+mod canvas;
 mod check;
+mod facts;
 mod item;
+mod json;
 mod kill_schedule;
 mod latency;
 mod ledger;
+mod markup;
+mod page;
+mod plots;
 mod progress;
 mod report;
+mod report_file;
 mod run_directory;
 mod supervisor;
+mod timeline;
 pub mod worker;
 mod worker_file;
 
@@ -31,9 +40,13 @@ use self::latency::{Kind, Merged};
 use self::ledger::Entry;
 use self::progress::Progress;
 use self::report::{Refusals, Report, grouped};
+use self::report_file::ReportFile;
 use self::run_directory::RunDirectory;
 use self::supervisor::Supervisor;
+use self::timeline::Timeline;
 use self::worker_file::{Control, Counter, Phase};
+use crate::failure::shown;
+use crate::writing::Reporting;
 use crate::{Result, Verdict, output};
 
 /// How long workers may take to start, and to end once they are told to. A good run comes nowhere near it.
@@ -50,10 +63,16 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(10);
 ///
 /// With --kill, half of the victims are chosen at random. The others are aimed at: a process that holds the write lock
 /// is stopped and killed in the state (holding, staging, prepared, publishing) in which the fewest have died so far.
+///
+/// With --report, a page with plots is written too: one file, which needs no network and no script. A report of an earlier
+/// run is replaced, and anything else that is there is left alone.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  locule bench --processes 50 --seconds 5\n  locule bench --seconds 10 --kill 200 --durable"
-)]
+#[command(after_help = "\
+Examples:
+  locule bench --processes 50 --seconds 5
+  locule bench --seconds 10 --kill 200 --durable
+  locule bench --report bench.html
+  locule bench --json | jq .operations_per_second")]
 pub struct Options {
     /// How many processes work at once
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -90,6 +109,13 @@ pub struct Options {
     /// What the random choices follow from [default: the time]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+
+    /// Write a report with plots: a page if the name ends in .html, the plots alone if it ends in .svg
+    #[arg(long, value_name = "PATH")]
+    report: Option<std::path::PathBuf>,
+
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 /// The table's option of the same name, as text.
@@ -128,6 +154,8 @@ pub fn run(options: &Options) -> Result<Verdict> {
         let Options { records, capacity, .. } = options;
         return Err(format!("{records} records do not fit a table with room for {capacity}").into());
     }
+    // What cannot be written is said now, and not when the work is done.
+    let report_file = options.report.as_deref().map(ReportFile::prepare).transpose()?;
     let interruption = Interruption::block()?;
     let mut run_directory = RunDirectory::new(options)?;
     let table = Table::<Item>::options()
@@ -135,17 +163,26 @@ pub fn run(options: &Options) -> Result<Verdict> {
         .sync_every(options.sync_every.0)
         .create(run_directory.table_path())?;
     let outcome = measure(options, &run_directory, table, &interruption);
-    match &outcome {
-        Ok(report) if report.is_good() => {
-            output::print(&report.text())?;
-            return Ok(Verdict::Good);
-        }
-        Ok(report) => output::print(&report.text())?,
-        Err(_) => {}
+    let is_good = outcome.as_ref().is_ok_and(Report::is_good);
+    let told = outcome.and_then(|report| tell(&report, options, report_file));
+    if !is_good {
+        // The file may show what went wrong.
+        output::complain(format_args!("locule: the table is kept as {}", run_directory.keep().display()));
     }
-    // The file may show what went wrong.
-    output::complain(format_args!("locule: the table is kept as {}", run_directory.keep().display()));
-    outcome.map(|_| Verdict::Bad)
+    told?;
+    Ok(Verdict::good_if(is_good))
+}
+
+/// Prints the report, and writes its file if there is to be one.
+fn tell(report: &Report, options: &Options, report_file: Option<ReportFile>) -> Result<()> {
+    options.reporting.print(|| json::members(report), || report.text())?;
+    let Some(report_file) = report_file else { return Ok(()) };
+    let content = page::content(report, report_file.kind())?;
+    let path = report_file.finish(&content)?;
+    if !options.reporting.is_for_programs() {
+        output::print(&format!("plots in {}\n", shown(&path)))?;
+    }
+    Ok(())
 }
 
 fn measure(
@@ -155,6 +192,7 @@ fn measure(
     interruption: &Interruption,
 ) -> Result<Report> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    let machine = facts::machine();
     // Half of the keys are live, so a random key is as good for an insert as for a delete.
     let key_count = options.records.saturating_mul(2);
     let control = Control::create(&run_directory.control_path(), key_count)?;
@@ -178,7 +216,9 @@ fn measure(
     };
     let mut supervisor = Supervisor::start(&worker_file_paths, key_count, command_line)?;
     let mut kill_schedule = KillSchedule::plan(options.kill, options.seconds, seed);
-    let elapsed = conduct(options, &mut supervisor, &mut kill_schedule, &control, &table, interruption)?;
+    let (elapsed, mut timeline) =
+        conduct(options, &mut supervisor, &mut kill_schedule, &control, &table, interruption)?;
+    timeline.kills = kill_schedule.done().to_vec();
     // Before the table is opened anew: a recovery starts counting afresh.
     let deaths = Deaths::counted_by(&table);
     // The check is made by a process that opens the table when no other process has it open, as it would be after the
@@ -199,6 +239,9 @@ fn measure(
     };
     Ok(Report {
         title: title(options, run_directory, seed),
+        parameters: facts::parameters(options, run_directory.table_path(), seed),
+        machine,
+        command_line: facts::command_line(options, seed),
         elapsed,
         was_interrupted: elapsed < options.seconds,
         latencies: Kind::ALL.into_iter().map(|kind| Ok((kind.name(), merge(&[kind])?))).collect::<Result<_>>()?,
@@ -207,6 +250,7 @@ fn measure(
             .worker_files()
             .map(|worker_file| worker_file.counters().get(Counter::Iteration))
             .collect(),
+        timeline,
         refusals: Refusals {
             conflict_count: supervisor.sum(Counter::Conflict),
             duplicate_count: supervisor.sum(Counter::Duplicate),
@@ -231,7 +275,8 @@ fn fill(table: &Table<Item>, control: &Control, history: &mut History, record_co
     Ok(())
 }
 
-/// Releases the workers, lets them work, kills some, and tells them to stop. Returns how long they worked.
+/// Releases the workers, lets them work, kills some, and tells them to stop. Returns how long they worked, and how far they
+/// had come by when.
 fn conduct(
     options: &Options,
     supervisor: &mut Supervisor<'_>,
@@ -239,7 +284,7 @@ fn conduct(
     control: &Control,
     table: &Table<Item>,
     interruption: &Interruption,
-) -> Result<Duration> {
+) -> Result<(Duration, Timeline)> {
     let starting = Instant::now();
     while !supervisor.is_ready() && !interruption.came()? {
         supervisor.watch()?;
@@ -249,11 +294,13 @@ fn conduct(
         thread::sleep(Duration::from_millis(1));
     }
     let mut progress = Progress::new(options.seconds);
+    let mut timeline = Timeline::new();
     control.set_phase(Phase::Work);
     let released = Instant::now();
     while released.elapsed() < options.seconds && !interruption.came()? {
         supervisor.watch()?;
         kill_schedule.act(released.elapsed(), supervisor, table)?;
+        timeline.look(released.elapsed(), || supervisor.sum(Counter::Operation));
         progress.show(released.elapsed(), || {
             let kills = kill_schedule.counts().total();
             (supervisor.sum(Counter::Iteration), (options.kill > 0).then_some(kills))
@@ -267,9 +314,10 @@ fn conduct(
     }
     control.set_phase(Phase::Stop);
     let elapsed = released.elapsed();
+    timeline.end(elapsed, supervisor.sum(Counter::Operation));
     progress.finish();
     supervisor.dismiss(PATIENCE)?;
-    Ok(elapsed)
+    Ok((elapsed, timeline))
 }
 
 fn title(options: &Options, run_directory: &RunDirectory, seed: u64) -> String {

@@ -6,12 +6,18 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::check::Findings;
+use super::facts::Fact;
 use super::kill_schedule::{Deaths, KillCounts};
 use super::latency::Merged;
+use super::timeline::{Timeline, per_second};
 
 /// Everything that the report is made of.
 pub struct Report {
     pub title: String,
+    pub parameters: Vec<Fact>,
+    pub machine: Vec<Fact>,
+    /// The command that does the same again.
+    pub command_line: String,
     pub elapsed: Duration,
     pub was_interrupted: bool,
     pub latencies: Vec<(&'static str, Merged)>,
@@ -19,6 +25,7 @@ pub struct Report {
     pub all: Merged,
     /// Iterations of each worker file: one record read and one written.
     pub iterations: Vec<u64>,
+    pub timeline: Timeline,
     pub refusals: Refusals,
     pub kills: KillCounts,
     pub deaths: Deaths,
@@ -69,7 +76,7 @@ impl Report {
     }
 
     fn rate(&self, count: u64) -> String {
-        grouped((count as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)).round() as u64)
+        grouped(per_second(count, self.elapsed).round() as u64)
     }
 
     fn latency_table(&self) -> Table {
@@ -189,7 +196,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// Nanoseconds for people: about three digits, and a unit.
-fn time(nanoseconds: u64) -> String {
+pub fn time(nanoseconds: u64) -> String {
     let (value, unit) = match nanoseconds {
         0..1_000 => return format!("{nanoseconds} ns"),
         1_000..1_000_000 => (nanoseconds as f64 / 1e3, "µs"),
@@ -198,6 +205,13 @@ fn time(nanoseconds: u64) -> String {
     };
     let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     format!("{value:.decimals$} {unit}")
+}
+
+/// The same for the marks of an axis: no digits that say nothing.
+pub fn rounded(nanoseconds: f64) -> String {
+    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
+    let (size, unit) = units.into_iter().find(|(size, _)| nanoseconds >= *size).unwrap_or((1.0, "ns"));
+    format!("{} {unit}", (nanoseconds / size).round())
 }
 
 #[cfg(test)]
@@ -209,11 +223,15 @@ mod tests {
     fn report() -> Report {
         Report {
             title: "locule bench".into(),
+            parameters: Vec::new(),
+            machine: Vec::new(),
+            command_line: "locule bench --seed 7".into(),
             elapsed: Duration::from_secs(2),
             was_interrupted: false,
             latencies: Vec::new(),
             all: Merged::new(&[], std::iter::empty(), |ticks| ticks).expect("an empty histogram"),
             iterations: vec![1_000_000, 2_000_000],
+            timeline: Timeline::new(),
             refusals: Refusals::default(),
             kills: KillCounts::default(),
             deaths: Deaths::default(),
@@ -230,6 +248,9 @@ mod tests {
             [(0, "0 ns"), (999, "999 ns"), (1_500, "1.50 µs"), (12_340_000, "12.3 ms"), (250_000_000_000, "250 s")]
         {
             assert_eq!(time(nanoseconds), text);
+        }
+        for (nanoseconds, text) in [(1.0, "1 ns"), (100.0, "100 ns"), (1e3, "1 µs"), (1e8, "100 ms"), (1e10, "10 s")] {
+            assert_eq!(rounded(nanoseconds), text);
         }
     }
 

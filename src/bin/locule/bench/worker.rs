@@ -261,6 +261,7 @@ impl Worker<'_> {
     fn measure(&mut self, kind: Kind) {
         let ticks = self.clock.raw();
         self.latencies.record(kind, ticks.saturating_sub(self.last_ticks));
+        self.counters.add(Counter::Operation);
         self.last_ticks = ticks;
     }
 

@@ -16,6 +16,8 @@ pub enum Counter {
     Ready,
     /// One record read, and one write done.
     Iteration,
+    /// One operation measured: a read, a write, or a sync after one.
+    Operation,
     /// A write found that another worker had changed or deleted the record since it was read.
     Conflict,
     /// An insert found the key taken.
