@@ -53,8 +53,6 @@ EXCUSES = {
      "self.control.store(INDEX_OCCUPIED, occupied.saturating_sub(cleared), Ordering::Release);"): DEATH,
     (I, "go_over", "self.control.store(INDEX_OCCUPIED, occupied, Ordering::Release);"): DEATH,
     (C, "sync_up_to", "let end_count = control.load(SYNC_END_COUNT, Ordering::Acquire);"): DELAYED,
-    (C, "sync_in_turn",
-     "self.words().increment(self.geometry.control() + SYNC_END_COUNT, Ordering::Release);"): DELAYED,
     (C, "sync_up_to", "let durable = control.load(DURABLE, Ordering::Acquire);"):
         "who returns with this number may look at the sync record that carries it; no operation does",
     (C, "write_checkpoint", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
