@@ -57,7 +57,6 @@ EXCUSES = {
         "who returns with this number may look at the sync record that carries it; no operation does",
     (C, "write_checkpoint", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
     (C, "write_checkpoint", "control.store(FLUSHING, 1, Ordering::Release);"): DEATH,
-    (C, "write_checkpoint", "control.store(DURABLE, state.number, Ordering::Release);"): DEATH,
     (C, "finish_flushed", "control.store(DURABLE, pinned, Ordering::Release);"): DEATH,
     (C, "finish_flushed", "control.store(PIN, NO_PIN, Ordering::Release);"): DEATH,
     (C, "finish_flushed", "control.store(FLUSHING, 0, Ordering::Release);"): DEATH,
