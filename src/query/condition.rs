@@ -5,7 +5,7 @@
 
 #[cfg(feature = "filter")]
 use crate::query::literal::write_text;
-use crate::query::literal::{write_literal, write_name};
+use crate::query::literal::{as_read, write_literal, write_name};
 #[cfg(feature = "filter")]
 use crate::query::pattern::Pattern;
 use crate::value::untyped::Value;
@@ -129,8 +129,13 @@ impl Condition {
         conditions.into_iter().fold(nothing, |any, condition| any | condition)
     }
 
-    pub(super) fn of_test(test: Test) -> Self {
-        Condition { parts: VecDeque::from([Part::Test(test)]) }
+    pub(super) fn of_test(Test { field, question }: Test) -> Self {
+        let question = match question {
+            Question::Is(comparison, value) => Question::Is(comparison, as_read(value)),
+            Question::IsIn(values) => Question::IsIn(values.into_iter().map(as_read).collect()),
+            other => other,
+        };
+        Condition { parts: VecDeque::from([Part::Test(Test { field, question })]) }
     }
 
     /// From the last part, which is the whole, to the first.

@@ -38,10 +38,25 @@ pub fn write_literal(value: &Value, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Value::Date(date) => write!(f, "date(\"{date}\")"),
         Value::Float32(number) if !number.is_finite() => write_infinite(f64::from(*number), f),
         Value::Float64(number) if !number.is_finite() => write_infinite(*number, f),
-        // Its digits would be read as the nearest `f64`, which is another number.
-        Value::Float32(number) if value.to_string().parse() != Ok(f64::from(*number)) => write!(f, "float({value})"),
+        Value::Float32(number) if has_digits_of_its_own(*number) => write!(f, "float({value})"),
         other => write!(f, "{other}"),
     }
+}
+
+/// Of the values that are the same number, the one as which its text is read. So conditions that show themselves as the same
+/// text are equal.
+pub fn as_read(value: Value) -> Value {
+    match value {
+        Value::Unsigned(number) => i128::try_from(number).map_or(value, Value::Signed),
+        Value::Float32(number) if has_digits_of_its_own(number) => value,
+        Value::Float32(number) => Value::Float64(number.into()),
+        other => other,
+    }
+}
+
+/// Whether the digits of a float would be read as the nearest `f64`, which is another number.
+fn has_digits_of_its_own(number: f32) -> bool {
+    number.is_finite() && Value::Float32(number).to_string().parse() != Ok(f64::from(number))
 }
 
 fn write_infinite(number: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {

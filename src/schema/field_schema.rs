@@ -2,6 +2,7 @@
 
 use crate::value::bytes::wrong_length;
 use crate::value::field_type::FieldType;
+use crate::value::fitting::shortened;
 use crate::value::untyped::Value;
 use crate::{Error, Result};
 
@@ -218,8 +219,9 @@ impl FieldSchema {
         let name = &self.name;
         if !is_field_name(name.as_bytes()) {
             return Err(invalid(format!(
-                "a field is named {name:?}: expected ASCII letters, digits and underscores, no digit first, \
-                 1 to 255 bytes"
+                "a field is named {}: expected ASCII letters, digits and underscores, no digit first, \
+                 1 to 255 bytes",
+                shortened(name)
             )));
         }
         if let FieldType::Text(0) | FieldType::Bytes(0) = self.field_type {

@@ -139,7 +139,7 @@ fn range<T: std::fmt::Display>(name: &str, least: T, most: T) -> String {
 }
 
 /// A text in quotes and on one line, the beginning of it if it is long.
-pub(super) fn shortened(text: &str) -> String {
+pub fn shortened(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARACTERS_MAX).and_then(|(end, _)| text.get(..end)) {
         Some(beginning) => format!("{beginning:?}…"),
         None => format!("{text:?}"),

@@ -7,7 +7,7 @@ pub mod field;
 pub mod field_enum;
 pub mod field_type;
 mod field_value;
-mod fitting;
+pub mod fitting;
 mod float_text;
 pub mod inline;
 pub mod padding;

@@ -57,6 +57,21 @@ fn a_condition_is_shown_with_the_parentheses_that_it_needs() {
 }
 
 #[test]
+fn conditions_that_show_themselves_as_the_same_are_equal() {
+    let a = || field("a");
+    for (left, right) in [
+        (a().eq(9_u8), a().eq(9_i64)),
+        (a().is_in([1_u8, 2]), a().is_in([1_i32, 2])),
+        (a().lt(0.5_f32), a().lt(0.5)),
+        (a().lt(f32::INFINITY), a().lt(f64::INFINITY)),
+    ] {
+        assert_eq!(left.to_string(), right.to_string());
+        assert_eq!(left, right);
+    }
+    assert_ne!(a().eq(0.1_f32), a().eq(0.1));
+}
+
+#[test]
 fn each_value_is_shown_as_a_filter_has_it() {
     for (value, text) in [
         (Value::Null, "null"),
