@@ -237,8 +237,11 @@ impl FieldSchema {
             return Err(invalid(format!("the documentation of field `{name}` has more than 4 GiB")));
         }
         if let Some(default) = &self.default {
-            self.decode(default)
-                .map_err(|error| invalid(format!("the default of field `{name}` is not one of its values: {error}")))?;
+            self.decode(default).map_err(|error| {
+                // These bytes are the caller's, and of no table.
+                let reason = if let Error::Damaged { reason } = error { reason } else { error.to_string() };
+                invalid(format!("the default of field `{name}` is not one of its values: {reason}"))
+            })?;
         }
         Ok(())
     }
