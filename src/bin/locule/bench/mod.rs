@@ -13,6 +13,8 @@ mod supervisor;
 pub mod worker;
 mod worker_file;
 
+pub use self::report::grouped;
+
 use std::process::Command;
 use std::str::FromStr;
 use std::thread;
@@ -30,7 +32,7 @@ use self::kill_schedule::{Deaths, KillSchedule};
 use self::latency::{Kind, Merged};
 use self::ledger::Entry;
 use self::progress::Progress;
-use self::report::{Refusals, Report, grouped};
+use self::report::{Refusals, Report};
 use self::run_directory::RunDirectory;
 use self::supervisor::Supervisor;
 use self::worker_file::{Control, Counter, Phase};
