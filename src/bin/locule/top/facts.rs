@@ -28,8 +28,8 @@ pub struct Facts {
     /// The processes that have the table open: the busiest first.
     pub users: Vec<User>,
     pub map: Option<SlotMap>,
-    /// The newest first.
-    pub changes: Vec<RecentChange>,
+    /// The newest first; none if the table is too large to be followed.
+    pub changes: Option<Vec<RecentChange>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -12,6 +12,8 @@ use crate::writing::for_people;
 const KEPT_COUNT: usize = 100;
 /// What is in a larger table is not looked through for what happened before.
 const SMALL_BYTES: u64 = 16 << 20;
+/// Beside busy writers, the feed copies the table into this process's memory: a larger one is not followed.
+const LARGE_BYTES: u64 = 256 << 20;
 
 /// Follows the changes of one table.
 pub struct Recent {
@@ -24,8 +26,14 @@ impl Recent {
     /// Begins with what happened last.
     pub fn new(table: &Table<Values>) -> Self {
         let record_bytes = u64::try_from(table.schema().record_bytes()).unwrap_or(u64::MAX);
-        let is_small = table.capacity().saturating_mul(record_bytes) <= SMALL_BYTES;
-        let cursor = if is_small { Some(table.first_cursor()) } else { table.cursor().ok() };
+        let bytes = table.capacity().saturating_mul(record_bytes);
+        let cursor = if bytes <= SMALL_BYTES {
+            Some(table.first_cursor())
+        } else if bytes <= LARGE_BYTES {
+            table.cursor().ok()
+        } else {
+            None
+        };
         Recent { cursor, kept: VecDeque::new(), paced: Paced::default() }
     }
 
@@ -52,8 +60,9 @@ impl Recent {
         }
     }
 
-    pub fn newest_first(&self) -> Vec<RecentChange> {
-        self.kept.iter().cloned().collect()
+    /// The newest first; none if the table is too large to be followed.
+    pub fn newest_first(&self) -> Option<Vec<RecentChange>> {
+        self.cursor.map(|_| self.kept.iter().cloned().collect())
     }
 }
 

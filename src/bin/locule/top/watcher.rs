@@ -93,7 +93,7 @@ impl Watcher {
             lock: Lock::default(),
             users: Vec::new(),
             map: None,
-            changes: Vec::new(),
+            changes: None,
         };
         let mut count_by_thread = (HashMap::new(), 0);
         if let Some(watched) = &mut self.watched {

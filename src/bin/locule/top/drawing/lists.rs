@@ -46,8 +46,13 @@ pub fn draw_changes(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Them
     let block = frame_of("Changes", " the newest first ", theme);
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    let changes = view.facts.changes.iter().take(usize::from(inner.height));
-    let lines: Vec<Line<'_>> = changes.map(|change| line_of_change(change, theme)).collect();
+    let lines: Vec<Line<'_>> = match &view.facts.changes {
+        Some(changes) => {
+            changes.iter().take(usize::from(inner.height)).map(|change| line_of_change(change, theme)).collect()
+        }
+        None if view.facts.is_watched => vec![Line::styled("the table is too large to follow here", theme.quiet())],
+        None => Vec::new(),
+    };
     frame.render_widget(Paragraph::new(lines), inner);
 }
 

@@ -193,8 +193,9 @@ mod tests {
         facts.users = (1..60)
             .map(|pid| User { pid, name: "worker".to_owned(), activity: Activity::Running, held_share: 0.05 })
             .collect();
-        facts.changes =
+        let changes =
             (1..60).map(|key| RecentChange { mark: '~', name: key.to_string(), rest: "hits: 7".to_owned() }).collect();
+        facts.changes = Some(changes);
         View::new("visits.loc".to_owned(), facts, Duration::from_secs(1))
     }
 
