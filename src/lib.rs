@@ -104,6 +104,7 @@ pub mod testing;
 mod value;
 
 pub use cursor::Cursor;
+pub use engine::glance::Glance;
 pub use engine::outcome::{Recovery, RecoveryOutcome};
 pub use engine::status::{RepairCounts, Status, Writer, WriterState};
 pub use error::{CursorLoss, Error, Result, TableLock};

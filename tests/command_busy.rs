@@ -16,13 +16,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 /// Verbs that only look.
-const LOOKING: [&str; 18] = [
+const LOOKING: [&str; 20] = [
     "locule visits.loc",
     "locule schema visits.loc",
     "locule info visits.loc",
     "locule info visits.loc --map",
     "locule dump visits.loc --raw 1",
     "locule tail visits.loc --from start --until-now",
+    "locule top visits.loc --count 1 --interval 0.05",
+    "locule top visits.loc --json --count 1 --interval 0.05",
     "locule verify visits.loc",
     "locule dump visits.loc",
     "locule dump visits.loc --where 'hits > 3' --sort -hits",

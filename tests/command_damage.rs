@@ -14,7 +14,7 @@ const ROUND_COUNT: usize = 200;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Verbs that only look.
-const LOOKING: [&str; 20] = [
+const LOOKING: [&str; 21] = [
     "summary FILE",
     "summary FILE --json",
     "schema FILE",
@@ -24,6 +24,7 @@ const LOOKING: [&str; 20] = [
     "info FILE --map",
     "dump FILE --raw 1",
     "tail FILE --from start --until-now",
+    "top FILE --count 1 --interval 0.01",
     "verify FILE",
     "verify FILE --json",
     "dump FILE",

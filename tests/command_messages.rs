@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every verb but `bench`, which has tests of its own: what it is given after the name of a file.
-const VERBS: [(&str, &str); 25] = [
+const VERBS: [(&str, &str); 27] = [
     ("summary", "FILE"),
     ("schema", "FILE"),
     ("dump", "FILE"),
@@ -24,6 +24,8 @@ const VERBS: [(&str, &str); 25] = [
     ("info", "FILE --json"),
     ("dump", "FILE --raw 0"),
     ("tail", "FILE --from start --until-now"),
+    ("top", "FILE --count 1"),
+    ("top", "FILE --json"),
     ("verify", "FILE"),
     ("put", "FILE id=1"),
     ("set", "FILE 1 hits=2"),

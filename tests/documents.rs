@@ -182,6 +182,7 @@ fn plain(code: &str) -> String {
 fn each_example_of_a_page_is_compiled_and_run() {
     for entry in std::fs::read_dir(root().join("docs")).unwrap() {
         let page = entry.unwrap().path();
+        // Pictures.
         if page.is_dir() {
             continue;
         }

@@ -29,7 +29,7 @@
 //! | `prove` | whether a first opener finds the table in order |
 //! | `leave` | giving a handle up |
 //! | `private_copy` | what a read-only handle reads where the file needs a recovery |
-//! | `pending`, `status` | what a dead writer has left half done, counters, and which process writes, seen from outside |
+//! | `pending`, `status`, `glance` | what a dead writer has left half done, counters, and which process writes, seen from outside |
 
 #[cfg(not(loom))]
 pub mod attach;
@@ -42,6 +42,7 @@ mod duplicate;
 pub mod faults;
 #[cfg(not(loom))]
 pub mod fork;
+pub mod glance;
 pub mod guard;
 pub mod inspect;
 #[cfg(not(loom))]

@@ -2,12 +2,14 @@
 
 use crate::engine::Store;
 use crate::format::control::{
-    DEAD_SYNCER_COUNT, DURABLE, FAILED, INDEX_EPOCH, INTENT_COUNT, LAST, NEWEST_STATE, PREPARED, RECOVERY_NUMBER,
-    REPAIRED_HOLDING_COUNT, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT, REPAIRED_STAGING_COUNT, SYNC_COUNT,
+    DEAD_SYNCER_COUNT, DURABLE, FAILED, INDEX_EPOCH, INTENT_COUNT, LAST, LAST_SYNC_WALL_MILLISECONDS, NEWEST_STATE,
+    PREPARED, RECOVERY_NUMBER, REPAIRED_HOLDING_COUNT, REPAIRED_PREPARED_COUNT, REPAIRED_PUBLISHING_COUNT,
+    REPAIRED_STAGING_COUNT, SYNC_COUNT,
 };
 use crate::layout::index::Epoch;
 use crate::sys::lock::Lock;
 use crate::sys::words::Ordering;
+use crate::value::time::Timestamp;
 
 /// Where the holder of the write mutex is in its transaction.
 ///
@@ -57,6 +59,8 @@ pub enum WriterState {
 pub struct Writer {
     /// The process.
     pub pid: u32,
+    /// The kernel's id of its thread; that of the first thread is the process's.
+    pub thread_id: u32,
     /// What it is doing.
     pub state: WriterState,
 }
@@ -107,6 +111,8 @@ pub struct Status {
     pub last: u64,
     /// The number of the newest transaction that survives a power cut.
     pub durable: u64,
+    /// When the last sync ended, by the clock of the process that made it. A recovery counts as one.
+    pub last_sync: Option<Timestamp>,
     /// Whether a flush failed since the last recovery.
     pub flush_failed: bool,
     /// Syncs made.
@@ -133,6 +139,10 @@ impl Store {
             capacity: u64::from(self.geometry.capacity()),
             last: word(LAST),
             durable: word(DURABLE),
+            last_sync: i64::try_from(word(LAST_SYNC_WALL_MILLISECONDS))
+                .ok()
+                .filter(|milliseconds| *milliseconds != 0)
+                .map(|milliseconds| Timestamp::from_microseconds(milliseconds.saturating_mul(1000))),
             flush_failed: word(FAILED) != 0,
             sync_count: word(SYNC_COUNT),
             // The creation of the file does not count.
@@ -151,7 +161,7 @@ impl Store {
 
     fn writer(&self) -> Option<Writer> {
         let thread_id = self.medium.lock_holder(Lock::Write)?;
-        Some(Writer { pid: process_of_thread(thread_id), state: self.writer_state() })
+        Some(Writer { pid: process_of_thread(thread_id), thread_id, state: self.writer_state() })
     }
 
     fn writer_state(&self) -> WriterState {
@@ -233,6 +243,17 @@ mod tests {
         let in_order = [WriterState::Holding, WriterState::Staging, WriterState::Prepared, WriterState::Publishing];
         assert_eq!(found[..4], in_order);
         assert_eq!(found[4..], [WriterState::Holding]);
+    }
+
+    #[test]
+    fn a_status_tells_when_the_last_sync_was() {
+        let store = heap_store(header(1), settings());
+        store.insert(Encoded::new(&[1, 10])).unwrap();
+        store.sync().unwrap();
+        let synced = store.status().last_sync.unwrap();
+        assert_eq!(synced.microseconds(), (store.settings.wall_clock)() / 1000 * 1000);
+        store.plant(store.geometry.control() + LAST_SYNC_WALL_MILLISECONDS, &[0]);
+        assert_eq!(store.status().last_sync, None);
     }
 
     #[test]

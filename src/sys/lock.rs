@@ -21,6 +21,17 @@ impl Lock {
     }
 }
 
+/// What can be seen of a lock from outside, at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LockState {
+    /// The kernel thread id of the thread that holds it.
+    pub holder: Option<u32>,
+    /// Whether some thread sleeps until it is free.
+    pub is_waited_for: bool,
+    /// Whether its last owner died, and nobody has taken it since.
+    pub is_abandoned: bool,
+}
+
 /// A lock was taken. That its last owner died is not an error, and does not mean that anything is left half done.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

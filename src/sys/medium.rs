@@ -2,7 +2,7 @@
 //!
 //! The engine above sees words, two locks and a flush, but neither pthread nor mmap.
 
-use super::lock::{Acquired, Lock, LockFailure};
+use super::lock::{Acquired, Lock, LockFailure, LockState};
 use crate::format::control::CONTROL_WORDS;
 #[cfg(any(test, fuzzing, loom))]
 use crate::sys::heap::Heap;
@@ -140,14 +140,19 @@ impl Medium {
         }
     }
 
-    /// The kernel thread id of the holder of a lock at this moment, if that can be seen.
-    pub fn lock_holder(&self, lock: Lock) -> Option<u32> {
+    /// Who holds a lock at this moment, as far as that can be seen.
+    pub fn lock_state(&self, lock: Lock) -> LockState {
         match self {
             #[cfg(not(loom))]
-            Medium::Mapped(map) => map.mutex(lock).holder(),
+            Medium::Mapped(map) => map.mutex(lock).state(),
             #[cfg(any(test, fuzzing, loom))]
-            Medium::Heap(_) => None,
+            Medium::Heap(_) => LockState::default(),
         }
+    }
+
+    /// The kernel thread id of the holder of a lock at this moment, if that can be seen.
+    pub fn lock_holder(&self, lock: Lock) -> Option<u32> {
+        self.lock_state(lock).holder
     }
 
     /// Makes the locks anew. No other process or thread may be using the table.

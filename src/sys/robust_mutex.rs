@@ -20,7 +20,7 @@ use crate::error::broken_invariant;
 use crate::format::control::MUTEX_WORDS;
 use crate::sys::atomic::{AtomicU64, Ordering};
 use crate::sys::deadline::Deadline;
-use crate::sys::lock::{Acquired, LockFailure};
+use crate::sys::lock::{Acquired, LockFailure, LockState};
 use crate::sys::thread::{THREAD_ID_LIMIT, is_gone};
 use nix::libc;
 use std::hint::spin_loop;
@@ -56,7 +56,7 @@ impl<'a> RobustMutex<'a> {
     ///
     /// # Safety
     ///
-    /// If anything other than [`holder`](Self::holder) and [`is_free`](Self::is_free), which only load, is called, the
+    /// If anything other than [`state`](Self::state) and [`is_free`](Self::is_free), which only load, is called, the
     /// words are in writable memory and hold a mutex that [`initialise`](Self::initialise) made in this boot, or will
     /// make before anything else is called. Only these functions and the kernel write them.
     pub unsafe fn new(words: &'a [AtomicU64; MUTEX_WORDS]) -> Self {
@@ -253,7 +253,17 @@ impl<'a> RobustMutex<'a> {
 
     /// The kernel thread id of the owner, if there is one.
     pub fn holder(self) -> Option<u32> {
-        Some(self.futex_word() & THREAD_ID_MASK).filter(|thread_id| *thread_id != 0)
+        self.state().holder
+    }
+
+    /// Who holds it, and whether somebody waits for it.
+    pub fn state(self) -> LockState {
+        let word = self.futex_word();
+        LockState {
+            holder: Some(word & THREAD_ID_MASK).filter(|thread_id| *thread_id != 0),
+            is_waited_for: word & WAITERS_BIT != 0,
+            is_abandoned: word & OWNER_DIED_BIT != 0,
+        }
     }
 
     /// Whether the mutex is not owned by a thread that may be alive.
@@ -424,6 +434,11 @@ mod tests {
         assert_eq!((mutex.holder(), mutex.is_free()), (None, true));
         assert_eq!(pair.lock(FOR_EVER).unwrap(), Acquired::Clean);
         assert_eq!((mutex.holder(), mutex.is_free()), (Some(own_thread_id()), false));
+        let held = LockState { holder: Some(own_thread_id()), is_waited_for: false, is_abandoned: false };
+        assert_eq!(mutex.state(), held);
+        pair.set_holder(own_thread_id() | WAITERS_BIT);
+        assert_eq!(mutex.state(), LockState { is_waited_for: true, ..held });
+        pair.set_holder(own_thread_id());
         assert!(matches!(pair.try_lock(), Err(LockFailure::Nested)));
         assert!(matches!(pair.lock(FOR_EVER), Err(LockFailure::Nested)));
         mutex.unlock();
@@ -432,6 +447,7 @@ mod tests {
         let dying = Arc::clone(&pair);
         std::thread::spawn(move || assert!(dying.try_lock().unwrap().is_some())).join().unwrap();
         assert!(mutex.is_free());
+        assert!(mutex.state().is_abandoned && mutex.state().holder.is_none());
         assert_eq!(pair.try_lock().unwrap(), Some(Acquired::OwnerDied));
         assert!(!mutex.is_free());
         mutex.unlock();

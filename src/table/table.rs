@@ -8,6 +8,7 @@ use super::rows::Rows;
 use super::snapshot::Snapshot;
 use super::which::{ByKey, Which};
 use super::words::row_of;
+use crate::engine::glance::Glance;
 use crate::engine::outcome::Recovery;
 use crate::engine::status::Status;
 use crate::engine::{Access, Settings, Store};
@@ -510,6 +511,44 @@ impl<T: Content> Table<T> {
     #[must_use]
     pub fn status(&self) -> Status {
         self.store().status()
+    }
+
+    /// Who holds the write lock at this moment, how far the table is written and synced: a few loads, no lock and no system
+    /// call, so it can be asked thousands of times a second. [`status`](Self::status) tells more.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 9)?;
+    /// let looks = (0..1000).map(|_| table.glance());
+    /// let held_count = looks.filter(|glance| glance.holder_thread_id.is_some()).count();
+    /// println!("the lock was held in {held_count} of 1000 looks");
+    /// # assert_eq!(held_count, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn glance(&self) -> Glance {
+        self.store().glance()
+    }
+
+    /// How many records there are in each run of so many slots, one after the other: a map of the table. It looks at eight
+    /// bytes for each slot; while others write, the counts need not be of one moment.
+    ///
+    /// ```
+    /// # locule::record! { struct Visit { key id: u64, hits: u32 } }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let table = locule::Table::<Visit>::create(directory.path().join("visits.loc"), 100)?;
+    /// table.replace_all((0..12).map(|id| Visit { id, hits: 1 }))?;
+    /// assert_eq!(table.live_counts(50)?, [12, 0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [any call](Self#errors-that-any-call-can-return).
+    pub fn live_counts(&self, slots_per_run: u32) -> Result<Vec<u32>> {
+        self.store().check_usable()?;
+        Ok(self.store().live_counts(slots_per_run))
     }
 }
 

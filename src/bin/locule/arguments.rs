@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     ERROR, alter, backup, bench, completions, count, create, delete, destroy, diff, dump, exists, export, get, import,
-    info, man, output, put, repair, restore, schema, scrub, set, summary, sync, tail, verify,
+    info, man, output, put, repair, restore, schema, scrub, set, summary, sync, tail, top, verify,
 };
 
 /// Makes, fills, shows, changes and checks locule tables, even while other programs use them.
@@ -60,6 +60,7 @@ pub enum Verb {
     Scrub(scrub::Options),
     Alter(alter::Options),
     Tail(tail::Options),
+    Top(top::Options),
     Bench(bench::Options),
     Completions(completions::Options),
     Man(man::Options),

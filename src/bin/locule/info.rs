@@ -9,6 +9,7 @@ use locule::admin::{self, Condition, Info};
 use serde_json::{Value as Json, json};
 
 use crate::failure::Failure;
+use crate::lock_holder::{self, Holder};
 use crate::surroundings::{User, file_system_of, users_of};
 use crate::writing::{Members, Reporting};
 use crate::{Result, Verdict, map, output};
@@ -36,7 +37,11 @@ pub struct Options {
 /// Prints a line for each fact.
 pub fn run(options: &Options) -> Result<Verdict> {
     let info = admin::info(&options.file).map_err(Failure::about(&options.file))?;
-    let around = Around { users: users_of(&options.file), file_system: file_system_of(&options.file) };
+    let around = Around {
+        users: users_of(&options.file),
+        holder: info.status.writer.map(|writer| lock_holder::watch(&options.file, writer)),
+        file_system: file_system_of(&options.file),
+    };
     let text = describe(&info, &around)?;
     options.reporting.print(|| members(&info, &around), || text)?;
     if options.map {
@@ -51,6 +56,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
 /// What is not in the file.
 struct Around {
     users: Vec<User>,
+    holder: Option<Holder>,
     file_system: Option<String>,
 }
 
@@ -98,9 +104,7 @@ fn describe(info: &Info, around: &Around) -> Result<String> {
     if status.flush_failed {
         line("storage", "a flush failed: nothing is synced until everybody has closed the table".to_owned())?;
     }
-    let writer =
-        status.writer.map_or("free".to_owned(), |writer| format!("held by process {}, {}", writer.pid, writer.state));
-    line("write lock", writer)?;
+    line("write lock", around.holder.as_ref().map_or("free".to_owned(), in_words))?;
     for user in &around.users {
         line("open in", format!("process {}, {}", user.pid, output::visible(&user.name)))?;
     }
@@ -116,6 +120,17 @@ fn describe(info: &Info, around: &Around) -> Result<String> {
     )?;
     line("index rebuilds", status.index_rebuild_count.to_string())?;
     Ok(text)
+}
+
+/// Who holds the lock, what it does, and for how long at least. When it took the lock, nobody knows.
+fn in_words(holder: &Holder) -> String {
+    let state = holder.state.map(|state| format!(", {state}")).unwrap_or_default();
+    let who = format!("held by {}{state}, {}", holder.identity(), holder.activity.in_words());
+    match holder.held_for.map(|time| time.as_millis()) {
+        Some(0) => format!("{who}; let go at once"),
+        Some(milliseconds) => format!("{who}, for {milliseconds} ms at least"),
+        None => who,
+    }
 }
 
 /// How long ago the newest sync was, by the clock of this machine.
@@ -164,13 +179,7 @@ fn members(info: &Info, around: &Around) -> Members {
         ("has_flush_failed", status.flush_failed.into()),
         ("is_in_use", info.is_in_use.into()),
         ("users", around.users.iter().map(|user| json!({ "pid": user.pid, "name": user.name })).collect()),
-        (
-            "writer",
-            status
-                .writer
-                .as_ref()
-                .map_or(Json::Null, |writer| json!({ "pid": writer.pid, "state": writer.state.to_string() })),
-        ),
+        ("writer", around.holder.as_ref().map_or(Json::Null, Holder::to_json)),
         ("sync_count", status.sync_count.into()),
         ("recovery_count", status.recovery_count.into()),
         (

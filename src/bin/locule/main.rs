@@ -35,6 +35,7 @@ mod inference;
 mod info;
 mod input;
 mod json_rows;
+mod lock_holder;
 mod man;
 mod map;
 mod opening;
@@ -54,6 +55,7 @@ mod summary;
 mod surroundings;
 mod sync;
 mod tail;
+mod top;
 mod verify;
 mod writing;
 
@@ -130,6 +132,7 @@ fn run(verb: &Verb) -> Result<Verdict> {
         Verb::Scrub(options) => scrub::run(options),
         Verb::Alter(options) => alter::run(options),
         Verb::Tail(options) => tail::run(options),
+        Verb::Top(options) => top::run(options),
         Verb::Bench(options) => bench::run(options),
         Verb::Completions(options) => completions::run(options),
         Verb::Man(options) => man::run(options),

@@ -1,4 +1,5 @@
-//! What the kernel knows of a file: which file system it is on, and which processes have it mapped.
+//! What the kernel knows of a file and of processes: which file system it is on, which processes have it mapped, and whether
+//! they go on.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -36,7 +37,56 @@ fn has_mapped(maps: &str, metadata: &fs::Metadata) -> bool {
     })
 }
 
-fn name_of(pid: u32) -> String {
+/// Whether a process or a thread goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    Running,
+    Sleeping,
+    /// Mostly for a disk; it cannot be killed then.
+    WaitingForDevice,
+    /// By a signal, or by a debugger.
+    Stopped,
+    /// It has ended, or there is none.
+    Dead,
+}
+
+impl Activity {
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Activity::Running => "running",
+            Activity::Sleeping => "sleeping",
+            Activity::WaitingForDevice => "in a disk wait",
+            Activity::Stopped => "stopped",
+            Activity::Dead => "dead",
+        }
+    }
+}
+
+/// What a process or a thread does, by its id.
+pub fn activity_of(id: u32) -> Activity {
+    // `kill` is not asked: a process of somebody else is one too.
+    let state = status_field(id, "State:");
+    match state.as_deref().and_then(|state| state.chars().next()) {
+        Some('R') => Activity::Running,
+        Some('D') => Activity::WaitingForDevice,
+        Some('T' | 't') => Activity::Stopped,
+        Some('Z' | 'X') | None => Activity::Dead,
+        Some(_) => Activity::Sleeping,
+    }
+}
+
+/// The process that a thread belongs to, if there is still such a thread.
+pub fn process_of(thread_id: u32) -> Option<u32> {
+    status_field(thread_id, "Tgid:")?.parse().ok()
+}
+
+fn status_field(id: u32, name: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix(name)).map(|content| content.trim().to_owned())
+}
+
+/// The first word of a process's command line, without directories.
+pub fn name_of(pid: u32) -> String {
     let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let first = command_line.split(|byte| *byte == 0).next().unwrap_or_default();
     let first = String::from_utf8_lossy(first).into_owned();
@@ -69,6 +119,22 @@ mod tests {
         };
         assert!(has_mapped(&(line(device, inode + 1) + &line(device, inode)), &metadata));
         assert!(!has_mapped(&(line(device, inode + 1) + &line(device + 1, inode)), &metadata));
+    }
+
+    #[test]
+    fn a_process_is_running_and_one_that_there_is_not_is_dead() {
+        let own = std::process::id();
+        let this_thread = nix::unistd::gettid().as_raw().unsigned_abs();
+        assert_eq!((activity_of(this_thread), process_of(this_thread)), (Activity::Running, Some(own)));
+        // The kernel gives out no such id.
+        assert_eq!((activity_of(1 << 22), process_of(1 << 22)), (Activity::Dead, None));
+        let mut stopped = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(stopped.id()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).unwrap();
+        nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WUNTRACED)).unwrap();
+        assert_eq!((activity_of(stopped.id()), name_of(stopped.id())), (Activity::Stopped, "sleep".to_owned()));
+        stopped.kill().unwrap();
+        stopped.wait().unwrap();
     }
 
     #[test]

@@ -22,6 +22,8 @@ mod timeline;
 pub mod worker;
 mod worker_file;
 
+pub use self::report::grouped;
+
 use std::process::Command;
 use std::str::FromStr;
 use std::thread;
@@ -39,7 +41,7 @@ use self::kill_schedule::{Deaths, KillSchedule};
 use self::latency::{Kind, Merged};
 use self::ledger::Entry;
 use self::progress::Progress;
-use self::report::{Refusals, Report, grouped};
+use self::report::{Refusals, Report};
 use self::report_file::ReportFile;
 use self::run_directory::RunDirectory;
 use self::supervisor::Supervisor;

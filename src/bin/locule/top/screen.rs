@@ -1,0 +1,115 @@
+//! The live view: events come from the table, the keyboard and the kernel, and after each the screen is drawn.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal, raise};
+use ratatui::crossterm::event::{self, Event as Input};
+
+use super::drawing::{draw, theme::Theme};
+use super::facts::Facts;
+use super::terminal::Screen;
+use super::view::{View, Wish};
+use super::watcher::Watcher;
+use crate::failure::shown;
+use crate::{Result, Verdict};
+
+/// What happens.
+enum Event {
+    Facts(Box<Facts>),
+    Input(Input),
+    Signal(Signal),
+    /// A thread has ended: the terminal is gone, or there was a panic.
+    End,
+}
+
+/// Says that its thread has ended, however that happened.
+struct Farewell(Sender<Event>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let _ = self.0.send(Event::End);
+    }
+}
+
+/// Shows a table until a key, a signal or the end of the terminal ends it.
+pub fn show(file: &Path, interval: Duration) -> Result<Verdict> {
+    // Before any thread is started, also that of the watcher, since each has a mask of its own.
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        signals.add(signal);
+    }
+    signals.thread_block()?;
+
+    let mut watcher = Watcher::open(file)?;
+    let mut view = View::new(shown(file), watcher.look(), interval);
+    let theme = Theme::of_environment();
+    let (events, received) = channel();
+    let (wishes, wished) = channel();
+    let mut screen = Screen::take()?;
+    start(&events, move |events| watch(&mut watcher, events, &wished, interval));
+    start(&events, read_input);
+    start(&events, move |events| wait_for_signals(&signals, events));
+    let ending = loop {
+        screen.draw(|frame| draw(frame, &view, &theme))?;
+        match received.recv() {
+            Ok(Event::Facts(facts)) => view.show(*facts),
+            Ok(Event::Input(Input::Key(key))) => match view.press(key) {
+                Wish::Nothing => {}
+                Wish::Quit => break None,
+                Wish::Suspend => screen.without(|| raise(Signal::SIGTSTP))?,
+                Wish::Interval(interval) => drop(wishes.send(interval)),
+            },
+            // Another size, above all.
+            Ok(Event::Input(_)) => {}
+            Ok(Event::Signal(signal)) => break Some(signal),
+            Ok(Event::End) | Err(_) => {
+                return Err("the view ended: the terminal is gone, or a part of it failed".into());
+            }
+        }
+    };
+    drop(screen);
+    if let Some(signal) = ending {
+        // Whoever has sent it sees that this process ended by it.
+        signals.thread_unblock()?;
+        raise(signal)?;
+    }
+    Ok(Verdict::Good)
+}
+
+fn start(events: &Sender<Event>, work: impl FnOnce(&Sender<Event>) + Send + 'static) {
+    let farewell = Farewell(events.clone());
+    thread::spawn(move || work(&farewell.0));
+}
+
+/// Looks at the table again and again, in intervals that can be changed.
+fn watch(watcher: &mut Watcher, events: &Sender<Event>, wished: &Receiver<Duration>, mut interval: Duration) {
+    loop {
+        match wished.recv_timeout(interval) {
+            Ok(wish) => interval = wish,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if events.send(Event::Facts(Box::new(watcher.look()))).is_err() {
+            return;
+        }
+    }
+}
+
+fn read_input(events: &Sender<Event>) {
+    while let Ok(input) = event::read() {
+        if events.send(Event::Input(input)).is_err() {
+            return;
+        }
+    }
+}
+
+fn wait_for_signals(signals: &SigSet, events: &Sender<Event>) {
+    while let Ok(signal) = signals.wait() {
+        if events.send(Event::Signal(signal)).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Watches a table, through whatever becomes of it: replaced, destroyed, recovered, damaged.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use locule::admin::{self, Condition};
+use locule::{Error, Status, Table, Timestamp, Values};
+
+use super::facts::{Facts, Lock, Rates, User};
+use super::looker::Looker;
+use super::looks::Looks;
+use super::paced::Paced;
+use super::recent::Recent;
+use crate::failure::{Failure, report, shown};
+use crate::lock_holder::Holder;
+use crate::map::SlotMap;
+use crate::surroundings::{activity_of, process_of, users_of};
+
+/// How long a look waits for others at most, such as for one that is just opening the table.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Into how many parts a map is divided at most.
+const RUN_COUNT: u32 = 4096;
+
+/// Watches one file.
+pub struct Watcher {
+    file: PathBuf,
+    watched: Option<Watched>,
+    problem: Option<String>,
+    /// The newest counters that were seen.
+    status: Option<Status>,
+    users: Vec<(u32, String)>,
+    users_paced: Paced,
+    /// What is left of a file that cannot be opened.
+    remains: Option<SlotMap>,
+    opening_paced: Paced,
+    looked_at: Instant,
+}
+
+/// A table that is open.
+struct Watched {
+    table: Arc<Table<Values>>,
+    looker: Looker,
+    recent: Recent,
+    map: Option<SlotMap>,
+    map_paced: Paced,
+    /// Which file it is.
+    file_id: Option<(u64, u64)>,
+    /// The counters at the last look, and when that was.
+    before: Option<(Instant, Status)>,
+}
+
+impl Watcher {
+    /// Looks at a file for the first time. It is an error if nothing can be shown of it.
+    pub fn open(file: &Path) -> Result<Self, Failure> {
+        let mut watcher = Watcher {
+            file: file.to_owned(),
+            watched: None,
+            problem: None,
+            status: None,
+            users: Vec::new(),
+            users_paced: Paced::default(),
+            remains: None,
+            opening_paced: Paced::default(),
+            looked_at: Instant::now(),
+        };
+        watcher.open_table_if_due();
+        if watcher.watched.is_none() && watcher.status.is_none() {
+            // Why not; or it has become possible meanwhile.
+            admin::info(file).map_err(Failure::about(file))?;
+        }
+        Ok(watcher)
+    }
+
+    /// Looks again.
+    pub fn look(&mut self) -> Facts {
+        let now = Instant::now();
+        let seconds = now.saturating_duration_since(self.looked_at).as_secs_f64();
+        self.looked_at = now;
+        if self.watched.as_ref().is_none_or(Watched::is_only_a_copy) {
+            self.open_table_if_due();
+        }
+        let mut facts = Facts {
+            time: Timestamp::now(),
+            seconds,
+            is_watched: false,
+            problem: None,
+            status: self.status,
+            rates: None,
+            lock: Lock::default(),
+            users: Vec::new(),
+            map: None,
+            changes: None,
+        };
+        let mut count_by_thread = (HashMap::new(), 0);
+        if let Some(watched) = &mut self.watched {
+            let looks = watched.looker.take();
+            count_by_thread = (looks.count_by_thread.clone(), looks.look_count);
+            match watched.look(looks, &mut facts, &self.file) {
+                Ok(()) => self.status = facts.status,
+                Err(error) => {
+                    self.problem = Some(what_became(error, &self.file));
+                    self.watched = None;
+                }
+            }
+        }
+        facts.is_watched = self.watched.is_some();
+        if self.watched.is_none() {
+            facts.map.clone_from(&self.remains);
+        }
+        facts.problem = self.problem.clone().or(facts.problem);
+        if let Some(users) = self.users_paced.run(|| users_of(&self.file)) {
+            self.users = users.into_iter().map(|user| (user.pid, user.name)).collect();
+        }
+        facts.users = users(&self.users, &count_by_thread.0, count_by_thread.1);
+        facts
+    }
+
+    fn open_table_if_due(&mut self) {
+        let mut paced = std::mem::take(&mut self.opening_paced);
+        paced.run(|| self.open_table());
+        self.opening_paced = paced;
+    }
+
+    /// Opens the table, or says why that is not possible, and what can be seen all the same.
+    fn open_table(&mut self) {
+        let file = &self.file;
+        self.problem = match Watched::open(file) {
+            Ok(watched) => {
+                self.watched = Some(watched);
+                self.remains = None;
+                None
+            }
+            Err(Error::DoesNotExist { .. }) if self.status.is_some() => {
+                Some(format!("{} is gone: destroyed, moved or deleted; the figures are its last", shown(file)))
+            }
+            Err(error) => match admin::info(file) {
+                Ok(info) => {
+                    self.status = Some(info.status);
+                    self.remains = SlotMap::of_file(file, RUN_COUNT).ok();
+                    match info.condition {
+                        Condition::NeedsRecovery { outcome: Err(error), .. } => Some(explained(error, file)),
+                        _ => Some(explained(error, file)),
+                    }
+                }
+                Err(_) => Some(explained(error, file)),
+            },
+        };
+    }
+}
+
+impl Watched {
+    fn open(file: &Path) -> Result<Self, Error> {
+        // Before, so that a file that is replaced in between is noticed.
+        let file_id = id_of(file);
+        let options = Table::<Values>::options().allow_any_file_system(true).lock_timeout(PATIENCE);
+        let table = Arc::new(options.open_read_only(file)?);
+        let looker = Looker::start(Arc::clone(&table));
+        let recent = Recent::new(&table);
+        Ok(Watched { table, looker, recent, map: None, map_paced: Paced::default(), file_id, before: None })
+    }
+
+    fn is_only_a_copy(&self) -> bool {
+        self.table.recovery().is_private_copy
+    }
+
+    fn look(&mut self, looks: Looks, facts: &mut Facts, file: &Path) -> Result<(), Error> {
+        // Whether the table is still what it was.
+        self.table.cursor()?;
+        if id_of(file).is_some_and(|id| self.file_id != Some(id)) {
+            return Err(Error::Superseded);
+        }
+        let (now, status) = (Instant::now(), self.table.status());
+        facts.rates = self.before.and_then(|before| rates(before, (now, status)));
+        self.before = Some((now, status));
+        facts.status = Some(status);
+        facts.problem = self.problem(file);
+        let holder = looks.holding.map(|holding| {
+            let state = status.writer.filter(|writer| writer.thread_id == holding.thread_id).map(|writer| writer.state);
+            Holder::of(holding.thread_id, state, Some(now.saturating_duration_since(holding.since)))
+        });
+        facts.lock = Lock::new(looks, holder);
+        let capacity = u32::try_from(self.table.capacity()).unwrap_or(u32::MAX);
+        let slots_per_run = capacity.div_ceil(RUN_COUNT).max(1);
+        if let Some(live_counts) = self.map_paced.run(|| self.table.live_counts(slots_per_run)) {
+            self.map = Some(SlotMap { capacity, slots_per_run, live_counts: live_counts? });
+        }
+        facts.map.clone_from(&self.map);
+        self.recent.look(&self.table)?;
+        facts.changes = self.recent.newest_first();
+        Ok(())
+    }
+
+    /// What is special about what is seen.
+    fn problem(&self, file: &Path) -> Option<String> {
+        let status = self.table.status();
+        if self.is_only_a_copy() {
+            let recovery = self.table.recovery();
+            return Some(format!("needs a recovery, which the next writer makes; shown is what it finds: {recovery}"));
+        }
+        if status.flush_failed {
+            return Some("a flush failed: nothing is synced until everybody has closed the table".to_owned());
+        }
+        let is_nameless = id_of(file).is_none();
+        is_nameless.then(|| format!("{} is gone: this is a table that was moved or deleted", shown(file)))
+    }
+}
+
+/// Writes and syncs a second; `None` if the counters began anew.
+fn rates(before: (Instant, Status), now: (Instant, Status)) -> Option<Rates> {
+    let seconds = now.0.saturating_duration_since(before.0).as_secs_f64();
+    let is_one_count = before.1.recovery_count == now.1.recovery_count && seconds > 0.0;
+    let per_second = |count: fn(&Status) -> u64| Some(count(&now.1).checked_sub(count(&before.1))? as f64 / seconds);
+    let rates = || {
+        Some(Rates {
+            writes_per_second: per_second(|status| status.last)?,
+            syncs_per_second: per_second(|status| status.sync_count)?,
+        })
+    };
+    if is_one_count { rates() } else { None }
+}
+
+/// The users, the busiest first.
+fn users(found: &[(u32, String)], count_by_thread: &HashMap<u32, u64>, look_count: u64) -> Vec<User> {
+    let mut count_by_process: HashMap<u32, u64> = HashMap::new();
+    for (thread_id, count) in count_by_thread {
+        *count_by_process.entry(process_of(*thread_id).unwrap_or(*thread_id)).or_default() += count;
+    }
+    let mut users: Vec<User> = found
+        .iter()
+        .map(|(pid, name)| {
+            let count = count_by_process.get(pid).copied().unwrap_or(0);
+            let held_share = if look_count == 0 { 0.0 } else { count as f64 / look_count as f64 };
+            User { pid: *pid, name: name.clone(), activity: activity_of(*pid), held_share }
+        })
+        .collect();
+    users.sort_by(|left, right| right.held_share.total_cmp(&left.held_share));
+    users
+}
+
+/// What ended the watching.
+fn what_became(error: Error, file: &Path) -> String {
+    match error {
+        Error::Recovered => format!("{} was recovered: it is opened anew", shown(file)),
+        Error::Superseded | Error::Condemned => format!("{} was replaced or destroyed: it is opened anew", shown(file)),
+        error => explained(error, file),
+    }
+}
+
+fn explained(error: Error, file: &Path) -> String {
+    report(&Failure::about(file)(error))
+}
+
+fn id_of(file: &Path) -> Option<(u64, u64)> {
+    fs::metadata(file).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}

@@ -1,0 +1,291 @@
+//! The live view in a terminal, and its lines in a pipe.
+#![cfg(feature = "cli")]
+
+mod common;
+
+#[path = "common/command.rs"]
+mod command;
+#[path = "common/terminal.rs"]
+mod terminal;
+
+use command::{complaint, printed, shell};
+use common::{Child, Visits, hear, say, visit};
+use nix::sys::signal::Signal;
+use serde_json::Value as Json;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+use terminal::Terminal;
+
+#[test]
+fn child_process() {
+    common::play(&[("hold the lock", hold_the_lock)]);
+}
+
+/// Has changed a record, and holds the lock.
+fn hold_the_lock(path: &Path, _: &str) {
+    let table = Visits::open(path).unwrap();
+    table
+        .write(|transaction| {
+            transaction.upsert(&visit(3, 1_000_000))?;
+            say("inside");
+            hear();
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn visits() -> (tempfile::TempDir, Visits) {
+    let directory = tempfile::tempdir().unwrap();
+    let table = Visits::options().capacity(20).sync_every(None).create(directory.path().join("visits.loc")).unwrap();
+    for visitor in 0..10 {
+        table.insert(&visit(visitor, visitor)).unwrap();
+    }
+    table.sync().unwrap();
+    (directory, table)
+}
+
+fn top(directory: &Path) -> Terminal {
+    Terminal::run(shell(directory, "exec locule top visits.loc --interval 0.1"))
+}
+
+/// The terminal is as it was, and the screen that was there before the view is there again.
+#[track_caller]
+fn assert_given_back(terminal: &Terminal) {
+    assert!(terminal.is_cooked() && !terminal.screen().alternate_screen() && !terminal.screen().hide_cursor());
+    assert_eq!(terminal.screen().contents(), "");
+}
+
+#[test]
+fn all_of_it_is_seen_in_80_by_24_and_the_terminal_is_given_back() {
+    let (directory, table) = visits();
+    let mut top = top(directory.path());
+    let expected = [
+        "visits.loc",
+        "Writes",
+        "10 of 20, 50 %",
+        "██████████··········",
+        "each character is a slot",
+        "Lock",
+        "held 0 % of looks",
+        "free",
+        "all that is written is synced",
+        "Processes",
+        "+ 9  hits: 9, name: ",
+        " q quit  ? help  space pause  + - interval",
+    ];
+    top.wait_for("all of it", |screen| expected.iter().all(|text| screen.contains(text)));
+    assert!(!top.is_cooked() && top.screen().alternate_screen() && top.screen().hide_cursor());
+    // What happens is seen.
+    table.insert(&visit(42, 7)).unwrap();
+    top.wait_for_text("+ 42  hits: 7");
+    top.wait_for_text("1 unsynced");
+    let id = table.find(&42).unwrap().unwrap().id();
+    table.delete(id).unwrap();
+    top.wait_for_text(&format!("- @id {id}"));
+
+    top.type_in("?");
+    top.wait_for_text("Reads are not shown");
+    top.type_in("x");
+    top.wait_for("no help", |screen| !screen.contains("What is shown"));
+    top.type_in("+");
+    top.wait_for_text("every 0.2 s");
+    top.type_in(" ");
+    top.wait_for_text("paused");
+    top.type_in("q");
+    let (status, terminal) = top.end();
+    assert_eq!(status.code(), Some(0));
+    assert_given_back(&terminal);
+}
+
+#[test]
+fn each_way_to_quit_gives_the_terminal_back() {
+    let (directory, _table) = visits();
+    for key in ["\u{1b}", "\u{3}", "Q"] {
+        let mut top = top(directory.path());
+        top.wait_for_text("Changes");
+        top.type_in(key);
+        let (status, terminal) = top.end();
+        assert_eq!(status.code(), Some(0), "{key:?}");
+        assert_given_back(&terminal);
+    }
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let mut top = top(directory.path());
+        top.wait_for_text("Changes");
+        top.signal(signal);
+        let (status, terminal) = top.end();
+        assert_eq!(status.signal(), Some(signal as i32));
+        assert_given_back(&terminal);
+    }
+}
+
+#[test]
+fn it_fits_every_size_of_the_terminal() {
+    let (directory, _table) = visits();
+    let mut top = top(directory.path());
+    top.wait_for_text("Changes");
+    // What is still on its way is for the size before.
+    let fills = |screen: &str, rows: usize, columns: usize| {
+        screen.starts_with(" visits.loc  open in 1 process")
+            && screen.lines().next_back().is_some_and(|line| line.starts_with(" q quit"))
+            && screen.lines().count() == rows
+            && screen.lines().all(|line| line.chars().count() <= columns)
+    };
+    top.resize(10, 40);
+    top.wait_for("two panels", |screen| {
+        fills(screen, 10, 40) && screen.contains("Writes") && !screen.contains("Changes")
+    });
+    top.resize(3, 20);
+    top.wait_for_text("too small");
+    top.resize(50, 160);
+    top.wait_for("all panels", |screen| fills(screen, 50, 160) && screen.contains("Changes"));
+    top.type_in("q");
+    assert_eq!(top.finish().0, Some(0));
+}
+
+#[test]
+fn a_holder_that_does_not_go_on_is_named_and_so_is_its_death() {
+    let (directory, table) = visits();
+    let here = directory.path();
+    let mut child = Child::spawn("hold the lock", table.path(), "");
+    child.expect("inside");
+    child.stop();
+    let pid = child.pid();
+    let mut top = top(here);
+    let expected = ["held 100 % of looks", &format!("{pid} stopped"), &format!("s+: {pid}/"), "│stopped for "];
+    top.wait_for("the holder", |screen| expected.iter().all(|text| screen.contains(text)));
+
+    let told = printed(here, "locule info visits.loc");
+    let holder = told.lines().find_map(|line| line.strip_prefix("write lock      ")).unwrap();
+    assert!(holder.starts_with(&format!("held by process {pid} (command_top-")), "{holder}");
+    assert!(holder.contains("staging, stopped, for ") && holder.ends_with(" ms at least"), "{holder}");
+    let told: Json = serde_json::from_str(&printed(here, "locule info visits.loc --json")).unwrap();
+    let writer = &told["writer"];
+    assert!(writer["activity"] == "stopped" && writer["held_seconds"].as_f64().unwrap() > 0.0, "{writer}");
+    let line = printed(here, "locule top visits.loc --count 1 --interval 0.2");
+    let line = line.lines().nth(1).unwrap();
+    assert!(line.contains(" 100%") && line.contains(&format!("process {pid} (")), "{line}");
+
+    child.kill();
+    top.wait_for_text("its holder died; the next one repairs");
+    assert_eq!(
+        printed(here, "locule top visits.loc --count 1 --interval 0.05").matches("a process that died").count(),
+        1
+    );
+    table.upsert(&visit(3, 7)).unwrap();
+    top.wait_for_text("1 died at work");
+    top.type_in("q");
+    assert_eq!(top.finish().0, Some(0));
+}
+
+#[test]
+fn a_terminal_obeys_nothing_that_is_in_a_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    printed(here, "locule create visits.loc --schema 'key name: text(64), note: text(64)?'");
+    printed(here, r#"locule put visits.loc 'name:="\u001b[31mkey\u202e\u009b"' 'note:="\u001b]0;note\u0007"'"#);
+    let mut top = top(here);
+    top.wait_for_text(r"\u{1b}[31mkey\u{202e}");
+    top.type_in("q");
+    let (_, written) = top.finish();
+    assert!(!written.contains("\u{1b}[31mkey") && !written.contains("\u{1b}]0;") && !written.contains('\u{202e}'));
+}
+
+#[test]
+fn colours_are_those_of_the_terminal_and_none_with_no_color() {
+    let (directory, _table) = visits();
+    let coloured = |terminal: &Terminal| {
+        let screen = terminal.screen();
+        let cells = (0..24).flat_map(|row| (0..80).filter_map(move |column| screen.cell(row, column)));
+        cells.filter(|cell| cell.fgcolor() != vt100::Color::Default || cell.bgcolor() != vt100::Color::Default).count()
+    };
+    let mut with = top(directory.path());
+    with.wait_for_text("q quit");
+    assert!(coloured(&with) > 100);
+    let line = "NO_COLOR=1 exec locule top visits.loc";
+    let mut without = Terminal::run(shell(directory.path(), line));
+    without.wait_for_text("q quit");
+    assert_eq!(coloured(&without), 0);
+    for mut terminal in [with, without] {
+        terminal.type_in("q");
+        assert_eq!(terminal.finish().0, Some(0));
+    }
+}
+
+#[test]
+fn a_table_that_is_replaced_destroyed_and_made_anew_is_followed() {
+    let (directory, table) = visits();
+    let here = directory.path();
+    let mut top = top(here);
+    top.wait_for_text("10 of 20");
+    printed(here, "locule alter visits.loc resize 40 --yes");
+    top.wait_for_text("10 of 40");
+    // By other means than those of the library, which nobody is told of.
+    printed(here, "locule create other.loc --schema 'key id: u8' --capacity 7 && mv other.loc visits.loc");
+    top.wait_for_text("0 of 7");
+    printed(here, "locule destroy visits.loc --yes");
+    top.wait_for_text("visits.loc is gone: destroyed, moved or deleted");
+    printed(here, "locule create visits.loc --schema 'key id: u8' --capacity 3 && locule put visits.loc id=1");
+    let expected = ["1 of 3", "+ 1"];
+    top.wait_for("the new one", |screen| {
+        expected.iter().all(|text| screen.contains(text)) && !screen.contains("is gone")
+    });
+    top.type_in("q");
+    assert_eq!(top.finish().0, Some(0));
+    drop(table);
+}
+
+#[test]
+fn a_damaged_table_is_shown_as_far_as_it_can_be() {
+    let (directory, table) = visits();
+    let here = directory.path();
+    let name = visit(3, 3).name.to_string();
+    table.close().unwrap();
+    printed(here, &format!("LC_ALL=C sed -i 's/{name}/{}/' visits.loc", name.replace('0', "1")));
+    let mut top = top(here);
+    let expected = ["visits.loc is damaged", "10 of 20", "██████████··········"];
+    top.wait_for("what is left", |screen| expected.iter().all(|text| screen.contains(text)));
+    top.type_in("q");
+    assert_eq!(top.finish().0, Some(0));
+    let (code, said) = complaint(here, "locule top visits.loc --count 2 --interval 0.05");
+    assert!(
+        code == Some(1) && said.lines().count() == 1 && said.starts_with("locule: visits.loc is damaged"),
+        "{said}"
+    );
+}
+
+#[test]
+fn without_a_terminal_it_prints_lines() {
+    let (directory, table) = visits();
+    let here = directory.path();
+    let lines = printed(here, "locule top visits.loc --count 2 --interval 0.05");
+    let words: Vec<Vec<&str>> = lines.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(words[0][..5], ["time", "writes/s", "syncs/s", "records", "capacity"]);
+    assert!(words.len() == 3 && words.iter().all(|line| line.len() == words[0].len()), "{lines}");
+    assert_eq!(words[2][1..8], ["0", "0", "10", "20", "11", "11", "0"]);
+
+    let line = "exec locule top visits.loc --json --interval 0.05";
+    let mut top = shell(here, line).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(top.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Json>(&lines.next().unwrap().unwrap()).unwrap();
+    let first = next();
+    assert!(first["live_count"] == 10 && first["lock"]["holder"].is_null() && first["problem"].is_null(), "{first}");
+    assert!(first["writes_per_second"] == 0.0 && first["users"][0]["pid"] == std::process::id(), "{first}");
+    for visitor in 10..15 {
+        table.insert(&visit(visitor, 0)).unwrap();
+    }
+    loop {
+        let line = next();
+        if line["writes_per_second"].as_f64().unwrap() > 0.0 && line["live_count"] == 15 {
+            assert!(line["lag"].as_u64().unwrap() > 0, "{line}");
+            break;
+        }
+    }
+    table.sync().unwrap();
+    while next()["lag"] != 0 {}
+    // Nobody reads it any more.
+    drop(lines);
+    assert!(top.wait().unwrap().success());
+    assert_eq!(complaint(here, "locule top visits.loc --interval 0.05 | head -n 1"), (Some(0), String::new()));
+}
