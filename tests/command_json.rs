@@ -11,7 +11,7 @@ use std::path::Path;
 const TABLE: &str = "locule create visits.loc --schema 'key id: u64, user: text(32), hits: u32 = 7, note: text(40)?'";
 
 /// The verbs that report, in an order in which they can be typed, and the names of their members.
-const REPORTS: [(&str, &str); 19] = [
+const REPORTS: [(&str, &str); 20] = [
     ("create more.loc --schema 'key id: u64'", "schema record_count capacity is_done"),
     ("put visits.loc id=1 user=ada", "is_new id version"),
     ("set visits.loc 1 hits=2", "version"),
@@ -35,6 +35,11 @@ const REPORTS: [(&str, &str); 19] = [
     ("delete visits.loc 1", "deleted_count"),
     ("scrub visits.loc", "wiped_count"),
     ("get visits.loc 2", "id user hits note"),
+    (
+        "top visits.loc --count 1",
+        "time elapsed_seconds problem writes_per_second syncs_per_second record_count capacity newest_number synced_number \
+         unsynced_count since_sync_seconds lock users",
+    ),
     (
         "bench --processes 2 --records 10 --seconds 0.1",
         "is_good is_interrupted elapsed_seconds operation_count operations_per_second iteration_count iterations_per_second \

@@ -270,20 +270,20 @@ fn without_a_terminal_it_prints_lines() {
     let mut lines = BufReader::new(top.stdout.take().unwrap()).lines();
     let mut next = || serde_json::from_str::<Json>(&lines.next().unwrap().unwrap()).unwrap();
     let first = next();
-    assert!(first["live_count"] == 10 && first["lock"]["holder"].is_null() && first["problem"].is_null(), "{first}");
+    assert!(first["record_count"] == 10 && first["lock"]["holder"].is_null() && first["problem"].is_null(), "{first}");
     assert!(first["writes_per_second"] == 0.0 && first["users"][0]["pid"] == std::process::id(), "{first}");
     for visitor in 10..15 {
         table.insert(&visit(visitor, 0)).unwrap();
     }
     loop {
         let line = next();
-        if line["writes_per_second"].as_f64().unwrap() > 0.0 && line["live_count"] == 15 {
-            assert!(line["lag"].as_u64().unwrap() > 0, "{line}");
+        if line["writes_per_second"].as_f64().unwrap() > 0.0 && line["record_count"] == 15 {
+            assert!(line["unsynced_count"].as_u64().unwrap() > 0, "{line}");
             break;
         }
     }
     table.sync().unwrap();
-    while next()["lag"] != 0 {}
+    while next()["unsynced_count"] != 0 {}
     // Nobody reads it any more.
     drop(lines);
     assert!(top.wait().unwrap().success());

@@ -77,13 +77,13 @@ impl<'a> Reader<'a> {
         if self.takes("?") {
             field = field.nullable();
         }
+        field.check().map_err(|error| self.at(start, &error.to_string()))?;
         if self.takes("=") {
             self.skip_blanks();
             let place = self.rest;
             let value = self.literal(&field)?;
             field = field.with_default_value(value).map_err(|error| self.at(place, &error.to_string()))?;
         }
-        field.check().map_err(|error| self.at(start, &error.to_string()))?;
         Ok(field)
     }
 

@@ -118,16 +118,16 @@ impl Facts {
         let text = |number: Option<u64>| number.map(|number| number.to_string());
         let members = [
             ("time", json!(self.time.to_string())),
-            ("seconds", json!(self.seconds)),
+            ("elapsed_seconds", json!(self.seconds)),
             ("problem", json!(self.problem)),
             ("writes_per_second", json!(self.rates.map(|rates| rates.writes_per_second))),
             ("syncs_per_second", json!(self.rates.map(|rates| rates.syncs_per_second))),
-            ("live_count", json!(number(|status| status.live_count))),
+            ("record_count", json!(number(|status| status.live_count))),
             ("capacity", json!(number(|status| status.capacity))),
             ("newest_number", json!(text(number(|status| status.last)))),
             ("synced_number", json!(text(number(|status| status.durable)))),
-            ("lag", json!(self.lag())),
-            ("seconds_since_sync", json!(self.seconds_since_sync())),
+            ("unsynced_count", json!(self.lag())),
+            ("since_sync_seconds", json!(self.seconds_since_sync())),
             ("lock", self.lock.to_json()),
             ("users", self.users.iter().map(User::to_json).collect()),
         ];
@@ -152,8 +152,7 @@ impl Lock {
 fn durations(durations: &Durations) -> Json {
     json!({
         "count": durations.count,
-        "median_ns": durations.quantile(0.5),
-        "p99_ns": durations.quantile(0.99),
+        "percentiles_ns": { "50": durations.quantile(0.5), "99": durations.quantile(0.99) },
         "longest_ns": (durations.count > 0).then_some(durations.longest),
     })
 }

@@ -103,6 +103,8 @@ mod tests {
             let mut command = Command::new(std::env::current_exe().unwrap());
             let name = "top::terminal::tests::child_process";
             command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(ROLE, role);
+            // A backtrace may leave no room for what is said before it.
+            command.env("RUST_BACKTRACE", "0");
             let mut outside = Outside::run(command);
             outside.wait_for_text("the view");
             assert!(!outside.is_cooked());
