@@ -121,6 +121,24 @@ fn each_way_to_quit_gives_the_terminal_back() {
 }
 
 #[test]
+fn a_signal_ends_it_also_while_the_terminal_takes_nothing() {
+    let (directory, _table) = visits();
+    let mut top = top(directory.path());
+    top.wait_for_text("Changes");
+    // It is drawn anew for each size, until the terminal is full of what nobody reads.
+    let mut columns = 80;
+    common::wait_until("it waits for the terminal", || {
+        columns = 160 - columns + 1;
+        top.resize(24, columns);
+        top.is_writing()
+    });
+    top.signal(Signal::SIGTERM);
+    let status = top.wait();
+    assert_eq!(status.signal(), Some(nix::libc::SIGTERM));
+    assert!(top.is_cooked());
+}
+
+#[test]
 fn it_fits_every_size_of_the_terminal() {
     let (directory, _table) = visits();
     let mut top = top(directory.path());

@@ -20,6 +20,14 @@ pub struct Terminal {
     screen: vt100::Parser,
 }
 
+/// A test that fails leaves no command behind.
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn size(rows: u16, columns: u16) -> Winsize {
     Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
@@ -119,6 +127,25 @@ impl Terminal {
     /// Whether what is typed is shown, and comes line by line: as it is before a program takes the terminal.
     pub fn is_cooked(&self) -> bool {
         tcgetattr(&self.user).unwrap().local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
+    }
+
+    /// Whether the command waits until the terminal takes more.
+    pub fn is_writing(&self) -> bool {
+        let call = std::fs::read_to_string(format!("/proc/{}/syscall", self.child.id())).unwrap();
+        call.starts_with(&format!("{} ", nix::libc::SYS_write))
+    }
+
+    /// Waits for the end of the command, and reads nothing of what it says.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "the command does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Waits for the end of the command: its exit status, and all that was seen.

@@ -1,7 +1,7 @@
 //! The live view: events come from the table, the keyboard and the kernel, and after each the screen is drawn.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -10,11 +10,16 @@ use ratatui::crossterm::event::{self, Event as Input};
 
 use super::drawing::{draw, theme::Theme};
 use super::facts::Facts;
-use super::terminal::Screen;
+use super::terminal::{Screen, end_raw_mode};
 use super::view::{View, Wish};
 use super::watcher::Watcher;
 use crate::failure::shown;
 use crate::{Result, Verdict};
+
+/// How long a view that is told to end may take to give the terminal back.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How many events wait at most, while the terminal takes nothing.
+const WAITING_COUNT: usize = 4;
 
 /// What happens.
 enum Event {
@@ -26,7 +31,7 @@ enum Event {
 }
 
 /// Says that its thread has ended, however that happened.
-struct Farewell(Sender<Event>);
+struct Farewell(SyncSender<Event>);
 
 impl Drop for Farewell {
     fn drop(&mut self) {
@@ -46,7 +51,7 @@ pub fn show(file: &Path, interval: Duration) -> Result<Verdict> {
     let mut watcher = Watcher::open(file)?;
     let mut view = View::new(shown(file), watcher.look(), interval);
     let theme = Theme::of_environment();
-    let (events, received) = channel();
+    let (events, received) = sync_channel(WAITING_COUNT);
     let (wishes, wished) = channel();
     let mut screen = Screen::take()?;
     start(&events, move |events| watch(&mut watcher, events, &wished, interval));
@@ -72,20 +77,18 @@ pub fn show(file: &Path, interval: Duration) -> Result<Verdict> {
     };
     drop(screen);
     if let Some(signal) = ending {
-        // Whoever has sent it sees that this process ended by it.
-        signals.thread_unblock()?;
-        raise(signal)?;
+        end_by(&signals, signal);
     }
     Ok(Verdict::Good)
 }
 
-fn start(events: &Sender<Event>, work: impl FnOnce(&Sender<Event>) + Send + 'static) {
+fn start(events: &SyncSender<Event>, work: impl FnOnce(&SyncSender<Event>) + Send + 'static) {
     let farewell = Farewell(events.clone());
     thread::spawn(move || work(&farewell.0));
 }
 
 /// Looks at the table again and again, in intervals that can be changed.
-fn watch(watcher: &mut Watcher, events: &Sender<Event>, wished: &Receiver<Duration>, mut interval: Duration) {
+fn watch(watcher: &mut Watcher, events: &SyncSender<Event>, wished: &Receiver<Duration>, mut interval: Duration) {
     loop {
         match wished.recv_timeout(interval) {
             Ok(wish) => interval = wish,
@@ -98,7 +101,7 @@ fn watch(watcher: &mut Watcher, events: &Sender<Event>, wished: &Receiver<Durati
     }
 }
 
-fn read_input(events: &Sender<Event>) {
+fn read_input(events: &SyncSender<Event>) {
     while let Ok(input) = event::read() {
         if events.send(Event::Input(input)).is_err() {
             return;
@@ -106,10 +109,18 @@ fn read_input(events: &Sender<Event>) {
     }
 }
 
-fn wait_for_signals(signals: &SigSet, events: &Sender<Event>) {
-    while let Ok(signal) = signals.wait() {
-        if events.send(Event::Signal(signal)).is_err() {
-            return;
-        }
+fn wait_for_signals(signals: &SigSet, events: &SyncSender<Event>) {
+    if let Ok(signal) = signals.wait() {
+        // The view ends the process as soon as it hears of this. It hears nothing while the terminal takes nothing.
+        let _ = events.try_send(Event::Signal(signal));
+        thread::sleep(LAST_WORDS);
+        end_raw_mode();
+        end_by(signals, signal);
     }
+}
+
+/// Ends the process by a signal, so that whoever has sent it sees that.
+fn end_by(signals: &SigSet, signal: Signal) {
+    let _ = signals.thread_unblock();
+    let _ = raise(signal);
 }

@@ -67,8 +67,13 @@ fn enter() -> io::Result<()> {
 fn give_back() {
     if IS_TAKEN.swap(false, Ordering::Relaxed) {
         let _ = execute!(stdout(), LeaveAlternateScreen, Show);
-        let _ = disable_raw_mode();
+        end_raw_mode();
     }
+}
+
+/// Gives back what can be given back while the terminal takes nothing.
+pub fn end_raw_mode() {
+    let _ = disable_raw_mode();
 }
 
 #[cfg(test)]
