@@ -98,7 +98,7 @@ fn check_that_an_assignment_is_not_saved<R: Records>(mut records: R) -> Finding 
     let mut record = records.read();
     R::assign(&mut record, "hits", 9.into());
     ensure(R::value(&records.read(), "hits") == "1", "an assignment was saved at once")?;
-    ensure(records.update(&mut record, [("note", "new".into()), ("note", "new".into())]), "an update was refused")?;
+    ensure(records.update(&mut record, [("note", "new".into()), ("name", "ada".into())]), "an update was refused")?;
     ensure(R::value(&records.read(), "note") == "new", "an update was not saved")?;
     ensure(R::value(&records.read(), "hits") == "1", "an assignment was saved by a later update")
 }
@@ -106,11 +106,14 @@ fn check_that_an_assignment_is_not_saved<R: Records>(mut records: R) -> Finding 
 #[test]
 fn fault_4_a_failed_update_changes_the_callers_record_and_assignments_are_saved_by_chance() {
     let (_directory, path) = scratch();
-    let table = table(&path, "hits: u32, note: text(8)");
-    let insert = || table.insert(&table.values(locule::values! { hits: 1, note: "old" }).unwrap()).unwrap();
+    let table = table(&path, "hits: u32, note: text(8), name: text(8)");
+    let first = || table.values(locule::values! { hits: 1, note: "old", name: "bob" }).unwrap();
+    let insert = || table.insert(&first()).unwrap();
     let one = || OneRecord { id: insert(), table: Table::<Values>::open(&path).unwrap() };
-    let naive =
-        || NaiveRecord([("hits", 1.into()), ("note", "old".into())].map(|(name, v)| (name.to_owned(), v)).into());
+    let naive = || {
+        let first = [("hits", 1.into()), ("note", "old".into()), ("name", "bob".into())];
+        NaiveRecord(first.map(|(name, value)| (name.to_owned(), value)).into())
+    };
     assert_gone(
         check_that_a_failed_update_changes_nothing(one()),
         check_that_a_failed_update_changes_nothing(naive()),
