@@ -139,6 +139,33 @@ fn a_signal_ends_it_also_while_the_terminal_takes_nothing() {
 }
 
 #[test]
+fn it_ends_with_its_terminal() {
+    let (directory, _table) = visits();
+    // In a script that goes on the kernel sends it no signal; then its terminal is just gone.
+    for line in ["exec locule top visits.loc", "trap : HUP; locule top visits.loc; echo $? > status"] {
+        let mut top = Terminal::run(shell(directory.path(), line));
+        top.wait_for_text("Changes");
+        top.close();
+        let status = top.wait();
+        assert!(line.starts_with("trap") || status.signal() == Some(nix::libc::SIGHUP), "{status}");
+    }
+    let status = std::fs::read_to_string(directory.path().join("status")).unwrap();
+    assert_eq!(status, "2\n");
+}
+
+#[test]
+fn a_signal_ends_it_also_amid_a_flood_of_input() {
+    let (directory, _table) = visits();
+    let mut top = top(directory.path());
+    top.wait_for_text("Changes");
+    top.type_in(&" ".repeat(2_000));
+    top.signal(Signal::SIGTERM);
+    let (status, terminal) = top.end();
+    assert_eq!(status.signal(), Some(nix::libc::SIGTERM));
+    assert_given_back(&terminal);
+}
+
+#[test]
 fn it_fits_every_size_of_the_terminal() {
     let (directory, _table) = visits();
     let mut top = top(directory.path());

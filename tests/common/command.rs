@@ -2,17 +2,28 @@
 
 #![allow(dead_code, reason = "no file of tests uses all of this")]
 
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// A shell in this directory, in which `locule` is the command that is tested.
 pub fn shell(directory: &Path, line: &str) -> Command {
+    obey_signals();
     let command = Path::new(env!("CARGO_BIN_EXE_locule"));
     let path = std::env::var("PATH").unwrap_or_default();
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(line).current_dir(directory).stdin(Stdio::null()).env_remove("NO_COLOR");
     shell.env("PATH", format!("{}:{path}", command.parent().unwrap().display()));
     shell
+}
+
+/// Tests that run in the background, or under `nohup`, are started with signals that they ignore, and so would be all that
+/// they start.
+fn obey_signals() {
+    for signal in [Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        // SAFETY: no handler is installed that anything could interrupt; what the signal does is what it does by default.
+        unsafe { sigaction(signal, &SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty())) }.unwrap();
+    }
 }
 
 /// What is seen when these lines are typed: each with what it prints, and its exit status if that is not 0.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "no file of tests uses all of this")]
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
@@ -57,6 +58,8 @@ impl Terminal {
     /// The same in a terminal of another size.
     pub fn run_in(rows: u16, columns: u16, command: Command) -> Terminal {
         let OpenptyResult { master, slave } = openpty(Some(&size(rows, columns)), None).unwrap();
+        // The command has only its own side: else the terminal could not be closed.
+        fcntl(&master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         let stream = || Stdio::from(slave.try_clone().unwrap());
         let mut command = with_a_session_of_its_own(&command);
         command.env("TERM", "xterm").stdin(stream()).stdout(stream()).stderr(stream());
@@ -127,6 +130,11 @@ impl Terminal {
     /// Whether what is typed is shown, and comes line by line: as it is before a program takes the terminal.
     pub fn is_cooked(&self) -> bool {
         tcgetattr(&self.user).unwrap().local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
+    }
+
+    /// Closes the terminal, as a window is closed.
+    pub fn close(&mut self) {
+        self.user = File::open("/dev/null").unwrap();
     }
 
     /// Whether the command waits until the terminal takes more.

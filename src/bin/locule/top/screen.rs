@@ -1,11 +1,12 @@
 //! The live view: events come from the table, the keyboard and the kernel, and after each the screen is drawn.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigSet, Signal, kill, raise};
+use nix::unistd::Pid;
 use ratatui::crossterm::event::{self, Event as Input};
 
 use super::drawing::{draw, theme::Theme};
@@ -25,7 +26,10 @@ const WAITING_COUNT: usize = 4;
 enum Event {
     Facts(Box<Facts>),
     Input(Input),
-    Signal(Signal),
+    /// A signal that ends the view has come. Which one, another channel says, in which there is always room.
+    Signal,
+    /// The process was stopped, and goes on.
+    Continued,
     /// A thread has ended: the terminal is gone, or there was a panic.
     End,
 }
@@ -43,7 +47,7 @@ impl Drop for Farewell {
 pub fn show(file: &Path, interval: Duration) -> Result<Verdict> {
     // Before any thread is started, also that of the watcher, since each has a mask of its own.
     let mut signals = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGCONT] {
         signals.add(signal);
     }
     signals.thread_block()?;
@@ -56,23 +60,31 @@ pub fn show(file: &Path, interval: Duration) -> Result<Verdict> {
     let mut screen = Screen::take()?;
     start(&events, move |events| watch(&mut watcher, events, &wished, interval));
     start(&events, read_input);
-    start(&events, move |events| wait_for_signals(&signals, events));
+    let (fatal, fatal_received) = channel();
+    start(&events, move |events| wait_for_signals(&signals, &fatal, events));
     let ending = loop {
+        if let Ok(signal) = fatal_received.try_recv() {
+            break Some(signal);
+        }
         screen.draw(|frame| draw(frame, &view, &theme))?;
         match received.recv() {
             Ok(Event::Facts(facts)) => view.show(*facts),
             Ok(Event::Input(Input::Key(key))) => match view.press(key) {
                 Wish::Nothing => {}
                 Wish::Quit => break None,
-                Wish::Suspend => screen.without(|| raise(Signal::SIGTSTP))?,
+                // The whole job, as the kernel does it.
+                Wish::Suspend => screen.without(|| kill(Pid::from_raw(0), Signal::SIGTSTP))?,
                 Wish::Interval(interval) => drop(wishes.send(interval)),
             },
             // Another size, above all.
             Ok(Event::Input(_)) => {}
-            Ok(Event::Signal(signal)) => break Some(signal),
-            Ok(Event::End) | Err(_) => {
-                return Err("the view ended: the terminal is gone, or a part of it failed".into());
-            }
+            Ok(Event::Signal) => {}
+            Ok(Event::Continued) => screen.take_again()?,
+            // When the terminal is gone, the kernel says so by a signal, too.
+            Ok(Event::End) | Err(_) => match fatal_received.recv_timeout(LAST_WORDS) {
+                Ok(signal) => break Some(signal),
+                Err(_) => return Err("the view ended: the terminal is gone, or a part of it failed".into()),
+            },
         }
     };
     drop(screen);
@@ -109,10 +121,15 @@ fn read_input(events: &SyncSender<Event>) {
     }
 }
 
-fn wait_for_signals(signals: &SigSet, events: &SyncSender<Event>) {
-    if let Ok(signal) = signals.wait() {
+fn wait_for_signals(signals: &SigSet, fatal: &Sender<Signal>, events: &SyncSender<Event>) {
+    while let Ok(signal) = signals.wait() {
+        if signal == Signal::SIGCONT {
+            let _ = events.try_send(Event::Continued);
+            continue;
+        }
         // The view ends the process as soon as it hears of this. It hears nothing while the terminal takes nothing.
-        let _ = events.try_send(Event::Signal(signal));
+        let _ = fatal.send(signal);
+        let _ = events.try_send(Event::Signal);
         thread::sleep(LAST_WORDS);
         end_raw_mode();
         end_by(signals, signal);

@@ -1,6 +1,7 @@
 //! The terminal while it is a screen: whatever ends the program gives it back as it was.
 
 use std::io::{self, Stdout, stdout};
+use std::mem::ManuallyDrop;
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +13,8 @@ use ratatui::{Frame, Terminal};
 
 /// The terminal, taken until this is dropped, or a thread panics.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped: it would say on the standard error that the terminal is gone, which may be that very terminal.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
@@ -26,7 +28,7 @@ impl Screen {
         }));
         enter()?;
         match Terminal::new(CrosstermBackend::new(stdout())) {
-            Ok(terminal) => Ok(Screen { terminal }),
+            Ok(terminal) => Ok(Screen { terminal: ManuallyDrop::new(terminal) }),
             Err(error) => {
                 give_back();
                 Err(error)
@@ -39,12 +41,18 @@ impl Screen {
         if IS_TAKEN.load(Ordering::Relaxed) { self.terminal.draw(draw).map(drop) } else { Ok(()) }
     }
 
+    /// Takes the terminal again, whatever others have made of it meanwhile.
+    pub fn take_again(&mut self) -> io::Result<()> {
+        end_raw_mode();
+        enter()?;
+        self.terminal.clear()
+    }
+
     /// Gives the terminal back while something else is done, and takes it again.
     pub fn without(&mut self, work: impl FnOnce() -> nix::Result<()>) -> io::Result<()> {
         give_back();
         work()?;
-        enter()?;
-        self.terminal.clear()
+        self.take_again()
     }
 }
 
