@@ -30,9 +30,9 @@ use crate::{Result, Verdict};
 /// On a terminal it is a live view, with its keys in the last line and more about it behind `?`. Otherwise, and with --json, it
 /// prints a line for each look.
 ///
-/// It only looks: it takes no lock, and changes no byte. Reads leave no trace, so nobody can see how many there are. How long the lock is held, and how long a sync waits for the disk, is measured from outside,
-/// by looking 500 times a second, and in between without a pause for a fiftieth of the time. Exit status 1 if the lines end while
-/// the table cannot be opened.
+/// It only looks: it takes no lock, and changes no byte. Reads leave no trace, so nobody can see how many there are. How long the
+/// lock is held, and how long a sync waits for the disk, is measured from outside, by looking 500 times a second, and in between
+/// without a pause for a fiftieth of the time. Exit status 1 if the lines end while the table cannot be opened.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
