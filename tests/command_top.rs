@@ -120,18 +120,22 @@ fn each_way_to_quit_gives_the_terminal_back() {
     }
 }
 
+/// It is drawn anew for each size, until the terminal is full of what nobody reads.
+fn fill(top: &mut Terminal) {
+    let mut columns = 80;
+    common::wait_until("it waits for the terminal", || {
+        columns = 161 - columns;
+        top.resize(24, columns);
+        top.is_writing()
+    });
+}
+
 #[test]
 fn a_signal_ends_it_also_while_the_terminal_takes_nothing() {
     let (directory, _table) = visits();
     let mut top = top(directory.path());
     top.wait_for_text("Changes");
-    // It is drawn anew for each size, until the terminal is full of what nobody reads.
-    let mut columns = 80;
-    common::wait_until("it waits for the terminal", || {
-        columns = 160 - columns + 1;
-        top.resize(24, columns);
-        top.is_writing()
-    });
+    fill(&mut top);
     top.signal(Signal::SIGTERM);
     let status = top.wait();
     assert_eq!(status.signal(), Some(nix::libc::SIGTERM));
@@ -158,7 +162,12 @@ fn a_signal_ends_it_also_amid_a_flood_of_input() {
     let (directory, _table) = visits();
     let mut top = top(directory.path());
     top.wait_for_text("Changes");
-    top.type_in(&" ".repeat(2_000));
+    // More than it can take while it waits: then the thread that reads waits too, beside the one that looks at the table.
+    common::wait_until("there is no room for an event", || {
+        fill(&mut top);
+        top.type_in(&" ".repeat(20));
+        top.futex_sleeper_count() >= 2
+    });
     top.signal(Signal::SIGTERM);
     let (status, terminal) = top.end();
     assert_eq!(status.signal(), Some(nix::libc::SIGTERM));

@@ -143,6 +143,13 @@ impl Terminal {
         call.starts_with(&format!("{} ", nix::libc::SYS_write))
     }
 
+    /// How many threads of the command wait for others of it.
+    pub fn futex_sleeper_count(&self) -> usize {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().flatten();
+        let calls = threads.map(|thread| std::fs::read_to_string(thread.path().join("syscall")).unwrap_or_default());
+        calls.filter(|call| call.starts_with(&format!("{} ", nix::libc::SYS_futex))).count()
+    }
+
     /// Waits for the end of the command, and reads nothing of what it says.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {

@@ -66,8 +66,8 @@ pub fn show(file: &Path, interval: Duration) -> Result<Verdict> {
         if let Ok(signal) = fatal_received.try_recv() {
             break Some(signal);
         }
-        screen.draw(|frame| draw(frame, &view, &theme))?;
-        match received.recv() {
+        let drawn = screen.draw(|frame| draw(frame, &view, &theme));
+        match drawn.map_or(Ok(Event::End), |()| received.recv()) {
             Ok(Event::Facts(facts)) => view.show(*facts),
             Ok(Event::Input(Input::Key(key))) => match view.press(key) {
                 Wish::Nothing => {}
