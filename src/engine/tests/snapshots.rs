@@ -162,13 +162,11 @@ fn a_copy_needs_no_pause_of_those_who_write() {
 
 #[test]
 fn a_copy_that_never_catches_up_is_given_up_after_the_lock_timeout() {
-    for lock_timeout in [Duration::ZERO, Duration::from_millis(20)] {
+    for lock_timeout in [Duration::ZERO, Duration::from_millis(500)] {
         let store = table(2, lock_timeout);
         let start = Instant::now();
-        let mut write_count = 0;
         let outcome = copy_while_writing(&store, 1, move |store| {
-            write_count += 1;
-            assert!(write_count < 300_000, "it is never given up");
+            assert!(start.elapsed() < Duration::from_secs(60), "it is never given up");
             for value in 0..3 {
                 store.upsert(Encoded::new(&[1, value])).unwrap();
             }
