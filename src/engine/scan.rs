@@ -1,15 +1,15 @@
 //! Going over all records, and copying only those that a filter accepts.
 //!
-//! A record that is not wanted costs its head, the number of its cell, the words that the filter looks at, and the number
-//! again: see [`Slot::read_if`](crate::layout::slot::Slot::read_if). Only what was accepted is copied and verified. What
-//! is in the other words of the records that are passed over is not looked at, and so neither is whether it is damaged.
+//! A record that is not wanted costs its head, the words that the filter looks at, and the number of its cell: see
+//! [`refused_slot_count`]. What may be wanted is looked at again by [`Slot::read_if`], copied and verified. What is in the
+//! other words of the records that are passed over is not looked at, and so neither is whether it is damaged.
 
 use super::Store;
 use crate::engine::read::{Meta, Moment, verify};
 use crate::engine::transaction::Transaction;
 use crate::error::Internal;
 use crate::layout::filter::Filter;
-use crate::layout::slot::Slot;
+use crate::layout::slot::{Slot, refused_slot_count};
 use std::ops::Range;
 
 /// What can be scanned: a table, a moment of it, and what a transaction sees.
@@ -36,25 +36,17 @@ impl Store {
     ) -> Internal<Option<Meta>> {
         // Copies, which the compiler can keep in registers: after each fence it reads again what others might see.
         let (words, geometry) = (self.words(), self.geometry);
-        let end = slots.end.min(geometry.capacity());
-        let mut next = slots.start;
-        while next < end {
-            let index = next;
-            next += 1;
-            let slot = Slot::new(words, &geometry, index);
-            let found = slot.read_if(payload, filter);
-            if let Ok(None) = found {
-                continue;
-            }
-            slots.start = next;
-            if let Some(header) = found? {
+        slots.end = slots.end.min(geometry.capacity());
+        while slots.start < slots.end {
+            slots.start += refused_slot_count(words, &geometry, slots.clone(), filter);
+            let Some(index) = slots.next() else { break };
+            if let Some(header) = Slot::new(words, &geometry, index).read_if(payload, filter)? {
                 if verifies {
                     verify(index, header, payload)?;
                 }
                 return Ok(Some(Meta::new(index, header)));
             }
         }
-        slots.start = slots.end;
         Ok(None)
     }
 }

@@ -144,6 +144,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the clock of the machine")]
     fn temporary_names_are_of_one_length_and_of_one_table() {
         let [short, long] = [Path::new("t"), &Path::new("d").join("l".repeat(255))];
         let names = [short, short, long].map(|table| temporary_path(table).file_name().unwrap().to_owned());

@@ -24,6 +24,7 @@ use crate::format::cell::{CELL_HEADER_WORDS, CELLS_PER_SLOT, CellHeader, Head};
 use crate::format::geometry::{Geometry, widen};
 use crate::layout::filter::{Everything, Filter, RecordWords};
 use crate::sys::words::{FixedWords, Ordering, Words, fence};
+use std::ops::Range;
 
 const NUMBER: usize = 0;
 
@@ -236,6 +237,35 @@ impl<'a> Slot<'a> {
     fn cell(self, cell: u32, payload_words: usize) -> Words<'a> {
         self.words.part_of(self.place(cell), CELL_HEADER_WORDS + payload_words)
     }
+}
+
+/// How many slots, from the first of some on, hold nothing that a filter accepts. The one behind them is to be read by
+/// [`Slot::read_if`]: it may hold something that is accepted, or is being written, or is damaged.
+///
+/// Each of them costs little more than the loads that it takes: see the invariants for why one look at the number is enough.
+// Not a part of the caller, so that all that the loop needs is kept in registers.
+#[inline(never)]
+pub fn refused_slot_count(words: Words<'_>, geometry: &Geometry, slots: Range<u32>, filter: &mut impl Filter) -> u32 {
+    let [first, end] = [slots.start, slots.end].map(widen);
+    let cell_words = geometry.cell_words();
+    let slot_words = widen(CELLS_PER_SLOT) * cell_words;
+    let heads = words.part(geometry.heads() + first..geometry.heads() + end);
+    let cells = words.part_of(geometry.cell(0, 0) + first * slot_words, (end - first) * slot_words);
+    let mut count = 0;
+    for (head, cells) in heads.parts(1).zip(cells.parts(slot_words)) {
+        let head = Head::from_word(head.load(0, Ordering::Acquire));
+        if head.is_live() {
+            let start = widen(head.cell()) * cell_words;
+            let payload = Payload { words: cells, start: start + CELL_HEADER_WORDS, end: start + cell_words };
+            let is_accepted = filter.accepts(payload);
+            fence(Ordering::Acquire);
+            if is_accepted || cells.load(start + NUMBER, Ordering::Relaxed) != head.number() {
+                break;
+            }
+        }
+        count += 1;
+    }
+    count
 }
 
 /// The payload of a cell, word by word.

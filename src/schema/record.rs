@@ -44,7 +44,12 @@ impl Schema {
 
     /// The values of a record, in the order of the fields.
     pub(crate) fn decode_record(&self, words: &[u64]) -> Result<Vec<Value>> {
-        self.fields().iter().map(|field| field.value_in(words)).collect()
+        // Collecting results does not know how many there will be, and would allocate several times.
+        let mut values = Vec::with_capacity(self.fields().len());
+        for field in self.fields() {
+            values.push(field.value_in(words)?);
+        }
+        Ok(values)
     }
 
     /// Writes the values of a record into words that are zero.

@@ -60,6 +60,12 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// The words in parts of `word_count`, which must not be 0; what is left over is left out.
+    #[inline(always)]
+    pub fn parts(self, word_count: usize) -> impl Iterator<Item = Self> {
+        self.0.chunks_exact(word_count).map(Words)
+    }
+
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "an index outside is an error in this crate, and must not go on")]
     fn word(self, index: usize) -> &'a AtomicU64 {
