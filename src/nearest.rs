@@ -86,6 +86,7 @@ mod tests {
 
     /// A name of 100 kB was compared with each of ten thousand, for minutes.
     #[test]
+    #[cfg_attr(miri, ignore = "a million steps take Miri most of an hour")]
     fn what_is_longer_than_a_name_is_near_to_none_and_of_very_many_only_the_first_are_compared() {
         let [longest, too_long] = [255, 256].map(|length_bytes| "x".repeat(length_bytes));
         assert_eq!(nearest(&longest, [too_long.as_str()]), Some(too_long.as_str()));
