@@ -4,8 +4,9 @@ mod common;
 
 use common::system_calls::{End, at_every_stop_of, filter, filter_flag, run_watched};
 use common::{Child, Visit, Visits, assert_consistent, insert_all, keys, options, say, scratch, visit};
+use locule::admin::Condition;
 use locule::maintenance::{Alteration, backup, repair, restore, scrub};
-use locule::{Error, RecordId, Table};
+use locule::{Error, RecordId, RecoveryOutcome, Table};
 use nix::libc::SYS_openat;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -608,4 +609,33 @@ fn a_table_that_was_made_from_a_backup_is_what_a_table_is() {
     Alteration::of(&copy).capacity(80).apply().unwrap();
     copied.reopen().unwrap();
     assert_eq!(copied.len().unwrap(), 8);
+}
+
+/// A backup was once said to need a recovery, and to have lost what was not synced.
+#[test]
+fn a_file_that_no_process_has_opened_yet_is_in_order_and_has_lost_nothing() {
+    let (directory, path) = scratch();
+    let table = options().create(&path).unwrap();
+    insert_all(&table, 0..3);
+    let [copy, repaired] = [COPY, "repaired.loc"].map(|name| directory.path().join(name));
+    backup(&path, &copy).unwrap();
+    repair(&copy, &repaired).unwrap();
+    for made in [&copy, &repaired] {
+        let info = || locule::admin::info(made).unwrap();
+        assert!(matches!(info().condition, Condition::Unopened { .. }), "{:?}", info().condition);
+        assert_eq!(info().status.live_count, 3);
+        let verification = locule::admin::verify(made).unwrap().to_string();
+        assert!(verification.starts_with("checked everything, 3 records; it was made at "), "{verification}");
+        for opened in [Table::<Visit>::open_read_only(made).unwrap(), Table::open(made).unwrap()] {
+            let recovery = opened.recovery();
+            assert!(
+                matches!(recovery.outcome, RecoveryOutcome::Unopened { .. }) && recovery.nothing_lost,
+                "{recovery}"
+            );
+        }
+        assert!(matches!(info().condition, Condition::InOrder), "it was opened");
+        let moved = made.with_extension("moved");
+        std::fs::copy(made, &moved).unwrap();
+        assert!(matches!(locule::admin::info(&moved).unwrap().condition, Condition::NeedsRecovery { .. }));
+    }
 }

@@ -102,6 +102,7 @@ FAULTS = {
  'floor': [(R,".saturating_add(jump.generation)","")],
  'restored: nothing is lost only with the newest': [(R,"is_new || is_same_boot && choice.is_newest","is_new || is_same_boot")],
  'report: what is lost': [(R,"            highest_number_seen: choice.highest_number_seen,\n            live_count: choice","            highest_number_seen: choice.state.number,\n            live_count: choice")],
+ 'report: a file that was opened is not said to be unopened': [(R,"is_blank(self.geometry.control(), CONTROL_WORDS) && is_blank(self.geometry.sync_record(1), SYNC_RECORD_WORDS)","true")],
  'report: what is lost is said': [(OU,"if !self.nothing_lost && self.highest_number_seen > self.number {","if matches!(self.outcome, RecoveryOutcome::Checkpoint { .. }) && self.highest_number_seen > self.number {")],
  'report: the time of the sync': [(R,"from_microseconds(record.wall_time_microseconds)","from_microseconds(record.wall_time_microseconds.saturating_sub(1))")],
  'reader: checked after the copy': [(S,"let is_whole = header.load(NUMBER, Ordering::Relaxed) == number;","let is_whole = header.load(NUMBER, Ordering::Relaxed) != u64::MAX;")],

@@ -1,7 +1,7 @@
 //! What a table is, and how it is doing.
 
 use crate::engine::Store;
-use crate::engine::outcome::Recovery;
+use crate::engine::outcome::{Recovery, RecoveryOutcome};
 use crate::engine::pending::Pending;
 use crate::engine::status::{Status, WriterState};
 use crate::error::{Error, Result};
@@ -82,6 +82,13 @@ pub struct Info {
 pub enum Condition {
     /// It can be used as it is.
     InOrder,
+    /// No process has opened it since it was made by [`backup`](crate::maintenance::backup) or
+    /// [`repair`](crate::maintenance::repair). It holds what was put into it then; the first process that opens it for writing
+    /// makes it ready.
+    Unopened {
+        /// When it was made.
+        made: Timestamp,
+    },
     /// It needs a recovery.
     NeedsRecovery {
         /// Why.
@@ -174,7 +181,12 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
             if let Ok(recovery) = &outcome {
                 status.live_count = recovery.live_count;
             }
-            Condition::NeedsRecovery { reason, outcome }
+            match outcome {
+                Ok(Recovery { outcome: RecoveryOutcome::Unopened { wall_time }, .. }) => {
+                    Condition::Unopened { made: wall_time }
+                }
+                outcome => Condition::NeedsRecovery { reason, outcome },
+            }
         }
     };
     let header = store.header();

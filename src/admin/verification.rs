@@ -1,6 +1,6 @@
 //! What checking a table found.
 
-use crate::engine::outcome::Recovery;
+use crate::engine::outcome::{Recovery, RecoveryOutcome};
 use crate::error::Error;
 use crate::format::geometry::word;
 use std::fmt;
@@ -202,6 +202,12 @@ impl fmt::Display for Verification {
                 "checked {records} records one by one; the structure was not checked, since the table is busy: it \
                  changed during each of {attempt_count} copies"
             ),
+            Extent::Recovery(Recovery { outcome: RecoveryOutcome::Unopened { wall_time }, .. }) => {
+                write!(
+                    f,
+                    "checked everything, {records} records; it was made at {wall_time}, and no process has opened it yet"
+                )
+            }
             Extent::Recovery(recovery) => write!(f, "the file needs a recovery, which would succeed: {recovery}"),
             Extent::CellsOnly => {
                 write!(f, "checked each cell by itself: {records} records can be salvaged, see `locule dump --salvage`")

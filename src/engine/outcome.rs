@@ -32,6 +32,12 @@ pub enum RecoveryOutcome {
         /// When that sync was made.
         wall_time: Timestamp,
     },
+    /// What was put into a file that no process had opened yet: [`backup`](crate::maintenance::backup) and
+    /// [`repair`](crate::maintenance::repair) make such files.
+    Unopened {
+        /// When it was made.
+        wall_time: Timestamp,
+    },
 }
 
 /// What opening a table found and repaired.
@@ -87,6 +93,9 @@ impl fmt::Display for Recovery {
             RecoveryOutcome::Newest => write!(f, "recovered the newest whole state, transaction {}", self.number)?,
             RecoveryOutcome::Checkpoint { wall_time } => {
                 write!(f, "went back to the sync of {wall_time}, transaction {}", self.number)?;
+            }
+            RecoveryOutcome::Unopened { wall_time } => {
+                write!(f, "as it was made at {wall_time}, transaction {}", self.number)?;
             }
         }
         if !self.nothing_lost && self.highest_number_seen > self.number {

@@ -23,13 +23,14 @@ use crate::engine::outcome::{Recovery, RecoveryOutcome};
 use crate::error::{Error, Internal, Result, broken_invariant};
 use crate::format::cell::{GENERATION_LIMIT, Head, NUMBER_LIMIT};
 use crate::format::control::{
-    CONDEMNED, DURABLE, FAILED, FLUSHING, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INCARNATION, INCARNATION_SEAL,
-    INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST, LAST_SYNC_MILLISECONDS, LAST_SYNC_WALL_MILLISECONDS,
-    NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER, SUCCESSOR, SUPERSEDED, USED, WAITING,
+    CONDEMNED, CONTROL_WORDS, DURABLE, FAILED, FLUSHING, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INCARNATION,
+    INCARNATION_SEAL, INCARNATION_WORDS, INTENDED_STATE, INTENT_COUNT, LAST, LAST_SYNC_MILLISECONDS,
+    LAST_SYNC_WALL_MILLISECONDS, NEWEST_STATE, NO_PIN, PIN, PREPARED, RECOVERY_NUMBER, SUCCESSOR, SUPERSEDED, USED,
+    WAITING,
 };
 use crate::format::gaps::{Gap, Gaps};
 use crate::format::geometry::{SYNC_RECORD_COUNT, word};
-use crate::format::sync_record::{State, SyncRecord};
+use crate::format::sync_record::{SYNC_RECORD_WORDS, State, SyncRecord};
 use crate::layout::slot;
 use crate::sys::attachment::{Incarnation, random_uuid, uuid_words};
 use crate::sys::words::Ordering;
@@ -58,6 +59,7 @@ struct Jump {
 struct Plan {
     choice: Choice,
     is_new: bool,
+    is_unopened: bool,
     nothing_lost: bool,
     number: u64,
     generation_floor: u64,
@@ -81,7 +83,7 @@ impl Store {
         if self.write_progress() != progress {
             plan = self.plan_recovery(is_same_boot)?;
         }
-        let Plan { choice, is_new, nothing_lost, number, generation_floor, gaps } = plan;
+        let Plan { choice, is_new, is_unopened, nothing_lost, number, generation_floor, gaps } = plan;
         // Step 2.
         let carrying = self.see_that_a_record_carries(&choice)?;
         // Step 3.
@@ -106,12 +108,17 @@ impl Store {
         Ok(Recovery {
             outcome: match choice.record {
                 _ if is_new => RecoveryOutcome::New,
-                Some((_, record)) if !nothing_lost => RecoveryOutcome::Checkpoint {
-                    wall_time: Timestamp::from_microseconds(record.wall_time_microseconds),
-                },
+                Some((_, record)) if !nothing_lost => {
+                    let wall_time = Timestamp::from_microseconds(record.wall_time_microseconds);
+                    if is_unopened {
+                        RecoveryOutcome::Unopened { wall_time }
+                    } else {
+                        RecoveryOutcome::Checkpoint { wall_time }
+                    }
+                }
                 _ => RecoveryOutcome::Newest,
             },
-            nothing_lost,
+            nothing_lost: nothing_lost || is_unopened,
             number: choice.state.number,
             highest_number_seen: choice.highest_number_seen,
             live_count: choice.state.live_count,
@@ -138,7 +145,17 @@ impl Store {
             return Err(Error::damaged("a transaction number is close to the highest possible"));
         }
         let gaps = choice.gaps.with(Gap { chosen: choice.state.number, resumed: number });
-        Ok(Plan { choice, is_new, nothing_lost, number, generation_floor, gaps })
+        let is_unopened = !is_new && choice.is_newest && self.is_unopened();
+        Ok(Plan { choice, is_new, is_unopened, nothing_lost, number, generation_floor, gaps })
+    }
+
+    /// Whether no process has opened the file since it was made from another table. Nothing is in its control region then, and
+    /// only one sync record was written: a first opener writes both before anything else can be published.
+    fn is_unopened(&self) -> bool {
+        let is_blank = |start: usize, word_count: usize| {
+            (start..start + word_count).all(|index| self.words().load(index, Ordering::Relaxed) == 0)
+        };
+        is_blank(self.geometry.control(), CONTROL_WORDS) && is_blank(self.geometry.sync_record(1), SYNC_RECORD_WORDS)
     }
 
     /// How far numbers and generations go on.

@@ -78,6 +78,9 @@ fn describe(info: &Info, around: &Around) -> Result<String> {
             line("condition", format!("needs a recovery: {reason}"))?;
             line("recovery", outcome.as_ref().map_or_else(ToString::to_string, ToString::to_string))?;
         }
+        Condition::Unopened { made } => {
+            line("condition", format!("in order, and not opened since it was made at {made}"))?
+        }
         _ => line("condition", "in order".to_owned())?,
     }
     if let Some(pending) = info.pending {
@@ -205,6 +208,7 @@ pub fn json_of_condition(condition: &Condition) -> Json {
             "can_be_recovered": outcome.is_ok(),
             "recovery": outcome.as_ref().map_or_else(ToString::to_string, ToString::to_string),
         }),
+        Condition::Unopened { made } => json!({ "is_in_order": true, "unopened_since": made.to_string() }),
         _ => json!({ "is_in_order": true }),
     }
 }

@@ -156,6 +156,7 @@ impl Past {
                 assert!(made, "there was no sync of {} at {wall_time}", recovery.number);
             }
             RecoveryOutcome::Newest | RecoveryOutcome::InOrder => {}
+            RecoveryOutcome::Unopened { .. } => panic!("a table that was used is said to be unopened"),
         }
         if recovery.nothing_lost {
             assert!(is_newest, "nothing lost is said, and something is");
