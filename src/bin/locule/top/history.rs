@@ -7,58 +7,79 @@ use super::facts::Facts;
 
 /// How far back it goes.
 pub const SECONDS: f64 = 60.0;
+/// What is seen within this time is added up: so what is kept, and what it takes to draw it, does not grow with the number of
+/// looks. A part of the picture is longer on all but the widest screens.
+const STRETCH_SECONDS: f64 = 0.5;
 
 /// What was seen in the last minute, the newest last.
 #[derive(Default)]
 pub struct History {
-    samples: VecDeque<Sample>,
+    stretches: VecDeque<Stretch>,
 }
 
-struct Sample {
+/// One look, or several that followed each other closely.
+#[derive(Default)]
+struct Stretch {
     seconds: f64,
-    writes_per_second: Option<f64>,
-    syncs_per_second: Option<f64>,
+    /// For how long the rates were known, and what happened in that time.
+    known_seconds: f64,
+    write_count: f64,
+    sync_count: f64,
+    /// The highest rate of writes.
+    peak: f64,
     holdings: Durations,
     flushes: Durations,
 }
 
+impl Stretch {
+    fn add(&mut self, facts: &Facts) {
+        self.seconds += facts.seconds;
+        if let Some(rates) = facts.rates {
+            self.known_seconds += facts.seconds;
+            self.write_count += rates.writes_per_second * facts.seconds;
+            self.sync_count += rates.syncs_per_second * facts.seconds;
+            self.peak = self.peak.max(rates.writes_per_second);
+        }
+        self.holdings.add_all(&facts.lock.holdings);
+        self.flushes.add_all(&facts.lock.flushes);
+    }
+}
+
 impl History {
     pub fn add(&mut self, facts: &Facts) {
-        self.samples.push_back(Sample {
-            seconds: facts.seconds,
-            writes_per_second: facts.rates.map(|rates| rates.writes_per_second),
-            syncs_per_second: facts.rates.map(|rates| rates.syncs_per_second),
-            holdings: facts.lock.holdings.clone(),
-            flushes: facts.lock.flushes.clone(),
-        });
-        let mut seconds: f64 = self.samples.iter().map(|sample| sample.seconds).sum();
+        if self.stretches.back().is_none_or(|newest| newest.seconds + facts.seconds > STRETCH_SECONDS) {
+            self.stretches.push_back(Stretch::default());
+        }
+        if let Some(newest) = self.stretches.back_mut() {
+            newest.add(facts);
+        }
+        let mut seconds: f64 = self.stretches.iter().map(|stretch| stretch.seconds).sum();
         // The oldest one is kept as long as a part of it is of the last minute.
-        while let Some(oldest) = self.samples.front().filter(|oldest| seconds - oldest.seconds >= SECONDS) {
+        while let Some(oldest) = self.stretches.front().filter(|oldest| seconds - oldest.seconds >= SECONDS) {
             seconds -= oldest.seconds;
-            self.samples.pop_front();
+            self.stretches.pop_front();
         }
     }
 
     /// How long the lock was held.
     pub fn holdings(&self) -> Durations {
-        sum(self.samples.iter().map(|sample| &sample.holdings))
+        sum(self.stretches.iter().map(|stretch| &stretch.holdings))
     }
 
     /// How long syncs waited for the disk.
     pub fn flushes(&self) -> Durations {
-        sum(self.samples.iter().map(|sample| &sample.flushes))
+        sum(self.stretches.iter().map(|stretch| &stretch.flushes))
     }
 
     /// The highest rate of writes.
     pub fn peak(&self) -> f64 {
-        self.samples.iter().filter_map(|sample| sample.writes_per_second).fold(0.0, f64::max)
+        self.stretches.iter().map(|stretch| stretch.peak).fold(0.0, f64::max)
     }
 
     /// The mean rate of syncs, of which there are few.
     pub fn syncs_per_second(&self) -> Option<f64> {
-        let known = self.samples.iter().filter_map(|sample| Some((sample.seconds, sample.syncs_per_second?)));
-        let (seconds, count) =
-            known.fold((0.0, 0.0), |(all, count), (seconds, rate)| (all + seconds, count + rate * seconds));
+        let seconds: f64 = self.stretches.iter().map(|stretch| stretch.known_seconds).sum();
+        let count: f64 = self.stretches.iter().map(|stretch| stretch.sync_count).sum();
         (seconds > 0.0).then(|| count / seconds)
     }
 
@@ -78,13 +99,14 @@ impl History {
     /// The mean between two moments, given by how long ago they were.
     fn mean_between(&self, newer: f64, older: f64) -> Option<f64> {
         let (mut seconds, mut count, mut age) = (0.0, 0.0, 0.0);
-        for sample in self.samples.iter().rev() {
-            let overlap = (age + sample.seconds).min(older) - f64::max(age, newer);
-            if let Some(rate) = sample.writes_per_second.filter(|_| overlap > 0.0) {
-                seconds += overlap;
-                count += rate * overlap;
+        for stretch in self.stretches.iter().rev() {
+            let overlap = (age + stretch.seconds).min(older) - f64::max(age, newer);
+            if overlap > 0.0 {
+                let share = overlap / stretch.seconds;
+                seconds += stretch.known_seconds * share;
+                count += stretch.write_count * share;
             }
-            age += sample.seconds;
+            age += stretch.seconds;
         }
         (seconds > 0.0).then(|| count / seconds)
     }
@@ -127,6 +149,22 @@ mod tests {
         for _ in 0..60 {
             history.add(&facts(1.0, Some(7.0)));
         }
-        assert_eq!((history.peak(), history.samples.len()), (7.0, 60));
+        assert_eq!((history.peak(), history.stretches.len()), (7.0, 60));
+    }
+
+    /// Each look was once kept for a minute, and all of them were added up whenever the view was drawn.
+    #[test]
+    fn however_many_looks_there_are_no_more_is_kept() {
+        let mut history = History::default();
+        for number in 0..6_000 {
+            history.add(&facts(0.01, Some(if number < 3_000 { 100.0 } else { 300.0 })));
+        }
+        let kept = history.stretches.len();
+        assert!(kept < 200, "{kept}");
+        assert_eq!((history.peak(), history.holdings().count), (300.0, 6_000));
+        // What is added up may be of both halves.
+        let halves = history.writes_per_second(2).into_iter().map(Option::unwrap).collect::<Vec<_>>();
+        assert!((halves[0] - 100.0).abs() < 5.0 && (halves[1] - 300.0).abs() < 5.0, "{halves:?}");
+        assert_eq!(history.syncs_per_second().map(f64::round), Some(20.0));
     }
 }
