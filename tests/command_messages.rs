@@ -171,6 +171,8 @@ fn a_mistyped_verb_or_option_is_told_what_was_probably_meant() {
              locule dump visits.loc --salvge
              locule dump visits.loc --format xml
              locule dump visits.loc --limit many
+             locule top visits.loc --interval -1
+             locule alter visits.loc resize -1
              locule dump
              locule get visits.loc
              locule delete visits.loc
@@ -215,7 +217,13 @@ $ locule dump visits.loc --format xml
 locule: invalid value 'xml' for '--format <FORMAT>'; [possible values: table, csv, json, jsonl]; see `locule dump --help`
 [exit 2]
 $ locule dump visits.loc --limit many
-locule: invalid value 'many' for '--limit <COUNT>': invalid digit found in string; see `locule dump --help`
+locule: invalid value 'many' for '--limit <COUNT>': expected a whole number, 0 or more; see `locule dump --help`
+[exit 2]
+$ locule top visits.loc --interval -1
+locule: invalid value '-1' for '--interval <SECONDS>': expected a number of seconds from 0.01 to 3600; see `locule top --help`
+[exit 2]
+$ locule alter visits.loc resize -1
+locule: invalid value '-1' for '<CAPACITY>': expected a whole number, 0 or more; see `locule alter --help`
 [exit 2]
 $ locule dump
 locule: the following required arguments were not provided: <FILE>; see `locule dump --help`

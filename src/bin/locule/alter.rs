@@ -85,6 +85,7 @@ enum Change {
     /// Gives the table room for another number of records.
     Resize {
         /// How many.
+        #[arg(allow_negative_numbers = true)]
         capacity: u64,
     },
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     ERROR, alter, backup, bench, completions, count, create, delete, destroy, diff, dump, exists, export, get, import,
@@ -68,9 +68,23 @@ pub enum Verb {
     BenchWorker(bench::worker::Options),
 }
 
-/// The command as a whole, for what is made of it.
-pub fn command() -> clap::Command {
-    Arguments::command()
+/// The command as a whole.
+pub fn command() -> Command {
+    with_negative_numbers(Arguments::command())
+}
+
+/// What looks like a number behind an option is its value: one below zero is refused for what it is, and not as an option that
+/// there is not.
+fn with_negative_numbers(command: Command) -> Command {
+    let allow = |argument: Arg| {
+        if takes_a_value(&argument) { argument.allow_negative_numbers(true) } else { argument }
+    };
+    command.mut_args(allow).mut_subcommands(with_negative_numbers)
+}
+
+/// Whether an argument is an option with a value.
+fn takes_a_value(argument: &Arg) -> bool {
+    !argument.is_positional() && argument.get_action().takes_values()
 }
 
 /// Reads the arguments. If there is no verb to be run, what there is to say has been said, and the exit status is
@@ -79,7 +93,9 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, ExitC
     let arguments = with_a_verb(arguments.into_iter().collect());
     let verb =
         arguments.get(1).and_then(|first| command().find_subcommand(first).map(|verb| verb.get_name().to_owned()));
-    match Arguments::try_parse_from(arguments) {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(arguments);
+    match matches.and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches)) {
         Ok(arguments) => Ok(arguments.verb),
         Err(error) => {
             let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
@@ -124,6 +140,7 @@ fn in_one_line(text: &str, verb: Option<&str>) -> String {
         None => "locule --help".to_owned(),
     };
     let parts = parts.join("; ").replace(":; ", ": ").replace("subcommand", "verb");
+    let parts = parts.replace("invalid digit found in string", "expected a whole number, 0 or more");
     format!("{parts}; see `{help}`")
 }
 
@@ -144,6 +161,20 @@ mod tests {
             assert!(help.contains("Example") && !examples.is_empty(), "{} has examples", verb.get_name());
             assert!(help.contains(&format!("locule {}", verb.get_name())), "{} is in its examples", verb.get_name());
         }
+    }
+
+    /// `--interval -1` was once an unexpected argument, and nothing said what an interval can be.
+    #[test]
+    fn a_number_below_zero_is_the_value_of_the_option_before_it() {
+        let mut option_count = 0;
+        for verb in command().get_subcommands() {
+            for option in verb.get_arguments().filter(|argument| takes_a_value(argument)).filter_map(Arg::get_long) {
+                let tried = command().try_get_matches_from(["locule", verb.get_name(), &format!("--{option}"), "-1"]);
+                assert_ne!(tried.map_err(|error| error.kind()).err(), Some(ErrorKind::UnknownArgument), "--{option}");
+                option_count += 1;
+            }
+        }
+        assert!(option_count > 30, "{option_count}");
     }
 
     #[test]
