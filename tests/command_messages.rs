@@ -201,7 +201,8 @@ fn a_mistyped_verb_or_option_is_told_what_was_probably_meant() {
              locule set visits.loc 1 id=2
              locule import visits.loc visits.loc
              locule visits
-             locule ./visits"
+             locule ./visits
+             mkdir gone && cd gone && rmdir ../gone && locule top visits.loc"
         ),
         snapbox::str![[r#"
 $ locule verfy visits.loc
@@ -310,6 +311,9 @@ locule: unrecognized verb 'visits'; a similar verb exists: 'exists'; see `locule
 [exit 2]
 $ locule ./visits
 locule: ./visits does not exist: `locule create ./visits --schema …` makes a table, or `--from` a CSV file
+[exit 2]
+$ mkdir gone && cd gone && rmdir ../gone && locule top visits.loc
+locule: cannot find visits.loc: No such file or directory (os error 2); the current directory was removed
 [exit 2]
 
 "#]]

@@ -60,6 +60,7 @@ mod verify;
 mod writing;
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use arguments::Verb;
@@ -101,7 +102,10 @@ fn main() -> ExitCode {
         Ok(Verdict::Bad) => ExitCode::FAILURE,
         Err(error) if output::is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::complain(format_args!("locule: {}", failure::report(error.as_ref())));
+            // Nothing is found by a path that begins there, and the kernel does not say why.
+            let is_nowhere = std::env::current_dir().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+            let hint = if is_nowhere { "; the current directory was removed" } else { "" };
+            output::complain(format_args!("locule: {}{hint}", failure::report(error.as_ref())));
             ExitCode::from(ERROR)
         }
     }
