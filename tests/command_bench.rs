@@ -116,33 +116,50 @@ fn a_reader_that_has_seen_enough_changes_nothing() -> Result {
 
 #[test]
 fn an_interrupted_run_is_checked_and_reported() -> Result {
-    let directory = tempfile::tempdir()?;
-    let child = bench(directory.path(), &["--seconds", "600"]).spawn()?;
-    let pid = Pid::from_raw(i32::try_from(child.id())?);
-    wait_until("the workers work", || Ok(process_count(directory.path())? >= 6))?;
-    thread::sleep(Duration::from_millis(300));
-    kill(pid, Signal::SIGINT)?;
-    let output = child.wait_with_output()?;
-    let text = text_of(&output);
-    assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("interrupted after") && text.contains("everything adds up"), "{text}");
-    assert_eq!((entry_count(directory.path())?, process_count(directory.path())?), (0, 0));
+    for signal in [Signal::SIGINT, Signal::SIGQUIT] {
+        let directory = tempfile::tempdir()?;
+        let report = directory.path().join("out.html");
+        let arguments = ["--seconds", "600", "--report", report.to_str().ok_or("a path of ASCII was expected")?];
+        let child = bench(directory.path(), &arguments).spawn()?;
+        let pid = Pid::from_raw(i32::try_from(child.id())?);
+        wait_until("the workers work", || Ok(process_count(directory.path())? > 6))?;
+        thread::sleep(Duration::from_millis(300));
+        kill(pid, signal)?;
+        let output = child.wait_with_output()?;
+        let text = text_of(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.contains("interrupted after") && text.contains("everything adds up"), "{text}");
+        assert!(fs::read_to_string(&report)?.contains("The run was interrupted."));
+        assert_eq!((entry_count(directory.path())?, process_count(directory.path())?), (1, 0));
+    }
     Ok(())
 }
 
 #[test]
-fn workers_die_with_their_parent() -> Result {
+fn workers_die_with_their_parent_and_what_it_has_left_is_removed_by_the_next_run() -> Result {
     let directory = tempfile::tempdir()?;
-    let mut child = bench(directory.path(), &["--seconds", "600"]).spawn()?;
-    wait_until("the workers work", || Ok(process_count(directory.path())? >= 6))?;
+    let report = directory.path().join("out.html");
+    let arguments = ["--seconds", "600", "--report", report.to_str().ok_or("a path of ASCII was expected")?];
+    let mut child = bench(directory.path(), &arguments).spawn()?;
+    wait_until("the workers work", || Ok(process_count(directory.path())? > 6))?;
     let lines = command_lines(directory.path())?;
+    // Beside one that goes on, nothing of it is removed.
+    let beside = bench(directory.path(), &["--seconds", "0.1"]).output()?;
+    assert_eq!((beside.status.code(), child.try_wait()?), (Some(0), None), "{}", text_of(&beside));
     child.kill()?;
     child.wait()?;
     wait_until("the workers are gone", || Ok(process_count(directory.path())? == 0))?;
     // A process that is killed cannot clean up. Only its workers know what it left beside the table.
     let control = lines.iter().flat_map(|line| line.split('\0')).find(|argument| argument.ends_with("/control"));
     let ledgers = control.and_then(|control| Path::new(control).parent()).ok_or("no worker named its control page")?;
-    fs::remove_dir_all(ledgers)?;
+    assert_eq!(
+        (ledgers.exists(), entry_count(directory.path())?),
+        (true, 1),
+        "the table, and no beginning of a report"
+    );
+    let next = bench(directory.path(), &["--seconds", "0.1"]).output()?;
+    assert_eq!(next.status.code(), Some(0), "{}", text_of(&next));
+    assert_eq!((ledgers.exists(), entry_count(directory.path())?), (false, 0));
     Ok(())
 }
 
@@ -161,6 +178,10 @@ fn a_worker_that_ends_by_itself_fails_the_run() -> Result {
     let text = text_of(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("ended by itself") && text.contains("the table is kept as"), "{text}");
+    assert!(text.contains("signal: 9 (SIGKILL)\n"), "{text}");
     assert_eq!(process_count(directory.path())?, 0, "the others were ended");
+    // What was said to be kept is not what a killed run has left.
+    let next = bench(directory.path(), &["--seconds", "0.1"]).output()?;
+    assert_eq!((next.status.code(), entry_count(directory.path())?), (Some(0), 1), "{}", text_of(&next));
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! `locule bench --report` and `--json`: a page, a picture and an object of a run that was really made.
 #![cfg(feature = "cli")]
 
+#[path = "common/command.rs"]
+mod command;
+
+use command::complaint;
 use roxmltree::{Document, ParsingOptions};
 use serde_json::Value as Json;
 use std::path::Path;
@@ -70,7 +74,8 @@ fn a_picture_is_written_again_over_itself_and_over_nothing_else() {
     for (name, complaint) in [
         ("mine.html", "a file is there already that is no report of `locule bench`"),
         ("directory.html", "something that is no file is there already"),
-        ("none/out.html", "cannot make a file in none: No such file or directory"),
+        // The name of a file that nobody has typed once followed.
+        ("none/out.html", "cannot make a file in none: No such file or directory (os error 2)\n"),
         ("out.pdf", "expected a name that ends in .html"),
     ] {
         let output = bench(here, &["--report", name]);
@@ -82,6 +87,33 @@ fn a_picture_is_written_again_over_itself_and_over_nothing_else() {
     }
     assert_eq!(std::fs::read_to_string(here.join("mine.html")).unwrap(), "<html>mine</html>");
     assert_eq!(names(here), ["directory.html", "mine.html", "out.svg"]);
+}
+
+/// The table was once measured first, and found to be where the report was to go.
+#[test]
+fn a_report_in_the_place_of_the_table_is_refused_before_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    std::os::unix::fs::symlink(".", here.join("here")).unwrap();
+    let whole = here.join("out.html");
+    for (table, report) in
+        [("out.html", "out.html"), ("./here/out.html", "out.html"), (whole.to_str().unwrap(), "out.html")]
+    {
+        let output = bench(here, &["--file", table, "--report", report]);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(text(&output.stderr), "locule: --report out.html: --file has the same path\n");
+        assert_eq!((names(here), text(&output.stdout)), (vec!["here".to_owned()], ""));
+    }
+}
+
+#[test]
+fn an_error_names_paths_as_they_were_typed() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = "mkdir gone && cd gone && rmdir ../gone && exec locule bench --seconds 0.1 --report out.html";
+    let (code, said) = complaint(directory.path(), line);
+    // The error itself is another one on each file system.
+    assert!(said.starts_with("locule: --report out.html: cannot make a file in .: "), "{said}");
+    assert!(code == Some(2) && said.ends_with("; the current directory was removed\n"), "{said}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use locule::{Error, TableLock};
@@ -58,13 +59,22 @@ pub fn report(error: &(dyn StdError + 'static)) -> String {
 pub fn shown(path: &Path) -> String {
     // The library makes paths absolute, which is not how they were typed.
     let here = std::env::current_dir().ok();
-    let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    let path = match here.and_then(|here| path.strip_prefix(here).ok()) {
+        Some(rest) if rest.as_os_str().is_empty() => Path::new("."),
+        Some(rest) => rest,
+        None => path,
+    };
     let text = path.to_string_lossy();
     let is_plain = |next: char| next.is_alphanumeric() || "/._-+=:,@%".contains(next);
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.into_owned();
     }
     format!("'{}'", visible(&text).replace('\'', r"'\''"))
+}
+
+/// What went wrong with a temporary file, without its name, which nobody has typed.
+pub fn cause(error: &io::Error) -> String {
+    error.to_string().split(" at path \"").next().unwrap_or_default().to_owned()
 }
 
 /// An error, with what can be done about it. Without a path, commands name a `FILE`.
@@ -153,7 +163,6 @@ fn held(lock: TableLock, holder_pid: Option<u32>, waited_seconds: f64) -> String
 mod tests {
     use super::*;
     use locule::{CursorLoss, RecordId};
-    use std::io;
     use std::time::Duration;
 
     fn one_of_each() -> Vec<Error> {
@@ -222,6 +231,8 @@ mod tests {
     #[test]
     fn a_path_is_shown_as_a_shell_takes_it_and_a_terminal_obeys_nothing() {
         assert_eq!(shown(Path::new("a/visits.loc")), "a/visits.loc");
+        let here = std::env::current_dir().unwrap();
+        assert_eq!([shown(&here), shown(&here.join("visits.loc"))], [".", "visits.loc"]);
         assert_eq!(shown(Path::new("my visits.loc")), "'my visits.loc'");
         assert_eq!(shown(Path::new("it's\u{1b}")), r"'it'\''s\u{1b}'");
         let error = Error::DoesNotExist { path: PathBuf::from("a\u{1b}\nb") };

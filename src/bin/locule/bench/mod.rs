@@ -68,6 +68,9 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(10);
 ///
 /// With --report, a page with plots is written too: one file, which needs no network and no script. A report of an earlier
 /// run is replaced, and anything else that is there is left alone.
+///
+/// Ctrl-C, or a signal that ends programs, cuts the run short: what was done until then is checked and reported. Only
+/// `kill -9` leaves temporary files, which the next run removes.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -156,9 +159,11 @@ pub fn run(options: &Options) -> Result<Verdict> {
         let Options { records, capacity, .. } = options;
         return Err(format!("{records} records do not fit a table with room for {capacity}").into());
     }
-    // What cannot be written is said now, and not when the work is done.
-    let report_file = options.report.as_deref().map(ReportFile::prepare).transpose()?;
+    // Before anything is made that has to be removed.
     let interruption = Interruption::block()?;
+    // What cannot be written is said now, and not when the work is done.
+    let prepare = |path| ReportFile::prepare(path, options.file.as_deref());
+    let report_file = options.report.as_deref().map(prepare).transpose()?;
     let mut run_directory = RunDirectory::new(options)?;
     let table = Table::<Item>::options()
         .capacity(u64::from(options.capacity))
@@ -169,7 +174,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
     let told = outcome.and_then(|report| tell(&report, options, report_file));
     if !is_good {
         // The file may show what went wrong.
-        output::complain(format_args!("locule: the table is kept as {}", run_directory.keep().display()));
+        output::complain(format_args!("locule: the table is kept as {}", shown(run_directory.keep())));
     }
     told?;
     Ok(Verdict::good_if(is_good))
@@ -348,7 +353,7 @@ impl Interruption {
     /// Must be called before any thread is started, since each thread has a mask of its own.
     fn block() -> Result<Interruption> {
         let mut mask = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
             mask.add(signal);
         }
         mask.thread_block()?;

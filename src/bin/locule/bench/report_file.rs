@@ -4,14 +4,12 @@
 //! already is left alone, and said.
 
 use std::fs::{self, File, Permissions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use crate::Result;
-use crate::failure::shown;
+use crate::failure::{cause, shown};
 
 /// Every report has this near its beginning, and nothing else does.
 pub const MARK: &str = "made by `locule bench`";
@@ -29,50 +27,93 @@ pub enum Kind {
 
 /// A report that is still to be written.
 pub struct ReportFile {
+    /// As it was typed.
     path: PathBuf,
+    /// The file itself, and not a symbolic link to it.
+    place: PathBuf,
     kind: Kind,
-    temporary: NamedTempFile,
-    replaces_a_report: bool,
 }
 
 impl ReportFile {
-    /// Makes sure that the report can be put there later: makes the file that will be it, beside its place.
-    pub fn prepare(path: &Path) -> Result<ReportFile> {
+    /// Makes sure that the report can be put there later, beside the table if that has a place of its own. Nothing is left there
+    /// until then, however this process ends.
+    pub fn prepare(path: &Path, table: Option<&Path>) -> Result<ReportFile> {
         let kind = kind_of(path)?;
-        // Behind a symbolic link the file is replaced, not the link.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let replaces_a_report = is_report(&path)?;
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let temporary = tempfile::Builder::new()
-            .prefix(".locule-report-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory)
-            .map_err(|error| refused(&path, &format!("cannot make a file in {}: {error}", shown(directory))))?;
-        Ok(ReportFile { path, kind, temporary, replaces_a_report })
+        let file = ReportFile { path: path.to_owned(), place: place_of(path), kind };
+        file.is_one_there()?;
+        if table.is_some_and(|table| place_of(table) == file.place) {
+            return Err(file.refused("--file has the same path").into());
+        }
+        tempfile::tempfile_in(file.directory()).map_err(|error| file.cannot_be_made(&error))?;
+        Ok(file)
     }
 
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Puts the report in its place. Nobody sees a part of it.
-    pub fn finish(mut self, content: &str) -> Result<PathBuf> {
-        let path = &self.path;
-        let written = self.temporary.write_all(content.as_bytes());
-        written.map_err(|error| refused(path, &error.to_string()))?;
-        // What came there during the run is no report of this program, or it is one, and then it is replaced.
-        let put = if self.replaces_a_report || is_report(path)? {
-            self.temporary.persist(path)
-        } else {
-            self.temporary.persist_noclobber(path)
+    /// Puts the report in its place. Nobody sees a part of it. Returns the path as it was typed.
+    pub fn finish(self, content: &str) -> Result<PathBuf> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".locule-report-").permissions(Permissions::from_mode(0o666));
+        let mut temporary = builder.tempfile_in(self.directory()).map_err(|error| self.cannot_be_made(&error))?;
+        temporary.write_all(content.as_bytes()).map_err(|error| self.refused(&cause(&error)))?;
+        // What came there during the run is looked at like what was there before.
+        let put = match self.is_one_there()? {
+            true => temporary.persist(&self.place),
+            false => temporary.persist_noclobber(&self.place),
         };
-        put.map_err(|error| refused(path, &error.error.to_string()))?;
+        put.map_err(|error| self.refused(&cause(&error.error)))?;
         Ok(self.path)
+    }
+
+    fn directory(&self) -> &Path {
+        directory_of(&self.place)
+    }
+
+    /// Whether an earlier report is there, which may be replaced; an error if something else is.
+    fn is_one_there(&self) -> Result<bool> {
+        let metadata = match fs::metadata(&self.place) {
+            Ok(metadata) => metadata,
+            // A symbolic link to nothing is not followed: the file would be made in a place that nobody named.
+            Err(_) if self.place.symlink_metadata().is_ok() => {
+                return Err(self.refused("a symbolic link to nothing").into());
+            }
+            Err(_) => return Ok(false),
+        };
+        if !metadata.is_file() {
+            return Err(self.refused("something that is no file is there already").into());
+        }
+        let mut beginning = Vec::new();
+        let read = File::open(&self.place).and_then(|file| file.take(MARK_BYTES).read_to_end(&mut beginning));
+        if read.is_ok() && String::from_utf8_lossy(&beginning).contains(MARK) {
+            return Ok(true);
+        }
+        let why = "a file is there already that is no report of `locule bench`: it stays as it is; take another name";
+        Err(self.refused(why).into())
+    }
+
+    fn cannot_be_made(&self, error: &io::Error) -> String {
+        self.refused(&format!("cannot make a file in {}: {}", shown(directory_of(&self.path)), cause(error)))
+    }
+
+    fn refused(&self, why: &str) -> String {
+        refused(&self.path, why)
     }
 }
 
 fn refused(path: &Path, why: &str) -> String {
     format!("--report {}: {why}", shown(path))
+}
+
+/// Where a file is, or would be made, under the one name that each place has.
+fn place_of(path: &Path) -> PathBuf {
+    let made_in = || Some(fs::canonicalize(directory_of(path)).ok()?.join(path.file_name()?));
+    fs::canonicalize(path).ok().or_else(made_in).unwrap_or_else(|| path.to_owned())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn kind_of(path: &Path) -> Result<Kind> {
@@ -84,32 +125,12 @@ fn kind_of(path: &Path) -> Result<Kind> {
     }
 }
 
-/// Whether an earlier report is there, which may be replaced; an error if something else is.
-fn is_report(path: &Path) -> Result<bool> {
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        // A symbolic link to nothing is not followed: the file would be made in a place that nobody named.
-        Err(_) if path.symlink_metadata().is_ok() => return Err(refused(path, "a symbolic link to nothing").into()),
-        Err(_) => return Ok(false),
-    };
-    if !metadata.is_file() {
-        return Err(refused(path, "something that is no file is there already").into());
-    }
-    let mut beginning = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MARK_BYTES).read_to_end(&mut beginning));
-    if read.is_ok() && String::from_utf8_lossy(&beginning).contains(MARK) {
-        return Ok(true);
-    }
-    let why = "a file is there already that is no report of `locule bench`: it stays as it is; take another name";
-    Err(refused(path, why).into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn refusal(path: &Path) -> String {
-        ReportFile::prepare(path).err().map(|error| error.to_string()).unwrap_or_default()
+        ReportFile::prepare(path, None).err().map(|error| error.to_string()).unwrap_or_default()
     }
 
     fn content() -> String {
@@ -126,7 +147,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.html");
         for _ in 0..2 {
-            let file = ReportFile::prepare(&path).unwrap();
+            let file = ReportFile::prepare(&path, None).unwrap();
             assert_eq!(file.kind(), Kind::Page);
             file.finish(&content()).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), content());
@@ -141,10 +162,12 @@ mod tests {
     fn what_came_during_the_run_stays() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("out.svg");
-        let file = ReportFile::prepare(&path).unwrap();
+        let file = ReportFile::prepare(&path, None).unwrap();
         assert_eq!(file.kind(), Kind::Picture);
+        fs::write(&path, content()).unwrap();
+        let another = ReportFile::prepare(&path, None).unwrap();
         fs::write(&path, "mine").unwrap();
-        assert!(file.finish(&content()).is_err());
+        assert!(file.finish(&content()).is_err() && another.finish(&content()).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
         assert_eq!(names(directory.path()), ["out.svg"]);
     }
@@ -160,10 +183,24 @@ mod tests {
         assert!(refusal(&here.join("directory.html")).contains("no file"));
         std::os::unix::fs::symlink("nowhere.html", here.join("link.html")).unwrap();
         assert!(refusal(&here.join("link.html")).contains("link to nothing"));
-        drop(ReportFile::prepare(&here.join("unused.html")).unwrap());
+        drop(ReportFile::prepare(&here.join("unused.html"), None).unwrap());
         let mut left = names(here);
         left.sort();
         assert_eq!(left, ["directory.html", "link.html"]);
+    }
+
+    /// The name of a temporary file once stood in the error.
+    #[test]
+    fn an_error_after_the_run_names_the_report() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out.html");
+        let file = ReportFile::prepare(&path, None).unwrap();
+        directory.close().unwrap();
+        let said = file.finish(&content()).unwrap_err().to_string();
+        assert!(
+            said.starts_with(&format!("--report {}: ", path.display())) && said.ends_with("(os error 2)"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -172,7 +209,7 @@ mod tests {
         let (path, link) = (directory.path().join("out.html"), directory.path().join("newest.html"));
         fs::write(&path, content()).unwrap();
         std::os::unix::fs::symlink("out.html", &link).unwrap();
-        ReportFile::prepare(&link).unwrap().finish(&(content() + "new")).unwrap();
+        ReportFile::prepare(&link, None).unwrap().finish(&(content() + "new")).unwrap();
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!(fs::read_to_string(&path).unwrap(), content() + "new");
     }

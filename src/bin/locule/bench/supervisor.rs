@@ -217,7 +217,12 @@ impl Ended {
 impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Ended { number, pid, status, stderr } = self;
-        write!(f, "worker {number} (process {pid}) ended by itself, {status}: {}", stderr.trim_end())
+        write!(f, "worker {number} (process {pid}) ended by itself, {status}")?;
+        // One that was killed has said nothing.
+        match stderr.trim_end() {
+            "" => Ok(()),
+            said => write!(f, ": {said}"),
+        }
     }
 }
 
