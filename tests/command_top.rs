@@ -120,6 +120,54 @@ fn each_way_to_quit_gives_the_terminal_back() {
     }
 }
 
+/// A stop that another process asks for once left the terminal as the view had it.
+#[test]
+fn it_is_stopped_by_a_key_and_from_outside_and_comes_back() {
+    let (directory, _table) = visits();
+    let line = "set -m; locule top visits.loc; echo it is stopped; read line; fg > /dev/null; echo it has ended";
+    for is_from_outside in [false, true] {
+        let mut shell = Terminal::run(shell(directory.path(), line));
+        shell.wait_for_text("Changes");
+        if is_from_outside {
+            shell.signal_child(Signal::SIGTSTP)
+        } else {
+            shell.type_in("\u{1a}")
+        }
+        shell.wait_for_text("it is stopped");
+        assert!(shell.is_cooked() && !shell.screen().alternate_screen() && !shell.screen().hide_cursor());
+        shell.type_in("\n");
+        shell.wait_for_text("Changes");
+        assert!(!shell.is_cooked() && shell.screen().alternate_screen());
+        shell.type_in("q");
+        shell.wait_for_text("it has ended");
+        let (status, terminal) = shell.end();
+        assert!(status.success() && terminal.is_cooked(), "{status}");
+    }
+}
+
+#[test]
+fn a_view_that_cannot_read_the_keyboard_says_why() {
+    let (directory, _table) = visits();
+    let mut top = Terminal::run(shell(directory.path(), "ulimit -n 5; exec locule top visits.loc"));
+    top.wait_for_text("the view ended: Too many open files");
+    let (status, terminal) = top.end();
+    assert_eq!(status.code(), Some(2));
+    assert!(terminal.is_cooked() && !terminal.screen().alternate_screen());
+}
+
+#[test]
+fn a_terminal_that_cannot_draw_gets_lines() {
+    let (directory, _table) = visits();
+    for terminal in ["TERM=dumb", "TERM=", "-u TERM"] {
+        let line = format!("exec env {terminal} locule top visits.loc --interval 0.05");
+        let mut top = Terminal::run(shell(directory.path(), &line));
+        top.wait_for("two lines", |screen| screen.lines().filter(|line| line.contains("Z  ")).count() >= 2);
+        assert!(top.is_cooked() && !top.written().contains('\u{1b}'), "{}", top.written());
+        top.type_in("\u{3}");
+        assert_eq!(top.end().0.signal(), Some(nix::libc::SIGINT));
+    }
+}
+
 /// It is drawn anew for each size, until the terminal is full of what nobody reads.
 fn fill(top: &mut Terminal) {
     let mut columns = 80;

@@ -127,6 +127,13 @@ impl Terminal {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
+    /// Sends a signal to the process that the command has started.
+    pub fn signal_child(&self, signal: Signal) {
+        let pid = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        kill(Pid::from_raw(children.trim().parse().unwrap()), signal).unwrap();
+    }
+
     /// Whether what is typed is shown, and comes line by line: as it is before a program takes the terminal.
     pub fn is_cooked(&self) -> bool {
         tcgetattr(&self.user).unwrap().local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)

@@ -15,6 +15,7 @@ mod terminal;
 mod view;
 mod watcher;
 
+use std::env;
 use std::io::{IsTerminal, stdin, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,8 +28,8 @@ use crate::{Result, Verdict};
 /// Shows a table as it is used: writes and syncs a second, where the records are, who holds the lock and for how long,
 /// which processes have it open, and what changes.
 ///
-/// On a terminal it is a live view, with its keys in the last line and more about it behind `?`. Otherwise, and with --json, it
-/// prints a line for each look.
+/// On a terminal it is a live view, with its keys in the last line and more about it behind `?`. Otherwise, on a terminal on
+/// which nothing can be drawn (TERM=dumb), and with --json, it prints a line for each look.
 ///
 /// It only looks: it takes no lock, and changes no byte. Reads leave no trace, so nobody can see how many there are. How long the
 /// lock is held, and how long a sync waits for the disk, is measured from outside, by looking 500 times a second, and in between
@@ -56,13 +57,18 @@ pub struct Options {
 
 /// Shows the view, or prints lines.
 pub fn run(options: &Options) -> Result<Verdict> {
-    let is_on_a_terminal = stdin().is_terminal() && stdout().is_terminal();
-    if is_on_a_terminal && !options.json && options.count.is_none() {
+    if is_on_a_screen() && !options.json && options.count.is_none() {
         screen::show(&options.file, options.interval)
     } else {
         let mut watcher = Watcher::open(&options.file)?;
         lines::print(&mut watcher, options.interval, options.count, options.json)
     }
+}
+
+/// Whether there is a terminal, and one on which something can be drawn.
+fn is_on_a_screen() -> bool {
+    let can_draw = env::var_os("TERM").is_some_and(|name| !name.is_empty() && name != "dumb");
+    can_draw && stdin().is_terminal() && stdout().is_terminal()
 }
 
 fn parse_interval(text: &str) -> Result<Duration, String> {

@@ -1,5 +1,7 @@
 //! The live view: events come from the table, the keyboard and the kernel, and after each the screen is drawn.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
@@ -21,35 +23,42 @@ use crate::{Result, Verdict};
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many events wait at most, while the terminal takes nothing.
 const WAITING_COUNT: usize = 4;
+/// How many files are opened to read the keyboard, or more.
+const KEYBOARD_FILE_COUNT: usize = 8;
 
 /// What happens.
 enum Event {
     Facts(Box<Facts>),
     Input(Input),
-    /// A signal that ends the view has come. Which one, another channel says, in which there is always room.
+    /// A signal has come. Which one, another channel says, in which there is always room.
     Signal,
-    /// The process was stopped, and goes on.
-    Continued,
-    /// A thread has ended: the terminal is gone, or there was a panic.
-    End,
+    /// A thread has ended, and why; a panic has said that itself.
+    End(Option<io::Error>),
 }
 
 /// Says that its thread has ended, however that happened.
-struct Farewell(SyncSender<Event>);
+struct Farewell {
+    events: SyncSender<Event>,
+    cause: Option<io::Error>,
+}
 
 impl Drop for Farewell {
     fn drop(&mut self) {
-        let _ = self.0.send(Event::End);
+        let _ = self.events.send(Event::End(self.cause.take()));
     }
 }
 
 /// Shows a table until a key, a signal or the end of the terminal ends it.
 pub fn show(file: &Path, interval: Duration) -> Result<Verdict> {
     // Before any thread is started, also that of the watcher, since each has a mask of its own.
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGCONT] {
-        signals.add(signal);
-    }
+    let signals = SigSet::from_iter([
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+        Signal::SIGTSTP,
+        Signal::SIGCONT,
+    ]);
     signals.thread_block()?;
 
     let mut watcher = Watcher::open(file)?;
@@ -58,32 +67,45 @@ pub fn show(file: &Path, interval: Duration) -> Result<Verdict> {
     let (events, received) = sync_channel(WAITING_COUNT);
     let (wishes, wished) = channel();
     let mut screen = Screen::take()?;
-    start(&events, move |events| watch(&mut watcher, events, &wished, interval));
+    start(&events, move |events| {
+        watch(&mut watcher, events, &wished, interval);
+        None
+    });
     start(&events, read_input);
-    let (fatal, fatal_received) = channel();
-    start(&events, move |events| wait_for_signals(&signals, &fatal, events));
-    let ending = loop {
-        if let Ok(signal) = fatal_received.try_recv() {
-            break Some(signal);
+    let (caught, signals_received) = channel();
+    start(&events, move |events| wait_for_signals(&signals, &caught, events));
+    let ending = 'view: loop {
+        for signal in signals_received.try_iter() {
+            match signal {
+                Signal::SIGTSTP => screen.without(stop)?,
+                Signal::SIGCONT => screen.take_again()?,
+                fatal => break 'view Some(fatal),
+            }
         }
         let drawn = screen.draw(|frame| draw(frame, &view, &theme));
-        match drawn.map_or(Ok(Event::End), |()| received.recv()) {
-            Ok(Event::Facts(facts)) => view.show(*facts),
-            Ok(Event::Input(Input::Key(key))) => match view.press(key) {
+        let event = match drawn {
+            Ok(()) => received.recv().unwrap_or(Event::End(None)),
+            Err(error) => Event::End(Some(error)),
+        };
+        match event {
+            Event::Facts(facts) => view.show(*facts),
+            Event::Input(Input::Key(key)) => match view.press(key) {
                 Wish::Nothing => {}
                 Wish::Quit => break None,
-                // The whole job, as the kernel does it.
-                Wish::Suspend => screen.without(|| kill(Pid::from_raw(0), Signal::SIGTSTP))?,
+                // The whole job, as the kernel does it; this process is among those that get the signal.
+                Wish::Suspend => kill(Pid::from_raw(0), Signal::SIGTSTP)?,
                 Wish::Interval(interval) => drop(wishes.send(interval)),
             },
             // Another size, above all.
-            Ok(Event::Input(_)) => {}
-            Ok(Event::Signal) => {}
-            Ok(Event::Continued) => screen.take_again()?,
+            Event::Input(_) => {}
+            Event::Signal => {}
             // When the terminal is gone, the kernel says so by a signal, too.
-            Ok(Event::End) | Err(_) => match fatal_received.recv_timeout(LAST_WORDS) {
-                Ok(signal) => break Some(signal),
-                Err(_) => return Err("the view ended: the terminal is gone, or a part of it failed".into()),
+            Event::End(cause) => match signals_received.recv_timeout(LAST_WORDS) {
+                Ok(signal) if is_fatal(signal) => break Some(signal),
+                _ => {
+                    let cause = cause.map_or("a part of it failed".to_owned(), |cause| cause.to_string());
+                    return Err(format!("the view ended: {cause}").into());
+                }
             },
         }
     };
@@ -94,9 +116,25 @@ pub fn show(file: &Path, interval: Duration) -> Result<Verdict> {
     Ok(Verdict::Good)
 }
 
-fn start(events: &SyncSender<Event>, work: impl FnOnce(&SyncSender<Event>) + Send + 'static) {
-    let farewell = Farewell(events.clone());
-    thread::spawn(move || work(&farewell.0));
+fn is_fatal(signal: Signal) -> bool {
+    !matches!(signal, Signal::SIGTSTP | Signal::SIGCONT)
+}
+
+/// Stops this process until it is continued, unless nobody is there who could continue it.
+fn stop() -> nix::Result<()> {
+    let signal = SigSet::from(Signal::SIGTSTP);
+    signal.thread_unblock()?;
+    raise(Signal::SIGTSTP)?;
+    signal.thread_block()
+}
+
+/// Starts a thread, whose end ends the view.
+fn start(events: &SyncSender<Event>, work: impl FnOnce(&SyncSender<Event>) -> Option<io::Error> + Send + 'static) {
+    let events = events.clone();
+    thread::spawn(move || {
+        let mut farewell = Farewell { events, cause: None };
+        farewell.cause = work(&farewell.events);
+    });
 }
 
 /// Looks at the table again and again, in intervals that can be changed.
@@ -113,26 +151,35 @@ fn watch(watcher: &mut Watcher, events: &SyncSender<Event>, wished: &Receiver<Du
     }
 }
 
-fn read_input(events: &SyncSender<Event>) {
-    while let Ok(input) = event::read() {
-        if events.send(Event::Input(input)).is_err() {
-            return;
+fn read_input(events: &SyncSender<Event>) -> Option<io::Error> {
+    loop {
+        match event::read() {
+            Ok(input) => events.send(Event::Input(input)).ok()?,
+            Err(error) => return Some(cause_of(error)),
         }
     }
 }
 
-fn wait_for_signals(signals: &SigSet, fatal: &Sender<Signal>, events: &SyncSender<Event>) {
-    while let Ok(signal) = signals.wait() {
-        if signal == Signal::SIGCONT {
-            let _ = events.try_send(Event::Continued);
-            continue;
-        }
-        // The view ends the process as soon as it hears of this. It hears nothing while the terminal takes nothing.
-        let _ = fatal.send(signal);
+/// What is behind an error of the keyboard: that there are too many open files is told by none.
+fn cause_of(error: io::Error) -> io::Error {
+    let opened: io::Result<Vec<File>> = (0..KEYBOARD_FILE_COUNT).map(|_| File::open("/dev/null")).collect();
+    opened.err().unwrap_or(error)
+}
+
+fn wait_for_signals(signals: &SigSet, caught: &Sender<Signal>, events: &SyncSender<Event>) -> Option<io::Error> {
+    loop {
+        let signal = match signals.wait() {
+            Ok(signal) => signal,
+            Err(error) => return Some(error.into()),
+        };
+        let _ = caught.send(signal);
         let _ = events.try_send(Event::Signal);
-        thread::sleep(LAST_WORDS);
-        end_raw_mode();
-        end_by(signals, signal);
+        if is_fatal(signal) {
+            // The view ends the process as soon as it hears of this. It hears nothing while the terminal takes nothing.
+            thread::sleep(LAST_WORDS);
+            end_raw_mode();
+            end_by(signals, signal);
+        }
     }
 }
 
