@@ -13,6 +13,7 @@ use common::{Child, Visits, hear, say, visit};
 use nix::sys::signal::Signal;
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -355,6 +356,88 @@ fn a_damaged_table_is_shown_as_far_as_it_can_be() {
         code == Some(1) && said.lines().count() == 1 && said.starts_with("locule: visits.loc is damaged"),
         "{said}"
     );
+}
+
+/// The view once showed the numbers that a recovery of its copy had given out, and said that all was synced.
+#[test]
+fn a_table_that_needs_a_recovery_is_shown_as_it_is_known() {
+    let (directory, table) = visits();
+    let here = directory.path();
+    table.insert(&visit(10, 10)).unwrap();
+    let mut child = Child::spawn("hold the lock", table.path(), "");
+    child.expect("inside");
+    printed(here, "cp visits.loc copy.loc");
+    child.kill();
+    drop(table);
+    // The copy is not made anew for each look.
+    let output = shell(here, "locule top copy.loc --count 30 --interval 0.01").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "locule: copy.loc needs a recovery: shown is what the next writer will find\n");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    for line in lines.lines().skip(1) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words[1..8], ["-", "-", "11", "20", "12", "11", "1"], "{line}");
+        // Nobody takes the lock of a copy.
+        assert_eq!(words[9..], ["-", "-", "-", "-"], "{line}");
+    }
+
+    let mut top = Terminal::run(shell(here, "exec locule top copy.loc --interval 0.1"));
+    let expected = ["\ncopy.loc needs a recovery: ", "11 of 20", "1 unsynced: 11 of 12", "+ 10  hits: 10"];
+    top.wait_for("what is known", |screen| expected.iter().all(|text| screen.contains(text)));
+    printed(here, "locule delete copy.loc 10");
+    top.wait_for("the table", |screen| !screen.contains("needs a recovery") && screen.contains("10 of 20"));
+    top.type_in("q");
+    assert_eq!(top.finish().0, Some(0));
+}
+
+/// Overwrites a word of the control region, which format.md describes.
+fn scribble(file: &Path, word: u64, value: u64) {
+    let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.write_all_at(&value.to_le_bytes(), 4096 + word * 8).unwrap();
+}
+
+/// Counts that no table can have were shown like others, and one of them ended the view.
+#[test]
+fn an_impossible_count_is_said_to_be_one() {
+    let (directory, table) = visits();
+    let here = directory.path();
+    let name = visit(3, 3).name.to_string();
+    let (live_count, last, holding_count, staging_count) = (33, 26, 58, 59);
+    scribble(table.path(), holding_count, u64::MAX);
+    scribble(table.path(), staging_count, 7);
+    let mut all_dead = top(here);
+    all_dead.wait_for_text("died at work");
+    all_dead.type_in("q");
+    assert_eq!(all_dead.finish().0, Some(0));
+    let check = |is_damaged_otherwise: bool| {
+        let mut top = top(here);
+        let screen = top.wait_for_text("│impossible: 5,570,566 of 20");
+        assert!(!screen.contains("died at work") && !screen.contains("1,152,921"), "{screen}");
+        top.type_in("q");
+        assert_eq!(top.finish().0, Some(0));
+        let output = shell(here, "locule top visits.loc --count 1 --interval 0.05").output().unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(lines.lines().nth(1).unwrap().split_whitespace().nth(3), Some("damaged"), "{lines}");
+        let lines = shell(here, "locule info visits.loc; locule visits.loc").output().unwrap();
+        let lines = String::from_utf8(lines.stdout).unwrap();
+        assert!(lines.contains("records         impossible: the file is damaged: it says 5570566 of 20, "), "{lines}");
+        assert!(lines.contains("visits.loc: an impossible count of records, 5570566 of 20"), "{lines}");
+        assert!(!lines.contains(" more: `locule dump"), "{lines}");
+        for verb in ["top --count 1 --interval 0.05", "info", "summary"] {
+            let output = shell(here, &format!("locule {verb} visits.loc --json")).output().unwrap();
+            let told: Json = serde_json::from_slice(&output.stdout).unwrap();
+            assert!(told["record_count"].is_null() && told["capacity"] == 20, "{told}");
+            assert!(!is_damaged_otherwise || told["unsynced_count"].is_null(), "{told}");
+        }
+    };
+    // While it is in use, what its control region says is believed.
+    scribble(table.path(), live_count, 5_570_566);
+    check(false);
+    let path = table.path().to_owned();
+    drop(table);
+    printed(here, &format!("LC_ALL=C sed -i 's/{name}/{}/' visits.loc", name.replace('0', "1")));
+    scribble(&path, last, 1 << 60);
+    check(true);
 }
 
 #[test]

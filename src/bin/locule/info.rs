@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::lock_holder::{self, Holder};
 use crate::surroundings::{User, file_system_of, users_of};
 use crate::writing::{Members, Reporting};
-use crate::{Result, Verdict, map, output};
+use crate::{Result, Verdict, counts, map, output};
 
 /// Shows what a table is, how full, how far synced, which processes have it open, and which one holds its lock.
 ///
@@ -72,7 +72,9 @@ fn describe(info: &Info, around: &Around) -> Result<String> {
     line("record", format!("{} bytes", info.schema.record_bytes()))?;
     let retired_count = status.capacity.saturating_sub(status.live_count).saturating_sub(info.free_count);
     let retired = if retired_count == 0 { String::new() } else { format!(", {retired_count} worn out") };
-    line("records", format!("{} of {}, {} free{retired}", status.live_count, status.capacity, info.free_count))?;
+    let counts = format!("{} of {}, {} free{retired}", status.live_count, status.capacity, info.free_count);
+    let is_possible = [status.live_count, info.free_count].iter().all(|count| counts::is_possible(*count, status));
+    line("records", if is_possible { counts } else { format!("impossible: the file is damaged: it says {counts}") })?;
     match &info.condition {
         Condition::NeedsRecovery { reason, outcome } => {
             line("condition", format!("needs a recovery: {reason}"))?;
@@ -164,9 +166,9 @@ fn members(info: &Info, around: &Around) -> Members {
         ("is_in_memory", info.is_in_memory.into()),
         ("schema", info.schema.to_string().into()),
         ("record_bytes", info.schema.record_bytes().into()),
-        ("record_count", status.live_count.into()),
+        ("record_count", counts::json_of(status.live_count, status)),
         ("capacity", status.capacity.into()),
-        ("free_count", info.free_count.into()),
+        ("free_count", counts::json_of(info.free_count, status)),
         ("condition", json_of_condition(&info.condition)),
         (
             "pending",

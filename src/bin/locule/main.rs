@@ -19,6 +19,7 @@ mod bench;
 mod choosing;
 mod completions;
 mod count;
+mod counts;
 mod create;
 mod csv_cells;
 mod csv_rows;

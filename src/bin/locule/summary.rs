@@ -12,7 +12,7 @@ use crate::info::json_of_condition;
 use crate::output::{self, visible_lines};
 use crate::rows::Rows;
 use crate::writing::{Format, Members, Reporting, Writing, object_of};
-use crate::{Result, Verdict};
+use crate::{Result, Verdict, counts};
 
 /// Shows what a table is, and its first records: what `locule FILE` is short for.
 #[derive(Args)]
@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
     let chosen = Choice::first(options.limit).of(&schema)?;
     writing.write(&mut *chosen.of(rows.by_ref())?)?;
     let (live_count, limit) = (info.status.live_count, u64::try_from(options.limit).unwrap_or(u64::MAX));
-    if live_count > limit {
+    if live_count > limit && counts::is_possible(live_count, &info.status) {
         output::print(&format!("and {} more: `locule dump {}` shows all\n", live_count - limit, shown(file)))?;
     }
     Ok(rows.verdict())
@@ -63,9 +63,8 @@ pub fn run(options: &Options) -> Result<Verdict> {
 
 /// What there is to say before the records.
 fn lines(info: &Info, options: &Options) -> String {
-    let (live_count, capacity) = (info.status.live_count, info.status.capacity);
     let in_use = if info.is_in_use { ", in use" } else { "" };
-    let first = format!("{}: {live_count} of {capacity} records{in_use}", shown(&options.file));
+    let first = format!("{}: {}{in_use}", shown(&options.file), counts::records(&info.status));
     let mut lines = format!("{first}\n{}\n", visible_lines(&info.schema.to_string()));
     if let Condition::NeedsRecovery { reason, .. } = &info.condition {
         lines.push_str(&format!("needs a recovery: {reason}\n"));
@@ -85,7 +84,7 @@ fn report(info: &Info, options: &Options) -> Result<Verdict> {
 
 fn members(info: &Info, records: Vec<Json>) -> Members {
     vec![
-        ("record_count", info.status.live_count.into()),
+        ("record_count", counts::json_of(info.status.live_count, &info.status)),
         ("capacity", info.status.capacity.into()),
         ("is_in_use", info.is_in_use.into()),
         ("schema", info.schema.to_string().into()),

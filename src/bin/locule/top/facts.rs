@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::durations::Durations;
 use super::figures::seconds_since;
 use super::looks::Looks;
+use crate::counts;
 use crate::lock_holder::Holder;
 use crate::map::SlotMap;
 use crate::surroundings::Activity;
@@ -18,6 +19,8 @@ pub struct Facts {
     pub seconds: f64,
     /// Whether the table is open, and the figures are those of now.
     pub is_watched: bool,
+    /// Whether nothing but the sync records of the file is believed.
+    pub is_damaged: bool,
     /// What keeps the table from being watched, or what is special about what is seen.
     pub problem: Option<String>,
     /// The counters, unless nothing of the table was ever seen.
@@ -25,6 +28,8 @@ pub struct Facts {
     /// None at first, and after the table was replaced or recovered.
     pub rates: Option<Rates>,
     pub lock: Lock,
+    /// How many writers and syncers of the table that is watched died since its last recovery.
+    pub death_count: u64,
     /// The processes that have the table open: the busiest first.
     pub users: Vec<User>,
     pub map: Option<SlotMap>,
@@ -105,7 +110,7 @@ pub struct RecentChange {
 impl Facts {
     /// How many transactions a power cut would cost now.
     pub fn lag(&self) -> Option<u64> {
-        self.status.map(|status| status.last.saturating_sub(status.durable))
+        self.status.filter(|_| !self.is_damaged).map(|status| status.last.saturating_sub(status.durable))
     }
 
     pub fn seconds_since_sync(&self) -> Option<f64> {
@@ -122,7 +127,7 @@ impl Facts {
             ("problem", json!(self.problem)),
             ("writes_per_second", json!(self.rates.map(|rates| rates.writes_per_second))),
             ("syncs_per_second", json!(self.rates.map(|rates| rates.syncs_per_second))),
-            ("record_count", json!(number(|status| status.live_count))),
+            ("record_count", json!(self.status.map(|status| counts::json_of(status.live_count, &status)))),
             ("capacity", json!(number(|status| status.capacity))),
             ("newest_number", json!(text(number(|status| status.last)))),
             ("synced_number", json!(text(number(|status| status.durable)))),

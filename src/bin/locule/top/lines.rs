@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::figures::{age, percent, rate, time};
 use super::watcher::Watcher;
 use crate::writing::shown_json;
-use crate::{Result, Verdict, output};
+use crate::{Result, Verdict, counts, output};
 
 /// The names of the columns, and how wide they are.
 const COLUMNS: [(&str, usize); 12] = [
@@ -70,7 +70,10 @@ fn line_of(facts: &Facts) -> String {
         moment,
         rates.map(|rates| rate(rates.writes_per_second).replace(',', "")),
         rates.map(|rates| rate(rates.syncs_per_second).replace(',', "")),
-        status.map(|status| status.live_count.to_string()),
+        status.map(|status| match counts::is_possible(status.live_count, &status) {
+            true => status.live_count.to_string(),
+            false => "damaged".to_owned(),
+        }),
         status.map(|status| status.capacity.to_string()),
         status.map(|status| status.last.to_string()),
         status.map(|status| status.durable.to_string()),

@@ -73,7 +73,8 @@ impl Tally {
     pub fn add(&mut self, glance: &Glance, now: Instant, counts: bool) {
         if counts {
             self.looks.look_count += 1;
-            self.looks.waited_for_count += u64::from(glance.is_waited_for);
+            // Those that waited for a holder that died are awake, or died too.
+            self.looks.waited_for_count += u64::from(glance.is_waited_for && !glance.is_abandoned);
             if let Some(thread_id) = glance.holder_thread_id {
                 self.looks.held_count += 1;
                 *self.looks.count_by_thread.entry(thread_id).or_default() += 1;
@@ -223,7 +224,7 @@ mod tests {
         assert_eq!((looks.look_count, looks.waited_for_count), (1, 1));
         scene.look(2_000, |now| (now.holder_thread_id, now.is_abandoned) = (None, true));
         let looks = scene.tally.take();
-        assert!(looks.holding.is_none() && looks.is_abandoned);
+        assert!(looks.holding.is_none() && looks.is_abandoned && looks.waited_for_count == 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use locule::admin::{self, Condition};
+use locule::admin::{self, Condition, Info};
 use locule::{Error, Status, Table, Timestamp, Values};
 
 use super::facts::{Facts, Lock, Rates, User};
@@ -15,6 +15,7 @@ use super::looker::Looker;
 use super::looks::Looks;
 use super::paced::Paced;
 use super::recent::Recent;
+use crate::counts;
 use crate::failure::{Failure, report, shown};
 use crate::lock_holder::Holder;
 use crate::map::SlotMap;
@@ -36,6 +37,7 @@ pub struct Watcher {
     users_paced: Paced,
     /// What is left of a file that cannot be opened.
     remains: Option<SlotMap>,
+    is_damaged: bool,
     opening_paced: Paced,
     looked_at: Instant,
 }
@@ -43,7 +45,10 @@ pub struct Watcher {
 /// A table that is open.
 struct Watched {
     table: Arc<Table<Values>>,
-    looker: Looker,
+    /// None for a copy, whose lock nobody takes.
+    looker: Option<Looker>,
+    /// What the file says of itself, if the table is a copy: that one begins with a recovery, as if it had been made just now.
+    status_of_file: Option<Status>,
     recent: Recent,
     map: Option<SlotMap>,
     map_paced: Paced,
@@ -64,6 +69,7 @@ impl Watcher {
             users: Vec::new(),
             users_paced: Paced::default(),
             remains: None,
+            is_damaged: false,
             opening_paced: Paced::default(),
             looked_at: Instant::now(),
         };
@@ -87,23 +93,27 @@ impl Watcher {
             time: Timestamp::now(),
             seconds,
             is_watched: false,
+            is_damaged: self.is_damaged,
             problem: None,
             status: self.status,
             rates: None,
             lock: Lock::default(),
+            death_count: 0,
             users: Vec::new(),
             map: None,
             changes: None,
         };
         let mut count_by_thread = (HashMap::new(), 0);
         if let Some(watched) = &mut self.watched {
-            let looks = watched.looker.take();
+            let looks = watched.looker.as_ref().map(Looker::take).unwrap_or_default();
             count_by_thread = (looks.count_by_thread.clone(), looks.look_count);
             match watched.look(looks, &mut facts, &self.file) {
                 Ok(()) => self.status = facts.status,
                 Err(error) => {
                     self.problem = Some(what_became(error, &self.file));
                     self.watched = None;
+                    // What is there now is not what took long to open.
+                    self.opening_paced = Paced::default();
                 }
             }
         }
@@ -132,6 +142,7 @@ impl Watcher {
             Ok(watched) => {
                 self.watched = Some(watched);
                 self.remains = None;
+                self.is_damaged = false;
                 None
             }
             Err(Error::DoesNotExist { .. }) if self.status.is_some() => {
@@ -139,8 +150,9 @@ impl Watcher {
             }
             Err(error) => match admin::info(file) {
                 Ok(info) => {
-                    self.status = Some(info.status);
+                    self.status = Some(known_of(&info));
                     self.remains = SlotMap::of_file(file, RUN_COUNT).ok();
+                    self.is_damaged = matches!(info.condition, Condition::NeedsRecovery { outcome: Err(_), .. });
                     match info.condition {
                         Condition::NeedsRecovery { outcome: Err(error), .. } => Some(explained(error, file)),
                         _ => Some(explained(error, file)),
@@ -158,9 +170,17 @@ impl Watched {
         let file_id = id_of(file);
         let options = Table::<Values>::options().allow_any_file_system(true).lock_timeout(PATIENCE);
         let table = Arc::new(options.open_read_only(file)?);
-        let looker = Looker::start(Arc::clone(&table));
-        let recent = Recent::new(&table);
-        Ok(Watched { table, looker, recent, map: None, map_paced: Paced::default(), file_id, before: None })
+        let is_copy = table.recovery().is_private_copy;
+        Ok(Watched {
+            looker: (!is_copy).then(|| Looker::start(Arc::clone(&table))),
+            status_of_file: if is_copy { admin::info(file).ok().map(|info| known_of(&info)) } else { None },
+            recent: Recent::new(&table),
+            map: None,
+            map_paced: Paced::default(),
+            file_id,
+            before: None,
+            table,
+        })
     }
 
     fn is_only_a_copy(&self) -> bool {
@@ -173,9 +193,12 @@ impl Watched {
         if id_of(file).is_some_and(|id| self.file_id != Some(id)) {
             return Err(Error::Superseded);
         }
-        let (now, status) = (Instant::now(), self.table.status());
-        facts.rates = self.before.and_then(|before| rates(before, (now, status)));
-        self.before = Some((now, status));
+        let (now, status) = (Instant::now(), self.status_of_file.unwrap_or_else(|| self.table.status()));
+        if !self.is_only_a_copy() {
+            facts.rates = self.before.and_then(|before| rates(before, (now, status)));
+            self.before = Some((now, status));
+            facts.death_count = death_count(&status);
+        }
         facts.status = Some(status);
         facts.problem = self.problem(file);
         let holder = looks.holding.map(|holding| {
@@ -198,15 +221,38 @@ impl Watched {
     fn problem(&self, file: &Path) -> Option<String> {
         let status = self.table.status();
         if self.is_only_a_copy() {
-            let recovery = self.table.recovery();
-            return Some(format!("needs a recovery, which the next writer makes; shown is what it finds: {recovery}"));
+            return Some(format!("{} needs a recovery: shown is what the next writer will find", shown(file)));
+        }
+        if !counts::is_possible(status.live_count, &status) {
+            return Some(format!("{} has {}", shown(file), counts::records(&status)));
         }
         if status.flush_failed {
-            return Some("a flush failed: nothing is synced until everybody has closed the table".to_owned());
+            return Some(format!("a flush of {} failed: nothing is synced until everybody has closed it", shown(file)));
         }
         let is_nameless = id_of(file).is_none();
         is_nameless.then(|| format!("{} is gone: this is a table that was moved or deleted", shown(file)))
     }
+}
+
+/// What is known of a file that cannot be used as it is. Its counters can say anything, but a sync record that is whole was
+/// written by a sync.
+fn known_of(info: &Info) -> Status {
+    let mut status = info.status;
+    let newest = info.syncs.iter().flatten().max_by_key(|sync| sync.number);
+    if let (Condition::NeedsRecovery { outcome, .. }, Some(newest)) = (&info.condition, newest) {
+        status.last = outcome.as_ref().map_or(newest.number, |recovery| recovery.number);
+        (status.durable, status.last_sync) = (newest.number, Some(newest.wall_time));
+    }
+    status
+}
+
+fn death_count(status: &Status) -> u64 {
+    if !counts::is_possible(status.live_count, status) {
+        return 0;
+    }
+    let counts = status.repair_counts;
+    let all = [counts.holding, counts.staging, counts.prepared, counts.publishing, status.dead_syncer_count];
+    all.into_iter().fold(0, u64::saturating_add)
 }
 
 /// Writes and syncs a second; `None` if the counters began anew.

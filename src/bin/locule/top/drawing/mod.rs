@@ -31,8 +31,11 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, theme: &Theme) {
         return;
     }
     let problem = view.facts.problem.as_deref().map(|problem| Line::styled(visible(problem), theme.bad()));
-    // Words are not broken, so a line holds somewhat less than its width.
-    let banner_height = problem.as_ref().map_or(0, |line| (line.width() / usize::from(area.width - 8) + 1).min(3));
+    let banner_height = problem.as_ref().map_or(0, |line| match line.width() {
+        width if width <= usize::from(area.width) => 1,
+        // Words are not broken, so a line holds somewhat less than its width.
+        width => (width / usize::from(area.width - 8) + 1).min(usize::from(area.height / 6).max(3)),
+    });
     let [head, below, body, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(u16::try_from(banner_height).unwrap_or(0)),
@@ -114,10 +117,7 @@ fn head_of<'a>(view: &'a View, theme: &Theme) -> Line<'a> {
         count => format!("  open in {} processes", grouped(count)),
     };
     spans.push(Span::styled(users, theme.quiet()));
-    let death_count = view.facts.status.map_or(0, |status| {
-        let counts = status.repair_counts;
-        counts.holding + counts.staging + counts.prepared + counts.publishing + status.dead_syncer_count
-    });
+    let death_count = view.facts.death_count;
     if death_count > 0 {
         spans.push(Span::styled(format!("  {} died at work", grouped(death_count)), theme.worse()));
     }
@@ -173,7 +173,6 @@ mod tests {
         let table = options.create(directory.path().join("rows.loc")).unwrap();
         let mut status = table.status();
         (status.live_count, status.last, status.durable) = (250, 12_345_678, 12_000_000);
-        status.repair_counts.staging = 2;
         status.last_sync = None;
         let mut facts = Facts {
             seconds: 1.0,
@@ -186,6 +185,7 @@ mod tests {
             }),
             ..Facts::default()
         };
+        facts.death_count = 2;
         facts.lock.look_count = 500;
         (facts.lock.held_share, facts.lock.waited_for_share) = (0.63, 0.125);
         (0..100).for_each(|number| facts.lock.holdings.add(number * 100));
@@ -289,6 +289,10 @@ mod tests {
         );
         assert!(seen.contains(r"stopped for 12.3 s+: 4711/4713 wo\u{20"), "{seen}");
         assert!(buffer.content.iter().any(|cell| cell.fg == Color::Red));
+        // A line of it takes no more than a line.
+        view.facts.problem = Some("word ".repeat(16).trim_end().to_owned());
+        let seen = text(&drawn(&view, 80, 24, &Theme::new(true)));
+        assert!(seen.lines().nth(2).is_some_and(|line| line.starts_with("╭ Writes")), "{seen}");
     }
 
     #[test]

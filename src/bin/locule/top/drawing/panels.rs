@@ -1,5 +1,6 @@
 //! The panels with figures: writes, records, the lock, syncs.
 
+use locule::Status;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
@@ -9,6 +10,7 @@ use ratatui::widgets::Paragraph;
 use super::bars::draw_bars;
 use super::frame_of;
 use super::theme::Theme;
+use crate::counts;
 use crate::map::Drawn;
 use crate::surroundings::Activity;
 use crate::top::durations::Durations;
@@ -70,13 +72,7 @@ pub fn draw_records(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Them
     let rest = inside(frame, area, "Records", &below, vec![Line::default()], theme);
     let line = Rect { y: rest.y.saturating_sub(1), height: 1, ..rest };
     if let Some(status) = view.facts.status.filter(|_| area.height > 2) {
-        let share = status.live_count as f64 / status.capacity.max(1) as f64;
-        let label = format!("{} of {}, {} ", grouped(status.live_count), grouped(status.capacity), percent(share));
-        let width = usize::from(line.width).saturating_sub(label.chars().count());
-        let full = (share.clamp(0.0, 1.0) * width as f64).round() as usize;
-        let gauge =
-            [Span::styled("━".repeat(full), theme.records()), Span::styled("─".repeat(width - full), theme.quiet())];
-        frame.render_widget(Line::from_iter(std::iter::once(Span::styled(label, theme.figure())).chain(gauge)), line);
+        frame.render_widget(gauge_of(&status, usize::from(line.width), theme), line);
     }
     if let Some(drawn) = drawn {
         let lines: Vec<Line<'_>> = drawn.lines.into_iter().map(|line| Line::styled(line, theme.records())).collect();
@@ -84,10 +80,27 @@ pub fn draw_records(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Them
     }
 }
 
+/// How many records there are, and how full that is.
+fn gauge_of<'a>(status: &Status, width: usize, theme: &Theme) -> Line<'a> {
+    let counts = format!("{} of {}", grouped(status.live_count), grouped(status.capacity));
+    if !counts::is_possible(status.live_count, status) {
+        return Line::styled(format!("impossible: {counts}"), theme.bad());
+    }
+    let share = status.live_count as f64 / status.capacity.max(1) as f64;
+    let label = format!("{counts}, {} ", percent(share));
+    let rest = width.saturating_sub(label.chars().count());
+    let full = (share.clamp(0.0, 1.0) * rest as f64).round() as usize;
+    Line::from_iter([
+        Span::styled(label, theme.figure()),
+        Span::styled("━".repeat(full), theme.records()),
+        Span::styled("─".repeat(rest - full), theme.quiet()),
+    ])
+}
+
 pub fn draw_lock(frame: &mut Frame<'_>, area: Rect, view: &View, theme: &Theme) {
     let lock = &view.facts.lock;
     let shares = if lock.look_count == 0 {
-        Line::styled("no looks yet", theme.quiet())
+        Line::styled("–", theme.quiet())
     } else {
         let held = figure(percent(lock.held_share), " of looks, waited for ", theme);
         let waited_for = figure(percent(lock.waited_for_share), "", theme);
@@ -115,6 +128,7 @@ fn holder_of<'a>(lock: &Lock, theme: &Theme) -> Line<'a> {
         return Line::styled("its holder died; the next one repairs", theme.worse());
     }
     match &lock.holder {
+        None if lock.look_count == 0 => Line::default(),
         Some(_) => Line::styled("it changes hands", theme.good()),
         None if lock.held_share > 0.0 => Line::styled("it changes hands, and is free now", theme.good()),
         None => Line::styled("free", theme.good()),
