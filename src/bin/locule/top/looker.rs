@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use locule::{Table, Values};
 
+use super::extent::Extent;
 use super::looks::{Looks, Tally};
 
 /// The interval of the looks that shares are of: 500 a second.
@@ -17,7 +18,7 @@ const LOOKS_PER_STARE: u64 = 5;
 const STARE: Duration = Duration::from_micros(200);
 const LONG_STARE: Duration = Duration::from_millis(2);
 
-/// Looks until it is dropped.
+/// Looks until it is dropped, or the file is cut off.
 pub struct Looker {
     tally: Arc<Mutex<Tally>>,
     is_over: Arc<AtomicBool>,
@@ -25,13 +26,13 @@ pub struct Looker {
 }
 
 impl Looker {
-    pub fn start(table: Arc<Table<Values>>) -> Self {
+    pub fn start(table: Arc<Table<Values>>, extent: Arc<Extent>) -> Self {
         let tally = Arc::new(Mutex::new(Tally::default()));
         let is_over = Arc::new(AtomicBool::new(false));
         let (shared, end) = (Arc::clone(&tally), Arc::clone(&is_over));
         let thread = thread::spawn(move || {
             for number in 0_u64.. {
-                if end.load(Ordering::Relaxed) {
+                if end.load(Ordering::Relaxed) || extent.is_cut_off() {
                     break;
                 }
                 look(&table, &mut shared.lock().unwrap_or_else(PoisonError::into_inner), number % LOOKS_PER_STARE == 0);
@@ -73,5 +74,38 @@ impl Drop for Looker {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_does_not_look_at_a_file_that_is_cut_off() {
+        let directory = tempfile::tempdir().unwrap();
+        let schema: locule::Schema = "key id: u64".parse().unwrap();
+        let path = directory.path().join("rows.loc");
+        let table = Arc::new(Table::<Values>::options().schema(schema).create(&path).unwrap());
+        // Only said of it: to be wrong would end the test.
+        let other = directory.path().join("other");
+        std::fs::write(&other, "whole").unwrap();
+        let extent = Arc::new(Extent::of(&other).unwrap());
+        let looker = Looker::start(Arc::clone(&table), Arc::clone(&extent));
+        while looker.take().look_count == 0 {
+            thread::yield_now();
+        }
+        std::fs::write(&other, "").unwrap();
+        let wait_for_end = |looker: &Looker| {
+            let start = Instant::now();
+            while !looker.thread.as_ref().unwrap().is_finished() {
+                assert!(start.elapsed() < Duration::from_secs(60), "it looks on");
+                thread::yield_now();
+            }
+        };
+        wait_for_end(&looker);
+        let looker = Looker::start(table, extent);
+        wait_for_end(&looker);
+        assert_eq!(looker.take().look_count, 0);
     }
 }

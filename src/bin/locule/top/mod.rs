@@ -2,6 +2,7 @@
 
 mod drawing;
 mod durations;
+mod extent;
 mod facts;
 mod figures;
 mod history;
@@ -34,6 +35,9 @@ use crate::{Result, Verdict};
 /// It only looks: it takes no lock, and changes no byte. Reads leave no trace, so nobody can see how many there are. How long the
 /// lock is held, and how long a sync waits for the disk, is measured from outside, by looking 500 times a second, and in between
 /// without a pause for a fiftieth of the time. Exit status 1 if the lines end while the table cannot be opened.
+///
+/// Whoever cuts off the file of a table ends the programs that use it. This one mostly notices in time and says so; if it does
+/// not, `reset` gives the terminal back.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use locule::admin::{self, Condition, Info};
 use locule::{Error, Status, Table, Timestamp, Values};
 
+use super::extent::Extent;
 use super::facts::{Facts, Lock, Rates, User};
 use super::looker::Looker;
 use super::looks::Looks;
@@ -52,8 +53,7 @@ struct Watched {
     recent: Recent,
     map: Option<SlotMap>,
     map_paced: Paced,
-    /// Which file it is.
-    file_id: Option<(u64, u64)>,
+    extent: Arc<Extent>,
     /// The counters at the last look, and when that was.
     before: Option<(Instant, Status)>,
 }
@@ -93,7 +93,7 @@ impl Watcher {
             time: Timestamp::now(),
             seconds,
             is_watched: false,
-            is_damaged: self.is_damaged,
+            is_damaged: false,
             problem: None,
             status: self.status,
             rates: None,
@@ -110,6 +110,7 @@ impl Watcher {
             match watched.look(looks, &mut facts, &self.file) {
                 Ok(()) => self.status = facts.status,
                 Err(error) => {
+                    self.is_damaged = matches!(error, Error::Damaged { .. });
                     self.problem = Some(what_became(error, &self.file));
                     self.watched = None;
                     // What is there now is not what took long to open.
@@ -118,6 +119,7 @@ impl Watcher {
             }
         }
         facts.is_watched = self.watched.is_some();
+        facts.is_damaged = self.is_damaged;
         if self.watched.is_none() {
             facts.map.clone_from(&self.remains);
         }
@@ -167,17 +169,19 @@ impl Watcher {
 impl Watched {
     fn open(file: &Path) -> Result<Self, Error> {
         // Before, so that a file that is replaced in between is noticed.
-        let file_id = id_of(file);
+        let extent = Extent::of(file);
         let options = Table::<Values>::options().allow_any_file_system(true).lock_timeout(PATIENCE);
         let table = Arc::new(options.open_read_only(file)?);
+        let open = |source| Error::Io { action: "open", path: file.to_owned(), source };
+        let extent = Arc::new(extent.map_err(open)?);
         let is_copy = table.recovery().is_private_copy;
         Ok(Watched {
-            looker: (!is_copy).then(|| Looker::start(Arc::clone(&table))),
+            looker: (!is_copy).then(|| Looker::start(Arc::clone(&table), Arc::clone(&extent))),
             status_of_file: if is_copy { admin::info(file).ok().map(|info| known_of(&info)) } else { None },
             recent: Recent::new(&table),
             map: None,
             map_paced: Paced::default(),
-            file_id,
+            extent,
             before: None,
             table,
         })
@@ -189,8 +193,9 @@ impl Watched {
 
     fn look(&mut self, looks: Looks, facts: &mut Facts, file: &Path) -> Result<(), Error> {
         // Whether the table is still what it was.
+        self.check_extent()?;
         self.table.cursor()?;
-        if id_of(file).is_some_and(|id| self.file_id != Some(id)) {
+        if id_of(file).is_some_and(|id| self.extent.id() != Some(id)) {
             return Err(Error::Superseded);
         }
         let (now, status) = (Instant::now(), self.status_of_file.unwrap_or_else(|| self.table.status()));
@@ -207,13 +212,23 @@ impl Watched {
         });
         facts.lock = Lock::new(looks, holder);
         let capacity = u32::try_from(self.table.capacity()).unwrap_or(u32::MAX);
+        self.check_extent()?;
         let slots_per_run = capacity.div_ceil(RUN_COUNT).max(1);
         if let Some(live_counts) = self.map_paced.run(|| self.table.live_counts(slots_per_run)) {
             self.map = Some(SlotMap { capacity, slots_per_run, live_counts: live_counts? });
         }
         facts.map.clone_from(&self.map);
+        self.check_extent()?;
         self.recent.look(&self.table)?;
         facts.changes = self.recent.newest_first();
+        Ok(())
+    }
+
+    fn check_extent(&self) -> Result<(), Error> {
+        // A copy in memory stays whole.
+        if self.extent.is_cut_off() && !self.is_only_a_copy() {
+            return Err(Error::Damaged { reason: "a part of its file was cut off".to_owned() });
+        }
         Ok(())
     }
 
@@ -302,4 +317,28 @@ fn explained(error: Error, file: &Path) -> String {
 
 fn id_of(file: &Path) -> Option<(u64, u64)> {
     fs::metadata(file).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// To look there would end the process.
+    #[test]
+    fn a_file_that_is_cut_off_is_not_looked_into() {
+        let directory = tempfile::tempdir().unwrap();
+        let schema: locule::Schema = "key id: u64".parse().unwrap();
+        let path = directory.path().join("rows.loc");
+        Table::<Values>::options().schema(schema).create(&path).unwrap().close().unwrap();
+        let mut watcher = Watcher::open(&path).unwrap();
+        assert!(watcher.look().is_watched);
+        // It looks at other times.
+        watcher.watched.as_mut().unwrap().looker = None;
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+        let facts = watcher.look();
+        assert!(!facts.is_watched && facts.lag().is_none());
+        assert!(facts.problem.unwrap().contains("a part of its file was cut off"));
+        let problem = watcher.look().problem.unwrap();
+        assert!(problem.contains("it is empty"), "{problem}");
+    }
 }
