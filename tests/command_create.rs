@@ -6,6 +6,8 @@ mod common;
 use common::system_calls::run_with_a_failure;
 use common::{Child, say};
 use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -59,5 +61,36 @@ fn a_table_that_cannot_be_filled_is_not_left_behind() {
     match said.parse::<u32>() {
         Ok(count) => assert!(count > 0, "a flush failed when the table had its name and its records"),
         Err(_) => eprintln!("{said}"),
+    }
+}
+
+/// An empty table was once left there, in the way of the next attempt.
+#[test]
+fn a_table_that_is_interrupted_while_it_is_filled_is_not_left_behind() {
+    let (directory, path) = common::scratch();
+    let csv = directory.path().join("visits.csv");
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT] {
+        let mut row_count = 50_000;
+        loop {
+            let rows: String = (0..row_count).map(|id| format!("{id}\n")).collect();
+            fs::write(&csv, format!("id\n{rows}")).unwrap();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_locule"));
+            command.arg("create").arg(&path).arg("--from").arg(&csv).args(["--key", "id"]).stdin(Stdio::null());
+            let mut creation = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+            common::wait_until("the table has its name", || path.exists() || creation.try_wait().unwrap().is_some());
+            let _ = kill(Pid::from_raw(i32::try_from(creation.id()).unwrap()), signal);
+            let output = creation.wait_with_output().unwrap();
+            if output.status.success() {
+                // Too late.
+                locule::destroy(&path).unwrap();
+                row_count *= 2;
+                assert!(row_count < 1_000_000, "{signal} has not interrupted it");
+                continue;
+            }
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!((output.status.code(), path.exists()), (Some(2), false), "{said}");
+            assert_eq!(said, format!("locule: interrupted: {} was not made\n", path.display()));
+            break;
+        }
     }
 }

@@ -31,7 +31,7 @@ fn what_cannot_be_undone_is_asked_for() {
     let here = directory.path();
     printed(here, "locule backup visits.loc copy.loc; locule sync copy.loc");
     for (line, question) in [
-        ("locule destroy visits.loc", "Destroy visits.loc with 2 records? [y/N]"),
+        ("locule destroy visits.loc", "Destroy visits.loc with 2 of 100 records? [y/N]"),
         ("locule delete visits.loc --where 'id < 2'", "Delete 1 of 2 records in visits.loc? [y/N]"),
         ("locule restore copy.loc visits.loc", "Replace visits.loc? [y/N]"),
         ("locule alter visits.loc drop user", "Drop what the records of visits.loc hold there? [y/N]"),

@@ -11,6 +11,7 @@ use crate::csv_rows::{CsvRow, CsvRows};
 use crate::failure::{Failure, shown};
 use crate::inference::{Guess, field_name_of};
 use crate::input::{Input, all_of_stdin, source_name};
+use crate::interruption::Interruption;
 use crate::records::{Columns, PlacedRecord};
 use crate::writing::Reporting;
 use crate::{Result, Verdict, csv_cells, opening, output};
@@ -21,7 +22,7 @@ const CAPACITY: u64 = 10_000;
 /// Makes a table: an empty one by its schema, or one with the records of a CSV file.
 ///
 /// From a CSV file, the types are inferred from the cells, with room to grow in texts, and the schema is printed. A column
-/// with an empty cell can hold nothing. Nothing is left behind if something does not fit.
+/// with an empty cell can hold nothing. Nothing is left behind if something does not fit, or Ctrl-C comes.
 #[derive(Args)]
 #[command(after_help = "\
 Types: bool, i8 to i128, u8 to u128, f32, f64, text(BYTES), bytes(BYTES), timestamp, date. A ? behind it: it can hold
@@ -102,9 +103,11 @@ pub fn run(options: &Options) -> Result<Verdict> {
     if record_count > capacity {
         return Err(format!("{record_count} records do not fit a capacity of {capacity}").into());
     }
+    // An empty table would be in the way of the next attempt.
+    let interruption = from.is_some().then(Interruption::block).transpose()?;
     let table = new.create(file).map_err(Failure::about(file))?;
-    if from.is_some() {
-        if let Err(error) = fill(table, file, &records) {
+    if let Some(interruption) = interruption {
+        if let Err(error) = fill(table, file, &records, &interruption) {
             locule::destroy(file).map_err(Failure::about(file))?;
             return Err(error);
         }
@@ -120,8 +123,16 @@ fn read_schema(text: &str) -> Result<Arc<Schema>> {
     Ok(Arc::new(text.parse::<Schema>().map_err(|error| format!("--schema: {error}"))?))
 }
 
-fn fill(table: Table<Values>, file: &Path, records: &[PlacedRecord]) -> Result<()> {
-    table.write(|transaction| records.iter().try_for_each(|record| transaction.insert(&record.record).map(drop)))?;
+fn fill(table: Table<Values>, file: &Path, records: &[PlacedRecord], interruption: &Interruption) -> Result<()> {
+    table.try_write(|transaction| -> Result<()> {
+        for PlacedRecord { record, .. } in records {
+            if interruption.came()? {
+                return Err(format!("interrupted: {} was not made", shown(file)).into());
+            }
+            transaction.insert(record)?;
+        }
+        Ok(())
+    })?;
     Ok(opening::close(table, file)?)
 }
 

@@ -7,7 +7,7 @@ use locule::admin;
 
 use crate::asking::Consent;
 use crate::failure::{Failure, shown};
-use crate::{Result, Verdict};
+use crate::{Result, Verdict, counts};
 
 /// Deletes a table and its file.
 ///
@@ -26,7 +26,8 @@ pub fn run(options: &Options) -> Result<Verdict> {
     let file = &options.file;
     let info = admin::info(file).map_err(Failure::about(file))?;
     let in_use = if info.is_in_use { ", which other programs use," } else { "" };
-    if !options.consent.to(&format!("Destroy {}{in_use} with {} records?", shown(file), info.status.live_count))? {
+    let records = counts::records(&info.status);
+    if !options.consent.to(&format!("Destroy {}{in_use} with {records}?", shown(file)))? {
         return Ok(Verdict::Bad);
     }
     locule::destroy(file).map_err(Failure::about(file))?;

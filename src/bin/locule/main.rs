@@ -35,6 +35,7 @@ mod import;
 mod inference;
 mod info;
 mod input;
+mod interruption;
 mod json_rows;
 mod lock_holder;
 mod man;

@@ -31,8 +31,6 @@ use std::time::{Duration, Instant};
 use std::{env, fmt, process};
 
 use locule::Table;
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use quanta::Clock;
 
 use self::check::{History, View, compare};
@@ -48,6 +46,7 @@ use self::supervisor::Supervisor;
 use self::timeline::Timeline;
 use self::worker_file::{Control, Counter, Phase};
 use crate::failure::shown;
+use crate::interruption::Interruption;
 use crate::writing::Reporting;
 use crate::{Result, Verdict, output};
 
@@ -204,7 +203,7 @@ fn measure(
     let key_count = options.records.saturating_mul(2);
     let control = Control::create(&run_directory.control_path(), key_count)?;
     let mut history = History::new(key_count);
-    fill(&table, &control, &mut history, options.records, seed)?;
+    fill(&table, &control, &mut history, options.records, seed, interruption)?;
 
     let program = env::current_exe()?;
     let worker_file_paths = run_directory.worker_file_paths(options.processes);
@@ -270,9 +269,19 @@ fn measure(
     })
 }
 
-fn fill(table: &Table<Item>, control: &Control, history: &mut History, record_count: u32, seed: u64) -> Result<()> {
+fn fill(
+    table: &Table<Item>,
+    control: &Control,
+    history: &mut History,
+    record_count: u32,
+    seed: u64,
+    interruption: &Interruption,
+) -> Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
     for key_index in 0..record_count {
+        if interruption.came()? {
+            break;
+        }
         let content_seed = random.u64(1..);
         let (_, version) = table.insert_versioned(&item(key_index, content_seed))?;
         history.add(key_index, Entry { version, content_seed });
@@ -340,33 +349,6 @@ fn title(options: &Options, run_directory: &RunDirectory, seed: u64) -> String {
         grouped(u64::from(options.capacity)),
         run_directory.description(),
     )
-}
-
-/// Ctrl-C and similar signals, noticed between two steps instead of ending the program: the run is cut short, checked
-/// and reported, and nothing is left behind.
-struct Interruption {
-    signals: SignalFd,
-    came: std::cell::Cell<bool>,
-}
-
-impl Interruption {
-    /// Must be called before any thread is started, since each thread has a mask of its own.
-    fn block() -> Result<Interruption> {
-        let mut mask = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
-            mask.add(signal);
-        }
-        mask.thread_block()?;
-        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        Ok(Interruption { signals, came: false.into() })
-    }
-
-    fn came(&self) -> Result<bool> {
-        if self.signals.read_signal()?.is_some() {
-            self.came.set(true);
-        }
-        Ok(self.came.get())
-    }
 }
 
 #[cfg(test)]

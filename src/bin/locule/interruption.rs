@@ -1,0 +1,29 @@
+//! Signals that end programs, for work that has something to remove first.
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::Result;
+
+/// Ctrl-C and similar signals, noticed between two steps instead of ending the program.
+pub struct Interruption {
+    signals: SignalFd,
+    came: std::cell::Cell<bool>,
+}
+
+impl Interruption {
+    /// Must be called before any thread is started, since each thread has a mask of its own.
+    pub fn block() -> Result<Interruption> {
+        let mask = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT]);
+        mask.thread_block()?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        Ok(Interruption { signals, came: false.into() })
+    }
+
+    pub fn came(&self) -> Result<bool> {
+        if self.signals.read_signal()?.is_some() {
+            self.came.set(true);
+        }
+        Ok(self.came.get())
+    }
+}
