@@ -156,7 +156,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 pub fn run(options: &Options) -> Result<Verdict> {
     if options.records > options.capacity {
         let Options { records, capacity, .. } = options;
-        return Err(format!("{records} records do not fit a table with room for {capacity}").into());
+        return Err(format!("{records} records do not fit a table with --capacity {capacity}: give it more").into());
     }
     // Before anything is made that has to be removed.
     let interruption = Interruption::block()?;
