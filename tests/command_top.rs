@@ -390,6 +390,18 @@ fn a_table_that_needs_a_recovery_is_shown_as_it_is_known() {
     assert_eq!(top.finish().0, Some(0));
 }
 
+#[test]
+fn a_backup_that_no_writer_has_opened_is_shown_as_it_was_made() {
+    let (directory, table) = visits();
+    let here = directory.path();
+    printed(here, "locule backup visits.loc copy.loc");
+    let output = shell(here, "locule top copy.loc --json --count 1 --interval 0.05").output().unwrap();
+    let told: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let expected = "copy.loc was made by a backup or a repair, and no writer has opened it yet";
+    assert!(told["problem"] == expected && told["record_count"] == 10 && told["unsynced_count"] == 0, "{told}");
+    assert_eq!(told["newest_number"], table.status().last.to_string());
+}
+
 /// Overwrites a word of the control region, which format.md describes.
 fn scribble(file: &Path, word: u64, value: u64) {
     let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use locule::admin::{self, Condition, Info};
-use locule::{Error, Status, Table, Timestamp, Values};
+use locule::{Error, Recovery, RecoveryOutcome, Status, Table, Timestamp, Values};
 
 use super::extent::Extent;
 use super::facts::{Facts, Lock, Rates, User};
@@ -235,8 +235,17 @@ impl Watched {
     /// What is special about what is seen.
     fn problem(&self, file: &Path) -> Option<String> {
         let status = self.table.status();
-        if self.is_only_a_copy() {
-            return Some(format!("{} needs a recovery: shown is what the next writer will find", shown(file)));
+        match self.table.recovery() {
+            Recovery { outcome: RecoveryOutcome::Unopened { .. }, .. } => {
+                return Some(format!(
+                    "{} was made by a backup or a repair, and no writer has opened it yet",
+                    shown(file)
+                ));
+            }
+            Recovery { is_private_copy: true, .. } => {
+                return Some(format!("{} needs a recovery: shown is what the next writer will find", shown(file)));
+            }
+            _ => {}
         }
         if !counts::is_possible(status.live_count, &status) {
             return Some(format!("{} has {}", shown(file), counts::records(&status)));
@@ -254,9 +263,11 @@ impl Watched {
 fn known_of(info: &Info) -> Status {
     let mut status = info.status;
     let newest = info.syncs.iter().flatten().max_by_key(|sync| sync.number);
-    if let (Condition::NeedsRecovery { outcome, .. }, Some(newest)) = (&info.condition, newest) {
-        status.last = outcome.as_ref().map_or(newest.number, |recovery| recovery.number);
-        (status.durable, status.last_sync) = (newest.number, Some(newest.wall_time));
+    if let Some(newest) = newest.filter(|_| !matches!(info.condition, Condition::InOrder)) {
+        (status.last, status.durable, status.last_sync) = (newest.number, newest.number, Some(newest.wall_time));
+    }
+    if let Condition::NeedsRecovery { outcome: Ok(recovery), .. } = &info.condition {
+        status.last = recovery.number;
     }
     status
 }
