@@ -611,27 +611,36 @@ fn a_table_that_was_made_from_a_backup_is_what_a_table_is() {
     assert_eq!(copied.len().unwrap(), 8);
 }
 
-/// A backup was once said to need a recovery, and to have lost what was not synced.
+/// A backup was once said to need a recovery, in which something may have been lost, and an altered table to be damaged.
 #[test]
 fn a_file_that_no_process_has_opened_yet_is_in_order_and_has_lost_nothing() {
     let (directory, path) = scratch();
     let table = options().create(&path).unwrap();
     insert_all(&table, 0..3);
-    let [copy, repaired] = [COPY, "repaired.loc"].map(|name| directory.path().join(name));
-    backup(&path, &copy).unwrap();
+    let [copy, repaired, restored, altered] =
+        [COPY, "repaired.loc", "restored.loc", "altered.loc"].map(|name| directory.path().join(name));
+    for made in [&copy, &restored, &altered] {
+        backup(&path, made).unwrap();
+    }
     repair(&copy, &repaired).unwrap();
-    for made in [&copy, &repaired] {
+    restore(&copy, &restored).unwrap();
+    Alteration::of(&altered).capacity(100).apply().unwrap();
+    for made in [&copy, &repaired, &restored, &altered] {
         let info = || locule::admin::info(made).unwrap();
-        assert!(matches!(info().condition, Condition::Unopened { .. }), "{:?}", info().condition);
+        assert!(matches!(info().condition, Condition::Unopened { .. }), "{}: {:?}", made.display(), info().condition);
         assert_eq!(info().status.live_count, 3);
-        let verification = locule::admin::verify(made).unwrap().to_string();
-        assert!(verification.starts_with("checked everything, 3 records; it was made at "), "{verification}");
-        for opened in [Table::<Visit>::open_read_only(made).unwrap(), Table::open(made).unwrap()] {
+        let verification = locule::admin::verify(made).unwrap();
+        assert!(verification.is_good(), "{verification}");
+        let said = verification.to_string();
+        assert!(said.starts_with("checked everything, 3 records; it was made at "), "{said}");
+        for open in [Table::<Visit>::open_read_only, Table::open] {
+            let opened = open(made).unwrap();
             let recovery = opened.recovery();
             assert!(
                 matches!(recovery.outcome, RecoveryOutcome::Unopened { .. }) && recovery.nothing_lost,
                 "{recovery}"
             );
+            assert_consistent(&opened);
         }
         assert!(matches!(info().condition, Condition::InOrder), "it was opened");
         let moved = made.with_extension("moved");

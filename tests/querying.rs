@@ -44,6 +44,10 @@ fn records_are_sorted_by_several_fields_each_in_its_direction_and_cut() {
     assert_eq!(names(table.query().sort_by(f.is_done.ascending()).rows()), "abcde");
     assert_eq!(names(table.query().offset(4).limit(9).rows()), "e");
     assert_eq!(names(table.query().offset(5).rows()), "");
+    // Each of what is not there was once passed over by itself.
+    assert_eq!(names(table.query().offset(u64::MAX).rows()), "");
+    assert_eq!(names(table.query().sort_by(f.priority.ascending()).offset(u64::MAX).rows()), "");
+    assert_eq!(table.query().offset(u64::MAX).delete().unwrap(), 0);
     assert_eq!(names(table.query().limit(0).rows()), "");
 }
 

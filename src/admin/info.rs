@@ -82,9 +82,9 @@ pub struct Info {
 pub enum Condition {
     /// It can be used as it is.
     InOrder,
-    /// No process has opened it since it was made by [`backup`](crate::maintenance::backup) or
-    /// [`repair`](crate::maintenance::repair). It holds what was put into it then; the first process that opens it for writing
-    /// makes it ready.
+    /// No process has opened it since it was made, by [`backup`](crate::maintenance::backup) or another function of
+    /// [`maintenance`](crate::maintenance). It holds what was put into it then; the first process that opens it for writing makes
+    /// it ready.
     Unopened {
         /// When it was made.
         made: Timestamp,

@@ -32,8 +32,8 @@ pub enum RecoveryOutcome {
         /// When that sync was made.
         wall_time: Timestamp,
     },
-    /// What was put into a file that no process had opened yet: [`backup`](crate::maintenance::backup) and
-    /// [`repair`](crate::maintenance::repair) make such files.
+    /// What was put into a file that no process had opened yet: all that is in [`maintenance`](crate::maintenance) makes such
+    /// files, except `scrub`.
     Unopened {
         /// When it was made.
         wall_time: Timestamp,

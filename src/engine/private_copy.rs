@@ -86,6 +86,7 @@ impl Store {
             None => Some("whoever opened or repaired it last did not finish"),
             Some(attached) if attached.boot_id != own.boot_id => Some("it was last used in another boot"),
             Some(attached) if !attached.is_same_boot(own) => Some("it was copied, moved or restored"),
+            Some(_) if self.is_unopened() => Some("no process has opened it since it was made"),
             Some(_) => None,
         }
     }

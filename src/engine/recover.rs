@@ -106,15 +106,13 @@ impl Store {
         self.rebuild_control(state, generation_floor)?;
         self.note_recovery_number();
         Ok(Recovery {
-            outcome: match choice.record {
+            outcome: match choice.record.map(|(_, record)| record.wall_time_microseconds) {
                 _ if is_new => RecoveryOutcome::New,
-                Some((_, record)) if !nothing_lost => {
-                    let wall_time = Timestamp::from_microseconds(record.wall_time_microseconds);
-                    if is_unopened {
-                        RecoveryOutcome::Unopened { wall_time }
-                    } else {
-                        RecoveryOutcome::Checkpoint { wall_time }
-                    }
+                Some(made) if is_unopened => {
+                    RecoveryOutcome::Unopened { wall_time: Timestamp::from_microseconds(made) }
+                }
+                Some(synced) if !nothing_lost => {
+                    RecoveryOutcome::Checkpoint { wall_time: Timestamp::from_microseconds(synced) }
                 }
                 _ => RecoveryOutcome::Newest,
             },
@@ -149,13 +147,15 @@ impl Store {
         Ok(Plan { choice, is_new, is_unopened, nothing_lost, number, generation_floor, gaps })
     }
 
-    /// Whether no process has opened the file since it was made from another table. Nothing is in its control region then, and
-    /// only one sync record was written: a first opener writes both before anything else can be published.
-    fn is_unopened(&self) -> bool {
-        let is_blank = |start: usize, word_count: usize| {
-            (start..start + word_count).all(|index| self.words().load(index, Ordering::Relaxed) == 0)
-        };
-        is_blank(self.geometry.control(), CONTROL_WORDS) && is_blank(self.geometry.sync_record(1), SYNC_RECORD_WORDS)
+    /// Whether no process has opened the file since it was made from another table. Nothing but an incarnation is in its control
+    /// region then, and only one sync record was written: a first opener writes both before anything else can be published.
+    pub(super) fn is_unopened(&self) -> bool {
+        let control = self.geometry.control();
+        let sync_record = self.geometry.sync_record(1);
+        let mut words = (control..control + INCARNATION)
+            .chain(control + INCARNATION_SEAL + 1..control + CONTROL_WORDS)
+            .chain(sync_record..sync_record + SYNC_RECORD_WORDS);
+        words.all(|index| self.words().load(index, Ordering::Relaxed) == 0)
     }
 
     /// How far numbers and generations go on.

@@ -61,6 +61,7 @@ pub struct Copied {
 ///
 /// [`AlreadyExists`](Error::AlreadyExists) if there is a file where the copy is to be, those of
 /// [`OpenOptions::open_read_only`](crate::OpenOptions::open_read_only), [`SnapshotBusy`](Error::SnapshotBusy),
+/// [`Superseded`](Error::Superseded) or [`Recovered`](Error::Recovered) if the table was replaced or recovered meanwhile,
 /// [`Io`](Error::Io) such as a full disk: then there is no copy.
 pub fn backup(path: impl AsRef<Path>, copy: impl AsRef<Path>) -> Result<Copied> {
     let settings = &Settings { any_file_system: true, ..Settings::default() };

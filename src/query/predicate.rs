@@ -125,8 +125,14 @@ fn scan_all_of(
     }
 }
 
+/// Each test of fewer is tried to be made one with each of the others. More are taken one after the other.
+const ALL_OF_COUNT_MAX: usize = 64;
+
 /// The tests, if they all have to accept and nothing else decides.
 fn all_of(steps: &[Step]) -> Option<Vec<RangeTest>> {
+    if steps.len() > ALL_OF_COUNT_MAX {
+        return None;
+    }
     let mut tests: Vec<RangeTest> = Vec::new();
     for (position, step) in steps.iter().enumerate() {
         let is_last = position + 1 == steps.len();

@@ -518,7 +518,7 @@ impl Found<'_> {
         while self.offset > 0 {
             self.offset -= 1;
             if self.next_of_all(words)?.is_none() {
-                self.left = 0;
+                (self.offset, self.left) = (0, 0);
             }
         }
         if self.left == 0 {
