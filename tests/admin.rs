@@ -728,3 +728,24 @@ fn a_table_in_memory_is_told() {
     drop(Table::<Item>::options().capacity(8).create(&path).unwrap());
     assert!(admin::info(&path).unwrap().is_in_memory);
 }
+
+/// The counts were once of several moments, and slots in between were said to be worn out.
+#[test]
+fn the_counts_of_a_table_in_use_add_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("items.loc");
+    let table = Table::<Item>::create(&path, 10).unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                table.insert(&Item { id: 9, count: 0 }).unwrap();
+                table.remove_by_key(&9).unwrap();
+            }
+        });
+        let seen = (0..300).map(|_| admin::info(&path).unwrap()).map(|info| info.status.live_count + info.free_count);
+        let sums: Vec<u64> = seen.collect();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(sums, [10; 300]);
+    });
+}

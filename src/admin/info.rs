@@ -9,10 +9,15 @@ use crate::file::open_read_only::{Belief, FileForReading};
 use crate::format::header::FORMAT_VERSION;
 use crate::format::sync_record::SyncRecord;
 use crate::schema::Schema;
+use crate::sys::deadline::poll;
 use crate::value::time::Timestamp;
 use nix::sys::statfs::{FsType, TMPFS_MAGIC, statfs};
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
+
+/// For how long a moment is looked for in which no writer is in the middle of something.
+const MOMENT_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The other file system in memory.
 const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
@@ -171,7 +176,7 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
     let path = path.as_ref();
     let FileForReading { store, is_same_boot, recovery_reason, is_in_use } =
         Store::open_for_reading(path, &super::settings(), Belief::Proof)?;
-    let mut status = store.status();
+    let (mut status, free_count) = counts_of(&store);
     let pending = if recovery_reason.is_none() { store.pending() } else { None };
     let syncs = store.sync_records().map(|record| record.map(SyncInfo::from));
     let condition = match recovery_reason {
@@ -201,9 +206,21 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
         condition,
         status,
         pending,
-        free_count: store.free_count(),
+        free_count,
         syncs,
     })
+}
+
+/// The counters, and how many slots are free: of one moment, unless the writers leave none for as long as it is tried.
+fn counts_of(store: &Store) -> (Status, u64) {
+    let look = || (store.status(), store.free_count());
+    let of_one_moment = poll(MOMENT_TIMEOUT, || {
+        let was_anything_pending = store.is_anything_pending();
+        let (status, free_count) = look();
+        let is_changed = was_anything_pending || store.is_anything_pending() || store.status().last != status.last;
+        (!is_changed).then_some((status, free_count))
+    });
+    of_one_moment.unwrap_or_else(look)
 }
 
 fn is_in_memory(path: &Path) -> Result<bool> {
