@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::system_calls::{End, at_every_stop_of, filter, filter_flag, run_watched};
+use common::system_calls::{
+    End, at_every_stop_of, filter, filter_flag, fork_traced, go_to_next_stop, kill_traced, run_watched,
+};
 use common::{Child, Visit, Visits, assert_consistent, insert_all, keys, options, say, scratch, visit};
 use locule::admin::Condition;
 use locule::maintenance::{Alteration, backup, repair, restore, scrub};
@@ -26,6 +28,8 @@ fn child_process() {
         ("scrub", kill_a_scrub),
         ("move units", move_units),
         ("read", read),
+        ("read beside an opener", read_beside_an_opener),
+        ("read beside an alteration", read_beside_an_alteration),
     ]);
 }
 
@@ -647,4 +651,60 @@ fn a_file_that_no_process_has_opened_yet_is_in_order_and_has_lost_nothing() {
         std::fs::copy(made, &moved).unwrap();
         assert!(matches!(locule::admin::info(&moved).unwrap().condition, Condition::NeedsRecovery { .. }));
     }
+}
+
+/// Lets a process do something, and reads the table whenever that one stands before or behind a system call.
+fn read_beside(path: &Path, body: impl FnOnce()) {
+    let Ok(child) = fork_traced(body) else { return say("skipped") };
+    let mut stop_count = 0;
+    let mut readers = Vec::new();
+    while go_to_next_stop(child).unwrap() {
+        stop_count += 1;
+        let reader = Table::<Visit>::open_read_only(path).unwrap();
+        assert_eq!(keys(&reader), [0, 1, 2], "at stop {stop_count}");
+        match stop_count % 4 {
+            0 => assert!(locule::admin::verify(path).unwrap().is_good(), "at stop {stop_count}"),
+            2 => assert_eq!(locule::admin::info(path).unwrap().status.live_count, 3, "at stop {stop_count}"),
+            _ => {}
+        }
+        readers.push(reader);
+    }
+    kill_traced(child);
+    // No reader goes on with what it has copied once somebody writes.
+    open(path).insert(&visit(3, 0)).unwrap();
+    for reader in readers {
+        match reader.iter().map(|row| row.map(|row| row.visitor)).collect::<Result<Vec<_>, _>>() {
+            Ok(visitors) => assert_eq!(visitors, [0, 1, 2, 3]),
+            Err(error) => assert!(matches!(error, Error::Recovered | Error::Superseded), "{error}"),
+        }
+        reader.reopen().unwrap();
+        assert_eq!(keys(&reader), [0, 1, 2, 3]);
+    }
+    say(format!("{stop_count} stops"));
+}
+
+/// A copy of a table has to be recovered by its first opener.
+fn read_beside_an_opener(path: &Path, _: &str) {
+    let original = path.with_file_name("original.loc");
+    insert_all(&options().create(&original).unwrap(), 0..3);
+    std::fs::copy(&original, path).unwrap();
+    read_beside(path, || drop(options().open(path).unwrap()));
+}
+
+fn read_beside_an_alteration(path: &Path, _: &str) {
+    let table = options().create(path).unwrap();
+    insert_all(&table, 0..3);
+    drop(table);
+    read_beside(path, || _ = Alteration::of(path).capacity(100).apply().unwrap());
+}
+
+/// A process that was stopped while it recovered or replaced a table kept those out that only read.
+#[test]
+fn a_process_that_stands_still_anywhere_while_it_opens_a_table_holds_no_reader_up() {
+    run_kills("read beside an opener");
+}
+
+#[test]
+fn a_process_that_stands_still_anywhere_while_it_alters_a_table_holds_no_reader_up() {
+    run_kills("read beside an alteration");
 }

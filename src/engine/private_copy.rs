@@ -3,7 +3,7 @@
 use super::outcome::Recovery;
 use super::{Access, Store};
 use crate::error::{Error, Internal, Result};
-use crate::format::control::{CONDEMNED, RECOVERY_NUMBER, SUPERSEDED};
+use crate::format::control::{CONDEMNED, INCARNATION_SEAL, RECOVERY_NUMBER, SUPERSEDED, USED};
 use crate::sys::attachment::{Attachment, Hold, Incarnation};
 use crate::sys::medium::Medium;
 use crate::sys::words::Ordering;
@@ -17,7 +17,7 @@ pub const BEING_OPENED: &str = "another process is just opening it";
 /// The file that a private copy was made from, and its marks at that time.
 pub struct Origin {
     store: Box<Store>,
-    marks: [u64; 3],
+    marks: [u64; 5],
 }
 
 impl Origin {
@@ -113,14 +113,33 @@ impl Store {
         Ok(copy)
     }
 
+    /// Copies the file while another process keeps its gate. This handle is given back if that process is not standing still, or
+    /// if what it has left cannot be recovered, which may be so only because of a change in between. The second answer is whether
+    /// the file was last used in this boot, in place.
+    pub fn into_copy_beside_opener(self) -> Result<std::result::Result<(Store, bool), Store>> {
+        let own = Incarnation::current(self.attachment.as_ref().ok_or(Error::Superseded)?.id(), self.path(), None)?;
+        let marks = self.marks();
+        let Some(tried) = self.copy_of_one_moment()? else { return Ok(Err(self)) };
+        let is_same_boot = tried.incarnation().is_some_and(|attached| attached.is_same_boot(&own));
+        // Nobody writes to a copy, so there is one of it.
+        let Some(mut copy) = tried.copy_of_one_moment()? else { return Ok(Err(self)) };
+        if tried.recover_copy(is_same_boot).is_err() || self.has_lost_its_name() {
+            return Ok(Err(self));
+        }
+        copy.origin = Some(Origin { store: Box::new(self), marks });
+        Ok(Ok((copy, is_same_boot)))
+    }
+
     /// The file that a private copy was made from.
     pub(super) fn origin_store(&self) -> Option<&Store> {
         self.origin.as_ref().map(|origin| &*origin.store)
     }
 
-    /// What changes in the file when it is recovered or replaced.
-    fn marks(&self) -> [u64; 3] {
-        [RECOVERY_NUMBER, SUPERSEDED, CONDEMNED].map(|index| self.control().load(index, Ordering::Acquire))
+    /// What changes in the file when it is recovered or replaced; and, if a process that was opening it when it was copied goes on,
+    /// when that one has done so or somebody writes.
+    fn marks(&self) -> [u64; 5] {
+        [RECOVERY_NUMBER, SUPERSEDED, CONDEMNED, INCARNATION_SEAL, USED]
+            .map(|index| self.control().load(index, Ordering::Acquire))
     }
 
     /// Checks that a private copy is still valid: it is, as long as the file has not been recovered or replaced.

@@ -21,6 +21,10 @@ use crate::sys::deadline::{Deadline, poll};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a process that opens the file is waited for before a reader goes on beside it.
+const GATE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Why a file that no writer has open is taken to be in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +90,9 @@ impl Store {
             Belief::Proof => store.reason_for_copy(&own),
         };
         let reason = loop {
+            let patience = Deadline::after(deadline.left().min(GATE_PATIENCE));
             // Not at the gate, where a reader would be in the way of the next writer.
-            let reason = poll(deadline.left(), || match reason_for_copy(&store) {
+            let reason = poll(patience.left(), || match reason_for_copy(&store) {
                 Ok(Some(BEING_OPENED)) => None,
                 reason => Some(reason),
             });
@@ -96,7 +101,26 @@ impl Store {
             }
             // Another process may have recovered the file since, and have begun to write, or have replaced it. At the gate nobody is
             // opening it; what holds it up is told.
-            store.wait_at_gate(deadline.left())?;
+            match store.wait_at_gate(patience.left()) {
+                Ok(()) => {}
+                // A process that has been stopped there holds up those that write, and nobody who only reads.
+                Err(timeout @ Error::Timeout { .. }) => match store.into_copy_beside_opener()? {
+                    Ok((store, is_same_boot)) => {
+                        return Ok(Some(FileForReading {
+                            store,
+                            is_same_boot,
+                            recovery_reason: Some(BEING_OPENED),
+                            is_in_use,
+                        }));
+                    }
+                    Err(_) if deadline.has_passed() => return Err(timeout),
+                    Err(same) => {
+                        store = same;
+                        continue;
+                    }
+                },
+                Err(error) => return Err(error),
+            }
             match reason_for_copy(&store)? {
                 // Another program has locked the file.
                 Some(BEING_OPENED) if deadline.has_passed() => return Err(store.opening_timeout()),
