@@ -8,10 +8,11 @@ use common::system_calls::{
 use common::{Child, Visit, Visits, assert_consistent, insert_all, keys, options, say, scratch, visit};
 use locule::admin::Condition;
 use locule::maintenance::{Alteration, backup, repair, restore, scrub};
-use locule::{Error, RecordId, RecoveryOutcome, Table};
+use locule::{Error, RecordId, RecoveryOutcome, Table, TableLock};
 use nix::libc::SYS_openat;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::time::Duration;
 
 #[test]
 fn child_process() {
@@ -707,4 +708,26 @@ fn a_process_that_stands_still_anywhere_while_it_opens_a_table_holds_no_reader_u
 #[test]
 fn a_process_that_stands_still_anywhere_while_it_alters_a_table_holds_no_reader_up() {
     run_kills("read beside an alteration");
+}
+
+/// What is copied beside a process that goes on can be torn, which is no damage.
+#[test]
+fn what_cannot_be_recovered_beside_an_opener_is_waited_for() {
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::libc::{F_WRLCK, SEEK_SET, flock};
+    let (directory, path) = scratch();
+    let table = options().create(&path).unwrap();
+    insert_all(&table, 0..3);
+    table.close().unwrap();
+    let copy = directory.path().join(COPY);
+    std::fs::copy(&path, &copy).unwrap();
+    let (cells, _) = place_of_cells(&path);
+    let opener = std::fs::File::options().read(true).write(true).open(&copy).unwrap();
+    opener.write_all_at(&[0x55; 24], cells).unwrap();
+    let gate = flock { l_type: F_WRLCK as i16, l_whence: SEEK_SET as i16, l_start: 0, l_len: 1, l_pid: 0 };
+    fcntl(&opener, FcntlArg::F_OFD_SETLK(&gate)).unwrap();
+    let read = || options().lock_timeout(Duration::from_millis(300)).open_read_only(&copy).map(drop);
+    assert!(matches!(read(), Err(Error::Timeout { lock: TableLock::Gate, .. })), "{:?}", read());
+    drop(opener);
+    assert!(matches!(read(), Err(Error::Damaged { .. })), "{:?}", read());
 }

@@ -103,7 +103,7 @@ FAULTS = {
  'restored: nothing is lost only with the newest': [(R,"is_new || is_same_boot && choice.is_newest","is_new || is_same_boot")],
  'report: what is lost': [(R,"            highest_number_seen: choice.highest_number_seen,\n            live_count: choice","            highest_number_seen: choice.state.number,\n            live_count: choice")],
  'report: a file that was opened is not said to be unopened': [(R,"words.all(|index| self.words().load(index, Ordering::Relaxed) == 0)","words.all(|_| true)")],
- 'maintained: a copy beside an opener ends when that one goes on': [(PC,"[RECOVERY_NUMBER, SUPERSEDED, CONDEMNED, INCARNATION_SEAL, USED].map(","[RECOVERY_NUMBER, SUPERSEDED, CONDEMNED, SUPERSEDED, CONDEMNED].map(")],
+ 'maintained: a copy beside an opener ends when that one goes on': [(PC,"CONDEMNED, INCARNATION_SEAL, USED]","CONDEMNED, SUPERSEDED, CONDEMNED]")],
  'maintained: a copy beside an opener is one that can be recovered': [(PC,"if tried.recover_copy(is_same_boot).is_err() || self","if self")],
  'maintained: what no process has opened yet is not read as it lies': [(PC,"            Some(_) if self.is_unopened() => Some(\"no process has opened it since it was made\"),\n","")],
  'report: what is lost is said': [(OU,"if !self.nothing_lost && self.highest_number_seen > self.number {","if matches!(self.outcome, RecoveryOutcome::Checkpoint { .. }) && self.highest_number_seen > self.number {")],
