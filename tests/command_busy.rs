@@ -187,3 +187,17 @@ fn a_file_that_may_only_be_read_can_be_looked_at() {
     }
     std::fs::set_permissions(here, PermissionsExt::from_mode(0o755)).unwrap();
 }
+
+/// A repair reads one slot after the other, so of a table in use it once left records out.
+#[test]
+fn a_table_that_is_in_use_is_not_repaired_but_backed_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = visits(directory.path());
+    let user = Visits::open(&path).unwrap();
+    let (status, said) = complaint(directory.path(), "locule repair visits.loc new.loc");
+    assert_eq!(status, Some(2));
+    assert!(said.contains("is in use") && said.contains("`locule backup visits.loc new.loc`"), "{said}");
+    printed(directory.path(), "locule backup visits.loc new.loc");
+    drop(user);
+    printed(directory.path(), "locule repair visits.loc repaired.loc");
+}

@@ -261,3 +261,33 @@ fn verify_names_each_bad_cell_that_a_recovery_does_without() {
     std::fs::write(&copy, &bytes).unwrap();
     assert_eq!(admin::verify(&copy).unwrap().remnants, []);
 }
+
+/// One byte of the header, and be it one that means nothing, once made all records unreachable.
+#[test]
+fn a_header_whose_checksum_is_wrong_and_that_agrees_with_itself_is_believed_to_save_what_is_left() {
+    let (directory, path, bytes) = synced_table();
+    let (visits, _) = salvaged(&path);
+    let repaired = directory.path().join("repaired.loc");
+    let mut saved_count = 0;
+    for position in (0..4096).step_by(8) {
+        let mut damaged = bytes.clone();
+        damaged[position] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(matches!(options().open(&path).map(drop), Err(Error::Foreign { .. })), "byte {position}");
+        assert!(!admin::verify(&path).unwrap().is_good(), "byte {position}");
+        match admin::salvage(&path) {
+            Err(error) => assert!(matches!(error, Error::Foreign { .. }), "byte {position}: {error}"),
+            Ok(_) => {
+                let (found, problems) = salvaged(&path);
+                assert_eq!(found, visits, "byte {position}");
+                assert_eq!(problems.len(), 1, "byte {position}");
+                assert!(problems[0].description.starts_with("its header is damaged: "), "{}", problems[0]);
+                locule::maintenance::repair(&path, &repaired).unwrap();
+                assert!(admin::verify(&repaired).unwrap().is_good(), "byte {position}");
+                std::fs::remove_file(&repaired).unwrap();
+                saved_count += 1;
+            }
+        }
+    }
+    assert!(saved_count > 450, "{saved_count} of 512");
+}

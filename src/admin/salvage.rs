@@ -52,14 +52,14 @@ const READ_COUNT: u32 = 16;
 ///
 /// # Errors
 ///
-/// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if the file is not a locule table
-/// or its header is damaged, [`Io`](crate::Error::Io) if the header cannot be read. What is wrong behind the header is
-/// an item.
+/// [`DoesNotExist`](crate::Error::DoesNotExist), [`Foreign`](crate::Error::Foreign) if the file is not a locule table,
+/// or what its header says of the schema, the capacity and the places of records is damaged, [`Io`](crate::Error::Io) if the
+/// header cannot be read. Any other damage is an item, also that of a header of which only the checksum is wrong.
 pub fn salvage(path: impl AsRef<Path>) -> Result<Salvage> {
     let remains = Remains::open(path.as_ref(), &super::settings())?;
     let payload = vec![0; remains.header().geometry.record_words()];
     let mut salvage = Salvage { remains, next_slot: 0, found: VecDeque::new(), payload };
-    salvage.found.extend(salvage.problem_with_the_file().map(Err));
+    salvage.found.extend(salvage.problems_with_the_file().into_iter().map(Err));
     Ok(salvage)
 }
 
@@ -125,16 +125,19 @@ impl Salvage {
     }
 
     /// What is wrong with the file as a whole.
-    pub(crate) fn problem_with_the_file(&self) -> Option<Problem> {
+    pub(crate) fn problems_with_the_file(&self) -> Vec<Problem> {
         let expected_bytes = word(self.header().geometry.file_bytes());
         let found_bytes = self.remains.found_bytes();
-        (found_bytes < expected_bytes).then(|| Problem {
-            place: Location::File,
-            description: format!(
+        let damage = self.remains.damage_of_header();
+        let of_header = damage.map(|damage| format!("{damage}; what it says agrees with itself, and is believed here"));
+        let of_length = (found_bytes < expected_bytes).then(|| {
+            format!(
                 "expected {expected_bytes} bytes, found {found_bytes}: it was cut short, \
                  and what is missing counts as zeros"
-            ),
-        })
+            )
+        });
+        let descriptions = of_header.into_iter().chain(of_length);
+        descriptions.map(|description| Problem { place: Location::File, description }).collect()
     }
 
     /// What was found in the next slot.

@@ -158,7 +158,7 @@ fn reserve_blocks(attachment: &Attachment, header: &Header) -> Result<()> {
 
 /// The header of a file that is long enough for all that the header says.
 pub(super) fn read_header(file: &File, path: &Path) -> Result<Header> {
-    let (header, found) = read_header_alone(file, path)?;
+    let (header, found) = read_header_alone(file, path, Header::decode)?;
     let expected = word(header.geometry.file_bytes());
     if found < expected {
         let reason = format!(
@@ -169,8 +169,12 @@ pub(super) fn read_header(file: &File, path: &Path) -> Result<Header> {
     Ok(header)
 }
 
-/// The header of a file, and how long the file is, which may be too short for the rest.
-pub(super) fn read_header_alone(file: &File, path: &Path) -> Result<(Header, u64)> {
+/// The header of a file, as `decode` understands it, and how long the file is, which may be too short for the rest.
+pub(super) fn read_header_alone<H>(
+    file: &File,
+    path: &Path,
+    decode: impl FnOnce(&[u8], &Path) -> Result<H>,
+) -> Result<(H, u64)> {
     let metadata = file.metadata().map_err(Error::io("look at", path))?;
     let foreign = |reason: String| Error::Foreign { path: path.to_owned(), reason };
     if !metadata.is_file() {
@@ -192,7 +196,7 @@ pub(super) fn read_header_alone(file: &File, path: &Path) -> Result<(Header, u64
     let first_page = read(FIRST_PAGE_BYTES)?;
     let header_bytes = Header::length_bytes(&first_page, path)?;
     let bytes = if header_bytes == FIRST_PAGE_BYTES { first_page } else { read(header_bytes)? };
-    Ok((Header::decode(&bytes, path)?, metadata.len()))
+    Ok((decode(&bytes, path)?, metadata.len()))
 }
 
 /// Refuses file systems on which shared mappings are not shared by every process.

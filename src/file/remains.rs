@@ -19,23 +19,30 @@ use std::path::Path;
 pub struct Remains {
     attachment: Attachment,
     header: Header,
+    damage_of_header: Option<String>,
     found_bytes: u64,
     /// The words of one cell.
     cell: Vec<u64>,
 }
 
 impl Remains {
-    /// Opens a file whose header is whole.
+    /// Opens a file whose header is whole, or agrees with itself although its checksum is wrong.
     pub fn open(path: &Path, settings: &Settings) -> Result<Self> {
         let attachment =
             open_file(path, false, settings)?.ok_or_else(|| Error::DoesNotExist { path: path.to_owned() })?;
-        let (header, found_bytes) = read_header_alone(attachment.file(), path)?;
+        let ((header, damage_of_header), found_bytes) =
+            read_header_alone(attachment.file(), path, Header::decode_despite_checksum)?;
         let cell = vec![0; header.geometry.cell_words()];
-        Ok(Remains { attachment, header, found_bytes, cell })
+        Ok(Remains { attachment, header, damage_of_header, found_bytes, cell })
     }
 
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// What is wrong with the header, if something is.
+    pub fn damage_of_header(&self) -> Option<&str> {
+        self.damage_of_header.as_deref()
     }
 
     /// How long the file is.

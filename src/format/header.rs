@@ -169,6 +169,15 @@ impl Header {
     /// Decodes and checks the whole header region. The result contains a geometry that was computed anew and agrees
     /// with every field of the file.
     pub fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
+        match Self::decode_despite_checksum(bytes, path)? {
+            (header, None) => Ok(header),
+            (_, Some(damage)) => Err(Error::Foreign { path: path.to_owned(), reason: damage }),
+        }
+    }
+
+    /// The same; if only its checksum is wrong, that is said beside it. For those that save what is left: the fields depend on each
+    /// other, so what is damaged can be a seed, a time, a name, or what means nothing.
+    pub fn decode_despite_checksum(bytes: &[u8], path: &Path) -> Result<(Self, Option<String>)> {
         let header_bytes = Self::length_bytes(bytes, path)?;
         let foreign = |reason: String| Error::Foreign { path: path.to_owned(), reason };
         let Some(bytes) = bytes.get(..header_bytes) else {
@@ -181,11 +190,19 @@ impl Header {
         let mut without_crc = bytes.to_vec();
         put(&mut without_crc, HEADER_CRC, &[0; 4]);
         let found_crc = crc32(&without_crc);
-        if found_crc != stored_crc {
-            return Err(foreign(format!(
-                "its header is damaged: expected CRC {stored_crc:08x}, found {found_crc:08x}"
-            )));
+        let damage = (found_crc != stored_crc)
+            .then(|| format!("its header is damaged: expected CRC {stored_crc:08x}, found {found_crc:08x}"));
+        let header = Self::decode_fields(bytes, path);
+        match (header, damage) {
+            // What the fields say is of no use then.
+            (Err(_), Some(damage)) => Err(foreign(damage)),
+            (header, damage) => header.map(|header| (header, damage)),
         }
+    }
+
+    fn decode_fields(bytes: &[u8], path: &Path) -> Result<Self> {
+        let foreign = |reason: String| Error::Foreign { path: path.to_owned(), reason };
+        let header_bytes = bytes.len();
         let incompatible_features = u64::from_ne_bytes(array(bytes, 32));
         if incompatible_features != 0 {
             return Err(foreign(format!(

@@ -95,11 +95,8 @@ struct Saved {
 }
 
 fn save_all(remains: &mut Salvage, image: &mut Image<'_>) -> Result<Saved> {
-    let mut saved = Saved {
-        after: given_out(remains),
-        problems: remains.problem_with_the_file().into_iter().collect(),
-        left_out: Vec::new(),
-    };
+    let mut saved =
+        Saved { after: given_out(remains), problems: remains.problems_with_the_file(), left_out: Vec::new() };
     // The slot and the version of the record with each key.
     let mut owners: HashMap<Vec<u8>, (u32, u64)> = HashMap::new();
     while let Some(SalvagedSlot { slot, newest, problems }) = remains.next_slot() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use locule::maintenance;
+use locule::{admin, maintenance};
 
 use crate::failure::{Failure, shown};
 use crate::output::visible;
@@ -17,7 +17,7 @@ const NAMED_COUNT: usize = 20;
 ///
 /// The damaged file stays as it is. A record is what a writer once put there, and may be older or newer than the last sync;
 /// deleted ones may be there again. Of two records with one key the newer is kept. A table that can be opened needs no
-/// repair: `locule backup` copies it. Exit status 0 if nothing was wrong, 1 if there was damage: the new table is there in
+/// repair: `locule backup` copies it; one that is in use is refused. Exit status 0 if nothing was wrong, 1 if there was damage: the new table is there in
 /// both cases.
 #[derive(Args)]
 #[command(after_help = "\
@@ -36,6 +36,15 @@ pub struct Options {
 /// Saves the records, and names the bad places.
 pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, out, .. } = options;
+    if admin::info(file).is_ok_and(|info| info.is_in_use) {
+        return Err(format!(
+            "{0} is in use, and what is written meanwhile could be missing: `locule backup {0} {1}` copies it as of one moment; \
+             if it is damaged, end the processes that use it first, which `locule info {0}` names",
+            shown(file),
+            shown(out)
+        )
+        .into());
+    }
     let repaired = maintenance::repair(file, out).map_err(Failure::about(file))?;
     let (problem_count, left_out_count) = (repaired.problems.len(), repaired.left_out.len());
     let members = || {
