@@ -1,6 +1,7 @@
 //! The command line: which verb, and what is said about mistakes in it.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -100,9 +101,15 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, ExitC
         Err(error) => {
             let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             if is_help || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-                // A reader that has seen enough is no error.
-                let _ = error.print();
-                return Err(if is_help { ExitCode::SUCCESS } else { ExitCode::from(ERROR) });
+                return Err(match error.print() {
+                    // A reader that has seen enough is no error.
+                    Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                        output::complain(format_args!("locule: cannot write the help: {error}"));
+                        ExitCode::from(ERROR)
+                    }
+                    _ if is_help => ExitCode::SUCCESS,
+                    _ => ExitCode::from(ERROR),
+                });
             }
             output::complain(format_args!("locule: {}", in_one_line(&error.to_string(), verb.as_deref())));
             Err(ExitCode::from(ERROR))

@@ -32,6 +32,6 @@ pub fn run(options: &Options) -> Result<Verdict> {
         None => table.len(),
     };
     let count = count.map_err(Failure::about(file))?;
-    options.reporting.print(|| vec![("record_count", count.into())], || format!("{count}\n"))?;
+    options.reporting.print_findings(|| vec![("record_count", count.into())], || format!("{count}\n"))?;
     Ok(Verdict::Good)
 }

@@ -1,6 +1,7 @@
 //! `locule diff`: what differs between two tables.
 
 use std::cmp::Ordering;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,11 +11,10 @@ use locule::{Order, Schema, Value, field};
 use serde_json::{Value as Json, json};
 
 use crate::choosing::Column;
-use crate::output::{self, visible};
+use crate::output::{self, Stdout, visible};
 use crate::rows::Rows;
 use crate::writing::{for_people, json_of, shown_json};
 use crate::{Result, Verdict};
-use std::io::Write;
 
 /// Compares two tables, record by record, by their keys.
 ///
@@ -164,7 +164,7 @@ struct Changed<'a> {
 /// Where the differences are written.
 struct Report {
     is_json: bool,
-    out: std::io::BufWriter<std::io::StdoutLock<'static>>,
+    out: BufWriter<Stdout>,
     difference_count: u64,
 }
 

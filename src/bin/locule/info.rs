@@ -43,7 +43,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         file_system: file_system_of(&options.file),
     };
     let text = describe(&info, &around)?;
-    options.reporting.print(|| members(&info, &around), || text)?;
+    options.reporting.print_findings(|| members(&info, &around), || text)?;
     if options.map {
         map::print(&options.file)?;
     }

@@ -6,18 +6,36 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
+/// Standard output. Its errors say that it is what cannot be written, and one that is not open for writing is an error, too.
+pub struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        nix::unistd::write(io::stdout(), bytes).map_err(|error| {
+            let error = io::Error::from(error);
+            match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted => error,
+                kind => io::Error::new(kind, format!("cannot write to standard output: {error}")),
+            }
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes to stdout. A reader that has seen enough (`| head`) is not an error, and changes nothing about the verdict.
 pub fn print(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match Stdout.write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
 }
 
 /// Stdout for much, as it is: what is for a terminal has to be made visible before.
-pub fn buffered() -> BufWriter<io::StdoutLock<'static>> {
-    BufWriter::new(io::stdout().lock())
+pub fn buffered() -> BufWriter<Stdout> {
+    BufWriter::new(Stdout)
 }
 
 /// Whether a person sees what is written to stdout.

@@ -38,7 +38,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         ]
     };
     let shown = || if output::is_for_a_terminal() { visible_lines(&text) } else { text.clone() };
-    options.reporting.print(members, || format!("{}\n", shown()))?;
+    options.reporting.print_findings(members, || format!("{}\n", shown()))?;
     Ok(Verdict::Good)
 }
 

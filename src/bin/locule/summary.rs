@@ -36,7 +36,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
     let file = &options.file;
     let info = admin::info(file).map_err(Failure::about(file))?;
     if let Condition::NeedsRecovery { outcome: Err(_), .. } = &info.condition {
-        options.reporting.print(|| members(&info, Vec::new()), || lines(&info, options))?;
+        options.reporting.print_findings(|| members(&info, Vec::new()), || lines(&info, options))?;
         output::complain(format_args!(
             "locule: {0} cannot be recovered: `locule dump --salvage {0}` prints what is whole, and `locule repair {0} NEW` \
              saves it",
@@ -78,7 +78,7 @@ fn report(info: &Info, options: &Options) -> Result<Verdict> {
     let schema = rows.schema().clone();
     let columns = Column::all(&schema);
     let first = rows.by_ref().take(options.limit).map(|row| object_of(&schema, &columns, &row)).collect();
-    options.reporting.print(|| members(info, first), String::new)?;
+    options.reporting.print_findings(|| members(info, first), String::new)?;
     Ok(rows.verdict())
 }
 

@@ -35,7 +35,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
             ("problems", verification.problems.iter().map(json_of_problem).collect()),
         ]
     };
-    options.reporting.print(members, || format!("{}\n", output::visible_lines(&verification.to_string())))?;
+    options.reporting.print_findings(members, || format!("{}\n", output::visible_lines(&verification.to_string())))?;
     Ok(Verdict::good_if(verification.is_good()))
 }
 

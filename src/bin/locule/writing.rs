@@ -176,8 +176,14 @@ impl Reporting {
         self.json
     }
 
-    /// Prints the object, on one line, or the text.
+    /// Prints what was done. If that is not possible, it is done all the same, and nobody is to do it again.
     pub fn print(&self, members: impl FnOnce() -> Members, text: impl FnOnce() -> String) -> Result<()> {
+        self.print_findings(members, text)
+            .map_err(|error| format!("it is done, and not to be repeated, but cannot be reported: {error}").into())
+    }
+
+    /// Prints the object, on one line, or the text.
+    pub fn print_findings(&self, members: impl FnOnce() -> Members, text: impl FnOnce() -> String) -> Result<()> {
         let text = if self.json {
             let members = members().into_iter().map(|(name, value)| (name.to_owned(), value));
             format!("{}\n", shown_json(&Json::Object(members.collect::<Map<_, _>>())))

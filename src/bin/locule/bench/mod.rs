@@ -181,7 +181,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
 
 /// Prints the report, and writes its file if there is to be one.
 fn tell(report: &Report, options: &Options, report_file: Option<ReportFile>) -> Result<()> {
-    options.reporting.print(|| json::members(report), || report.text())?;
+    options.reporting.print_findings(|| json::members(report), || report.text())?;
     let Some(report_file) = report_file else { return Ok(()) };
     let content = page::content(report, report_file.kind())?;
     let path = report_file.finish(&content)?;

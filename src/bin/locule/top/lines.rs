@@ -28,7 +28,7 @@ const COLUMNS: [(&str, usize); 12] = [
 
 /// Prints lines until there are enough of them, or nobody reads them.
 pub fn print(watcher: &mut Watcher, interval: Duration, count: Option<u64>, is_json: bool) -> Result<Verdict> {
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = output::buffered();
     if !is_json {
         let names: Vec<_> = COLUMNS.iter().map(|(name, width)| format!("{name:>width$}")).collect();
         writeln!(stdout, "{}  holder", names.join("  "))?;
