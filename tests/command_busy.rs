@@ -8,12 +8,14 @@ mod command;
 
 use command::{complaint, printed, shell};
 use common::{Child, Visits, hear, say, visit};
+use locule::maintenance::Alteration;
 use locule::{Table, Values};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Verbs that only look.
 const LOOKING: [&str; 20] = [
@@ -200,4 +202,32 @@ fn a_table_that_is_in_use_is_not_repaired_but_backed_up() {
     printed(directory.path(), "locule backup visits.loc new.loc");
     drop(user);
     printed(directory.path(), "locule repair visits.loc repaired.loc");
+}
+
+/// Another process makes the table anew as fast as it can.
+#[test]
+fn verbs_that_look_look_again_when_the_table_is_altered_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let path = visits(here);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let altering = scope.spawn(|| {
+            for round in (0..).take_while(|_| !is_over.load(Ordering::Relaxed)) {
+                Alteration::of(&path).capacity(20 + round % 2).apply().unwrap();
+            }
+        });
+        let looked = std::panic::catch_unwind(|| {
+            for _ in 0..50 {
+                assert_eq!(printed(here, "locule count visits.loc --where 'hits > 3'"), "6\n");
+                assert_eq!(printed(here, "locule get visits.loc 3 hits"), "3\n");
+                assert_eq!(printed(here, "locule dump visits.loc --format csv").lines().count(), 11);
+                assert!(printed(here, "locule visits.loc").starts_with("visits.loc: 10 of 2"));
+                assert_eq!(printed(here, "locule diff visits.loc visits.loc"), "");
+            }
+        });
+        is_over.store(true, Ordering::Relaxed);
+        altering.join().unwrap();
+        looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
 }

@@ -69,6 +69,19 @@ pub enum Verb {
     BenchWorker(bench::worker::Options),
 }
 
+impl Verb {
+    /// Whether it changes nothing, so that it can be run again.
+    pub fn is_looking(&self) -> bool {
+        match self {
+            Verb::Summary(_) | Verb::Schema(_) | Verb::Dump(_) | Verb::Get(_) | Verb::Count(_) | Verb::Exists(_) => {
+                true
+            }
+            Verb::Export(_) | Verb::Diff(_) | Verb::Info(_) | Verb::Verify(_) | Verb::Tail(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// The command as a whole.
 pub fn command() -> Command {
     with_negative_numbers(Arguments::command())

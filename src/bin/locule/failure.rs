@@ -31,6 +31,12 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Whether an error says nothing but that the table became another one meanwhile, so that it can be looked at anew.
+pub fn is_passing(error: &(dyn StdError + 'static)) -> bool {
+    let error = error.downcast_ref::<Failure>().map(|failure| &failure.error).or_else(|| error.downcast_ref::<Error>());
+    matches!(error, Some(Error::Superseded | Error::Recovered))
+}
+
 /// For errors of which some may be those of the library: to be given to `map_err`.
 pub fn about(path: &Path) -> impl Fn(Box<dyn StdError>) -> Box<dyn StdError> {
     move |error| match error.downcast::<Error>() {

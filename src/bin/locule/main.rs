@@ -64,6 +64,7 @@ mod writing;
 use std::error::Error;
 use std::io::ErrorKind;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use arguments::Verb;
 use nix::sys::signal::{SigSet, Signal};
@@ -89,6 +90,10 @@ impl Verdict {
 /// The exit status of an error, and of a mistake in the arguments.
 const ERROR: u8 = 2;
 
+/// How many more times a verb looks at a table that becomes another one meanwhile, and how long it waits before.
+const RETRY_COUNT: u32 = 20;
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
+
 fn main() -> ExitCode {
     // Exceeding a limit for the size of files (`ulimit -f`) is then an error of the write, and does not end this
     // process.
@@ -99,7 +104,7 @@ fn main() -> ExitCode {
         Ok(verb) => verb,
         Err(exit_code) => return exit_code,
     };
-    match run(&verb) {
+    match run_until_it_is_settled(&verb) {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::FAILURE,
         Err(error) if output::is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
@@ -111,6 +116,22 @@ fn main() -> ExitCode {
             ExitCode::from(ERROR)
         }
     }
+}
+
+/// Runs a verb. One that only looks at a table, and has said nothing yet, looks again if the table was altered or recovered by
+/// another process meanwhile.
+fn run_until_it_is_settled(verb: &Verb) -> Result<Verdict> {
+    for _ in 0..RETRY_COUNT {
+        match run(verb) {
+            Err(error)
+                if verb.is_looking() && failure::is_passing(error.as_ref()) && !output::is_anything_written() =>
+            {
+                std::thread::sleep(RETRY_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+    run(verb)
 }
 
 fn run(verb: &Verb) -> Result<Verdict> {

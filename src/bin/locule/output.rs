@@ -5,12 +5,22 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether anything was written that somebody may have seen.
+static IS_ANYTHING_WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// The same, to be asked.
+pub fn is_anything_written() -> bool {
+    IS_ANYTHING_WRITTEN.load(Ordering::Relaxed)
+}
 
 /// Standard output. Its errors say that it is what cannot be written, and one that is not open for writing is an error, too.
 pub struct Stdout;
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        IS_ANYTHING_WRITTEN.store(true, Ordering::Relaxed);
         nix::unistd::write(io::stdout(), bytes).map_err(|error| {
             let error = io::Error::from(error);
             match error.kind() {
@@ -45,6 +55,7 @@ pub fn is_for_a_terminal() -> bool {
 
 /// Writes a line to stderr. If even that fails, the line cannot be reported anywhere.
 pub fn complain(line: fmt::Arguments<'_>) {
+    IS_ANYTHING_WRITTEN.store(true, Ordering::Relaxed);
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 

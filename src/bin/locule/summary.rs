@@ -47,8 +47,9 @@ pub fn run(options: &Options) -> Result<Verdict> {
     if options.reporting.is_for_programs() {
         return report(&info, options);
     }
-    output::print(&lines(&info, options))?;
+    // Read before anything is printed: if the table becomes another one meanwhile, all of it is looked at anew.
     let mut rows = Rows::of(file)?;
+    output::print(&lines(&info, options))?;
     let schema = rows.schema().clone();
     let columns = Column::all(&schema);
     let writing = Writing { format: Format::Table, schema: &schema, columns: &columns, null: None };
