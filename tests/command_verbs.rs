@@ -564,8 +564,7 @@ $ locule alter visits.loc widen hits u65
 locule: expected a type such as u64, text(64) or date?, found "u65"
 [exit 2]
 $ locule alter visits.loc resize 2
-room for 2 records instead of 100
-locule: 1 record does not fit, so nothing was changed: record 16777218: it is in slot 2, which would be gone: delete it first, and insert it again
+locule: visits.loc holds 3 records, which do not fit in 2: delete some first, such as by `locule delete visits.loc --where …`
 [exit 2]
 $ locule alter visits.loc resize 200
 room for 200 records instead of 100
@@ -710,4 +709,52 @@ each character is 1 slot: · none taken, ░ some, ▒ half, ▓ many, █ nearl
 
 "#]]
     );
+}
+
+/// Records keep their slots, and a slot that was freed last is taken first.
+#[test]
+fn what_is_said_of_records_that_are_too_far_behind_for_fewer_slots_helps() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    write(here, "rows.csv", "id\n1\n2\n3\n4\n");
+    let refused = session(
+        here,
+        "locule create rows.loc --schema 'key id: u64' --capacity 10
+         locule import rows.loc rows.csv
+         locule delete rows.loc 2
+         locule alter rows.loc resize 3
+         locule alter rows.loc resize 2 --dry-run
+         locule alter rows.loc resize 0 --dry-run
+         locule alter rows.loc resize 99999999999 --dry-run",
+    );
+    assert_data_eq!(
+        &refused,
+        str![[r#"
+$ locule create rows.loc --schema 'key id: u64' --capacity 10
+$ locule import rows.loc rows.csv
+4 inserted
+$ locule delete rows.loc 2
+1 deleted
+$ locule alter rows.loc resize 3
+room for 3 records instead of 10
+locule: 1 record does not fit, so nothing was changed: record 16777219: `id` 4: it is in slot 3, which would be gone; records cannot move, but a new table takes them: `locule create NEW --schema "$(locule schema rows.loc)" --capacity 3`, then `locule export rows.loc | locule import NEW -`, and `locule restore NEW rows.loc` puts it in the place of the old one
+[exit 2]
+$ locule alter rows.loc resize 2 --dry-run
+locule: rows.loc holds 3 records, which do not fit in 2: delete some first, such as by `locule delete rows.loc --where …`
+[exit 2]
+$ locule alter rows.loc resize 0 --dry-run
+locule: a table has 1 to 16777216 slots, not 0
+[exit 2]
+$ locule alter rows.loc resize 99999999999 --dry-run
+locule: a table has 1 to 16777216 slots, not 99999999999
+[exit 2]
+
+"#]]
+    );
+    // Typed as it is written.
+    let remedies: Vec<&str> =
+        refused.split('`').filter(|part| part.starts_with("locule ") && part.contains("NEW")).collect();
+    assert_eq!(remedies.len(), 3, "{remedies:?}");
+    let done = session(here, &[remedies.join("\n").as_str(), "locule rows.loc --limit 0"].join("\n"));
+    assert!(done.contains("\nrows.loc: 3 of 3 records\n"), "{done}");
 }

@@ -29,6 +29,7 @@ use crate::format::header::Header;
 use crate::record_id::RecordId;
 use crate::schema::Schema;
 use crate::sys::attachment::{Attachment, absolute, random_uuid, random_word};
+use crate::value::untyped::Value;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -197,8 +198,8 @@ impl<'s, 'p, 'c> Work<'s, 'p, 'c> {
         let id = RecordId::new(slot, header.generation);
         if slot >= self.image.header().geometry.capacity() {
             if header.is_live {
-                let reason = format!("it is in slot {slot}, which would be gone: delete it first, and insert it again");
-                misfits.note(id, &reason);
+                let key = self.key_of(payload).map_or_else(String::new, |(name, value)| format!("`{name}` {value}: "));
+                misfits.note(id, &format!("{key}it is in slot {slot}, which would be gone"));
             } else {
                 self.drop_tombstone(header);
             }
@@ -231,6 +232,13 @@ impl<'s, 'p, 'c> Work<'s, 'p, 'c> {
         if tombstone.generation < GENERATION_LIMIT - 1 {
             self.dropped_generation = self.dropped_generation.max(tombstone.generation);
         }
+    }
+
+    /// The name and the value of the key of an old record.
+    fn key_of(&self, payload: &[u64]) -> Option<(&str, Value)> {
+        let field = self.source.schema().key()?;
+        let bytes = self.source.geometry().key_bytes_of(payload)?;
+        Some((field.name(), crate::schema::decode_value(field, bytes).ok()?))
     }
 
     #[cold]

@@ -4,6 +4,7 @@ use super::new_schema::{NewSchema, Position, Step};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::file::rebuild::{Plan, Rebuilt, rebuild};
+use crate::format::header::Header;
 use crate::record_id::RecordId;
 use crate::schema::{FieldSchema, Schema};
 use crate::table::untyped::open_for_looking;
@@ -213,7 +214,8 @@ impl Alteration {
     }
 
     /// Gives the table room for another number of records. A record in a slot that would be gone stops the alteration:
-    /// an id names its slot.
+    /// an id names its slot, so no record changes it. To delete it and to insert it again may not help, since the slot that
+    /// was freed last is the first to be taken. A new table of the smaller capacity takes the records instead.
     ///
     /// ```
     /// # use locule::maintenance::Alteration;
@@ -288,12 +290,16 @@ impl Alteration {
     ///
     /// # Errors
     ///
-    /// [`UnknownField`](Error::UnknownField), [`InvalidArgument`](Error::InvalidArgument) if a step or the schema that
-    /// it leads to is not possible, [`InvalidValue`](Error::InvalidValue) if a default does
+    /// [`UnknownField`](Error::UnknownField), [`InvalidArgument`](Error::InvalidArgument) if a step, the schema that
+    /// it leads to or the capacity is not possible, [`InvalidValue`](Error::InvalidValue) if a default does
     /// not fit its field, and those of [`OpenOptions::open_read_only`](crate::OpenOptions::open_read_only).
     pub fn preview(&self) -> Result<Arc<Schema>> {
         let table = open_for_looking(&self.path)?;
-        Ok(Arc::clone(NewSchema::of(table.schema(), &self.steps)?.schema()))
+        let new = NewSchema::of(table.schema(), &self.steps)?;
+        let capacity = self.capacity.unwrap_or(table.capacity());
+        // Whether there can be such a table. What else is in the header is for no file.
+        Header::new(capacity, Arc::clone(new.schema()), [0; 16], 0, 0)?;
+        Ok(Arc::clone(new.schema()))
     }
 
     /// Makes the changes.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use locule::maintenance::{Alteration, Position};
-use locule::{FieldSchema, Table, Values};
+use locule::{Error, FieldSchema, Table, Values};
 
 use crate::asking::Consent;
-use crate::failure::{Failure, shown};
+use crate::failure::{Failure, report, shown};
 use crate::output::{self, visible};
 use crate::writing::Reporting;
 use crate::{Result, Verdict, opening};
@@ -30,7 +30,7 @@ pub struct Options {
     file: PathBuf,
     #[command(subcommand)]
     change: Change,
-    /// Only show what would change. Whether all records fit is not looked at.
+    /// Only show what would change. Whether each record fits is not looked at.
     #[arg(long, global = true)]
     dry_run: bool,
     #[command(flatten)]
@@ -83,6 +83,8 @@ enum Change {
         field_type: String,
     },
     /// Gives the table room for another number of records.
+    ///
+    /// A smaller one only as long as no record is in the slots that would be gone: records cannot move.
     Resize {
         /// How many.
         #[arg(allow_negative_numbers = true)]
@@ -94,6 +96,7 @@ enum Change {
 pub fn run(options: &Options) -> Result<Verdict> {
     let file = &options.file;
     let table = opening::to_read(file)?;
+    check_room(&table, options)?;
     let alteration = alteration(options, &table)?;
     let schema = alteration.preview().map_err(Failure::about(file))?;
     let changes: Vec<String> = match &options.change {
@@ -113,7 +116,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         if matches!(options.change, Change::Drop { .. }) && !options.consent.to(&question)? {
             return Ok(Verdict::Bad);
         }
-        record_count = Some(alteration.apply().map_err(Failure::about(file))?.live_count);
+        record_count = Some(alteration.apply().map_err(|error| explain(error, options))?.live_count);
         opening::settle(file);
     }
     let members = || {
@@ -127,6 +130,41 @@ pub fn run(options: &Options) -> Result<Verdict> {
     let text = || record_count.map_or_else(String::new, |count| format!("done, {count} records\n"));
     options.reporting.print(members, text)?;
     Ok(Verdict::Good)
+}
+
+/// More records than there is to be room for fit in no slots.
+fn check_room(table: &Table<Values>, options: &Options) -> Result<()> {
+    let Change::Resize { capacity } = options.change else { return Ok(()) };
+    let file = &options.file;
+    let record_count = table.len().map_err(Failure::about(file))?;
+    if capacity > 0 && record_count > capacity {
+        return Err(format!(
+            "{file} holds {record_count} records, which do not fit in {capacity}: delete some first, such as by `locule \
+             delete {file} --where …`",
+            file = shown(file)
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// An error, with what can be done about records that are too far behind for fewer slots.
+fn explain(error: Error, options: &Options) -> Box<dyn std::error::Error> {
+    let is_about_records = matches!(error, Error::InvalidValue { .. });
+    let failure = Failure::about(&options.file)(error);
+    match options.change {
+        Change::Resize { capacity } if is_about_records => {
+            let file = shown(&options.file);
+            format!(
+                "{}; records cannot move, but a new table takes them: `locule create NEW --schema \"$(locule schema {file})\" \
+                 --capacity {capacity}`, then `locule export {file} | locule import NEW -`, and `locule restore NEW {file}` \
+                 puts it in the place of the old one",
+                report(&failure)
+            )
+            .into()
+        }
+        _ => failure.into(),
+    }
 }
 
 fn alteration(options: &Options, table: &Table<Values>) -> Result<Alteration> {
