@@ -281,7 +281,7 @@ $ locule dump visits.loc --sort -it
 locule: there is no field `it`
 [exit 2]
 $ locule dump visits.loc --fields id,@versoin
-locule: there is no field `@versoin`
+locule: there is no `@versoin`, but @id and @version
 [exit 2]
 $ locule export visits.loc --null 'a,b'
 locule: --null "a,b": expected a text without commas, quotes and line breaks

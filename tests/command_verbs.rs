@@ -208,6 +208,7 @@ fn records_are_shown_chosen_and_sorted() {
             "locule dump visits.loc
              locule dump visits.loc --where 'hits > 0' --sort -hits --fields user,hits --format csv
              locule dump visits.loc --sort note,-id --limit 2 --format jsonl
+             locule dump visits.loc --sort -@id --limit 2 --fields user --format csv
              locule dump visits.loc --format json --fields id,note
              locule dump visits.loc --where 'id == 0' --format json
              locule dump visits.loc --where 'id == 0' --fields user
@@ -232,6 +233,10 @@ bob,1
 $ locule dump visits.loc --sort note,-id --limit 2 --format jsonl
 {"id":"42","user":"ada","hits":3,"note":"first"}
 {"id":"9","user":"bob","hits":1,"note":"null"}
+$ locule dump visits.loc --sort -@id --limit 2 --fields user --format csv
+user
+bob
+eve
 $ locule dump visits.loc --format json --fields id,note
 [
 {"id":"42","note":"first"},

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
@@ -70,15 +70,11 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Whether it changes nothing, so that it can be run again.
+    /// Whether it changes nothing and prints once, so that it can be run again.
     pub fn is_looking(&self) -> bool {
-        match self {
-            Verb::Summary(_) | Verb::Schema(_) | Verb::Dump(_) | Verb::Get(_) | Verb::Count(_) | Verb::Exists(_) => {
-                true
-            }
-            Verb::Export(_) | Verb::Diff(_) | Verb::Info(_) | Verb::Verify(_) | Verb::Tail(_) => true,
-            _ => false,
-        }
+        use Verb::{Count, Diff, Dump, Exists, Export, Get, Info, Schema, Summary, Verify};
+        matches!(self, Summary(_) | Schema(_) | Dump(_) | Get(_) | Count(_) | Exists(_) | Export(_) | Diff(_))
+            || matches!(self, Info(_) | Verify(_))
     }
 }
 
@@ -124,7 +120,11 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, ExitC
                     _ => ExitCode::from(ERROR),
                 });
             }
-            output::complain(format_args!("locule: {}", in_one_line(&error.to_string(), verb.as_deref())));
+            let text = match meant_instead_of(&error) {
+                Some(text) => text,
+                None => in_one_line(&with_the_nearest_first(error).to_string(), verb.as_deref()),
+            };
+            output::complain(format_args!("locule: {text}"));
             Err(ExitCode::from(ERROR))
         }
     }
@@ -143,6 +143,41 @@ fn is_file(argument: &OsStr) -> bool {
     let is_verb = || command().find_subcommand(argument).is_some();
     // No verb has a point or a slash. A file that looks like a mistyped verb has to be there.
     !text.starts_with('-') && !is_verb() && (text.contains(['.', '/']) || Path::new(argument).exists())
+}
+
+/// What somebody means who types the name that another command has for it.
+const MEANT: [(&str, &str); 15] = [
+    ("add insert upsert write", "`locule put`"),
+    ("cat list ls print query select show view", "`locule dump`"),
+    ("change edit update", "`locule set`"),
+    ("check fsck", "`locule verify`"),
+    ("compare", "`locule diff`"),
+    ("copy cp clone", "`locule backup`"),
+    ("drop", "`locule destroy`"),
+    ("find", "`locule get` or `locule dump --where`"),
+    ("follow watch", "`locule tail` or `locule top`"),
+    ("help", "`locule --help`"),
+    ("init make new", "`locule create`"),
+    ("load", "`locule import`"),
+    ("remove rm", "`locule delete` for records or `locule destroy` for a table"),
+    ("stat status", "`locule info`"),
+    ("version", "`locule --version`"),
+];
+
+/// What is said of a verb that there is not, if it is known what was meant.
+fn meant_instead_of(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(verb)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let (_, meant) = MEANT.iter().find(|(names, _)| names.split(' ').any(|name| name == verb))?;
+    Some(format!("unrecognized verb '{verb}'; you probably mean {meant}; see `locule --help`"))
+}
+
+/// Clap names what is most like a mistyped verb last.
+fn with_the_nearest_first(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::SuggestedSubcommand) {
+        let names = names.iter().rev().cloned().collect();
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+    }
+    error
 }
 
 /// What clap says, without the usage that it adds: the mistake, what was probably meant, and where to read more.

@@ -29,7 +29,8 @@ impl Where {
 pub struct Choice {
     #[command(flatten)]
     condition: Where,
-    /// By which fields they are sorted: `--sort name,-hits` has the most hits first where the names are equal.
+    /// By which fields they are sorted: `--sort name,-hits` has the most hits first where the names are equal. @id and
+    /// @version can be among them.
     #[arg(long, value_name = "FIELDS", value_delimiter = ',', allow_hyphen_values = true)]
     sort: Vec<String>,
     /// Which fields, in this order. @id and @version are what the store knows of a record.
@@ -60,11 +61,12 @@ impl Choice {
     }
 }
 
-fn order_of(name: &str, schema: &Schema) -> Result<(Order, usize)> {
+fn order_of(name: &str, schema: &Schema) -> Result<(Order, Column)> {
     let (name, is_descending) = name.strip_prefix('-').map_or((name, false), |name| (name, true));
-    let (position, _) = schema.expect_field(name)?;
+    let column = Column::named(name, schema)?;
+    // The name does not matter: it is values that are compared.
     let name = field(name.to_owned());
-    Ok((if is_descending { name.descending() } else { name.ascending() }, position))
+    Ok((if is_descending { name.descending() } else { name.ascending() }, column))
 }
 
 /// What is shown of a record.
@@ -81,7 +83,11 @@ impl Column {
         match name {
             "@id" => Ok(Column::Id),
             "@version" => Ok(Column::Version),
-            name => Ok(Column::Field(schema.expect_field(name)?.0)),
+            name => match schema.expect_field(name) {
+                Ok((position, _)) => Ok(Column::Field(position)),
+                Err(_) if name.starts_with('@') => Err(format!("there is no `{name}`, but @id and @version").into()),
+                Err(error) => Err(error.into()),
+            },
         }
     }
 
@@ -115,7 +121,7 @@ impl Column {
 pub struct Chosen {
     schema: Arc<Schema>,
     condition: Option<Condition>,
-    orders: Vec<(Order, usize)>,
+    orders: Vec<(Order, Column)>,
     columns: Option<Vec<Column>>,
     limit: usize,
 }
@@ -147,11 +153,12 @@ impl Chosen {
     }
 
     fn compare(&self, left: &DumpedRow, right: &DumpedRow) -> Ordering {
-        let compared = self.orders.iter().map(|(order, position)| {
-            match (left.values.get(*position), right.values.get(*position)) {
+        let compared = self.orders.iter().map(|(order, column)| match column {
+            Column::Field(position) => match (left.values.get(*position), right.values.get(*position)) {
                 (Some(left), Some(right)) => order.compare(left, right),
                 _ => Ordering::Equal,
-            }
+            },
+            Column::Id | Column::Version => order.compare(&column.value(left), &column.value(right)),
         });
         compared.fold(Ordering::Equal, Ordering::then)
     }

@@ -19,7 +19,8 @@ use crate::{Result, Verdict};
 /// Compares two tables, record by record, by their keys.
 ///
 /// A line with - is a record that only the first has, + one that only the second has, and ~ a field that has another value.
-/// Tables without a key are compared by the ids of the records. If the schemas differ, that is shown, and the fields that
+/// Tables without a key are compared by the ids of the records, which a backup keeps, but not a table into which they were
+/// imported: there the same records can have other ids. If the schemas differ, that is shown, and the fields that
 /// both have are compared. Takes no lock. Exit status 1 if there is any difference.
 #[derive(Args)]
 #[command(after_help = "\

@@ -8,8 +8,9 @@ use crate::{Result, Verdict};
 
 /// Writes the records of a table as CSV or JSON, in the form that `locule import` takes.
 ///
-/// What is exported imports again to an equal table: a field that holds nothing is told from an empty text, floats have
-/// all their digits, and bytes are hexadecimal. Otherwise as `locule dump`.
+/// What is exported imports again to equal records: a field that holds nothing is told from an empty text, floats have all
+/// their digits, and bytes are hexadecimal. Ids and versions are new ones: `locule backup` keeps them. Otherwise as `locule
+/// dump`.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
