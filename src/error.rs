@@ -384,7 +384,7 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "the table is damaged: {reason}; keep a copy of the file: `locule verify` names every bad place, \
-                     and `locule dump --salvage` prints what is left"
+                     and `locule dump --salvage FILE` prints what is left"
                 )
             }
             Error::SchemaMismatch { differences, .. } => {

@@ -271,7 +271,7 @@ $ locule import t.loc good.csv --format jsonl
 locule: good.csv: row 1: not JSON: expected value at line 1 column 1; nothing was imported
 [exit 2]
 $ locule import t.loc good.csv --batch 0
-locule: invalid value '0' for '--batch <COUNT>': 0 is not in 1..18446744073709551615; see `locule import --help`
+locule: invalid value '0' for '--batch <COUNT>': expected a whole number, 1 or more; see `locule import --help`
 [exit 2]
 $ locule count t.loc
 2

@@ -6,6 +6,8 @@ mod command;
 
 use command::{complaint, printed, session};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Every verb but `bench`, which has tests of its own: what it is given after the name of a file.
@@ -168,11 +170,23 @@ fn a_mistyped_verb_or_option_is_told_what_was_probably_meant() {
             directory.path(),
             "locule verfy visits.loc
              locule nonsense visits.loc
+             locule creat visits.loc
+             locule select visits.loc
+             locule ls visits.loc
+             locule rm visits.loc
+             locule cp visits.loc copy.loc
+             locule insert visits.loc id=1
+             locule version
+             locule help
              locule dump visits.loc --salvge
              locule dump visits.loc --format xml
              locule dump visits.loc --limit many
              locule top visits.loc --interval -1
              locule alter visits.loc resize -1
+             locule dump visits.loc --limit ''
+             locule import visits.loc visits.csv --batch 0
+             locule bench --processes 0
+             locule exists visits.loc
              locule dump
              locule get visits.loc
              locule delete visits.loc
@@ -211,6 +225,30 @@ locule: unrecognized verb 'verfy'; a similar verb exists: 'verify'; see `locule 
 $ locule nonsense visits.loc
 locule: unrecognized verb 'nonsense'; see `locule --help`
 [exit 2]
+$ locule creat visits.loc
+locule: unrecognized verb 'creat'; some similar verbs exist: 'create', 'repair', 'schema'; see `locule --help`
+[exit 2]
+$ locule select visits.loc
+locule: unrecognized verb 'select'; you probably mean `locule dump`; see `locule --help`
+[exit 2]
+$ locule ls visits.loc
+locule: unrecognized verb 'ls'; you probably mean `locule dump`; see `locule --help`
+[exit 2]
+$ locule rm visits.loc
+locule: unrecognized verb 'rm'; you probably mean `locule delete` for records or `locule destroy` for a table; see `locule --help`
+[exit 2]
+$ locule cp visits.loc copy.loc
+locule: unrecognized verb 'cp'; you probably mean `locule backup`; see `locule --help`
+[exit 2]
+$ locule insert visits.loc id=1
+locule: unrecognized verb 'insert'; you probably mean `locule put`; see `locule --help`
+[exit 2]
+$ locule version
+locule: unrecognized verb 'version'; you probably mean `locule --version`; see `locule --help`
+[exit 2]
+$ locule help
+locule: unrecognized verb 'help'; you probably mean `locule --help`; see `locule --help`
+[exit 2]
 $ locule dump visits.loc --salvge
 locule: unexpected argument '--salvge' found; a similar argument exists: '--salvage'; see `locule dump --help`
 [exit 2]
@@ -226,6 +264,18 @@ locule: invalid value '-1' for '--interval <SECONDS>': expected a number of seco
 $ locule alter visits.loc resize -1
 locule: invalid value '-1' for '<CAPACITY>': expected a whole number, 0 or more; see `locule alter --help`
 [exit 2]
+$ locule dump visits.loc --limit ''
+locule: invalid value '' for '--limit <COUNT>': expected a whole number, 0 or more; see `locule dump --help`
+[exit 2]
+$ locule import visits.loc visits.csv --batch 0
+locule: invalid value '0' for '--batch <COUNT>': expected a whole number, 1 or more; see `locule import --help`
+[exit 2]
+$ locule bench --processes 0
+locule: invalid value '0' for '--processes <PROCESSES>': expected a whole number from 1 to 10000; see `locule bench --help`
+[exit 2]
+$ locule exists visits.loc
+locule: the following required arguments were not provided: <KEY>, or --where <EXPR>; see `locule exists --help`
+[exit 2]
 $ locule dump
 locule: the following required arguments were not provided: <FILE>; see `locule dump --help`
 [exit 2]
@@ -233,7 +283,7 @@ $ locule get visits.loc
 locule: the following required arguments were not provided: <KEY>; see `locule get --help`
 [exit 2]
 $ locule delete visits.loc
-locule: the following required arguments were not provided: <KEY>; see `locule delete --help`
+locule: the following required arguments were not provided: <KEY>, or --where <EXPR>; see `locule delete --help`
 [exit 2]
 $ locule delete visits.loc 42 --where 'id == 1'
 locule: the argument '[KEY]' cannot be used with '--where <EXPR>'; see `locule delete --help`
@@ -350,5 +400,31 @@ fn completions_and_manual_pages_know_every_verb() {
         let page = std::fs::read_to_string(here.join("pages").join(format!("locule-{verb}.1"))).unwrap();
         assert!(page.contains(&format!("locule\\-{verb}")) && page.contains("Examples"), "{verb}: {page}");
         assert_eq!(printed(here, &format!("locule man {verb}")), page);
+    }
+}
+
+/// The command that is named is typed as it is written, in a shell that knows `$'…'`.
+#[test]
+fn a_file_of_any_name_is_shown_as_bash_takes_it_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    if printed(here, "command -v bash || true").is_empty() {
+        eprintln!("there is no bash here");
+        return;
+    }
+    for name in [&b"-x.loc"[..], b"a b.loc", b"it's\n\\.loc", b"\xff\x1b[31m.loc", "łódź\u{202e}.loc".as_bytes()] {
+        let name = OsStr::from_bytes(name);
+        let run = |arguments: &[&str]| {
+            let mut shell = command::shell(here, r#"locule "$@" 2>&1"#);
+            // The name of the shell, before its arguments.
+            shell.arg("sh").args(arguments).arg("--").arg(name).output().unwrap()
+        };
+        let said = String::from_utf8(run(&["info"]).stdout).unwrap();
+        assert!(!said.trim_end().contains(|next: char| next.is_control() || next == '\u{202e}'), "{said}");
+        let named = said.split('`').nth(1).unwrap().replace(" --schema …", " --schema 'a: u8'");
+        std::fs::write(here.join("script"), named).unwrap();
+        printed(here, "bash script");
+        assert!(here.join(name).exists(), "{said}");
+        printed(here, "rm script");
     }
 }

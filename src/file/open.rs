@@ -162,7 +162,7 @@ pub(super) fn read_header(file: &File, path: &Path) -> Result<Header> {
     let expected = word(header.geometry.file_bytes());
     if found < expected {
         let reason = format!(
-            "expected {expected} bytes, found {found}: it was cut short; `locule dump --salvage` prints what is left"
+            "expected {expected} bytes, found {found}: it was cut short; `locule dump --salvage FILE` prints what is left"
         );
         return Err(Error::Foreign { path: path.to_owned(), reason });
     }

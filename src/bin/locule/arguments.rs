@@ -121,8 +121,8 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Verb, ExitC
                 });
             }
             let text = match meant_instead_of(&error) {
-                Some(text) => text,
-                None => in_one_line(&with_the_nearest_first(error).to_string(), verb.as_deref()),
+                Some(text) if verb.is_none() => text,
+                _ => in_one_line(&with_the_nearest_first(error).to_string(), verb.as_deref()),
             };
             output::complain(format_args!("locule: {text}"));
             Err(ExitCode::from(ERROR))
@@ -194,9 +194,40 @@ fn in_one_line(text: &str, verb: Option<&str>) -> String {
         Some(verb) => format!("locule {verb} --help"),
         None => "locule --help".to_owned(),
     };
-    let parts = parts.join("; ").replace(":; ", ": ").replace("subcommand", "verb");
-    let parts = parts.replace("invalid digit found in string", "expected a whole number, 0 or more");
+    let parts = in_plain_words(&parts.join("; ").replace(":; ", ": ").replace("subcommand", "verb"));
+    let parts = match verb {
+        Some("delete" | "exists") => parts.replace("<KEY>", "<KEY>, or --where <EXPR>"),
+        _ => parts,
+    };
     format!("{parts}; see `{help}`")
+}
+
+/// What the standard library and clap say of numbers, in other words.
+fn in_plain_words(text: &str) -> String {
+    const WHOLE_NUMBER: &str = "expected a whole number, 0 or more";
+    let mut text = text.to_owned();
+    for (theirs, ours) in [
+        ("invalid digit found in string", WHOLE_NUMBER),
+        ("cannot parse integer from empty string", WHOLE_NUMBER),
+        ("number too large to fit in target type", "expected a smaller whole number"),
+        ("number too small to fit in target type", WHOLE_NUMBER),
+        ("invalid float literal", "expected a number"),
+        ("cannot parse float from empty string", "expected a number"),
+    ] {
+        text = text.replace(theirs, ours);
+    }
+    // `7 is not in 1..5`, or 1..=4.
+    let Some((before, range)) = text.rsplit_once(" is not in ") else { return text };
+    let Some((before, _)) = before.rsplit_once(": ") else { return text };
+    let numbers = range.split("..").map(|end| end.trim_start_matches('=').parse::<u64>());
+    match numbers.collect::<Result<Vec<u64>, _>>().as_deref() {
+        Ok([first, u64::MAX]) => format!("{before}: expected a whole number, {first} or more"),
+        Ok([first, end]) => {
+            let last = if range.contains("..=") { *end } else { end.saturating_sub(1) };
+            format!("{before}: expected a whole number from {first} to {last}")
+        }
+        _ => text,
+    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use locule::{Error, TableLock};
 
-use crate::output::visible;
+use crate::output::{is_obeyed, visible};
 
 /// An error of the library about a certain file.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl StdError for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&explain(&self.error, Some(&self.path)))
+        f.write_str(&naming(&self.path, &explain(&self.error, Some(&self.path))))
     }
 }
 
@@ -70,12 +71,60 @@ pub fn shown(path: &Path) -> String {
         Some(rest) => rest,
         None => path,
     };
-    let text = path.to_string_lossy();
+    // What begins so would be taken for an option.
+    let is_like_an_option = path.as_os_str().as_bytes().starts_with(b"-");
+    let path = if is_like_an_option { &Path::new(".").join(path) } else { path };
     let is_plain = |next: char| next.is_alphanumeric() || "/._-+=:,@%".contains(next);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.into_owned();
+    match path.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(is_plain) => text.to_owned(),
+        Some(text) if !text.contains(is_obeyed) => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => escaped(path.as_os_str().as_bytes()),
     }
-    format!("'{}'", visible(&text).replace('\'', r"'\''"))
+}
+
+/// A name that cannot be shown as it is, in the way of quoting that bash and others take back byte by byte.
+fn escaped(name: &[u8]) -> String {
+    let mut text = "$'".to_owned();
+    for chunk in name.utf8_chunks() {
+        for next in chunk.valid().chars() {
+            match next {
+                '\'' | '\\' => text.extend(['\\', next]),
+                '\n' => text.push_str("\\n"),
+                next if is_obeyed(next) => {
+                    next.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+                }
+                next => text.push(next),
+            }
+        }
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text.push('\'');
+    text
+}
+
+/// A text of the library, in which a command names no file, with the file.
+pub fn naming(path: &Path, text: &str) -> String {
+    let command = format!("`locule dump --salvage {}`", shown(path));
+    text.replace("`locule dump --salvage FILE`", &command).replace("`locule dump --salvage`", &command)
+}
+
+/// What can be done about an error of the kernel.
+fn remedy(action: &str, path: &Path, kind: io::ErrorKind) -> String {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = shown(parent);
+    match kind {
+        io::ErrorKind::PermissionDenied if action == "create" => {
+            format!("; `ls -ld {directory}` shows who may make files there")
+        }
+        io::ErrorKind::PermissionDenied => format!("; `ls -ld {directory} {}` shows who may", shown(path)),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("; `df -h {directory}` shows how much is free there: delete something, or use fewer slots")
+        }
+        io::ErrorKind::NotFound if action == "create" && !parent.exists() => {
+            format!("; `mkdir -p {directory}` makes the directory")
+        }
+        _ => String::new(),
+    }
 }
 
 /// What went wrong with a temporary file, without its name, which nobody has typed.
@@ -88,7 +137,13 @@ fn explain(error: &Error, path: Option<&Path>) -> String {
     let file = path.map_or_else(|| "FILE".to_owned(), shown);
     let table = path.map_or_else(|| "the table".to_owned(), shown);
     match error {
-        Error::Io { action, path, source } => format!("cannot {action} {}: {source}", shown(path)),
+        // It was looked at how long it is.
+        Error::Io { action, path, source } if source.kind() == io::ErrorKind::UnexpectedEof => {
+            format!("cannot {action} {}: it ends before it should: it was cut off meanwhile", shown(path))
+        }
+        Error::Io { action, path, source } => {
+            format!("cannot {action} {}: {source}{}", shown(path), remedy(action, path, source.kind()))
+        }
         Error::AlreadyExists { path } => {
             format!("{} exists already, and is left as it is: choose another name, or delete it first", shown(path))
         }
@@ -169,6 +224,7 @@ fn held(lock: TableLock, holder_pid: Option<u32>, waited_seconds: f64) -> String
 mod tests {
     use super::*;
     use locule::{CursorLoss, RecordId};
+    use std::ffi::OsStr;
     use std::time::Duration;
 
     fn one_of_each() -> Vec<Error> {
@@ -235,12 +291,37 @@ mod tests {
     }
 
     #[test]
+    fn an_error_of_the_kernel_says_what_can_be_done() {
+        let said = |action, name: &str, kind: io::ErrorKind| {
+            report(&Error::Io { action, path: PathBuf::from(name), source: kind.into() })
+        };
+        for (action, name, kind, expected) in [
+            ("create", "a/v.loc", io::ErrorKind::PermissionDenied, "`ls -ld a` shows who may make files there"),
+            ("create", "v.loc", io::ErrorKind::PermissionDenied, "`ls -ld .` shows"),
+            ("open", "a/v.loc", io::ErrorKind::PermissionDenied, "`ls -ld a a/v.loc` shows who may"),
+            ("reserve the blocks of", "a b/v.loc", io::ErrorKind::StorageFull, "`df -h 'a b'` shows how much is free"),
+            ("create", "a/b/v.loc", io::ErrorKind::NotFound, "`mkdir -p a/b` makes the directory"),
+            (
+                "read",
+                "v.loc",
+                io::ErrorKind::UnexpectedEof,
+                "cannot read v.loc: it ends before it should: it was cut off",
+            ),
+        ] {
+            assert!(said(action, name, kind).contains(expected), "{}", said(action, name, kind));
+        }
+    }
+
+    #[test]
     fn a_path_is_shown_as_a_shell_takes_it_and_a_terminal_obeys_nothing() {
         assert_eq!(shown(Path::new("a/visits.loc")), "a/visits.loc");
         let here = std::env::current_dir().unwrap();
         assert_eq!([shown(&here), shown(&here.join("visits.loc"))], [".", "visits.loc"]);
         assert_eq!(shown(Path::new("my visits.loc")), "'my visits.loc'");
-        assert_eq!(shown(Path::new("it's\u{1b}")), r"'it'\''s\u{1b}'");
+        assert_eq!(shown(Path::new("it's")), r"'it'\''s'");
+        assert_eq!(shown(Path::new("it's\u{1b}\\\nł\u{202e}")), r"$'it\'s\x1b\\\nł\xe2\x80\xae'");
+        assert_eq!(shown(Path::new(OsStr::from_bytes(b"-a\xffb"))), r"$'./-a\xffb'");
+        assert_eq!(shown(Path::new("-x.loc")), "./-x.loc");
         let error = Error::DoesNotExist { path: PathBuf::from("a\u{1b}\nb") };
         assert!(!report(&error).contains(['\u{1b}', '\n']), "{}", report(&error));
     }

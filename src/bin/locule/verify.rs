@@ -6,7 +6,7 @@ use clap::Args;
 use locule::admin::Problem;
 use serde_json::{Value as Json, json};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, naming};
 use crate::writing::Reporting;
 use crate::{Result, Verdict, output};
 
@@ -35,7 +35,9 @@ pub fn run(options: &Options) -> Result<Verdict> {
             ("problems", verification.problems.iter().map(json_of_problem).collect()),
         ]
     };
-    options.reporting.print_findings(members, || format!("{}\n", output::visible_lines(&verification.to_string())))?;
+    options.reporting.print_findings(members, || {
+        format!("{}\n", output::visible_lines(&naming(&options.file, &verification.to_string())))
+    })?;
     Ok(Verdict::good_if(verification.is_good()))
 }
 
