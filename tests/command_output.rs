@@ -5,6 +5,7 @@
 mod command;
 
 use command::{complaint, printed};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 const NO_SPACE: &str = "cannot write to standard output: No space left on device (os error 28)";
@@ -85,4 +86,26 @@ fn results_that_cannot_be_written_are_an_error_and_a_closed_pipe_is_none() {
     }
     let (code, said) = complaint(here, "locule diff visits.loc copy.loc > /dev/full");
     assert_eq!((code, said), (Some(2), format!("locule: {NO_SPACE}\n")));
+}
+
+/// A limit for the size of files stands for a full disk.
+#[test]
+fn a_manual_page_that_cannot_be_written_whole_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    printed(here, "mkdir pages && umask 027 && locule man --into pages");
+    let page = std::fs::read(here.join("pages/locule.1")).unwrap();
+    assert!(page.len() > 1024);
+    let mode = std::fs::metadata(here.join("pages/locule.1")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o640, "{mode:o}");
+    for directory in ["pages", "others"] {
+        let (code, said) =
+            complaint(here, &format!("mkdir -p {directory}; ulimit -f 1; locule man --into {directory}"));
+        assert_eq!(
+            (code, said),
+            (Some(2), format!("locule: cannot write {directory}/locule.1: File too large (os error 27)\n"))
+        );
+    }
+    assert!(std::fs::read(here.join("pages/locule.1")).unwrap() == page, "the page that was there is gone");
+    assert_eq!(printed(here, "ls -A others"), "");
 }

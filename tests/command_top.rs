@@ -111,7 +111,7 @@ fn each_way_to_quit_gives_the_terminal_back() {
         assert_eq!(status.code(), Some(0), "{key:?}");
         assert_given_back(&terminal);
     }
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGALRM] {
         let mut top = top(directory.path());
         top.wait_for_text("Changes");
         top.signal(signal);

@@ -1,12 +1,13 @@
 //! `locule man`: the manual pages.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap_mangen::Man;
 
-use crate::failure::shown;
+use crate::failure::{cause, shown};
 use crate::{Result, Verdict, arguments, output};
 
 /// Prints a manual page, or writes all of them into a directory.
@@ -61,5 +62,12 @@ fn page(command: &clap::Command) -> Result<Vec<u8>> {
 
 fn write(directory: &Path, name: &str, page: &[u8]) -> Result<()> {
     let path = directory.join(format!("{name}.1"));
-    std::fs::write(&path, page).map_err(|error| format!("cannot write {}: {error}", shown(&path)).into())
+    // A page that is not whole gets no name.
+    let permissions = std::fs::Permissions::from_mode(0o666);
+    let written = tempfile::Builder::new().permissions(permissions).tempfile_in(directory).and_then(|mut file| {
+        file.write_all(page)?;
+        Ok(file.persist(&path)?)
+    });
+    written.map_err(|error| format!("cannot write {}: {}", shown(&path), cause(&error)))?;
+    Ok(())
 }

@@ -17,6 +17,7 @@ use super::terminal::{Screen, end_raw_mode};
 use super::view::{View, Wish};
 use super::watcher::Watcher;
 use crate::failure::shown;
+use crate::interruption::ENDING;
 use crate::{Result, Verdict};
 
 /// How long a view that is told to end may take to give the terminal back.
@@ -51,14 +52,7 @@ impl Drop for Farewell {
 /// Shows a table until a key, a signal or the end of the terminal ends it.
 pub fn show(file: &Path, interval: Duration) -> Result<Verdict> {
     // Before any thread is started, also that of the watcher, since each has a mask of its own.
-    let signals = SigSet::from_iter([
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGQUIT,
-        Signal::SIGTSTP,
-        Signal::SIGCONT,
-    ]);
+    let signals = SigSet::from_iter(ENDING.into_iter().chain([Signal::SIGTSTP, Signal::SIGCONT]));
     signals.thread_block()?;
 
     let mut watcher = Watcher::open(file)?;
