@@ -200,7 +200,7 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
         uuid: hyphenated(header.uuid),
         created: Timestamp::from_microseconds(header.created_microseconds),
         schema: Schema::clone(&header.schema),
-        file_bytes: std::fs::metadata(path).map_err(Error::io("look at", path))?.len(),
+        file_bytes: store.file_bytes()?,
         is_in_memory: is_in_memory(path)?,
         is_in_use,
         condition,

@@ -54,7 +54,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
             }
             Err(error) => return Err(error),
         };
-    check_length(path, &store, &mut verification)?;
+    check_length(&store, &mut verification)?;
     if recovery_reason.is_some() {
         // The recovery wipes what it does not need.
         let broken_cells = check::broken_cells(&store, PROBLEM_LIMIT);
@@ -115,9 +115,9 @@ pub(super) fn usable(store: &Store, verification: &mut Verification) -> Result<(
     Ok(())
 }
 
-fn check_length(path: &Path, store: &Store, verification: &mut Verification) -> Result<()> {
+fn check_length(store: &Store, verification: &mut Verification) -> Result<()> {
     let expected_bytes = word(store.geometry().file_bytes());
-    let found_bytes = std::fs::metadata(path).map_err(Error::io("look at", path))?.len();
+    let found_bytes = store.file_bytes()?;
     if found_bytes != expected_bytes {
         verification.report(Location::File, format!("expected {expected_bytes} bytes, found {found_bytes}"));
     }

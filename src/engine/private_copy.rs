@@ -130,6 +130,12 @@ impl Store {
         Ok(Ok((copy, is_same_boot)))
     }
 
+    /// How long the file is that was opened, which may have lost its name to another.
+    pub fn file_bytes(&self) -> Result<u64> {
+        let attachment = self.origin_store().unwrap_or(self).attachment.as_ref().ok_or(Error::Superseded)?;
+        Ok(attachment.file().metadata().map_err(Error::io("look at", self.path()))?.len())
+    }
+
     /// The file that a private copy was made from.
     pub(super) fn origin_store(&self) -> Option<&Store> {
         self.origin.as_ref().map(|origin| &*origin.store)
