@@ -284,7 +284,7 @@ FAULTS = {
  'altered: ids of dropped slots': [(RB,"            generation_floor: generation.max(self.dropped_generation),","            generation_floor: generation,")],
  'altered: keys stay unique': [(RB,"            Some((key, other)) => Err(self.duplicate(key, other)),","            Some((key, other)) => {\n                drop(self.duplicate(key, other));\n                Ok(())\n            }")],
  'altered: keys that change are taken out first': [(RB,"        changed.iter().for_each(|slot| self.keys.take_out(*slot));\n","")],
- 'altered: records in dropped slots stop it': [(RB,"            if header.is_live {\n                let reason","            if header.is_live && slot == u32::MAX {\n                let reason")],
+ 'altered: records in dropped slots stop it': [(RB,"            if header.is_live {\n                let key","            if header.is_live && slot == u32::MAX {\n                let key")],
  'altered: misfits stop it': [(RB,"        misfits.check()?;\n        Ok(word(changed.len()))","        Ok(word(changed.len()))")],
  'altered: the file is still the same': [(RB,"    if source.attachment().map(Attachment::id) != Some(entry.attachment().id()) {","    if source.attachment().map(Attachment::id).is_none() {")],
  'altered: no waiting for itself': [(RB,"inside_closure(self.source, || convert(id, payload, new))","convert(id, payload, new)")],
