@@ -154,3 +154,34 @@ fn what_cannot_be_followed_is_an_error_that_says_how_to_go_on() {
         assert!(output.status.code() == Some(2) && said.contains(expected) && said.lines().count() == 1, "{said}");
     }
 }
+
+/// It once went on with the file that it had opened, in which nobody writes any more, and said nothing.
+#[test]
+fn it_notices_that_another_file_has_taken_the_name_or_that_there_is_none() {
+    for (command, expected) in [("mv other.loc visits.loc", "the cursor"), ("rm visits.loc", "does not exist")] {
+        let directory = visits();
+        let here = directory.path();
+        printed(here, "locule create other.loc --schema 'key id: u8' && locule put other.loc id=1");
+        printed(here, "locule put visits.loc id=7");
+        let mut tail = Tail::run(here, "--from start 2> errors.txt");
+        tail.line();
+        printed(here, command);
+        assert!(tail.lines.next().is_none(), "{command}");
+        assert_eq!(tail.process.wait().unwrap().code(), Some(2), "{command}");
+        let said = std::fs::read_to_string(here.join("errors.txt")).unwrap();
+        assert!(said.contains(expected) && said.contains("visits.loc"), "{command}: {said}");
+    }
+}
+
+/// A copy of the same table tells what has changed in it since.
+#[test]
+fn it_goes_on_in_a_copy_that_has_taken_the_name() {
+    let directory = visits();
+    let here = directory.path();
+    printed(here, "locule put visits.loc id=1 && cp visits.loc copy.loc");
+    let mut tail = Tail::run(here, "--from start");
+    assert!(tail.line().1.contains(r#""id":1"#));
+    printed(here, "locule put copy.loc id=2 && mv copy.loc visits.loc");
+    let (_, line) = tail.line();
+    assert!(line.contains(r#""id":2"#), "{line}");
+}

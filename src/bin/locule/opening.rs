@@ -1,5 +1,6 @@
 //! Opening a table: to look at it, which changes nothing and waits for nobody, or to write.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use locule::{Recovery, RecoveryOutcome, Table, Values};
@@ -13,6 +14,11 @@ pub fn to_read(path: &Path) -> Result<Table<Values>, Failure> {
     let table = options.open_read_only(path).map_err(Failure::about(path))?;
     say_what_is_lost(path, table.recovery());
     Ok(table)
+}
+
+/// Which file has a name now.
+pub fn id_of(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Says which state is seen of a file that needs a recovery, if something was written later. A backup, and a table that was

@@ -24,7 +24,10 @@ use crate::{Result, Verdict, opening};
 /// cut too. Of what one transaction has changed, all comes again if not all was printed.
 ///
 /// While nothing changes it sleeps, and writers wake it: for that it leaves a mark in one word of the file, if it may
-/// write to it, and otherwise looks every five milliseconds.
+/// write to it, and otherwise looks every five milliseconds. Once a second it looks whether the file still has its name.
+///
+/// Where another table has taken the name, it goes on there if the cursor can be followed in it, and ends with an error if not,
+/// or if there is no table any more.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -71,7 +74,8 @@ const SLEEP: Duration = Duration::from_secs(1);
 /// Prints changes until nobody reads them any more, or there is none if it is not to wait.
 pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, synced, until_now, .. } = options;
-    let table = opening::to_read(file)?;
+    let mut id = opening::id_of(file);
+    let mut table = opening::to_read(file)?;
     let mut cursor = match options.from {
         From::Start => table.first_cursor(),
         From::Now => table.cursor().map_err(Failure::about(file))?,
@@ -88,8 +92,14 @@ pub fn run(options: &Options) -> Result<Verdict> {
         loop {
             let is_awake = if *synced { table.wait_synced(&cursor, SLEEP) } else { table.wait(&cursor, SLEEP) };
             match found(is_awake, &table, file)? {
-                Some(false) if is_read() => {}
-                Some(false) => return Ok(Verdict::Good),
+                Some(false) if !is_read() => return Ok(Verdict::Good),
+                // Whoever moves another file to this name, or deletes it, tells nobody.
+                Some(false) if opening::id_of(file) != id => {
+                    id = opening::id_of(file);
+                    table = opening::to_read(file)?;
+                    break;
+                }
+                Some(false) => {}
                 Some(true) | None => break,
             }
         }

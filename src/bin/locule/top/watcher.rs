@@ -1,8 +1,6 @@
 //! Watches a table, through whatever becomes of it: replaced, destroyed, recovered, damaged.
 
 use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +18,7 @@ use crate::counts;
 use crate::failure::{Failure, report, shown};
 use crate::lock_holder::Holder;
 use crate::map::SlotMap;
+use crate::opening::id_of;
 use crate::surroundings::{activity_of, process_of, users_of};
 
 /// How long a look waits for others at most, such as for one that is just opening the table.
@@ -324,10 +323,6 @@ fn what_became(error: Error, file: &Path) -> String {
 
 fn explained(error: Error, file: &Path) -> String {
     report(&Failure::about(file)(error))
-}
-
-fn id_of(file: &Path) -> Option<(u64, u64)> {
-    fs::metadata(file).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]
