@@ -12,8 +12,16 @@ const UNKNOWN_BYTES: u16 = 32;
 const TEXT_BYTES_MAX: usize = 65_535;
 
 /// The types that are tried, the most special first. Whatever is none of them is text.
-const CANDIDATES: [FieldType; 6] =
-    [FieldType::Bool, FieldType::U64, FieldType::I64, FieldType::F64, FieldType::Date, FieldType::Timestamp];
+const CANDIDATES: [FieldType; 8] = [
+    FieldType::Bool,
+    FieldType::U64,
+    FieldType::I64,
+    FieldType::U128,
+    FieldType::I128,
+    FieldType::F64,
+    FieldType::Date,
+    FieldType::Timestamp,
+];
 
 /// What was seen of a column so far.
 #[derive(Clone, Debug)]
@@ -63,16 +71,37 @@ impl Guess {
     }
 }
 
-/// Whether a text is a value of this type, written as such values are. A number such as 007 or +1 is more likely a name.
+/// Whether a text is a value of this type, written as such values are. A number such as 007 or +1 is more likely a name; one
+/// with more digits than a float keeps is a text, which keeps them all.
 fn is_written_as(text: &str, field_type: FieldType) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_plain = !(digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0."))
         && digits.starts_with(|first: char| first.is_ascii_digit());
     let has_form = match field_type {
-        FieldType::U64 | FieldType::I64 | FieldType::F64 => is_plain,
+        FieldType::U64 | FieldType::I64 | FieldType::U128 | FieldType::I128 => is_plain,
+        FieldType::F64 => is_plain && is_kept_by_a_float(text),
         _ => true,
     };
     has_form && FieldSchema::new("cell", field_type).parse_value(text).is_ok()
+}
+
+/// Whether the float nearest to a number is written as the same number.
+fn is_kept_by_a_float(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(|float| decimal_of(text) == decimal_of(&format!("{float:e}")))
+}
+
+/// The digits of a number without the zeros at their ends, and the exponent that makes it an integer; its sign does not matter.
+fn decimal_of(text: &str) -> Option<(String, i64)> {
+    let text = text.to_ascii_lowercase();
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let exponent: i64 = exponent.parse().ok()?;
+    let digits = format!("{}{fraction}", whole.trim_start_matches('-'));
+    let significant = digits.trim_end_matches('0');
+    let zero_count = i64::try_from(digits.len() - significant.len()).ok()?;
+    let digits = significant.trim_start_matches('0').to_owned();
+    let exponent = exponent - i64::try_from(fraction.len()).ok()? + zero_count;
+    Some(if digits.is_empty() { (digits, 0) } else { (digits, exponent) })
 }
 
 /// The name of a field for the name of a column: what cannot be in it is an underscore.
@@ -100,6 +129,8 @@ mod tests {
         assert_eq!(guessed(&["1", "18446744073709551615"]), "a: u64");
         assert_eq!(guessed(&["1", "-1"]), "a: i64");
         assert_eq!(guessed(&["1", "1.5", "-2e3"]), "a: f64");
+        assert_eq!(guessed(&["1", "99999999999999999999"]), "a: u128");
+        assert_eq!(guessed(&["18446744073709551615", "-1"]), "a: i128");
         assert_eq!(guessed(&["true", "false"]), "a: bool");
         assert_eq!(guessed(&["2024-02-29", ""]), "a: date?");
         assert_eq!(guessed(&["2024-02-29T12:00:00Z"]), "a: timestamp");
@@ -108,6 +139,22 @@ mod tests {
         assert_eq!(guessed(&["0", "0.5", "-0.5"]), "a: f64");
         assert_eq!(guessed(&["", ""]), "a: text(32)?");
         assert_eq!(guessed(&[]), "a: text(32)");
+    }
+
+    /// Two numbers that are not equal once became the same float.
+    #[test]
+    fn no_digit_is_lost() {
+        for text in
+            ["0", "0.0", "-0.5", "0.1", "100", "1e20", "1.50", "0.30000000000000004", "1E-7", "123456.789", "5e-324"]
+        {
+            assert!(is_kept_by_a_float(text), "{text}");
+        }
+        for text in
+            ["0.12345678901234567890123", "12345678901234567.89", "340282366920938463463374607431768211457", "1e400"]
+        {
+            assert!(!is_kept_by_a_float(text), "{text}");
+            assert!(guessed(&["1.5", text]).starts_with("a: text("), "{text}");
+        }
     }
 
     #[test]
