@@ -4,6 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use crate::Result;
 use crate::csv_cells::{are_quoted, blank_bytes};
+use crate::csv_form::CsvForm;
 use crate::input::{Input, Place};
 
 /// A cell that was read.
@@ -91,14 +92,18 @@ fn not_csv(error: &csv::Error) -> String {
     };
     match error.kind() {
         csv::ErrorKind::Utf8 { pos, err } => format!("{}cell {} is not UTF-8", line(pos.as_ref()), err.field() + 1),
+        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::InvalidData => error.to_string(),
         csv::ErrorKind::Io(error) => format!("cannot read the input: {error}"),
         _ => error.to_string(),
     }
 }
 
-/// Keeps what was read since the last line, since the reader of CSV does not tell which cells are in quotes.
+/// Keeps what was read since the last line, since the reader of CSV does not tell which cells are in quotes; and gives no more
+/// than the rows before a mistake, and then the mistake.
 struct Remembering {
     input: Input,
+    form: CsvForm,
+    mistake: Option<String>,
     /// What was read, from a certain byte on.
     kept: Vec<u8>,
     kept_from: u64,
@@ -109,7 +114,7 @@ const FORGOTTEN_BYTES: usize = 1 << 16;
 
 impl Remembering {
     fn new(input: Input) -> Self {
-        Remembering { input, kept: Vec::new(), kept_from: 0 }
+        Remembering { input, form: CsvForm::new(), mistake: None, kept: Vec::new(), kept_from: 0 }
     }
 
     /// The bytes of a line; those before it are not asked for again.
@@ -128,12 +133,25 @@ impl Remembering {
 
 impl Read for Remembering {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let available = self.input.fill_buf()?;
-        let count = available.len().min(buffer.len());
-        if let (Some(from), Some(to)) = (available.get(..count), buffer.get_mut(..count)) {
-            to.copy_from_slice(from);
-            self.kept.extend_from_slice(from);
+        if let Some(mistake) = &self.mistake {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, mistake.clone()));
         }
+        let available = self.input.fill_buf()?;
+        let mut bytes = available.get(..available.len().min(buffer.len())).unwrap_or_default();
+        let watched =
+            if bytes.is_empty() { self.form.end().map_err(|mistake| (0, mistake)) } else { self.form.watch(bytes) };
+        if let Err((whole_bytes, mistake)) = watched {
+            bytes = bytes.get(..whole_bytes).unwrap_or_default();
+            self.mistake = Some(mistake);
+            if bytes.is_empty() {
+                return self.read(buffer);
+            }
+        }
+        let count = bytes.len();
+        if let Some(to) = buffer.get_mut(..count) {
+            to.copy_from_slice(bytes);
+        }
+        self.kept.extend_from_slice(bytes);
         self.input.consume(count);
         Ok(count)
     }
@@ -177,5 +195,18 @@ mod tests {
         assert_eq!(error(""), "the input is empty: expected CSV, whose first line has the names of the fields");
         assert_eq!(error("a,b\n1,2\n\n3"), "row 2 (line 4): expected 2 cells, as in the first line, found 1");
         assert_eq!(error("a,b\r\n1,2\r\n3\r\n"), "row 2 (line 3): expected 2 cells, as in the first line, found 1");
+        assert_eq!(error("a,b\n1,\"x\n3,4\n"), "line 2: a quote is opened and never closed");
+        assert!(error("a,b\n1,2\n\"x\"y,2\n").starts_with("line 3: expected a comma"));
+        assert!(error("\"a\"b\n1\n").starts_with("line 1: expected a comma"));
+    }
+
+    #[test]
+    fn the_rows_before_a_mistake_come_before_it() {
+        let lines = "1,2\n".repeat(10_000);
+        let text = format!("a,b\n{lines}\"x\"y,2\n{lines}");
+        let mut rows = CsvRows::open(Input::of(io::Cursor::new(text.into_bytes()))).unwrap();
+        assert!(rows.by_ref().take(10_000).all(|row| row.is_ok()));
+        assert!(rows.next().unwrap().err().unwrap().to_string().starts_with("line 10002: expected a comma"));
+        assert!(rows.next().is_none());
     }
 }

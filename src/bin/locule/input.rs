@@ -24,6 +24,9 @@ impl fmt::Display for Place {
     }
 }
 
+/// A row that is longer is none: no record has so many bytes, in whatever way they are written.
+pub const ROW_BYTES_MAX: usize = 16 << 20;
+
 /// Bytes to be read. If a person waits, a bar shows how far it is.
 pub struct Input {
     reader: BufReader<Box<dyn Read>>,

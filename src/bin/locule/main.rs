@@ -22,6 +22,7 @@ mod count;
 mod counts;
 mod create;
 mod csv_cells;
+mod csv_form;
 mod csv_rows;
 mod delete;
 mod destroy;
