@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
         let start = self.rest;
         let digits = self.word();
         let capacity_bytes = digits.parse().ok().filter(|capacity_bytes| *capacity_bytes > 0);
-        let capacity_bytes = capacity_bytes.ok_or_else(|| self.expected_at(start, "a capacity of 1 to 65535 bytes"))?;
+        let capacity_bytes = capacity_bytes.ok_or_else(|| self.expected_at(start, "a capacity of 1 to 65534 bytes"))?;
         self.expect(")", "`)` after the capacity")?;
         Ok(capacity_bytes)
     }
