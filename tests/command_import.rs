@@ -290,6 +290,167 @@ $ locule count t.loc
     );
 }
 
+/// What has not the form of CSV or JSON was once taken for something else, and the command succeeded.
+#[test]
+fn what_would_be_swallowed_or_lost_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let write = |name: &str, text: &str| std::fs::write(here.join(name), text).unwrap();
+    write("unclosed.csv", "id,note\n1,a\n2,\"b\n3,c\n4,d\n");
+    write("behind.csv", "id,note\n1,\"a\"b\n");
+    write("separator.csv", "id;note\n1;a\n");
+    write("twice.jsonl", "{\"id\":1}\n{\"id\":2,\"note\":\"a\",\"note\":\"b\"}\n");
+    write("mark.jsonl", "\u{feff}{\"id\":1,\"note\":\"a\"}\n");
+    write("good.csv", "id,note\n2,b\n");
+    assert_data_eq!(
+        session(
+            here,
+            "locule create t.loc --schema 'key id: u8, note: text(8)?' --capacity 9
+             locule import t.loc unclosed.csv
+             locule import t.loc unclosed.csv --batch 1
+             locule import t.loc behind.csv
+             locule import t.loc separator.csv
+             locule import t.loc twice.jsonl
+             locule import t.loc good.csv --ignore nte
+             locule import t.loc mark.jsonl --on-duplicate replace
+             locule create new.loc --from unclosed.csv
+             locule create new.loc --from behind.csv
+             locule create new.loc --from separator.csv
+             test -e new.loc"
+        )
+        .raw(),
+        str![[r#"
+$ locule create t.loc --schema 'key id: u8, note: text(8)?' --capacity 9
+$ locule import t.loc unclosed.csv
+locule: unclosed.csv: line 3: a quote is opened and never closed; nothing was imported
+[exit 2]
+$ locule import t.loc unclosed.csv --batch 1
+locule: unclosed.csv: line 3: a quote is opened and never closed; 1 records before it were imported
+[exit 2]
+$ locule import t.loc behind.csv
+locule: behind.csv: line 2: expected a comma or the end of the line behind the closing quote of a cell; a quote in quotes is written twice; nothing was imported
+[exit 2]
+$ locule import t.loc separator.csv
+locule: separator.csv: the first line names one column, "id;note": expected commas between columns; nothing was imported
+[exit 2]
+$ locule import t.loc twice.jsonl
+locule: twice.jsonl: row 2: two members are named "note"; nothing was imported
+[exit 2]
+$ locule import t.loc good.csv --ignore nte
+locule: good.csv: --ignore: there is no column "nte": there are id, note; nothing was imported
+[exit 2]
+$ locule import t.loc mark.jsonl --on-duplicate replace
+0 inserted, 1 replaced
+$ locule create new.loc --from unclosed.csv
+locule: unclosed.csv: line 3: a quote is opened and never closed
+[exit 2]
+$ locule create new.loc --from behind.csv
+locule: behind.csv: line 2: expected a comma or the end of the line behind the closing quote of a cell; a quote in quotes is written twice
+[exit 2]
+$ locule create new.loc --from separator.csv
+locule: separator.csv: the first line names one column, "id;note": expected commas between columns
+[exit 2]
+$ test -e new.loc
+[exit 1]
+
+"#]].raw()
+    );
+}
+
+/// The command for releases once refused what the same command took in its tests, which had other features.
+#[test]
+fn integers_of_all_widths_are_read_from_json_and_shown_as_they_were_typed() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let rows = "{\"k\":1,\"i\":18446744073709551616}\n{\"k\":2,\"i\":-170141183460469231731687303715884105728}\n";
+    std::fs::write(here.join("rows.jsonl"), rows).unwrap();
+    assert_data_eq!(
+        session(
+            here,
+            "locule create t.loc --schema 'key k: u8, i: i128, u: u128?, f: f64?' --capacity 9
+             locule import t.loc rows.jsonl
+             locule put t.loc k=3 i:=-1 u:=340282366920938463463374607431768211455 f:=0.1
+             locule set t.loc 3 f:=12345678901234567890
+             locule dump t.loc --format csv
+             locule set t.loc 3 i:=1e3
+             locule set t.loc 3 u:=340282366920938463463374607431768211456"
+        )
+        .raw(),
+        str![[r#"
+$ locule create t.loc --schema 'key k: u8, i: i128, u: u128?, f: f64?' --capacity 9
+$ locule import t.loc rows.jsonl
+2 inserted
+$ locule put t.loc k=3 i:=-1 u:=340282366920938463463374607431768211455 f:=0.1
+inserted, version 3
+$ locule set t.loc 3 f:=12345678901234567890
+version 4
+$ locule dump t.loc --format csv
+k,i,u,f
+1,18446744073709551616,,
+2,-170141183460469231731687303715884105728,,
+3,-1,340282366920938463463374607431768211455,1.2345678901234567e19
+$ locule set t.loc 3 i:=1e3
+locule: field `i`: expected an i128, -170141183460469231731687303715884105728 to 170141183460469231731687303715884105727, found "1e+3"
+[exit 2]
+$ locule set t.loc 3 u:=340282366920938463463374607431768211456
+locule: field `u`: expected a u128, 0 to 340282366920938463463374607431768211455, found "340282366920938463463374607431768211456"
+[exit 2]
+
+"#]].raw()
+    );
+}
+
+/// Each would be read without end.
+#[test]
+fn input_without_end_is_not_read_to_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    assert_data_eq!(
+        session(
+            here,
+            "locule create t.loc --schema 'key id: u64, note: text(8)?' --capacity 9
+             locule import t.loc /dev/zero
+             locule import t.loc /dev/zero --format jsonl
+             (printf '{\"id\":\"'; yes 1) | tr -d '\\n' | locule import t.loc -
+             yes a,b | locule create new.loc --from - --capacity 9
+             locule put t.loc id=1 note=- < /dev/zero
+             locule create new.loc --schema - < /dev/zero"
+        )
+        .raw(),
+        str![[r#"
+$ locule create t.loc --schema 'key id: u64, note: text(8)?' --capacity 9
+$ locule import t.loc /dev/zero
+locule: /dev/zero: line 1: a row of more than 16777216 bytes, which no record has; nothing was imported
+[exit 2]
+$ locule import t.loc /dev/zero --format jsonl
+locule: /dev/zero: row 1: not JSON: expected value at line 1 column 1; nothing was imported
+[exit 2]
+$ (printf '{"id":"'; yes 1) | tr -d '\n' | locule import t.loc -
+locule: standard input: row 1: line 1: more than 16777216 bytes, which no record has; nothing was imported
+[exit 2]
+$ yes a,b | locule create new.loc --from - --capacity 9
+locule: standard input: row 10 (line 11): more records than a capacity of 9 has room for
+[exit 2]
+$ locule put t.loc id=1 note=- < /dev/zero
+locule: note: standard input has more than 65536 bytes, and no field holds so many
+[exit 2]
+$ locule create new.loc --schema - < /dev/zero
+locule: standard input has more than 67108864 bytes
+[exit 2]
+
+"#]]
+        .raw()
+    );
+}
+
+#[test]
+fn a_long_text_gets_no_room_that_no_record_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    std::fs::write(here.join("long.csv"), format!("id,note\n1,{}\n", "x".repeat(65_000))).unwrap();
+    assert!(printed(here, "locule create t.loc --from long.csv --key id --capacity 1").contains("note: text(65000)"));
+}
+
 #[test]
 fn nothing_is_imported_if_anything_does_not_fit() {
     let directory = tempfile::tempdir().unwrap();

@@ -131,8 +131,7 @@ $ locule create again.loc --from - --key 'First Name' --capacity 5 < visits.csv
 id: u64, key First_Name: text(16), hits: i64, ratio: f64, is_new: bool, day: date, at: timestamp, note: text(16)?
 2 records in again.loc, room for 5
 $ locule create full.loc --from visits.csv --capacity 1
-id: u64, First_Name: text(16), hits: i64, ratio: f64, is_new: bool, day: date, at: timestamp, note: text(16)?
-locule: 2 records do not fit a capacity of 1
+locule: visits.csv: row 2 (line 3): more records than a capacity of 1 has room for
 [exit 2]
 $ locule create full.loc --from visits.csv --key is_new
 id: u64, First_Name: text(16), hits: i64, ratio: f64, key is_new: bool, day: date, at: timestamp, note: text(16)?

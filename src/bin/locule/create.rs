@@ -9,7 +9,7 @@ use locule::{FieldSchema, OpenOptions, Schema, Table, Values};
 
 use crate::csv_rows::{CsvRow, CsvRows};
 use crate::failure::{Failure, shown};
-use crate::inference::{Guess, field_name_of};
+use crate::inference::{Guess, Room, field_name_of};
 use crate::input::{Input, all_of_stdin, source_name};
 use crate::interruption::Interruption;
 use crate::records::{Columns, PlacedRecord};
@@ -18,6 +18,10 @@ use crate::{Result, Verdict, csv_cells, opening, output};
 
 /// The room of a new table, if nothing else says how much.
 const CAPACITY: u64 = 10_000;
+/// The room of the largest table.
+const CAPACITY_MAX: u64 = 1 << 24;
+/// A schema that is longer is none that anybody has written.
+const SCHEMA_BYTES_MAX: usize = 64 << 20;
 
 /// Makes a table: an empty one by its schema, or one with the records of a CSV file.
 ///
@@ -81,7 +85,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         (None, None) => return Err("expected --schema TEXT or --from CSV; see `locule create --help`".into()),
     };
     let record_count = u64::try_from(records.len()).unwrap_or(u64::MAX);
-    let capacity = capacity.unwrap_or(CAPACITY.max(record_count.saturating_mul(2)));
+    let capacity = capacity.unwrap_or(record_count.saturating_mul(2).clamp(CAPACITY, CAPACITY_MAX));
     let is_shown = from.is_some() || options.dry_run;
     let text = schema.to_string();
     if is_shown && !options.reporting.is_for_programs() {
@@ -100,9 +104,6 @@ pub fn run(options: &Options) -> Result<Verdict> {
         return Ok(Verdict::Good);
     }
     let new: OpenOptions<Values> = Table::<Values>::options().schema(schema).capacity(capacity).mode(options.mode);
-    if record_count > capacity {
-        return Err(format!("{record_count} records do not fit a capacity of {capacity}").into());
-    }
     // An empty table would be in the way of the next attempt.
     let interruption = from.is_some().then(Interruption::block).transpose()?;
     let table = new.create(file).map_err(Failure::about(file))?;
@@ -118,7 +119,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
 }
 
 fn read_schema(text: &str) -> Result<Arc<Schema>> {
-    let from_stdin = if text == "-" { Some(String::from_utf8(all_of_stdin()?)?) } else { None };
+    let from_stdin = if text == "-" { Some(String::from_utf8(all_of_stdin(SCHEMA_BYTES_MAX)?)?) } else { None };
     let text = from_stdin.as_deref().unwrap_or(text);
     Ok(Arc::new(text.parse::<Schema>().map_err(|error| format!("--schema: {error}"))?))
 }
@@ -140,13 +141,26 @@ fn fill(table: Table<Values>, file: &Path, records: &[PlacedRecord], interruptio
 fn read_csv(csv: &Path, options: &Options) -> Result<(Arc<Schema>, Vec<PlacedRecord>)> {
     let rows = CsvRows::open(Input::open(csv)?)?;
     let names: Vec<String> = rows.names().to_vec();
-    let rows: Vec<CsvRow> = rows.collect::<Result<_>>()?;
+    let rows = all_rows(rows, options.capacity.unwrap_or(CAPACITY_MAX).min(CAPACITY_MAX))?;
     let null = csv_cells::null_text(options.null.as_deref(), names.len());
     let schema = Arc::new(infer(&names, &rows, null, options)?);
     let columns = Columns::of(&names, &schema, &[], null)?;
     let records: Vec<PlacedRecord> = rows.iter().map(|row| columns.record(row)).collect::<Result<_>>()?;
     check_keys(&records)?;
     Ok((schema, records))
+}
+
+/// As many rows as fit. There may be no end of them.
+fn all_rows(found: CsvRows, capacity: u64) -> Result<Vec<CsvRow>> {
+    let mut rows = Vec::new();
+    for row in found {
+        let row = row?;
+        if row.place.row > capacity {
+            return Err(format!("{}: more records than a capacity of {capacity} has room for", row.place).into());
+        }
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 fn infer(names: &[String], rows: &[CsvRow], null: &str, options: &Options) -> Result<Schema> {
@@ -156,15 +170,19 @@ fn infer(names: &[String], rows: &[CsvRow], null: &str, options: &Options) -> Re
     }
     let types = options.types.iter().map(|text| type_of(text, names)).collect::<Result<HashMap<_, _>>>()?;
     let key = options.key.as_ref().map(|key| column(key, names, "--key")).transpose()?;
-    let field = |(position, (name, guess)): (usize, (&String, &Guess))| {
-        let is_key = key == Some(position);
-        match types.get(&position) {
-            Some(field) if is_key => field.clone().key(),
-            Some(field) => field.clone(),
-            None => guess.field(&field_name_of(name), is_key),
-        }
+    let schema = |room: Room| {
+        let field = |(position, (name, guess)): (usize, (&String, &Guess))| {
+            let is_key = key == Some(position);
+            match types.get(&position) {
+                Some(field) if is_key => field.clone().key(),
+                Some(field) => field.clone(),
+                None => guess.field(&field_name_of(name), is_key, room),
+            }
+        };
+        Schema::new(names.iter().zip(&guesses).enumerate().map(field).collect())
     };
-    Ok(Schema::new(names.iter().zip(&guesses).enumerate().map(field).collect())?)
+    // Room to grow can make records longer than any can be.
+    Ok(schema(Room::ToGrow).or_else(|_| schema(Room::ForTheLongest))?)
 }
 
 /// `COLUMN=TYPE`, in which the type is written as in a schema.

@@ -3,8 +3,6 @@
 //!
 //! Quotes inside a cell that does not begin with one are taken for what they are: nothing is lost by that.
 
-use std::mem;
-
 use crate::input::ROW_BYTES_MAX;
 
 /// Where in a row the next byte is.
@@ -28,23 +26,17 @@ pub struct CsvForm {
     row_bytes: usize,
     row_line: u64,
     is_row_empty: bool,
-    /// What may be left of a mark of UTF-8 at the beginning of all.
-    mark: &'static [u8],
 }
 
 impl CsvForm {
     pub fn new() -> Self {
-        let mark = "\u{feff}".as_bytes();
-        CsvForm { at: At::Start, line: 1, row_bytes: 0, row_line: 1, is_row_empty: true, mark }
+        CsvForm { at: At::Start, line: 1, row_bytes: 0, row_line: 1, is_row_empty: true }
     }
 
     /// Takes bytes into account. If they have not the form, says so, and how many before that end with whole rows.
     pub fn watch(&mut self, bytes: &[u8]) -> Result<(), (usize, String)> {
         let mut whole_bytes = 0;
         for (position, byte) in bytes.iter().enumerate() {
-            if self.is_of_mark(*byte) {
-                continue;
-            }
             let is_row_end = self.take(*byte).map_err(|mistake| (whole_bytes, mistake))?;
             if is_row_end {
                 whole_bytes = position + 1;
@@ -58,16 +50,6 @@ impl CsvForm {
         match self.at {
             At::Quoted(line) => Err(format!("line {line}: a quote is opened and never closed")),
             At::Start | At::Plain | At::Closed => Ok(()),
-        }
-    }
-
-    fn is_of_mark(&mut self, byte: u8) -> bool {
-        match mem::take(&mut self.mark) {
-            [first, rest @ ..] if *first == byte => {
-                self.mark = rest;
-                true
-            }
-            _ => false,
         }
     }
 
@@ -138,7 +120,7 @@ mod tests {
             "",
             "a,b\n1,2\n",
             "a,b\r\n\"1\",\"2\"\r\n",
-            "\u{feff}\"a\",b\n\"x\n\"\"y\"\", z\"\r,\"\"\n",
+            "\"a\",b\n\"x\n\"\"y\"\", z\"\r,\"\"\n",
             "5\" pipe,a\"b\"c\n",
             "a\n\n\n\"\"\"\"",
         ] {
@@ -155,7 +137,7 @@ mod tests {
         let behind = "expected a comma or the end of the line behind the closing quote of a cell";
         assert_eq!(line_of("a\n\"x\ny\"z\n"), (2, format!("line 3: {behind}")));
         assert_eq!(line_of("a,b\r\n1,\"x\" ,2"), (5, format!("line 2: {behind}")));
-        assert_eq!(line_of("\u{feff}\"a\"b"), (0, format!("line 1: {behind}")));
+        assert_eq!(line_of("\"a\"b"), (0, format!("line 1: {behind}")));
         let unclosed = "a quote is opened and never closed".to_owned();
         assert_eq!(line_of("a\n1\n\"x\ny\n"), (9, format!("line 3: {unclosed}")));
         assert_eq!(line_of("a\n\"x\"\""), (6, format!("line 2: {unclosed}")));

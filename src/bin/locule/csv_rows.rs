@@ -37,6 +37,13 @@ impl CsvRows {
         if names.is_empty() {
             return Err("the input is empty: expected CSV, whose first line has the names of the fields".into());
         }
+        if let [name] = names.as_slice() {
+            if name.contains([';', '\t']) {
+                return Err(
+                    format!("the first line names one column, {name:?}: expected commas between columns").into()
+                );
+            }
+        }
         Ok(CsvRows { reader, names, row_count: 0, is_over: false })
     }
 
@@ -162,7 +169,7 @@ mod tests {
     use super::*;
 
     fn rows(text: &str) -> Result<Vec<Vec<(String, bool)>>> {
-        let rows = CsvRows::open(Input::of(io::Cursor::new(text.as_bytes().to_vec())))?;
+        let rows = CsvRows::open(Input::of(io::Cursor::new(text.as_bytes().to_vec()))?)?;
         rows.map(|row| Ok(row?.cells.into_iter().map(|cell| (cell.text, cell.is_quoted)).collect())).collect()
     }
 
@@ -179,7 +186,9 @@ mod tests {
             vec![cell("1", false), cell("2", false)],
         ];
         assert_eq!(rows(text).unwrap(), expected);
-        assert_eq!(rows("\u{feff}a\n1").unwrap(), vec![vec![cell("1", false)]]);
+        for text in ["\u{feff}a\n1", "\u{feff}\"a\"\n1"] {
+            assert_eq!(rows(text).unwrap(), vec![vec![cell("1", false)]]);
+        }
     }
 
     #[test]
@@ -195,6 +204,7 @@ mod tests {
         assert_eq!(error(""), "the input is empty: expected CSV, whose first line has the names of the fields");
         assert_eq!(error("a,b\n1,2\n\n3"), "row 2 (line 4): expected 2 cells, as in the first line, found 1");
         assert_eq!(error("a,b\r\n1,2\r\n3\r\n"), "row 2 (line 3): expected 2 cells, as in the first line, found 1");
+        assert_eq!(error("a;b\n1;2\n"), "the first line names one column, \"a;b\": expected commas between columns");
         assert_eq!(error("a,b\n1,\"x\n3,4\n"), "line 2: a quote is opened and never closed");
         assert!(error("a,b\n1,2\n\"x\"y,2\n").starts_with("line 3: expected a comma"));
         assert!(error("\"a\"b\n1\n").starts_with("line 1: expected a comma"));
@@ -204,7 +214,7 @@ mod tests {
     fn the_rows_before_a_mistake_come_before_it() {
         let lines = "1,2\n".repeat(10_000);
         let text = format!("a,b\n{lines}\"x\"y,2\n{lines}");
-        let mut rows = CsvRows::open(Input::of(io::Cursor::new(text.into_bytes()))).unwrap();
+        let mut rows = CsvRows::open(Input::of(io::Cursor::new(text.into_bytes())).unwrap()).unwrap();
         assert!(rows.by_ref().take(10_000).all(|row| row.is_ok()));
         assert!(rows.next().unwrap().err().unwrap().to_string().starts_with("line 10002: expected a comma"));
         assert!(rows.next().is_none());

@@ -9,7 +9,7 @@ const TEXT_BYTES_MIN: usize = 8;
 /// The room of a field whose cells are all empty.
 const UNKNOWN_BYTES: u16 = 32;
 /// The most that a text field can hold.
-const TEXT_BYTES_MAX: usize = 65_535;
+const TEXT_BYTES_MAX: usize = 65_534;
 
 /// The types that are tried, the most special first. Whatever is none of them is text.
 const CANDIDATES: [FieldType; 8] = [
@@ -22,6 +22,15 @@ const CANDIDATES: [FieldType; 8] = [
     FieldType::Date,
     FieldType::Timestamp,
 ];
+
+/// How much room a text gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// More than the longest cell takes.
+    ToGrow,
+    /// No more.
+    ForTheLongest,
+}
 
 /// What was seen of a column so far.
 #[derive(Clone, Debug)]
@@ -49,10 +58,10 @@ impl Guess {
     }
 
     /// The field that holds all that was seen.
-    pub fn field(&self, name: &str, is_key: bool) -> FieldSchema {
+    pub fn field(&self, name: &str, is_key: bool, room: Room) -> FieldSchema {
         let field_type = match self.candidates.iter().find(|candidate| !is_key || candidate.can_be_key()) {
             Some(candidate) if self.has_value => *candidate,
-            _ => FieldType::Text(self.text_bytes()),
+            _ => FieldType::Text(self.text_bytes(room)),
         };
         let field = FieldSchema::new(name, field_type);
         match (is_key, self.has_null) {
@@ -62,12 +71,15 @@ impl Guess {
         }
     }
 
-    fn text_bytes(&self) -> u16 {
+    fn text_bytes(&self, room: Room) -> u16 {
         if !self.has_value {
             return UNKNOWN_BYTES;
         }
-        let with_room = (self.longest_bytes + self.longest_bytes / 2).max(TEXT_BYTES_MIN).next_multiple_of(8);
-        u16::try_from(with_room.min(TEXT_BYTES_MAX)).unwrap_or(u16::MAX)
+        let bytes = match room {
+            Room::ToGrow => (self.longest_bytes + self.longest_bytes / 2).max(TEXT_BYTES_MIN).next_multiple_of(8),
+            Room::ForTheLongest => self.longest_bytes.max(1),
+        };
+        u16::try_from(bytes.min(TEXT_BYTES_MAX)).unwrap_or(u16::MAX)
     }
 }
 
@@ -121,7 +133,7 @@ mod tests {
     fn guessed(cells: &[&str]) -> String {
         let mut guess = Guess::new();
         cells.iter().for_each(|text| guess.add(&Cell { text: (*text).to_owned(), is_quoted: false }, ""));
-        guess.field("a", false).to_string()
+        guess.field("a", false, Room::ToGrow).to_string()
     }
 
     #[test]
@@ -168,10 +180,11 @@ mod tests {
     fn a_text_has_room_to_grow_and_a_key_is_no_float() {
         let long = "x".repeat(100);
         assert_eq!(guessed(&[&long]), "a: text(152)");
-        assert_eq!(guessed(&[&"x".repeat(65_000)]), "a: text(65535)");
+        assert_eq!(guessed(&[&"x".repeat(65_000)]), "a: text(65534)");
         let mut guess = Guess::new();
         guess.add(&Cell { text: "1.5".to_owned(), is_quoted: false }, "");
-        assert_eq!(guess.field("a", true).to_string(), "key a: text(8)");
+        assert_eq!(guess.field("a", true, Room::ToGrow).to_string(), "key a: text(8)");
+        assert_eq!(guess.field("a", true, Room::ForTheLongest).to_string(), "key a: text(3)");
     }
 
     #[test]

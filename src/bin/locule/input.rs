@@ -27,6 +27,9 @@ impl fmt::Display for Place {
 /// A row that is longer is none: no record has so many bytes, in whatever way they are written.
 pub const ROW_BYTES_MAX: usize = 16 << 20;
 
+/// What some programs write before UTF-8.
+const MARK: &str = "\u{feff}";
+
 /// Bytes to be read. If a person waits, a bar shows how far it is.
 pub struct Input {
     reader: BufReader<Box<dyn Read>>,
@@ -37,7 +40,7 @@ impl Input {
     /// Opens a file, or standard input if the path is `-`. An error does not name it.
     pub fn open(path: &Path) -> Result<Self> {
         if path == Path::new("-") {
-            return Ok(Input::of(io::stdin()));
+            return Ok(Input::of(io::stdin())?);
         }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
@@ -45,12 +48,20 @@ impl Input {
             return Err("it is a directory".into());
         }
         // It is drawn only on a terminal.
-        Ok(Input { reader: BufReader::new(Box::new(file)), bar: bar(metadata.len()) })
+        let mut input = Input::of(file)?;
+        input.bar = bar(metadata.len());
+        Ok(input)
     }
 
-    /// Anything that can be read.
-    pub fn of(reader: impl Read + 'static) -> Self {
-        Input { reader: BufReader::new(Box::new(reader)), bar: ProgressBar::hidden() }
+    /// Anything that can be read. A mark at its beginning that says that it is UTF-8 is left out.
+    pub fn of(mut reader: impl Read + 'static) -> io::Result<Self> {
+        let mut first = Vec::new();
+        reader.by_ref().take(word(MARK.len())).read_to_end(&mut first)?;
+        if first == MARK.as_bytes() {
+            first.clear();
+        }
+        let reader = io::Cursor::new(first).chain(reader);
+        Ok(Input { reader: BufReader::new(Box::new(reader)), bar: ProgressBar::hidden() })
     }
 
     /// The first byte that is not blank, which is left where it is.
@@ -83,7 +94,7 @@ fn bar(byte_count: u64) -> ProgressBar {
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.reader.read(buffer)?;
-        self.bar.inc(u64::try_from(count).unwrap_or(0));
+        self.bar.inc(word(count));
         Ok(count)
     }
 }
@@ -94,7 +105,7 @@ impl BufRead for Input {
     }
 
     fn consume(&mut self, count: usize) {
-        self.bar.inc(u64::try_from(count).unwrap_or(0));
+        self.bar.inc(word(count));
         self.reader.consume(count);
     }
 }
@@ -110,9 +121,16 @@ pub fn source_name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { shown(path) }
 }
 
-/// All of standard input.
-pub fn all_of_stdin() -> io::Result<Vec<u8>> {
+/// All of standard input, which may not be longer than this. It is not read to its end, of which there may be none.
+pub fn all_of_stdin(bytes_max: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes)?;
+    io::stdin().lock().take(word(bytes_max).saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > bytes_max {
+        return Err(format!("standard input has more than {bytes_max} bytes").into());
+    }
     Ok(bytes)
+}
+
+fn word(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }

@@ -112,7 +112,8 @@ fn assignment(text: &str, schema: &Schema, is_stdin_read: &mut bool) -> Result<(
     } else if std::mem::replace(is_stdin_read, true) {
         return Err("only one field can be read from standard input".into());
     } else {
-        let bytes = all_of_stdin()?;
+        let bytes = all_of_stdin(Schema::RECORD_BYTES_MAX)
+            .map_err(|error| format!("{name}: {error}, and no field holds so many"))?;
         if matches!(field.field_type(), FieldType::Bytes(_)) {
             Value::Bytes(bytes)
         } else {

@@ -39,6 +39,9 @@ impl Columns {
                 Err(error) => Err(format!("column {name:?}: {error}; `--ignore` leaves a column out").into()),
             }
         };
+        if let Some(name) = ignored.iter().find(|ignored| !names.contains(ignored)) {
+            return Err(format!("--ignore: there is no column {name:?}: there are {}", names.join(", ")).into());
+        }
         let positions = names.iter().map(position).collect::<Result<_>>()?;
         Ok(Columns { schema: Arc::clone(schema), positions, null: null.to_owned() })
     }
