@@ -115,21 +115,21 @@ fn what_does_not_fit_is_refused_with_the_reason() {
 fn a_value_comes_back_as_the_variant_that_it_is() {
     let moment = Timestamp::from_microseconds(0);
     let values = [
-        (Value::Null, json!("Null")),
-        (Value::Bool(true), json!({"Bool": true})),
-        (Value::Signed(i128::MIN), json!({"Signed": i128::MIN})),
-        (Value::Signed(5), json!({"Signed": 5})),
-        (Value::Unsigned(u128::MAX), json!({"Unsigned": u128::MAX})),
-        (Value::Float32(1.5), json!({"Float32": 1.5})),
-        (Value::Float64(-0.5), json!({"Float64": -0.5})),
-        (Value::Text("ab".into()), json!({"Text": "ab"})),
-        (Value::Bytes(vec![0, 255]), json!({"Bytes": "00ff"})),
-        (Value::Timestamp(moment), json!({"Timestamp": "1970-01-01T00:00:00.000000Z"})),
-        (Value::Date(moment.date()), json!({"Date": "1970-01-01"})),
+        (Value::Null, "\"Null\"".to_owned()),
+        (Value::Bool(true), "{\"Bool\":true}".to_owned()),
+        (Value::Signed(i128::MIN), format!("{{\"Signed\":{}}}", i128::MIN)),
+        (Value::Signed(5), "{\"Signed\":5}".to_owned()),
+        (Value::Unsigned(u128::MAX), format!("{{\"Unsigned\":{}}}", u128::MAX)),
+        (Value::Float32(1.5), "{\"Float32\":1.5}".to_owned()),
+        (Value::Float64(-0.5), "{\"Float64\":-0.5}".to_owned()),
+        (Value::Text("ab".into()), "{\"Text\":\"ab\"}".to_owned()),
+        (Value::Bytes(vec![0, 255]), "{\"Bytes\":\"00ff\"}".to_owned()),
+        (Value::Timestamp(moment), "{\"Timestamp\":\"1970-01-01T00:00:00.000000Z\"}".to_owned()),
+        (Value::Date(moment.date()), "{\"Date\":\"1970-01-01\"}".to_owned()),
     ];
     for (value, expected) in values {
-        assert_eq!(serde_json::to_value(&value).unwrap(), expected);
-        assert_eq!(serde_json::from_str::<Value>(&expected.to_string()).unwrap(), value);
+        assert_eq!(serde_json::to_string(&value).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<Value>(&expected).unwrap(), value);
     }
     let variant = |name| Token::NewtypeVariant { name: "Value", variant: name };
     assert_tokens(&Value::Bytes(vec![0, 255]).compact(), &[variant("Bytes"), Token::Bytes(&[0, 255])]);
