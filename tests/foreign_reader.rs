@@ -1,6 +1,8 @@
 //! A reader in another language, written from `format.md` alone, sees the same records as the library.
 //!
-//! It is a Python script; if there is no Python, these tests say so and test nothing.
+//! It is a Python script; if there is no Python, these tests say so and test nothing. Numbers of 128 bits in its JSON are read
+//! with all their digits, as the command reads them.
+#![cfg(feature = "cli")]
 
 use locule::{Bytes, Date, Table, Text, Timestamp};
 use serde_json::Value;
