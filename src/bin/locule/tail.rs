@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Map, Value as Json};
 
 use crate::choosing::Column;
-use crate::failure::Failure;
+use crate::failure::{Failure, shown};
 use crate::writing::{json_of, shown_json};
 use crate::{Result, Verdict, opening};
 
@@ -68,53 +68,82 @@ impl FromStr for From {
     }
 }
 
-/// How long it sleeps before it looks whether anybody still reads what it prints.
+/// How long it sleeps before it looks whether anybody still reads what it prints, and whether the table is still there.
 const SLEEP: Duration = Duration::from_secs(1);
 
 /// Prints changes until nobody reads them any more, or there is none if it is not to wait.
 pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, synced, until_now, .. } = options;
-    let mut id = opening::id_of(file);
-    let mut table = opening::to_read(file)?;
+    let mut followed = Followed { id: opening::id_of(file), table: opening::to_read(file)? };
     let mut cursor = match options.from {
-        From::Start => table.first_cursor(),
-        From::Now => table.cursor().map_err(Failure::about(file))?,
+        From::Start => followed.table.first_cursor(),
+        From::Now => followed.table.cursor().map_err(Failure::about(file))?,
         From::Behind(cursor) => cursor,
     };
     loop {
+        let table = &followed.table;
         let changes = if *synced { table.synced_changes_since(&cursor) } else { table.changes_since(&cursor) };
-        let Some(changes) = found(changes, &table, file)? else { continue };
-        print(&changes, &table)?;
+        let Some(changes) = followed.found(changes, file)? else { continue };
+        print(&changes, &followed.table)?;
         cursor = changes.cursor();
         if *until_now {
             return Ok(Verdict::Good);
         }
         loop {
+            // Nobody is woken by what happens to a name. What was written before the file lost it was printed.
+            if followed.has_lost_its_name(file) {
+                followed.open_anew(file)?;
+                break;
+            }
+            let table = &followed.table;
             let is_awake = if *synced { table.wait_synced(&cursor, SLEEP) } else { table.wait(&cursor, SLEEP) };
-            match found(is_awake, &table, file)? {
-                Some(false) if !is_read() => return Ok(Verdict::Good),
-                // Whoever moves another file to this name, or deletes it, tells nobody.
-                Some(false) if opening::id_of(file) != id => {
-                    id = opening::id_of(file);
-                    table = opening::to_read(file)?;
-                    break;
-                }
-                Some(false) => {}
+            match followed.found(is_awake, file)? {
+                Some(false) if is_read() => {}
+                Some(false) => return Ok(Verdict::Good),
                 Some(true) | None => break,
             }
         }
     }
 }
 
-/// What a call has found. If the table was altered or replaced, the new one is opened; its changes are looked for again, and
-/// whether they can be told says the cursor.
-fn found<T>(outcome: Result<T, Error>, table: &Table<Values>, file: &Path) -> Result<Option<T>, Failure> {
-    match outcome {
-        Err(Error::Superseded | Error::Recovered | Error::Condemned) => {
-            table.reopen().map_err(Failure::about(file))?;
-            Ok(None)
+/// The table that is followed, and which file it was opened from.
+struct Followed {
+    /// Asked before the table was opened, so that a file that is replaced in between is noticed.
+    id: Option<(u64, u64)>,
+    table: Table<Values>,
+}
+
+impl Followed {
+    /// What a call has found. If the table was altered or replaced, the new one is opened; its changes are looked for again,
+    /// and whether they can be told says the cursor.
+    fn found<T>(&mut self, outcome: Result<T, Error>, file: &Path) -> Result<Option<T>> {
+        match outcome {
+            Err(Error::Superseded | Error::Recovered | Error::Condemned) => {
+                self.id = named(file)?;
+                self.table.reopen().map_err(Failure::about(file))?;
+                Ok(None)
+            }
+            outcome => Ok(outcome.map(Some).map_err(Failure::about(file))?),
         }
-        outcome => outcome.map(Some).map_err(Failure::about(file)),
+    }
+
+    /// Whether its name is now that of another file, or of none.
+    fn has_lost_its_name(&self, file: &Path) -> bool {
+        opening::id_of(file) != self.id
+    }
+
+    fn open_anew(&mut self, file: &Path) -> Result<()> {
+        self.id = named(file)?;
+        self.table = opening::to_read(file)?;
+        Ok(())
+    }
+}
+
+/// The file that has this name now.
+fn named(file: &Path) -> Result<Option<(u64, u64)>> {
+    match opening::id_of(file) {
+        None if !file.exists() => Err(format!("{} is gone: it was destroyed, moved or deleted", shown(file)).into()),
+        id => Ok(id),
     }
 }
 
