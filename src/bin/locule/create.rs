@@ -25,8 +25,8 @@ const SCHEMA_BYTES_MAX: usize = 64 << 20;
 
 /// Makes a table: an empty one by its schema, or one with the records of a CSV file.
 ///
-/// From a CSV file, the types are inferred from the cells, with room to grow in texts, and the schema is printed. A column
-/// with an empty cell can hold nothing. Nothing is left behind if something does not fit, or Ctrl-C comes.
+/// From a CSV file, the types are inferred from the cells, with room to grow in texts, and the schema is printed. Numbers that
+/// would lose digits are texts. A column with an empty cell can hold nothing. Nothing is left behind if something does not fit, or Ctrl-C comes.
 #[derive(Args)]
 #[command(after_help = "\
 Types: bool, i8 to i128, u8 to u128, f32, f64, text(BYTES), bytes(BYTES), timestamp, date. A ? behind it: it can hold

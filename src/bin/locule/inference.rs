@@ -83,37 +83,43 @@ impl Guess {
     }
 }
 
-/// Whether a text is a value of this type, written as such values are. A number such as 007 or +1 is more likely a name; one
-/// with more digits than a float keeps is a text, which keeps them all.
+/// Whether a text is a value of this type, written as such values are. A number such as 007 or +1 is more likely a name.
 fn is_written_as(text: &str, field_type: FieldType) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let is_plain = !(digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0."))
         && digits.starts_with(|first: char| first.is_ascii_digit());
     let has_form = match field_type {
         FieldType::U64 | FieldType::I64 | FieldType::U128 | FieldType::I128 => is_plain,
-        FieldType::F64 => is_plain && is_kept_by_a_float(text),
+        FieldType::F64 => is_plain && keeps_its_digits(text),
         _ => true,
     };
     has_form && FieldSchema::new("cell", field_type).parse_value(text).is_ok()
 }
 
-/// Whether the float nearest to a number is written as the same number.
-fn is_kept_by_a_float(text: &str) -> bool {
-    text.parse::<f64>().is_ok_and(|float| decimal_of(text) == decimal_of(&format!("{float:e}")))
+/// Whether a number, rounded to a float, is written as the same number again. An integer that no integer field holds is more
+/// likely a name than a measured value.
+fn keeps_its_digits(text: &str) -> bool {
+    let is_integer = !text.contains(['.', 'e', 'E']);
+    if is_integer && text.parse::<i128>().is_err() && text.parse::<u128>().is_err() {
+        return false;
+    }
+    // Floats are written in as few digits as identify them.
+    let written = text.parse::<f64>().ok().map(|float| format!("{float:e}"));
+    decimal(text).is_some_and(|decimal| written.as_deref().and_then(self::decimal) == Some(decimal))
 }
 
-/// The digits of a number without the zeros at their ends, and the exponent that makes it an integer; its sign does not matter.
-fn decimal_of(text: &str) -> Option<(String, i64)> {
-    let text = text.to_ascii_lowercase();
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let exponent: i64 = exponent.parse().ok()?;
-    let digits = format!("{}{fraction}", whole.trim_start_matches('-'));
+/// A number without zeros at its ends: whether it is below zero, its digits, and the power of ten that the last one counts.
+fn decimal(text: &str) -> Option<(bool, String, i128)> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = [whole, fraction].concat();
     let significant = digits.trim_end_matches('0');
-    let zero_count = i64::try_from(digits.len() - significant.len()).ok()?;
-    let digits = significant.trim_start_matches('0').to_owned();
-    let exponent = exponent - i64::try_from(fraction.len()).ok()? + zero_count;
-    Some(if digits.is_empty() { (digits, 0) } else { (digits, exponent) })
+    let zero_count = i128::try_from(digits.len() - significant.len()).ok()?;
+    let power = i128::from(exponent.parse::<i64>().ok()?) - i128::try_from(fraction.len()).ok()? + zero_count;
+    let significant = significant.trim_start_matches('0').to_owned();
+    let power = if significant.is_empty() { 0 } else { power };
+    Some((unsigned.len() < text.len(), significant, power))
 }
 
 /// The name of a field for the name of a column: what cannot be in it is an underscore.
@@ -153,19 +159,31 @@ mod tests {
         assert_eq!(guessed(&[]), "a: text(32)");
     }
 
-    /// Two numbers that are not equal once became the same float.
+    /// Columns of long numbers once became floats, in which neighbours were equal.
     #[test]
-    fn no_digit_is_lost() {
-        for text in
-            ["0", "0.0", "-0.5", "0.1", "100", "1e20", "1.50", "0.30000000000000004", "1E-7", "123456.789", "5e-324"]
-        {
-            assert!(is_kept_by_a_float(text), "{text}");
-        }
-        for text in
-            ["0.12345678901234567890123", "12345678901234567.89", "340282366920938463463374607431768211457", "1e400"]
-        {
-            assert!(!is_kept_by_a_float(text), "{text}");
-            assert!(guessed(&["1.5", text]).starts_with("a: text("), "{text}");
+    fn no_digit_of_a_number_is_lost() {
+        for (cells, field_type) in [
+            (&["99999999999999999999", "99999999999999999998"][..], "u128"),
+            (&["-1", "18446744073709551615"], "i128"),
+            (&["-9223372036854775809"], "i128"),
+            (&["340282366920938463463374607431768211455"], "u128"),
+            (&["340282366920938463463374607431768211456"], "text(64)"),
+            (&["-1", "340282366920938463463374607431768211455"], "text(64)"),
+            // As a float it would be the same number, and is none like the others.
+            (&["1000000000000000000000000000000000000000000"], "text(64)"),
+            (
+                &["0.1", "1.50", "-0.0", "5e-324", "1.7976931348623157e308", "1E+2", "12e1", "100000000000000000000"],
+                "f64",
+            ),
+            (&["0.12345678901234567890123"], "text(40)"),
+            (&["12345678901234567.89"], "text(32)"),
+            (&["1.5", "9007199254740993"], "text(24)"),
+            (&["1e-400"], "text(16)"),
+            (&["1e400"], "text(8)"),
+            (&["1.5e-9223372036854775808"], "text(40)"),
+            (&["1e99999999999999999999"], "text(40)"),
+        ] {
+            assert_eq!(guessed(cells), format!("a: {field_type}"), "{cells:?}");
         }
     }
 
