@@ -136,7 +136,11 @@ fn read(options: &Options, schema: &Arc<Schema>) -> Result<Records> {
 }
 
 fn import(table: &Table<Values>, mut records: Records, options: &Options, counts: &mut Counts) -> Result<()> {
-    let batch_count = options.batch.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
+    // Of records that are all inserted, one more than fit is one too many, however many come behind it.
+    let is_all_inserted = options.on_duplicate == OnDuplicate::Error || table.schema().key().is_none();
+    let record_count_max = if is_all_inserted { table.capacity().saturating_add(1) } else { u64::MAX };
+    let batch_count = options.batch.unwrap_or(u64::MAX).min(record_count_max);
+    let batch_count = usize::try_from(batch_count).unwrap_or(usize::MAX);
     loop {
         // The lock is not held while the input is read: that can take as long as somebody types.
         let batch = records.by_ref().take(batch_count).collect::<Result<Vec<_>>>()?;
