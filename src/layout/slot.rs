@@ -14,8 +14,8 @@
 //! - `publish` stores the head with release; `read` loads it with acquire: a reader that sees the head sees the cell
 //!   filled.
 //! - `stage` stores number 0, then has a release fence, then stores the payload; `read` copies the payload, and `read_if`
-//!   loads words of it, then has an acquire fence, then loads the number: a reader that has seen one word of a newer
-//!   payload sees that the number is gone. `scrub` does the same before it stores zeros.
+//!   and `refused_slot_count` load words of it, then have an acquire fence, then load the number: a reader that has seen one
+//!   word of a newer payload sees that the number is gone. `scrub` does the same before it stores zeros.
 //! - `stage` and `scrub` store number 0 with release, after the head was moved away; a reader that finds the wrong number has an
 //!   acquire fence before it loads the head again: so it finds another head, unless something is damaged.
 
