@@ -8,7 +8,8 @@
 //! 2. It is not attached, so the table can be recovered under it. A recovery changes `RECOVERY_NUMBER` before anything else, and
 //!    every operation compares that: then the handle is dead. What it had read by then was whole.
 //! 3. A file that needs a recovery is copied behind its gate, for a reason that was found there, so that nobody is in the middle of
-//!    one, or has made one since.
+//!    one, or has made one since. Where another process keeps the gate, it is copied without: only if nothing was changed
+//!    meanwhile and a recovery of the copy succeeds. That handle is dead as soon as the other process goes on, or anybody writes.
 
 use super::open::{open_file, read_header};
 use crate::engine::private_copy::BEING_OPENED;
