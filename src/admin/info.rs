@@ -215,10 +215,9 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
 fn counts_of(store: &Store) -> (Status, u64) {
     let look = || (store.status(), store.free_count());
     let of_one_moment = poll(MOMENT_TIMEOUT, || {
-        let was_anything_pending = store.is_anything_pending();
-        let (status, free_count) = look();
-        let is_changed = was_anything_pending || store.is_anything_pending() || store.status().last != status.last;
-        (!is_changed).then_some((status, free_count))
+        let moment = store.moment()?;
+        let counts = look();
+        moment.check().is_ok().then_some(counts)
     });
     of_one_moment.unwrap_or_else(look)
 }

@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Whether a writer has left a transaction half done.
-    pub fn is_anything_pending(&self) -> bool {
+    pub(super) fn is_anything_pending(&self) -> bool {
         self.known(INTENT_COUNT) != 0 || self.known(PREPARED) != self.known(LAST)
     }
 

@@ -130,7 +130,7 @@ impl Store {
     }
 
     /// This moment, if nothing is being published.
-    fn moment(&self) -> Option<Moment<'_>> {
+    pub fn moment(&self) -> Option<Moment<'_>> {
         let control = self.control();
         let prepared = control.load(PREPARED, Ordering::Relaxed);
         (control.load(LAST, Ordering::Acquire) == prepared).then_some(Moment { store: self, prepared })
