@@ -1,10 +1,6 @@
 //! Another schema or another capacity for a table that others use: what is kept, what the others notice, what stops it, and
 //! what is left if the process that does it is killed.
 
-mod common;
-
-use common::system_calls::{End, at_every_stop_of, filter, filter_flag, interrupt_at, run_watched};
-use common::{Child, Visit, Visits, hear, insert_all, options, say, scratch, visit};
 use locule::maintenance::{Alteration, Position, migrate};
 use locule::{
     CursorLoss, Error, FieldSchema, FieldType, RecordId, RecoveryOutcome, Row, Schema, Table, Value, Values, values,
@@ -14,10 +10,12 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use test_kit::system_calls::{End, at_every_stop_of, filter, filter_flag, interrupt_at, run_watched};
+use test_kit::{Child, Visit, Visits, hear, insert_all, options, say, scratch, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[
+    test_kit::play(&[
         ("alter", |path, _| kill_at_every_stop(path, &UNUSED)),
         ("alter while it is used", |path, _| kill_at_every_stop(path, &USED)),
         ("alter without nameless files", |path, _| kill_at_every_stop(path, &NAMED)),
@@ -297,7 +295,7 @@ fn assert_stopped(path: &Path, table: &Visits, outcome: Result<locule::maintenan
     let error = outcome.expect_err("it does not fit").to_string();
     assert_eq!(schema_of(path), "key visitor: u64, hits: u64, name: text(100)");
     table.update_by_key(&1, |found| *found = visit(1, found.hits + 1)).unwrap();
-    common::assert_consistent(table);
+    test_kit::assert_consistent(table);
     let names: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(names, [path]);
     error
@@ -417,7 +415,7 @@ fn what_a_dead_writer_left_is_undone_first() {
     child.kill();
     Alteration::of(&path).capacity(70).apply().unwrap();
     table.reopen().unwrap();
-    assert_eq!(common::keys(&table), [0, 1, 3, 4, 5, 7, 8, 9]);
+    assert_eq!(test_kit::keys(&table), [0, 1, 3, 4, 5, 7, 8, 9]);
     for key in 100..150 {
         assert_ne!(table.insert(&visit(key, 0)).unwrap(), RecordId::from_u64(told));
     }
@@ -473,7 +471,7 @@ const USED: Scenario = Scenario { is_used: true, ..UNUSED };
 const NAMED: Scenario = Scenario { knows_nameless: false, ..USED };
 
 fn kill_at_every_stop(path: &Path, scenario: &Scenario) {
-    if !scenario.knows_nameless && !common::in_fork(|| assert!(filter(SYS_openat, End::InputOutputError))) {
+    if !scenario.knows_nameless && !test_kit::in_fork(|| assert!(filter(SYS_openat, End::InputOutputError))) {
         return;
     }
     let kept = {
@@ -584,7 +582,7 @@ fn a_disk_that_fails_leaves_the_table_as_it_was() {
 fn alter_with_a_disk_that_fails(path: &Path, _: &str) {
     let table = used_table(path);
     let schema = schema_of(path);
-    let is_done = common::in_fork(|| {
+    let is_done = test_kit::in_fork(|| {
         assert!(filter(SYS_fsync, End::InputOutputError));
         assert!(matches!(everything(path).apply(), Err(Error::Io { .. })));
     });

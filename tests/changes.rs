@@ -1,14 +1,12 @@
 //! Changing and removing one record: by id and by key, from the table and in a transaction, alone and against others.
 
-mod common;
-
-use common::{Child, Visit, Visits, assert_consistent, hear, keys, options, say, scratch, visit};
 use locule::{Error, RecordId, Row};
 use std::path::Path;
+use test_kit::{Child, Visit, Visits, assert_consistent, hear, keys, options, say, scratch, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[("count", count), ("collect", collect), ("take", take)]);
+    test_kit::play(&[("count", count), ("collect", collect), ("take", take)]);
 }
 
 /// A table with visit 1, which was written once, and its id.
@@ -164,7 +162,7 @@ fn an_update_that_fails_changes_nothing_and_its_error_comes_through() {
 fn what_is_removed_is_returned_as_it_was() {
     let (_directory, path) = scratch();
     let table = options().create(&path).unwrap();
-    common::insert_all(&table, 0..4);
+    test_kit::insert_all(&table, 0..4);
     let row = |key: u64| table.find(&key).unwrap().unwrap();
     let expected = [row(0), row(1), row(2), row(3)];
     assert_eq!(table.remove(expected[0].id()).unwrap(), expected[0]);
@@ -279,7 +277,7 @@ fn count(path: &Path, _: &str) {
     hear();
     for number in 0..COUNTS_EACH {
         let row = table.upsert_with(&visit(number % KEY_COUNT, 1), hit).unwrap();
-        common::assert_whole(&row);
+        test_kit::assert_whole(&row);
         assert_eq!(u64::from(row.update_count()) + 1, row.hits);
     }
 }
@@ -343,7 +341,7 @@ fn take(path: &Path, _: &str) {
 fn of_processes_that_remove_a_record_by_its_key_one_gets_it() {
     let (_directory, path) = scratch();
     let table = options().create(&path).unwrap();
-    common::insert_all(&table, 0..64);
+    test_kit::insert_all(&table, 0..64);
     let mut children: Vec<_> = (0..PROCESS_COUNT).map(|_| Child::spawn("take", &path, "")).collect();
     children.iter_mut().for_each(|child| child.expect("ready"));
     children.iter_mut().for_each(|child| child.tell("go"));

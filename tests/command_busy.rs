@@ -1,13 +1,6 @@
 //! The command on a table that others use: one holds the lock and does not go on, or nobody may write to the file.
 #![cfg(feature = "cli")]
 
-mod common;
-
-#[path = "common/command.rs"]
-mod command;
-
-use command::{complaint, printed, shell};
-use common::{Child, Visits, hear, say, visit};
 use locule::maintenance::Alteration;
 use locule::{Table, Values};
 use nix::sys::signal::{Signal, kill};
@@ -16,6 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use test_kit::command_line::{complaint, printed, shell};
+use test_kit::{Child, Visits, hear, say, visit};
 
 /// Verbs that only look.
 const LOOKING: [&str; 20] = [
@@ -43,7 +38,7 @@ const LOOKING: [&str; 20] = [
 
 #[test]
 fn child_process() {
-    common::play(&[("hold the lock", hold_the_lock)]);
+    test_kit::play(&[("hold the lock", hold_the_lock)]);
 }
 
 /// Has changed a record, and holds the lock.
@@ -143,11 +138,11 @@ fn an_interrupted_import_leaves_the_table_whole() {
         printed(here, "locule create rows.loc --schema 'key id: u64, note: text(40)' --capacity 200000");
         let table = Table::<Values>::open_read_only(here.join("rows.loc")).unwrap();
         let mut import = shell(here, "exec locule import rows.loc rows.csv --batch 10").spawn().unwrap();
-        common::wait_until("some rows are there", || table.len().unwrap() > 100);
+        test_kit::wait_until("some rows are there", || table.len().unwrap() > 100);
         kill(Pid::from_raw(i32::try_from(import.id()).unwrap()), Signal::SIGINT).unwrap();
         import.wait().unwrap().signal() == Some(Signal::SIGINT as i32)
     };
-    common::wait_until("it is interrupted", is_interrupted);
+    test_kit::wait_until("it is interrupted", is_interrupted);
     let count: u64 = printed(here, "locule count rows.loc").trim().parse().unwrap();
     assert!((100..200_000).contains(&count) && count % 10 == 0, "{count}");
     // Whoever writes next finishes or undoes what was begun.

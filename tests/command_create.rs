@@ -1,21 +1,19 @@
 //! `locule create`: what is left behind when something fails on the way.
 #![cfg(all(feature = "cli", target_arch = "x86_64"))]
 
-mod common;
-
-use common::system_calls::run_with_a_failure;
-use common::{Child, say};
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use test_kit::system_calls::run_with_a_failure;
+use test_kit::{Child, say};
 
 /// Runs this file again, as the child that plays a role.
 #[test]
 fn child_process() {
-    common::play(&[("create with each flush failing", create_with_each_flush_failing)]);
+    test_kit::play(&[("create with each flush failing", create_with_each_flush_failing)]);
 }
 
 /// Creates a table from a file, and makes one flush fail each time: of what was written, of the directory in which it gets
@@ -54,7 +52,7 @@ fn create_with_each_flush_failing(path: &Path, _: &str) {
 
 #[test]
 fn a_table_that_cannot_be_filled_is_not_left_behind() {
-    let (_directory, path) = common::scratch();
+    let (_directory, path) = test_kit::scratch();
     let mut child = Child::spawn("create with each flush failing", &path, "");
     let said = child.hear();
     child.finish();
@@ -67,7 +65,7 @@ fn a_table_that_cannot_be_filled_is_not_left_behind() {
 /// An empty table was once left there, in the way of the next attempt.
 #[test]
 fn a_table_that_is_interrupted_while_it_is_filled_is_not_left_behind() {
-    let (directory, path) = common::scratch();
+    let (directory, path) = test_kit::scratch();
     let csv = directory.path().join("visits.csv");
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT] {
         let mut row_count = 50_000;
@@ -77,7 +75,7 @@ fn a_table_that_is_interrupted_while_it_is_filled_is_not_left_behind() {
             let mut command = Command::new(env!("CARGO_BIN_EXE_locule"));
             command.arg("create").arg(&path).arg("--from").arg(&csv).args(["--key", "id"]).stdin(Stdio::null());
             let mut creation = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-            common::wait_until("the table has its name", || path.exists() || creation.try_wait().unwrap().is_some());
+            test_kit::wait_until("the table has its name", || path.exists() || creation.try_wait().unwrap().is_some());
             let _ = kill(Pid::from_raw(i32::try_from(creation.id()).unwrap()), signal);
             let output = creation.wait_with_output().unwrap();
             if output.status.success() {

@@ -1,15 +1,12 @@
 //! What is exported imports again to an equal table, and what does not fit is told with its place.
 #![cfg(feature = "cli")]
 
-#[path = "common/command.rs"]
-mod command;
-
-use command::{complaint, printed, session, shell};
 use locule::{Date, Schema, Table, Timestamp, Value, Values};
 use snapbox::{IntoData, assert_data_eq, str};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+use test_kit::command_line::{complaint, printed, session, shell};
 
 /// A field of every type, once with and once without nothing.
 const EVERY_TYPE: &str = "key id: u64, yes: bool, i8: i8, i16: i16, i32: i32, i64: i64, i128: i128, u8: u8, u16: u16, \

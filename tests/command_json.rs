@@ -1,12 +1,9 @@
 //! `--json`: every verb that reports something has it, and what it prints is named in one way.
 #![cfg(feature = "cli")]
 
-#[path = "common/command.rs"]
-mod command;
-
-use command::{printed, shell};
 use serde_json::Value as Json;
 use std::path::Path;
+use test_kit::command_line::{printed, shell};
 
 const TABLE: &str = "locule create visits.loc --schema 'key id: u64, user: text(32), hits: u32 = 7, note: text(40)?'";
 

@@ -1,14 +1,11 @@
 //! Whatever names a command names one that exists, and every verb says what is wrong with what it was given.
 #![cfg(feature = "cli")]
 
-#[path = "common/command.rs"]
-mod command;
-
-use command::{complaint, printed, session};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use test_kit::command_line::{complaint, printed, session};
 
 /// Every verb but `bench`, which has tests of its own: what it is given after the name of a file.
 const VERBS: [(&str, &str); 27] = [
@@ -415,7 +412,7 @@ fn a_file_of_any_name_is_shown_as_bash_takes_it_back() {
     for name in [&b"-x.loc"[..], b"a b.loc", b"it's\n\\.loc", b"\xff\x1b[31m.loc", "łódź\u{202e}.loc".as_bytes()] {
         let name = OsStr::from_bytes(name);
         let run = |arguments: &[&str]| {
-            let mut shell = command::shell(here, r#"locule "$@" 2>&1"#);
+            let mut shell = test_kit::command_line::shell(here, r#"locule "$@" 2>&1"#);
             // The name of the shell, before its arguments.
             shell.arg("sh").args(arguments).arg("--").arg(name).output().unwrap()
         };

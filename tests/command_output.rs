@@ -1,12 +1,9 @@
 //! What the command says when what it prints cannot be written, and how it ends then.
 #![cfg(feature = "cli")]
 
-#[path = "common/command.rs"]
-mod command;
-
-use command::{complaint, printed};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use test_kit::command_line::{complaint, printed};
 
 const NO_SPACE: &str = "cannot write to standard output: No space left on device (os error 28)";
 
@@ -41,9 +38,15 @@ fn what_is_done_but_cannot_be_reported_is_said_to_be_done() {
         assert_eq!((code, said), (Some(2), expected), "{line}");
     }
     assert_eq!(printed(here, "locule export visits.loc"), "id,hits\n2,7\n9,0\n");
-    // Here nothing is done before that is printed.
-    let (code, said) = complaint(here, "locule alter visits.loc resize 30 > /dev/full");
-    assert_eq!((code, said), (Some(2), format!("locule: {NO_SPACE}\n")));
+    // Here nothing is done before that is printed, or at all.
+    for line in [
+        "alter visits.loc resize 30",
+        "alter visits.loc resize 30 --dry-run --json",
+        "create new.loc --schema 'a: u8' --dry-run --json",
+    ] {
+        let (code, said) = complaint(here, &format!("locule {line} > /dev/full"));
+        assert_eq!((code, said), (Some(2), format!("locule: {NO_SPACE}\n")), "{line}");
+    }
     assert!(printed(here, "locule info visits.loc").contains("of 20"), "{}", printed(here, "locule info visits.loc"));
 }
 

@@ -1,16 +1,9 @@
 //! The pictures of the README, of real runs.
 #![cfg(feature = "cli")]
 
-#[path = "common/command.rs"]
-mod command;
-#[path = "common/picture.rs"]
-mod picture;
-#[path = "common/terminal.rs"]
-mod terminal;
-
-use command::shell;
 use std::path::Path;
-use terminal::Terminal;
+use test_kit::command_line::shell;
+use test_kit::terminal::Terminal;
 
 const ROWS: u16 = 30;
 const COLUMNS: u16 = 100;
@@ -52,7 +45,7 @@ fn the_picture_of_the_live_view_is_made() {
         assert!(top.read(), "the view has ended: {}", top.screen().contents());
     }
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, picture::svg(top.screen(), "locule top visits.loc")).unwrap();
+    std::fs::write(path, test_kit::picture::svg(top.screen(), "locule top visits.loc")).unwrap();
     top.type_in("q");
     assert_eq!(top.finish().0, Some(0));
 }
@@ -61,7 +54,7 @@ fn the_picture_of_the_live_view_is_made() {
 fn a_screen_is_drawn_with_its_colours_letters_and_shapes() {
     let mut screen = vt100::Parser::new(2, 8, 0);
     screen.process("\u{1b}[1;32ma<b\u{1b}[0m ▄░\r\n\u{1b}[7m╭─\u{1b}[0m".as_bytes());
-    let svg = picture::svg(screen.screen(), "x & y");
+    let svg = test_kit::picture::svg(screen.screen(), "x & y");
     assert!(svg.contains("x &amp; y</title>") && svg.ends_with("</svg>\n"), "{svg}");
     assert!(svg.contains("fill=\"#8cc570\" font-weight=\"700\"") && svg.contains(">a&lt;b</text>"), "{svg}");
     assert!(svg.contains("height=\"9.0\" fill=\"#d7dae0\"/>") && svg.contains("opacity=\"0.25\""), "{svg}");

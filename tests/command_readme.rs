@@ -1,11 +1,8 @@
 //! The session that the README shows, as a new user would type it.
 #![cfg(feature = "cli")]
 
-#[path = "common/command.rs"]
-mod command;
-
-use command::{printed, typed};
 use std::path::Path;
+use test_kit::command_line::{printed, typed};
 
 fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()

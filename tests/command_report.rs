@@ -1,14 +1,11 @@
 //! `locule bench --report` and `--json`: a page, a picture and an object of a run that was really made.
 #![cfg(feature = "cli")]
 
-#[path = "common/command.rs"]
-mod command;
-
-use command::complaint;
 use roxmltree::{Document, ParsingOptions};
 use serde_json::Value as Json;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use test_kit::command_line::complaint;
 
 /// A short bench in this directory, whose temporary files go there too.
 fn bench(directory: &Path, arguments: &[&str]) -> Output {

@@ -1,15 +1,12 @@
 //! Following a table from a shell.
 #![cfg(feature = "cli")]
 
-#[path = "common/command.rs"]
-mod command;
-
-use command::{printed, shell};
 use locule::{Table, Values, values};
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
+use test_kit::command_line::{printed, shell};
 
 fn visits() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -150,6 +147,19 @@ fn it_says_that_its_file_was_moved_deleted_or_replaced() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && said.starts_with(expected), "{what}: {said}");
     }
+}
+
+/// It once could not be followed, though there is nothing to forget.
+#[test]
+fn the_start_is_that_of_the_table_that_has_the_name_when_there_is_something_to_print() {
+    let directory = visits();
+    let here = directory.path();
+    printed(here, "locule create other.loc --schema \"$(locule schema visits.loc)\" && locule put other.loc id=1");
+    let mut tail = Tail::run(here, "--from start");
+    let maps = format!("/proc/{}/maps", tail.process.id());
+    test_kit::wait_until("it has opened the table", || std::fs::read_to_string(&maps).unwrap().contains("visits.loc"));
+    printed(here, "mv other.loc visits.loc");
+    assert!(tail.line().1.contains(r#""id":1"#));
 }
 
 #[test]

@@ -1,14 +1,9 @@
 //! The command in a terminal: it asks, and it shows nothing that the terminal would obey.
 #![cfg(feature = "cli")]
 
-#[path = "common/command.rs"]
-mod command;
-#[path = "common/terminal.rs"]
-mod terminal;
-
-use command::{printed, shell};
 use std::path::Path;
-use terminal::Terminal;
+use test_kit::command_line::{printed, shell};
+use test_kit::terminal::Terminal;
 
 fn visits() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();

@@ -1,15 +1,6 @@
 //! The live view in a terminal, and its lines in a pipe.
 #![cfg(feature = "cli")]
 
-mod common;
-
-#[path = "common/command.rs"]
-mod command;
-#[path = "common/terminal.rs"]
-mod terminal;
-
-use command::{complaint, printed, shell};
-use common::{Child, Visits, hear, say, visit};
 use nix::sys::signal::Signal;
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader};
@@ -17,11 +8,13 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
-use terminal::Terminal;
+use test_kit::command_line::{complaint, printed, shell};
+use test_kit::terminal::Terminal;
+use test_kit::{Child, Visits, hear, say, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[("hold the lock", hold_the_lock)]);
+    test_kit::play(&[("hold the lock", hold_the_lock)]);
 }
 
 /// Has changed a record, and holds the lock.
@@ -172,7 +165,7 @@ fn a_terminal_that_cannot_draw_gets_lines() {
 /// It is drawn anew for each size, until the terminal is full of what nobody reads.
 fn fill(top: &mut Terminal) {
     let mut columns = 80;
-    common::wait_until("it waits for the terminal", || {
+    test_kit::wait_until("it waits for the terminal", || {
         columns = 161 - columns;
         top.resize(24, columns);
         top.is_writing()
@@ -212,7 +205,7 @@ fn a_signal_ends_it_also_amid_a_flood_of_input() {
     let mut top = top(directory.path());
     top.wait_for_text("Changes");
     // More than it can take while it waits: then the thread that reads waits too, beside the one that looks at the table.
-    common::wait_until("there is no room for an event", || {
+    test_kit::wait_until("there is no room for an event", || {
         fill(&mut top);
         top.type_in(&" ".repeat(20));
         top.futex_sleeper_count() >= 2

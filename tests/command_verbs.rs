@@ -1,12 +1,9 @@
 //! What each verb prints, as it is seen when it is typed.
 #![cfg(feature = "cli")]
 
-#[path = "common/command.rs"]
-mod command;
-
-use command::session;
 use snapbox::{Data, IntoData, assert_data_eq, str};
 use std::path::Path;
+use test_kit::command_line::session;
 
 const VISITS: &str = "locule create visits.loc --capacity 100 \
                       --schema 'key id: i64, user: text(16), hits: u32 = 0, note: text(20)?'

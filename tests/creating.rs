@@ -1,10 +1,6 @@
 //! Making files, and giving them their names: with little permitted, with system calls that fail, and with what other
 //! processes left.
 
-mod common;
-
-use common::system_calls::{End, filter, filter_descriptor, fork_traced, go_to_next_stop};
-use common::{Child, options, say, scratch};
 use locule::{Error, maintenance};
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -14,10 +10,12 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
+use test_kit::system_calls::{End, filter, filter_descriptor, fork_traced, go_to_next_stop};
+use test_kit::{Child, options, say, scratch};
 
 #[test]
 fn child_process() {
-    common::play(&[
+    test_kit::play(&[
         ("create in two forks", create_in_two_forks),
         ("have few descriptors", have_few_descriptors),
         ("write no large files", write_no_large_files),
@@ -41,7 +39,7 @@ fn create_in_two_forks(path: &Path, _: &str) {
     // The state that this thread's random numbers start from exists before the fork, so both children have the same.
     drop(HashMap::<u8, u8>::new());
     for name in ["first.loc", "second.loc"] {
-        assert!(common::in_fork(|| drop(options().create(path.with_file_name(name)).unwrap())));
+        assert!(test_kit::in_fork(|| drop(options().create(path.with_file_name(name)).unwrap())));
     }
 }
 
@@ -82,7 +80,7 @@ fn have_few_descriptors(path: &Path, _: &str) {
                 Err(error) => panic!("{limit}: {error:?}"),
             }
             assert_eq!(names_in(directory), ["visits.loc"], "{limit}");
-            assert_eq!(common::keys(&options().open(path).unwrap()), [0], "{limit}");
+            assert_eq!(test_kit::keys(&options().open(path).unwrap()), [0], "{limit}");
             false
         });
         assert!(is_enough);
@@ -96,7 +94,7 @@ fn have_few_descriptors(path: &Path, _: &str) {
 #[test]
 fn too_many_open_files_are_an_error_of_the_table_that_leaves_nothing_behind() {
     let (_directory, path) = scratch();
-    common::insert_all(&options().create(&path).unwrap(), 0..1);
+    test_kit::insert_all(&options().create(&path).unwrap(), 0..1);
     let mut child = Child::spawn("have few descriptors", &path, "");
     child.expect("done");
     child.finish();
@@ -122,7 +120,7 @@ fn write_no_large_files(path: &Path, _: &str) {
     assert_eq!(names_in(path.parent().unwrap()), ["visits.loc"]);
     // A process that uses a table writes no file.
     let table = options().open(path).unwrap();
-    common::insert_all(&table, 0..64);
+    test_kit::insert_all(&table, 0..64);
     table.sync().unwrap();
     drop(table);
     setrlimit(Resource::RLIMIT_FSIZE, needed_bytes, most).unwrap();
@@ -177,14 +175,14 @@ fn a_table_with_two_names_is_a_table_by_the_one_that_is_left() {
         [|path: &Path| drop(options().replace(path).unwrap()), |path: &Path| locule::destroy(path).unwrap()]
     {
         let table = options().create(&path).unwrap();
-        common::insert_all(&table, 0..3);
+        test_kit::insert_all(&table, 0..3);
         drop(table);
         fs::hard_link(&path, &second_name).unwrap();
         take_away(&path);
         let table = options().open(&second_name).unwrap();
-        assert_eq!(common::keys(&table), [0, 1, 2]);
-        common::insert_all(&table, 3..5);
-        common::assert_consistent(&table);
+        assert_eq!(test_kit::keys(&table), [0, 1, 2]);
+        test_kit::insert_all(&table, 3..5);
+        test_kit::assert_consistent(&table);
         drop(table);
         for name in names_in(directory.path()) {
             locule::destroy(directory.path().join(name)).unwrap();
@@ -203,12 +201,12 @@ const REPLACE: Operation = |path| options().replace(path).map(drop);
 const DESTROY: Operation = |path| locule::destroy(path);
 
 /// A table of one record, unless it is to be created.
-fn prepare(path: &Path, operation: Operation) -> Option<common::Visits> {
+fn prepare(path: &Path, operation: Operation) -> Option<test_kit::Visits> {
     let _ = fs::remove_file(path);
     let is_created = [CREATE, OPEN_OR_CREATE].iter().any(|creating| std::ptr::fn_addr_eq(*creating, operation));
     (!is_created).then(|| {
         let table = options().create(path).unwrap();
-        common::insert_all(&table, 0..1);
+        test_kit::insert_all(&table, 0..1);
         table
     })
 }
@@ -223,17 +221,17 @@ fn assert_failed_to_flush(outcome: &locule::Result<()>) {
 
 /// Checks that what was there before, if anything was, is there and in use.
 #[track_caller]
-fn assert_nothing_has_happened(path: &Path, user: Option<&common::Visits>) {
+fn assert_nothing_has_happened(path: &Path, user: Option<&test_kit::Visits>) {
     assert_eq!(names_in(path.parent().unwrap()).len(), user.into_iter().count());
     if let Some(user) = user {
-        user.update(user.find(&0).unwrap().unwrap().id(), |visit| *visit = common::visit(0, 1)).unwrap();
+        user.update(user.find(&0).unwrap().unwrap().id(), |visit| *visit = test_kit::visit(0, 1)).unwrap();
         assert_eq!(options().open(path).unwrap().find(&0).unwrap().unwrap().hits, 1);
     }
 }
 
 /// Makes each flush fail, one after the other: it need not be known for that which descriptor it is of.
 fn fail_to_flush_each_descriptor(path: &Path, _: &str) {
-    if !common::in_fork(|| assert!(filter(libc::SYS_fsync, End::InputOutputError))) {
+    if !test_kit::in_fork(|| assert!(filter(libc::SYS_fsync, End::InputOutputError))) {
         return;
     }
     for (operation, expected_count) in [(CREATE, 2), (OPEN_OR_CREATE, 2), (REPLACE, 2), (DESTROY, 1)] {
@@ -241,7 +239,7 @@ fn fail_to_flush_each_descriptor(path: &Path, _: &str) {
         for descriptor in 0..40 {
             let user = prepare(path, operation);
             let failed = path.with_file_name("failed");
-            let has_ended_well = common::in_fork(|| {
+            let has_ended_well = test_kit::in_fork(|| {
                 assert!(filter_descriptor(libc::SYS_fsync, descriptor, End::InputOutputError));
                 let outcome = operation(path);
                 if outcome.is_err() {

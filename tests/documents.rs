@@ -12,7 +12,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/filter-language.md",
     "docs/forking-servers.md",
 ];
-const PLACES: [&str; 8] = ["docs/", "src/", "tests/", "fuzz/", "examples/", "benches/", ".ci/", ".cargo/"];
+const PLACES: [&str; 9] = ["docs/", "src/", "tests/", "crates/", "fuzz/", "examples/", "benches/", ".ci/", ".cargo/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

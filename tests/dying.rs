@@ -1,9 +1,6 @@
 //! However a process dies, stops, forks or executes another program while it holds the lock: no other process waits for
 //! it longer than it lives, and nothing that it did half way is ever seen.
 
-mod common;
-
-use common::{Child, Visits, assert_consistent, assert_recovers_the_same, hear, keys, options, say, scratch, visit};
 use locule::testing::SharedWords;
 use locule::{Error, WriterState};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -12,10 +9,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use test_kit::{Child, Visits, assert_consistent, assert_recovers_the_same, hear, keys, options, say, scratch, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[
+    test_kit::play(&[
         ("hold", hold),
         ("insert", insert),
         ("end a thread that holds", end_a_thread_that_holds),
@@ -262,7 +260,7 @@ fn a_thread_that_ends_while_it_holds_the_lock_is_a_dead_owner() {
 
 fn execute_while_holding(path: &Path, _: &str) {
     let table = options().open(path).unwrap();
-    let program = common::fork(|| execute_inside(&table, path));
+    let program = test_kit::fork(|| execute_inside(&table, path));
     nix::sys::wait::waitpid(program, None).unwrap();
 }
 
@@ -274,7 +272,7 @@ fn execute_while_a_thread_holds(path: &Path, _: &str) {
 fn execute_inside(table: &Visits, path: &Path) {
     let outcome = table.write(|transaction| {
         transaction.insert(&visit(100, 0))?;
-        Err::<(), _>(Error::caller(common::command("say hello", path, "").exec()))
+        Err::<(), _>(Error::caller(test_kit::command("say hello", path, "").exec()))
     });
     panic!("could not execute: {outcome:?}");
 }
@@ -341,7 +339,7 @@ fn assert_left_staging_and_was_repaired(table: &Visits, other: &Visits, path: &P
 /// Unmaps the table inside a transaction, and ends, as the main thread of a process that is waited for, or is not.
 fn end_after_the_mapping(path: &Path, is_waited_for: &str) {
     let table = options().open(path).unwrap();
-    let child = common::fork(|| unmap_and_end(&table, path));
+    let child = test_kit::fork(|| unmap_and_end(&table, path));
     waitid(Id::Pid(child), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
     if is_waited_for == "true" {
         nix::sys::wait::waitpid(child, None).unwrap();
@@ -435,7 +433,7 @@ fn fork_inside(path: &Path, _: &str) {
     table
         .write(|transaction| {
             transaction.insert(&visit(100, 0))?;
-            let child_is_well = common::in_fork(|| {
+            let child_is_well = test_kit::in_fork(|| {
                 assert!(matches!(transaction.insert(&visit(101, 0)), Err(Error::Forked)));
                 assert!(matches!(transaction.upsert(&visit(0, 1)), Err(Error::Forked)));
                 assert!(matches!(transaction.update(first, |visit| visit.hits += 1), Err(Error::Forked)));
@@ -477,7 +475,7 @@ fn fork_inside_and_use_the_table_after(path: &Path, _: &str) {
     let mut child = None;
     let outcome = table.write(|transaction| {
         transaction.insert(&visit(100, 0))?;
-        // SAFETY: as in `common::fork`.
+        // SAFETY: as in `test_kit::fork`.
         match unsafe { nix::unistd::fork() }.unwrap() {
             nix::unistd::ForkResult::Child => is_child = true,
             nix::unistd::ForkResult::Parent { child: pid } => {
@@ -491,7 +489,7 @@ fn fork_inside_and_use_the_table_after(path: &Path, _: &str) {
         Ok(())
     });
     if is_child {
-        common::end_with_parent();
+        test_kit::end_with_parent();
         assert!(matches!(outcome, Err(Error::Forked)), "{outcome:?}");
         std::io::Write::write_all(&mut tell_child_is_out, b"1").unwrap();
         read_byte(parent_is_done);
@@ -523,7 +521,7 @@ fn a_child_forked_inside_a_transaction_drops_it_without_a_trace_and_then_uses_th
 fn fork_outside(path: &Path, _: &str) {
     let table = options().open(path).unwrap();
     table.insert(&visit(100, 0)).unwrap();
-    assert!(common::in_fork(|| {
+    assert!(test_kit::in_fork(|| {
         let row = table.find(&100).unwrap().unwrap();
         table.update(row.id(), |visit| visit.hits = 1).unwrap();
         table.write(|transaction| transaction.insert(&visit(101, 0))).unwrap();
@@ -532,7 +530,7 @@ fn fork_outside(path: &Path, _: &str) {
     assert!(table.contains_key(&101).unwrap());
 
     // A grandchild that dies with the lock is a dead owner like any other.
-    let child = common::fork(|| {
+    let child = test_kit::fork(|| {
         let _ = table.write(|transaction| {
             transaction.insert(&visit(102, 0))?;
             nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap();
@@ -544,7 +542,7 @@ fn fork_outside(path: &Path, _: &str) {
     assert_eq!(table.status().repair_counts.staging, 1);
 
     // The handle of the parent stays attached when a child closes its copy of it.
-    assert!(common::in_fork(|| drop(options().open(path).unwrap())));
+    assert!(test_kit::in_fork(|| drop(options().open(path).unwrap())));
     table.insert(&visit(104, 0)).unwrap();
 }
 

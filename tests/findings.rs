@@ -1,9 +1,7 @@
 //! What the fuzz targets found, each as a test that opens with its story.
 
-mod common;
-
-use common::{Visits, keys, scratch, visit};
 use locule::{Error, RecordId};
+use test_kit::{Visits, keys, scratch, visit};
 
 /// Found by `open_image` in its fifth execution. Before a write takes the lock it touches the pages of its slot, if
 /// syncs are made; and it did so before it checked whether the handle may write at all. The pages of a read-only handle

@@ -1,14 +1,12 @@
 //! The first test of CONTRIBUTING.md: what a process has written is there after it was killed.
 
-mod common;
-
-use common::{Child, hear, options, say, scratch, visit};
 use std::path::Path;
+use test_kit::{Child, hear, options, say, scratch, visit};
 
 /// Runs this file again, as the child that plays a role.
 #[test]
 fn child_process() {
-    common::play(&[("write and wait", write_and_wait)]);
+    test_kit::play(&[("write and wait", write_and_wait)]);
 }
 
 /// What the child does.

@@ -1,21 +1,19 @@
 //! Processes that follow the changes of a table, and sleep until there are some.
 
-mod common;
-
-use common::{Child, Visit, Visits, hear, insert_all, options, say, scratch, visit};
 use locule::{Change, Cursor, CursorLoss, Error, Row, Table};
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use test_kit::{Child, Visit, Visits, hear, insert_all, options, say, scratch, visit};
 
 /// Longer than any of these tests takes.
 const FOR_EVER: Duration = Duration::from_secs(100);
 
 #[test]
 fn child_process() {
-    common::play(&[
+    test_kit::play(&[
         ("wait and follow", wait_and_follow),
         ("follow by syncs", follow_by_syncs),
         ("write", write),
@@ -400,7 +398,7 @@ fn a_consumer_that_is_killed_again_and_again_goes_on_where_it_was() {
     consumer.expect("ready");
     let kept = path.with_extension("kept");
     let newest = table.cursor().unwrap();
-    common::wait_until("the copy is as new as the table", || read_kept(&kept).is_some_and(|kept| kept.0 == newest));
+    test_kit::wait_until("the copy is as new as the table", || read_kept(&kept).is_some_and(|kept| kept.0 == newest));
     let expected: HashMap<_, _> =
         table.iter().map(|row| row.unwrap()).map(|row| (row.id().to_u64(), (row.visitor, row.hits))).collect();
     assert_eq!(read_kept(&kept).unwrap().1, expected);

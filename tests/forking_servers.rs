@@ -1,13 +1,11 @@
 //! The examples of the page `docs/forking-servers.md`, and what they are to do.
 
-mod common;
-
-use common::{Child, Role, say, scratch};
 use locule::Table;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use std::path::Path;
 use std::process::Command;
+use test_kit::{Child, Role, say, scratch};
 
 const WORKER_COUNT: u64 = 4;
 
@@ -72,7 +70,7 @@ const ROLES: &[(&str, Role)] = &[
 
 #[test]
 fn child_process() {
-    common::play(ROLES);
+    test_kit::play(ROLES);
 }
 
 /// Runs a server, and looks at what its workers counted.
@@ -101,7 +99,7 @@ fn use_it_in_a_fork(path: &Path, _: &str) {
     let table = Table::<Counter>::options().open_or_create(path).unwrap();
     let is_right = table.write(|transaction| {
         transaction.insert(&Counter { id: 1, count: 1 })?;
-        Ok(common::in_fork(|| {
+        Ok(test_kit::in_fork(|| {
             let outcome = transaction.insert(&Counter { id: 2, count: 1 });
             assert!(matches!(outcome, Err(locule::Error::Forked)), "{outcome:?}");
             let outcome = transaction.find(&1).map(|row| row.is_some());

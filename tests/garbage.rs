@@ -1,15 +1,13 @@
 //! Garbage is written over everything in a table except its header and its mutexes, while processes read and write it:
 //! they get errors or right records, and none crashes, hangs or panics. The seeds are fixed.
 
-mod common;
-
-use common::{Child, Visits, assert_consistent, assert_whole, hear, options, say, scratch, visit};
 use locule::testing::SharedWords;
 use locule::{Error, RecordId};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use test_kit::{Child, Visits, assert_consistent, assert_whole, hear, options, say, scratch, visit};
 
 /// More keys than this are used than are in the table, so that some are absent.
 const KEY_COUNT: u64 = 90;
@@ -22,7 +20,7 @@ const LIVE_BIT: u64 = 1 << 61;
 
 #[test]
 fn child_process() {
-    common::play(&[("read", read), ("write", write)]);
+    test_kit::play(&[("read", read), ("write", write)]);
 }
 
 /// Waits for the message to start, works for a while, and says how many operations succeeded and failed.
@@ -89,7 +87,7 @@ fn write(path: &Path, argument: &str) {
             1 => drop(table.upsert(&visit(key, hits))?),
             2 => {
                 if let Some(row) = table.find(&key)? {
-                    table.update(row.id(), |visit| *visit = common::visit(visit.visitor, visit.hits + 1))?;
+                    table.update(row.id(), |visit| *visit = test_kit::visit(visit.visitor, visit.hits + 1))?;
                 }
             }
             3 => {
@@ -235,12 +233,12 @@ fn a_file_full_of_garbage_is_refused_or_recovered_and_then_a_table_like_any_othe
         }
         let copy = directory.path().join(format!("copy {round}.loc"));
         std::fs::copy(&path, &copy).unwrap();
-        let seen_read_only = options().open_read_only(&copy).map(|table| common::keys(&table));
+        let seen_read_only = options().open_read_only(&copy).map(|table| test_kit::keys(&table));
         match options().open(&copy) {
             Ok(table) => {
                 recovered_count += 1;
                 assert_consistent(&table);
-                assert_eq!(seen_read_only.unwrap(), common::keys(&table));
+                assert_eq!(seen_read_only.unwrap(), test_kit::keys(&table));
                 // The table is in order: every slot can be filled and emptied.
                 for key in 1000.. {
                     match table.insert(&visit(key, 0)) {

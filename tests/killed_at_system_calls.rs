@@ -5,17 +5,15 @@
 //! Nothing in the library knows about this: a process forks, lets itself be traced, and is killed when it has come to
 //! its n-th stop. If tracing is not permitted the test says so, and shows nothing.
 
-mod common;
-
-use common::system_calls::{End, at_every_stop_of, filter, filter_flag, run_watched};
-use common::{Visits, assert_consistent, keys, options, say, visit};
 use locule::Error;
 use nix::libc::SYS_openat;
 use std::path::{Path, PathBuf};
+use test_kit::system_calls::{End, at_every_stop_of, filter, filter_flag, run_watched};
+use test_kit::{Visits, assert_consistent, keys, options, say, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[
+    test_kit::play(&[
         ("create", |path, _| at_every_stop(path, &CREATE)),
         ("open or create", |path, _| at_every_stop(path, &OPEN_OR_CREATE)),
         ("open first", |path, _| at_every_stop(path, &OPEN_FIRST)),
@@ -78,7 +76,7 @@ const SECOND_NAME: &str = "second name.loc";
 
 /// In a child: kills the operation at each of its stops, and looks at what is left each time.
 fn at_every_stop(path: &Path, scenario: &Scenario) {
-    if !scenario.knows_nameless && !common::in_fork(|| assert!(filter(SYS_openat, End::InputOutputError))) {
+    if !scenario.knows_nameless && !test_kit::in_fork(|| assert!(filter(SYS_openat, End::InputOutputError))) {
         return;
     }
     let stop_count = at_every_stop_of(
@@ -104,7 +102,7 @@ fn prepare(path: &Path, scenario: &Scenario) -> Option<Visits> {
     let record_count = scenario.record_count?;
     let made_at = if scenario.is_moved { path.with_extension("before") } else { path.to_owned() };
     let table = options().create(&made_at).unwrap();
-    common::insert_all(&table, 0..record_count);
+    test_kit::insert_all(&table, 0..record_count);
     if scenario.is_moved {
         drop(table);
         std::fs::copy(&made_at, path).unwrap();

@@ -1,11 +1,5 @@
 //! Copies of a table, going back to one, saving what is left of a damaged one, and wiping what was deleted.
 
-mod common;
-
-use common::system_calls::{
-    End, at_every_stop_of, filter, filter_flag, fork_traced, go_to_next_stop, kill_traced, run_watched,
-};
-use common::{Child, Visit, Visits, assert_consistent, insert_all, keys, options, say, scratch, visit};
 use locule::admin::Condition;
 use locule::maintenance::{Alteration, backup, repair, restore, scrub};
 use locule::{Error, RecordId, RecoveryOutcome, Table, TableLock};
@@ -13,10 +7,14 @@ use nix::libc::SYS_openat;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::time::Duration;
+use test_kit::system_calls::{
+    End, at_every_stop_of, filter, filter_flag, fork_traced, go_to_next_stop, kill_traced, run_watched,
+};
+use test_kit::{Child, Visit, Visits, assert_consistent, insert_all, keys, options, say, scratch, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[
+    test_kit::play(&[
         ("back up", |path, _| kill_at_every_stop(path, &BACK_UP)),
         ("back up without nameless files", |path, _| {
             kill_at_every_stop(path, &Scenario { knows_nameless: false, ..BACK_UP })
@@ -436,11 +434,11 @@ fn read(path: &Path, _: &str) {
     while !path.with_extension("stop").exists() {
         for key in 0..20 {
             if let Some(row) = table.find(&key).unwrap() {
-                common::assert_whole(&row);
+                test_kit::assert_whole(&row);
             }
         }
         let rows = table.iter().map(|row| row.unwrap());
-        rows.filter(|row| row.visitor < 20).for_each(|row| common::assert_whole(&row));
+        rows.filter(|row| row.visitor < 20).for_each(|row| test_kit::assert_whole(&row));
     }
     say("ended");
 }
@@ -496,7 +494,7 @@ const RESTORE: Scenario = Scenario {
 };
 
 fn kill_at_every_stop(path: &Path, scenario: &Scenario) {
-    if !scenario.knows_nameless && !common::in_fork(|| assert!(filter(SYS_openat, End::InputOutputError))) {
+    if !scenario.knows_nameless && !test_kit::in_fork(|| assert!(filter(SYS_openat, End::InputOutputError))) {
         return;
     }
     let directory = path.parent().unwrap();

@@ -1,8 +1,5 @@
 //! Files that are copied, restored, replaced, destroyed, used from elsewhere, or whose locks can no longer be used.
 
-mod common;
-
-use common::{Child, Visits, assert_consistent, hear, insert_all, keys, options, say, scratch, visit};
 use locule::testing::SharedWords;
 use locule::{Error, RecoveryOutcome};
 use std::fs;
@@ -11,10 +8,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use test_kit::{Child, Visits, assert_consistent, hear, insert_all, keys, options, say, scratch, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[
+    test_kit::play(&[
         ("hold", hold),
         ("insert when told", insert_when_told),
         ("destroy in steps", destroy_in_steps),
@@ -303,7 +301,7 @@ fn a_writer_that_waited_while_the_table_was_destroyed_is_told() {
             });
             let calls = format!("/proc/self/task/{}/syscall", has_begun.recv().unwrap());
             let futex = format!("{} ", nix::libc::SYS_futex);
-            common::wait_until("the writer sleeps", || {
+            test_kit::wait_until("the writer sleeps", || {
                 is_waited_for() && fs::read_to_string(&calls).unwrap().starts_with(&futex)
             });
             writer
@@ -338,7 +336,7 @@ fn an_opener_that_waited_at_the_gate_of_a_file_that_was_replaced_opens_the_new_o
     let mut child = Child::spawn("open and tell", &path, "");
     let own = file.metadata().unwrap().ino();
     let descriptors = format!("/proc/{}/fd", child.pid());
-    common::wait_until("the child has opened the file", || {
+    test_kit::wait_until("the child has opened the file", || {
         fs::read_dir(&descriptors)
             .unwrap()
             .any(|entry| fs::metadata(entry.unwrap().path()).is_ok_and(|found| found.ino() == own))
@@ -417,7 +415,7 @@ fn leave_the_namespace(path: &Path, _: &str) {
         say(format!("skipped: {error}"));
         return;
     }
-    let is_well = common::in_fork(|| {
+    let is_well = test_kit::in_fork(|| {
         // The parent has the table open.
         let outcome = options().open(path).map(drop);
         assert!(matches!(outcome, Err(Error::Incompatible { .. })), "{outcome:?}");

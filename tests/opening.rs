@@ -1,17 +1,15 @@
 //! Every way in which making or opening a table fails, and what is left of the file then: the file, as it was.
 
-mod common;
-
-use common::{Child, Visits, assert_consistent, keys, options, scratch, visit};
 use locule::{Error, RecoveryOutcome};
 use nix::sys::stat::Mode;
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
+use test_kit::{Child, Visits, assert_consistent, keys, options, scratch, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[("lack permission", lack_permission)]);
+    test_kit::play(&[("lack permission", lack_permission)]);
 }
 
 /// Everything that opens a file that should be a table already.

@@ -1,10 +1,8 @@
 //! What the operations of one handle promise: full tables, ids, keys, versions, nesting, panics, transactions.
 
-mod common;
-
-use common::{Visit, Visits, assert_consistent, insert_all, keys, options, scratch, visit};
 use locule::{Error, RecordId};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use test_kit::{Visit, Visits, assert_consistent, insert_all, keys, options, scratch, visit};
 
 fn full_table(path: &std::path::Path) -> Visits {
     let table = options().create(path).unwrap();
@@ -240,11 +238,11 @@ fn a_panic_or_an_error_in_a_closure_undoes_all_of_it() {
         // Another transaction, so that whatever was left has a lower number than the newest.
         table.replace(before[1].id(), before[1].record()).unwrap();
         before = table.iter().map(Result::unwrap).collect();
-        common::assert_recovers_the_same(&table, &path);
+        test_kit::assert_recovers_the_same(&table, &path);
     }
     table.write(|transaction| change_everything(transaction, &before)).unwrap();
     assert_consistent(&table);
-    common::assert_recovers_the_same(&table, &path);
+    test_kit::assert_recovers_the_same(&table, &path);
 }
 
 #[test]

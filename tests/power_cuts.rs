@@ -1,18 +1,16 @@
 //! What is left of a table, and of what is made from it, if the power fails at any system call of the operation: the old
 //! one or the new one, whole, and once it is said to be done the new one.
 
-mod common;
-
-use common::power_cuts::at_every_power_cut_of;
-use common::system_calls::run_watched;
-use common::{assert_consistent, insert_all, keys, options, say, visit};
 use locule::maintenance::{Alteration, backup, repair, restore};
 use locule::{Error, Table, Values};
 use std::path::Path;
+use test_kit::power_cuts::at_every_power_cut_of;
+use test_kit::system_calls::run_watched;
+use test_kit::{assert_consistent, insert_all, keys, options, say, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[
+    test_kit::play(&[
         ("create", |path, _| cut_at_every_stop(path, &CREATE)),
         ("replace", |path, _| cut_at_every_stop(path, &REPLACE)),
         ("destroy", |path, _| cut_at_every_stop(path, &DESTROY)),

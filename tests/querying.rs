@@ -1,9 +1,7 @@
 //! Queries of tables with and without a type, of snapshots and inside transactions.
 
-mod common;
-
-use common::{Visit, Visits, insert_all, keys, options, scratch, visit};
 use locule::{Error, Table, Value, Values, field, values};
+use test_kit::{Visit, Visits, insert_all, keys, options, scratch, visit};
 
 locule::record! {
     /// Also with names that are Rust's, and fields that only this module sees.

@@ -1,9 +1,7 @@
 //! The program at the top of the README.
 
-mod common;
-
-use common::{Child, hear, say, scratch};
 use std::path::Path;
+use test_kit::{Child, hear, say, scratch};
 
 mod program {
     include!("../examples/sessions.rs");
@@ -15,7 +13,7 @@ mod program {
 
 #[test]
 fn child_process() {
-    common::play(&[("run", run)]);
+    test_kit::play(&[("run", run)]);
 }
 
 fn run(path: &Path, _: &str) {

@@ -1,15 +1,13 @@
 //! `replace_all`: a table holds exactly the records that it was given, or what it held before.
 
-mod common;
-
-use common::{Visit, Visits, assert_consistent, keys, options, scratch, visit};
 use locule::{Error, RecordId, Result, WriteTransaction};
 use std::collections::BTreeMap;
 use std::path::Path;
+use test_kit::{Visit, Visits, assert_consistent, keys, options, scratch, visit};
 
 fn table_of(path: &Path, capacity: u64, keys: std::ops::Range<u64>) -> Visits {
     let table = options().capacity(capacity).create(path).unwrap();
-    common::insert_all(&table, keys);
+    test_kit::insert_all(&table, keys);
     table
 }
 
@@ -37,7 +35,7 @@ fn a_full_table_holds_exactly_the_new_records_with_old_keys_among_them() {
         }
     }
     assert_consistent(&table);
-    common::assert_recovers_the_same(&table, &path);
+    test_kit::assert_recovers_the_same(&table, &path);
     // All of it in one transaction.
     let versions: std::collections::BTreeSet<_> =
         after.values().filter(|row| row.1 > before[&63].1).map(|row| row.1).collect();
@@ -120,7 +118,7 @@ fn a_replacement_sees_what_its_transaction_did_before() {
     assert_eq!(keys(&table), [0, 1, 2, 9]);
     assert_eq!(table.find(&2).unwrap().unwrap().hits, 5);
     assert_consistent(&table);
-    common::assert_recovers_the_same(&table, &path);
+    test_kit::assert_recovers_the_same(&table, &path);
 }
 
 /// A second call in the same transaction once made it forget the failure of the first.

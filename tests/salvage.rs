@@ -1,12 +1,10 @@
 //! What can still be recovered from a table that no recovery accepts: every bad cell is named, and every good record is
 //! given.
 
-mod common;
-
-use common::{Visits, insert_all, options, scratch, visit};
 use locule::admin::{self, Extent, Location, Problem};
 use locule::{Error, RecoveryOutcome, Value};
 use std::path::{Path, PathBuf};
+use test_kit::{Visits, insert_all, options, scratch, visit};
 
 /// A number of the header.
 fn header_number(bytes: &[u8], offset: usize, width: usize) -> usize {
@@ -124,7 +122,7 @@ fn a_whole_table_is_salvaged_without_a_complaint_also_while_it_is_in_use() {
     assert_eq!(salvaged(&path), (visits_without(&[]), Vec::new()));
     let _table = options().open(&path).unwrap();
     let salvage = admin::salvage(&path).unwrap();
-    assert_eq!(salvage.schema().to_string(), <common::Visit as locule::Record>::schema().to_string());
+    assert_eq!(salvage.schema().to_string(), <test_kit::Visit as locule::Record>::schema().to_string());
     let dumped: Vec<_> = admin::dump(&path).unwrap().map(Result::unwrap).collect();
     assert_eq!(salvage.map(Result::unwrap).collect::<Vec<_>>(), dumped);
 }

@@ -1,15 +1,13 @@
 //! Several reads that agree: beside writers that never pause, that hold the lock, and that died half way.
 
-mod common;
-
-use common::{Child, Visit, Visits, insert_all, options, say, scratch, visit, wait_until};
 use locule::{Error, RecordId, Snapshot};
 use std::path::Path;
 use std::time::Duration;
+use test_kit::{Child, Visit, Visits, insert_all, options, say, scratch, visit, wait_until};
 
 #[test]
 fn child_process() {
-    common::play(&[("transfer", transfer), ("renumber", renumber)]);
+    test_kit::play(&[("transfer", transfer), ("renumber", renumber)]);
 }
 
 /// The money for each account: the sum over all accounts stays the same, whatever is transferred.
@@ -67,7 +65,7 @@ fn count_money(table: &Visits) -> Result<(u64, u64), Error> {
         let (mut count, mut sum) = (0, 0);
         for row in view.iter() {
             let row = row?;
-            common::assert_whole(&row);
+            test_kit::assert_whole(&row);
             assert_eq!(view.find(&row.visitor)?.as_ref(), Some(&row));
             count += 1;
             sum += row.hits;

@@ -1,14 +1,10 @@
 //! What surrounds a table: its name, clocks, processes that come and go, full disks, locks of others, and processes
 //! that only read.
 
-mod common;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "hostile/mounts.rs"]
 mod mounts;
 
-use common::{
-    Child, Visits, assert_consistent, hear, in_fork, insert_all, keys, options, say, scratch, visit, wait_until,
-};
 use locule::testing::SharedWords;
 use locule::{Error, RecoveryOutcome};
 use nix::libc;
@@ -17,6 +13,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use test_kit::{
+    Child, Visits, assert_consistent, hear, in_fork, insert_all, keys, options, say, scratch, visit, wait_until,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -27,7 +26,7 @@ const LAST_SYNC_WALL_MILLISECONDS: usize = 47;
 
 #[test]
 fn child_process() {
-    common::play(&[
+    test_kit::play(&[
         ("insert and go", insert_and_go),
         ("insert when told and go", insert_when_told_and_go),
         ("sync in another time", sync_in_another_time),
@@ -337,7 +336,7 @@ fn sync_in_another_time(path: &Path, _: &str) {
     if let Err(error) = fs::write("/proc/self/timens_offsets", "monotonic 864000 0\n") {
         return say(format!("skipped: {error}"));
     }
-    assert!(common::in_fork(|| {
+    assert!(test_kit::in_fork(|| {
         let table = Visits::options().sync_every(Some(HOUR)).open(path).unwrap();
         table.insert(&visit(7, 0)).unwrap();
         table.sync().unwrap();
@@ -525,7 +524,7 @@ fn read_from_another_pid_namespace(path: &Path, _: &str) {
     if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID) {
         return say(format!("skipped: {error}"));
     }
-    assert!(common::in_fork(|| {
+    assert!(test_kit::in_fork(|| {
         let reader = options().open_read_only(path).unwrap();
         assert_eq!(keys(&reader), [0, 1, 2]);
         say("reading");
@@ -624,7 +623,7 @@ fn be_refused(path: &Path, _: &str) {
     if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID) {
         return say(format!("skipped: {error}"));
     }
-    assert!(common::in_fork(|| {
+    assert!(test_kit::in_fork(|| {
         // It would sync at once, if it were let in.
         let outcome = Visits::options().sync_every(Some(Duration::ZERO)).open(path).map(drop);
         assert!(matches!(outcome, Err(Error::Incompatible { .. })), "{outcome:?}");

@@ -1,20 +1,18 @@
 //! Many processes at once on one table, some of them killed at any moment.
 
-mod common;
-
-use common::{Child, Visit, Visits, assert_consistent, hear, keys, options, say, scratch, visit};
 use locule::testing::SharedWords;
 use locule::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use test_kit::{Child, Visit, Visits, assert_consistent, hear, keys, options, say, scratch, visit};
 
 const PROCESS_COUNT: u64 = 50;
 
 #[test]
 fn child_process() {
-    common::play(&[("open or create", open_or_create), ("count", count), ("work", work)]);
+    test_kit::play(&[("open or create", open_or_create), ("count", count), ("work", work)]);
 }
 
 fn open_or_create(path: &Path, argument: &str) {
@@ -81,7 +79,7 @@ fn one_handle_serves_many_threads() {
                 for round in 0..100 {
                     table.update(id, |counter| *counter = visit(0, counter.hits + 1)).unwrap();
                     let own = table.insert(&visit(thread, round)).unwrap();
-                    common::assert_whole(&table.find(&0).unwrap().unwrap());
+                    test_kit::assert_whole(&table.find(&0).unwrap().unwrap());
                     table.delete(own).unwrap();
                 }
             });
@@ -251,10 +249,10 @@ fn workers_killed_at_any_moment_lose_no_finished_write_and_leave_no_half_of_anot
     }
     assert_money(&table);
     assert_consistent(&table);
-    common::assert_recovers_the_same(&table, &path);
+    test_kit::assert_recovers_the_same(&table, &path);
 
     // No slot was lost on the way.
     table.write(|transaction| table.iter().try_for_each(|row| transaction.delete(row?.id()))).unwrap();
-    common::insert_all(&table, 0..64);
+    test_kit::insert_all(&table, 0..64);
     assert_consistent(&table);
 }

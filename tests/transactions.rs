@@ -1,15 +1,13 @@
 //! What the closures of transactions and snapshots see, and how they fail; and what many processes do with one
 //! transaction each.
 
-mod common;
-
-use common::{Child, Visit, assert_consistent, hear, keys, options, say, scratch, visit};
 use locule::{Error, Result, Table, WriteTransaction};
 use std::path::Path;
+use test_kit::{Child, Visit, assert_consistent, hear, keys, options, say, scratch, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[("work", work)]);
+    test_kit::play(&[("work", work)]);
 }
 
 // -- reading in a transaction ----------------------------------------------------------------------
@@ -45,7 +43,7 @@ fn assert_sees(transaction: &mut WriteTransaction<'_, Visit>, expected: &[(u64, 
 fn every_read_in_a_transaction_sees_what_it_has_written() {
     let (_directory, path) = scratch();
     let table = options().create(&path).unwrap();
-    common::insert_all(&table, 0..5);
+    test_kit::insert_all(&table, 0..5);
     let outcome = table.write(|transaction| {
         assert_sees(transaction, &[(0, 0), (1, 0), (2, 0), (3, 0), (4, 0)]);
         transaction.insert(&visit(100, 1))?;

@@ -2,7 +2,6 @@
 //! table meanwhile, and both wrote. Nothing in the library gives an attachment up like that any more; if something else
 //! does, the number of the recovery keeps the two apart.
 
-use super::common::{Child, Role, Visits, fork, hear, in_fork, insert_all, keys, options, say, scratch, visit};
 use super::{ControlWords, FAILED, RECOVERY_NUMBER, assert_good, signal, table_of_three};
 use locule::{Error, Result};
 use nix::fcntl::{FcntlArg, fcntl};
@@ -10,6 +9,7 @@ use nix::libc;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::Duration;
+use test_kit::{Child, Role, Visits, fork, hear, in_fork, insert_all, keys, options, say, scratch, visit};
 
 pub const ROLES: &[(&str, Role)] = &[
     ("use a table without an attachment", use_without_attachment),

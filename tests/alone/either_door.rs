@@ -2,7 +2,6 @@
 //! doors: a process that recovers is alone, and a process that was attached before a recovery cannot write. Each must
 //! do it without the other, so these tests still pass with any one planted fault in either.
 
-use super::common::{Role, Visits, fork, in_fork, insert_all, options, say, scratch, visit};
 use super::{
     CONDEMNED, ControlWords, FAILED, can_make_flushes_fail, make_flushes_fail, play_to_the_end, signal, table_of_three,
 };
@@ -12,6 +11,7 @@ use nix::sys::wait::waitpid;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use test_kit::{Role, Visits, fork, in_fork, insert_all, options, say, scratch, visit};
 
 pub const ROLES: &[(&str, Role)] = &[
     ("reopen under a child", reopen_under_a_child),

@@ -1,7 +1,6 @@
 //! What a child of a fork may do with what it has inherited. It once shared its parent's attachment: if either of the
 //! two released it, that took it from the other, and a child that did nothing kept every process from being alone.
 
-use super::common::{Role, Visits, assert_consistent, fork, in_fork, insert_all, keys, options, say, scratch, visit};
 use super::{CONDEMNED, ControlWords, FAILED, assert_ends_well, assert_good, play_to_the_end, signal, table_of_three};
 use locule::{Error, RecoveryOutcome};
 use nix::libc;
@@ -11,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use test_kit::{Role, Visits, assert_consistent, fork, in_fork, insert_all, keys, options, say, scratch, visit};
 
 pub const ROLES: &[(&str, Role)] = &[
     ("let generations use it", let_generations_use_it),

@@ -1,6 +1,5 @@
 //! Children of a fork that differ from their parent: with its process id in another namespace, or as another user.
 
-use super::common::{Role, in_fork, insert_all, options, say, scratch, visit};
 use super::{assert_good, play_to_the_end, table_of_three};
 use locule::Error;
 use nix::sched::{CloneFlags, unshare};
@@ -8,6 +7,7 @@ use nix::unistd::{Gid, Uid, chown, setgid, setuid};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use test_kit::{Role, in_fork, insert_all, options, say, scratch, visit};
 
 pub const ROLES: &[(&str, Role)] =
     &[("be the first process twice", be_the_first_process_twice), ("become who may use it", become_who_may_use_it)];

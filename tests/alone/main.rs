@@ -5,9 +5,6 @@
 //! So each process attaches on its own, a handle that has released its attachment is dead for good, and a process that
 //! was attached under another recovery can neither write nor acknowledge a sync.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod doors;
 mod either_door;
 mod forks;
@@ -16,11 +13,6 @@ mod prefork;
 mod reopening;
 mod threads;
 
-use common::system_calls::{End, filter};
-use common::{
-    Child, Visits, assert_consistent, assert_recovers_the_same, fork, in_fork, insert_all, keys, options, say, scratch,
-    visit,
-};
 use locule::testing::SharedWords;
 use locule::{Error, admin};
 use nix::libc;
@@ -30,12 +22,17 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use test_kit::system_calls::{End, filter};
+use test_kit::{
+    Child, Visits, assert_consistent, assert_recovers_the_same, fork, in_fork, insert_all, keys, options, say, scratch,
+    visit,
+};
 
 #[test]
 fn child_process() {
-    common::play(
+    test_kit::play(
         &[
-            &[("prefork failed", prefork_failed as common::Role)],
+            &[("prefork failed", prefork_failed as test_kit::Role)],
             doors::ROLES,
             either_door::ROLES,
             forks::ROLES,

@@ -1,8 +1,6 @@
 //! A server that forks its workers after it has opened the table: they use the inherited handle, die at any moment,
 //! meet a disk that fails, and reopen whenever they are told to, and so does their parent. What was acknowledged stays.
 
-use super::common::system_calls::{End, filter};
-use super::common::{Child, Role, Visits, fork, options, say, scratch, visit, wait_until};
 use super::{CONDEMNED, ControlWords, RECOVERY_NUMBER, assert_good, can_make_flushes_fail};
 use locule::testing::SharedWords;
 use locule::{Error, Result};
@@ -13,6 +11,8 @@ use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use test_kit::system_calls::{End, filter};
+use test_kit::{Child, Role, Visits, fork, options, say, scratch, visit, wait_until};
 
 pub const ROLES: &[(&str, Role)] = &[("serve", serve)];
 
@@ -268,7 +268,7 @@ fn serve(path: &Path, seed: &str) {
     wait_until("the parent, alone, has a table in order", || table.reopen().is_ok());
     eprintln!("{kill_count} killed, {} recoveries", control.get(RECOVERY_NUMBER) - first_recovery);
     say("served");
-    super::common::hear();
+    test_kit::hear();
 }
 
 /// Everything that was acknowledged is there, and nothing else except what may have been done by workers that died.

@@ -1,15 +1,15 @@
 //! Reopening a handle, and which handles a thread may use inside a closure. A reopening that failed once left a handle
 //! that worked and was not attached; and one thread could not reopen what others used.
 
-use super::common::{
-    Child, Role, Visits, assert_consistent, hear, insert_all, keys, options, say, scratch, visit, wait_until,
-};
 use super::{ControlWords, FAILED, RECOVERY_NUMBER, assert_good, table_of_three};
 use locule::{Error, RecordId, Result};
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
+use test_kit::{
+    Child, Role, Visits, assert_consistent, hear, insert_all, keys, options, say, scratch, visit, wait_until,
+};
 
 pub const ROLES: &[(&str, Role)] = &[("stay attached", stay_attached)];
 

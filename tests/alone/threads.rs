@@ -1,6 +1,5 @@
 //! Many threads on one handle, and children of a process with many threads.
 
-use super::common::{Role, Visits, fork, in_fork, insert_all, keys, options, say, scratch, visit, wait_until};
 use super::{
     ControlWords, FAILED, RECOVERY_NUMBER, assert_ends_well, assert_good, play_to_the_end, signal, table_of_three,
 };
@@ -10,6 +9,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
+use test_kit::{Role, Visits, fork, in_fork, insert_all, keys, options, say, scratch, visit, wait_until};
 
 pub const ROLES: &[(&str, Role)] = &[
     ("fork beside a thread that holds", fork_beside_a_holder),

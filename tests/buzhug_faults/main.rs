@@ -4,9 +4,6 @@
 //! and with a deliberately naive version of these operations, which does what Buzhug did, and where it finds the fault. So
 //! each check is known to be able to find what it looks for.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod none_and_values;
 mod processes;
 mod records;
@@ -38,5 +35,5 @@ fn table(path: &Path, schema: &str) -> Table<Values> {
 
 #[test]
 fn child_process() {
-    common::play(processes::ROLES);
+    test_kit::play(processes::ROLES);
 }

@@ -1,8 +1,8 @@
 //! Faults 7, 8 and 9: none, values that do not come back, and predicates that are run.
 
-use super::common::scratch;
 use super::{Finding, assert_gone, ensure, table};
 use locule::{Date, Table, Timestamp, Value, Values, field};
+use test_kit::scratch;
 
 // -- fault 7 ---------------------------------------------------------------------------------------
 

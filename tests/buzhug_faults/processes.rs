@@ -3,7 +3,6 @@
 //! What is seen must not depend on luck: the naive versions take their time between two halves of a write, and a check ends
 //! when it has seen a fault.
 
-use super::common::{Child, Role, hear, say, scratch};
 use super::{Finding, assert_gone, ensure};
 use locule::maintenance::Alteration;
 use locule::{RecordId, Table};
@@ -11,6 +10,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use test_kit::{Child, Role, hear, say, scratch};
 
 pub const ROLES: &[(&str, Role)] = &[
     ("locule inserts", insert::<Table<Wide>>),

@@ -1,10 +1,10 @@
 //! Faults 4, 5 and 6: records that change in the caller's hands, deletes that hit another record, and ids that name a
 //! wrong one.
 
-use super::common::scratch;
 use super::{Finding, assert_gone, ensure, table};
 use locule::{RecordId, Table, Value, Values};
 use std::collections::BTreeMap;
+use test_kit::scratch;
 
 /// Too long for the field.
 const LONG: &str = "more than eight bytes";

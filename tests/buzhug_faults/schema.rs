@@ -1,11 +1,11 @@
 //! Faults 3 and 10: defaults, unknown fields, and fields that are dropped.
 
-use super::common::scratch;
 use super::{Finding, assert_gone, ensure, table};
 use locule::maintenance::Alteration;
 use locule::{RecordId, Table, Value, Values, values};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use test_kit::scratch;
 
 const SCHEMA: &str = "name: text(16), hits: u32 = 0, note: text(32)?";
 

@@ -1,6 +1,5 @@
 //! Disks that are full, read-only, or different from before, and directories that may not be changed.
 
-use super::common::{self, Child, Role, assert_consistent, insert_all, keys, options, say, scratch, visit};
 use super::mounts::{have_own, make_read_only, mount_small_disk};
 use super::table_of_three;
 use locule::{Error, RecoveryOutcome};
@@ -8,6 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use test_kit::{self, Child, Role, assert_consistent, insert_all, keys, options, say, scratch, visit};
 
 pub const ROLES: &[(&str, Role)] = &[
     ("use a full disk", use_a_full_disk),
@@ -203,6 +203,6 @@ fn a_table_in_a_directory_that_may_not_be_changed_is_used_and_neither_replaced_n
     let table = options().open(&path).unwrap();
     assert_eq!(keys(&table), [0, 1, 2, 3, 4]);
     assert_eq!(names_in(directory.path()), ["visits.loc"]);
-    common::assert_recovers_the_same(&table, &path);
+    test_kit::assert_recovers_the_same(&table, &path);
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -1,9 +1,5 @@
 //! Files that are cut short, restored over, replaced, moved or deleted while processes have them open.
 
-use super::common::{
-    Child, Role, Visits, assert_consistent, assert_recovers_the_same, assert_whole, hear, insert_all, keys, options,
-    say, scratch, visit,
-};
 use super::{assert_refused, table_of_three};
 use locule::Error;
 use std::fs;
@@ -11,6 +7,10 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
+use test_kit::{
+    Child, Role, Visits, assert_consistent, assert_recovers_the_same, assert_whole, hear, insert_all, keys, options,
+    say, scratch, visit,
+};
 
 pub const ROLES: &[(&str, Role)] = &[("do as told", do_as_told), ("hold", hold), ("work", work)];
 

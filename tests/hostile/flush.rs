@@ -1,13 +1,13 @@
 //! Disks that do not take what they are given. A filter of system calls makes flushes fail in one process, or kills it in
 //! one, with nothing changed in the library.
 
-use super::common::system_calls::{End, filter};
-use super::common::{Child, Role, assert_consistent, hear, insert_all, keys, options, say, scratch, visit};
 use super::{open_after_the_others, table_of_three};
 use locule::{Error, RecoveryOutcome};
 use nix::libc;
 use std::path::Path;
 use std::time::Duration;
+use test_kit::system_calls::{End, filter};
+use test_kit::{Child, Role, assert_consistent, hear, insert_all, keys, options, say, scratch, visit};
 
 pub const ROLES: &[(&str, Role)] = &[
     ("sync without a disk", sync_without_a_disk),

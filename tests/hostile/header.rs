@@ -1,10 +1,10 @@
 //! Headers in which every field in turn has every extreme value, and a right CRC: so only the field itself is wrong.
 
-use super::common::{assert_consistent, keys, options, scratch};
 use super::{assert_refused, open_in_every_way, table_of_three};
 use locule::Error;
 use std::fs;
 use std::path::Path;
+use test_kit::{assert_consistent, keys, options, scratch};
 
 /// Name, offset and width of each field before the schema: see `format.md`.
 const FIELDS: [(&str, usize, usize); 25] = [
@@ -200,7 +200,7 @@ fn garbage_over_the_header_is_not_noticed_by_those_who_have_the_table_open() {
     for round in 0..20 {
         let garbage: Vec<u8> = (0..HEADER_BYTES).map(|_| random.u8(..)).collect();
         file.write_all_at(&garbage, 0).unwrap();
-        table.upsert(&super::common::visit(round % 5, round)).unwrap();
+        table.upsert(&test_kit::visit(round % 5, round)).unwrap();
         table.sync().unwrap();
         assert_consistent(&table);
         assert_consistent(&reader);

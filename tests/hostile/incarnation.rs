@@ -1,12 +1,12 @@
 //! Other boots, other machines, other C libraries: processes that may not share a table's locks.
 
-use super::common::{Child, Role, assert_consistent, hear, keys, options, say, scratch, visit};
 use super::mounts::{have_own, mount_file_over};
 use super::{open_after_the_others, table_of_three};
 use locule::testing::SharedWords;
 use locule::{Error, RecoveryOutcome};
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use test_kit::{Child, Role, assert_consistent, hear, keys, options, say, scratch, visit};
 
 pub const ROLES: &[(&str, Role)] = &[("start the machine anew", start_the_machine_anew)];
 

@@ -2,9 +2,6 @@
 //! headers with every field set to its extremes. For each there is an exact error or a documented recovery, never a
 //! panic or a hang, and a file that is refused stays as it was.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod disk;
 mod files;
 mod flush;
@@ -12,13 +9,13 @@ mod header;
 mod incarnation;
 mod mounts;
 
-use common::{Visits, options};
 use locule::Error;
 use std::path::Path;
+use test_kit::{Visits, options};
 
 #[test]
 fn child_process() {
-    common::play(&[disk::ROLES, files::ROLES, flush::ROLES, incarnation::ROLES].concat());
+    test_kit::play(&[disk::ROLES, files::ROLES, flush::ROLES, incarnation::ROLES].concat());
 }
 
 /// Everything that opens a file that should be a table already.
@@ -49,7 +46,7 @@ fn assert_refused(path: &Path, what: &str, is_expected: impl Fn(&Error) -> bool)
 /// copy of every open file for a moment, and so of every attachment.
 fn open_after_the_others(path: &Path) -> Visits {
     let mut opened = None;
-    common::wait_until("the others have let go", || {
+    test_kit::wait_until("the others have let go", || {
         opened = match options().open(path) {
             Err(Error::Incompatible { .. } | Error::FlushFailed { source: None }) => None,
             opened => Some(opened.unwrap()),
@@ -62,6 +59,6 @@ fn open_after_the_others(path: &Path) -> Visits {
 /// A table with the keys 0 to 2.
 fn table_of_three(path: &Path) -> Visits {
     let table = options().create(path).unwrap();
-    common::insert_all(&table, 0..3);
+    test_kit::insert_all(&table, 0..3);
     table
 }

@@ -1,9 +1,9 @@
 //! Mounts that only one process sees. They need the rights of root: a test says so and is skipped without them.
 
-use super::common::say;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::path::Path;
+use test_kit::say;
 
 /// In a child: gives this thread mounts of its own. Returns false, and tells the parent, if that is not permitted.
 pub fn have_own() -> bool {

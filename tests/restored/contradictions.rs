@@ -5,10 +5,10 @@ use super::{
     DURABLE, FREE_COUNT, FREE_COUNT_NEXT, GENERATION_FLOOR, INDEX_OCCUPIED, INTENT_COUNT, Image, LAST, NEWEST_STATE,
     PIN, USED, assert_good, mix, open, records, use_busily,
 };
-use crate::common::{Visit, insert_all, options, scratch, visit};
 use locule::{Error, RecoveryOutcome};
 use std::collections::BTreeMap;
 use std::path::Path;
+use test_kit::{Visit, insert_all, options, scratch, visit};
 
 /// A process that opens it for reading, or asks for its state, once believed what the next writer did not.
 fn assert_a_reader_finds(what: &str, path: &Path, expected: &BTreeMap<u64, Visit>) {
@@ -393,7 +393,7 @@ fn a_control_group_that_is_newer_than_the_cells_goes_back_to_the_sync() {
     assert_good(&table, &path);
 }
 
-fn use_busily_without_syncs(table: &crate::common::Visits) {
+fn use_busily_without_syncs(table: &test_kit::Visits) {
     for key in 0..8 {
         table.update(table.find(&key).unwrap().unwrap().id(), |content| *content = visit(key, 9)).unwrap();
     }

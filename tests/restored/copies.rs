@@ -1,12 +1,12 @@
 //! Backups that were made by copying a file, even under load, and put back when no process used it.
 
-use super::common::{Child, Role, Visits, insert_all, options, say, scratch, visit};
 use super::{assert_good, open, use_busily};
 use locule::RecoveryOutcome;
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
+use test_kit::{Child, Role, Visits, insert_all, options, say, scratch, visit};
 
 pub const ROLES: &[(&str, Role)] = &[("write without end", write_without_end)];
 

@@ -1,12 +1,12 @@
 //! An id that was told inside a transaction, which was then given up, later named another record: a user that had
 //! written the id down elsewhere found that record.
 
-use super::common::{Child, Role, Visits, hear, insert_all, options, say, scratch, visit};
 use super::{FAILED, Image, assert_good, open};
 use locule::{Error, RecordId, RecoveryOutcome};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use test_kit::{Child, Role, Visits, hear, insert_all, options, say, scratch, visit};
 
 pub const ROLES: &[(&str, Role)] = &[("stage", stage), ("stage a change", stage_a_change)];
 

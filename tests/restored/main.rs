@@ -5,24 +5,21 @@
 //! So a process that is alone proves it against the cells, and a copy never gives out what its original has given out
 //! since.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod contradictions;
 mod copies;
 mod given_up;
 mod raced;
 mod staging;
 
-use common::{Visit, Visits, assert_consistent, options, visit};
 use locule::admin;
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use test_kit::{Visit, Visits, assert_consistent, options, visit};
 
 #[test]
 fn child_process() {
-    common::play(&[copies::ROLES, given_up::ROLES, raced::ROLES, staging::ROLES].concat());
+    test_kit::play(&[copies::ROLES, given_up::ROLES, raced::ROLES, staging::ROLES].concat());
 }
 
 /// Words of the control region, counted as in `format.md`.

@@ -1,13 +1,13 @@
 //! Copies that are made while eight processes write and sync, and put back: over the table, in its place, or under another name.
 //! Some of them hold no state that is whole.
 
-use super::common::{Child, Role, Visits, options, say, scratch, visit, wait_until};
 use super::{assert_good, use_busily};
 use locule::{Error, RecoveryOutcome};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use test_kit::{Child, Role, Visits, options, say, scratch, visit, wait_until};
 
 pub const ROLES: &[(&str, Role)] = &[("write and sync without end", write_and_sync_without_end)];
 

@@ -4,10 +4,10 @@
 use super::{
     FREE_COUNT_NEXT, INTENT_COUNT, Image, NEWEST_STATE, PREPARED, USED, assert_good, open, records, use_busily,
 };
-use crate::common::{Child, Role, Visit, Visits, hear, insert_all, options, say, scratch, visit};
 use locule::RecoveryOutcome;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use test_kit::{Child, Role, Visit, Visits, hear, insert_all, options, say, scratch, visit};
 
 pub const ROLES: &[(&str, Role)] = &[("stage three", stage_three)];
 

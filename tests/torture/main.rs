@@ -3,9 +3,6 @@
 //!
 //! `LOCULE_TORTURE_KILLS=10000` runs it for longer; `LOCULE_TORTURE_SEED` with other random numbers.
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod check;
 mod check_tests;
 mod event;
@@ -14,11 +11,11 @@ mod supervisor;
 mod watcher;
 mod worker;
 
-use common::{Child, scratch};
+use test_kit::{Child, scratch};
 
 #[test]
 fn child_process() {
-    common::play(&[("lead", supervisor::lead), ("work after executing", worker::work_after_executing)]);
+    test_kit::play(&[("lead", supervisor::lead), ("work after executing", worker::work_after_executing)]);
 }
 
 fn number_of(variable: &str, otherwise: u64) -> u64 {

@@ -1,7 +1,6 @@
 //! Forks the workers, kills them at random moments, and compares all that they recorded.
 
 use super::check::check;
-use super::common::{self, Visits, assert_consistent, say};
 use super::event::{Event, Seen, Step, now};
 use super::ledger::Ledger;
 use super::watcher::Watcher;
@@ -13,6 +12,7 @@ use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use test_kit::{self, Visits, assert_consistent, say};
 
 const WORKER_COUNT: u64 = 50;
 /// Every third epoch has so few workers that often none of them has the table open.
@@ -120,7 +120,7 @@ impl Supervisor<'_> {
         let inherited = self.table.as_ref().filter(|_| worker_file % 10 == 1);
         let worker_file =
             WorkerFile { epoch: self.tally.epoch_count, worker_file, seed: self.random.u64(..), steps_per_opening };
-        common::fork(|| work(self.path, worker_file, inherited))
+        test_kit::fork(|| work(self.path, worker_file, inherited))
     }
 
     /// Kills one worker, and starts another in its place.
@@ -277,9 +277,9 @@ impl Supervisor<'_> {
             events.push(Event { worker_file: WORKER_COUNT, key, start, end: Some(now()), step, is_snapshot: false });
         }
         assert_consistent(table);
-        common::assert_recovers_the_same(table, self.path);
+        test_kit::assert_recovers_the_same(table, self.path);
         // No slot was lost: all can be filled, and are then made free again.
-        let others: Vec<_> = (1000..).map_while(|key| table.insert(&common::visit(key, 0)).ok()).collect();
+        let others: Vec<_> = (1000..).map_while(|key| table.insert(&test_kit::visit(key, 0)).ok()).collect();
         assert_eq!((after.len() + others.len()) as u64, CAPACITY);
         table.write(|transaction| others.into_iter().try_for_each(|id| transaction.delete(id))).unwrap();
         after

@@ -2,7 +2,6 @@
 //! recorded in its ledger before and after. Now and then it dies, forks, executes another program, panics or gives up
 //! at the worst moment: inside a transaction.
 
-use super::common::{self, Visit, Visits, assert_whole, visit};
 use super::event::{Seen, now};
 use super::ledger::{Entry, Kind, Ledger, Outcome};
 use locule::{Error, RecordId, Row, WriteTransaction};
@@ -10,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
+use test_kit::{self, Visit, Visits, assert_whole, visit};
 
 /// The keys that all workers share. There is room for most of them, so that the table is full now and then.
 pub const KEY_COUNT: u64 = 24;
@@ -384,10 +384,10 @@ impl<'a> Worker<'a> {
             Mischief::Execute if nix::unistd::gettid() != nix::unistd::getpid() => {}
             Mischief::Execute => {
                 let worker_file = WorkerFile { seed: self.worker_file.seed ^ now(), ..self.worker_file };
-                panic!("{}", common::command("work after executing", self.path, worker_file.to_argument()).exec());
+                panic!("{}", test_kit::command("work after executing", self.path, worker_file.to_argument()).exec());
             }
             Mischief::Fork => {
-                let is_well = common::in_fork(|| {
+                let is_well = test_kit::in_fork(|| {
                     // `Forked`, or, when the parent was killed and its transaction undone meanwhile, `NotFound`.
                     assert!(transaction.delete(id).is_err());
                 });

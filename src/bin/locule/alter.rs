@@ -128,7 +128,11 @@ pub fn run(options: &Options) -> Result<Verdict> {
         ]
     };
     let text = || record_count.map_or_else(String::new, |count| format!("done, {count} records\n"));
-    options.reporting.print(members, text)?;
+    if options.dry_run {
+        options.reporting.print_findings(members, text)?;
+    } else {
+        options.reporting.print(members, text)?;
+    }
     Ok(Verdict::Good)
 }
 

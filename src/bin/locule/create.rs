@@ -100,7 +100,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         ]
     };
     if options.dry_run {
-        options.reporting.print(members, String::new)?;
+        options.reporting.print_findings(members, String::new)?;
         return Ok(Verdict::Good);
     }
     let new: OpenOptions<Values> = Table::<Values>::options().schema(schema).capacity(capacity).mode(options.mode);

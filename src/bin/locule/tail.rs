@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::choosing::Column;
 use crate::failure::{Failure, shown};
+use crate::output::Stdout;
 use crate::writing::{json_of, shown_json};
 use crate::{Result, Verdict, opening};
 
@@ -75,6 +76,8 @@ const SLEEP: Duration = Duration::from_secs(1);
 pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, synced, until_now, .. } = options;
     let mut followed = Followed { id: opening::id_of(file), table: opening::to_read(file)? };
+    // Where another table takes the name before anything was printed, its start is meant.
+    let mut is_to_begin = options.from == From::Start;
     let mut cursor = match options.from {
         From::Start => followed.table.first_cursor(),
         From::Now => followed.table.cursor().map_err(Failure::about(file))?,
@@ -82,9 +85,13 @@ pub fn run(options: &Options) -> Result<Verdict> {
     };
     loop {
         let table = &followed.table;
+        if is_to_begin {
+            cursor = table.first_cursor();
+        }
         let changes = if *synced { table.synced_changes_since(&cursor) } else { table.changes_since(&cursor) };
         let Some(changes) = followed.found(changes, file)? else { continue };
         print(&changes, &followed.table)?;
+        is_to_begin &= changes.is_empty();
         cursor = changes.cursor();
         if *until_now {
             return Ok(Verdict::Good);
@@ -150,7 +157,6 @@ fn named(file: &Path) -> Result<Option<(u64, u64)>> {
 /// Prints a line for each change, at once: whoever reads it may wait for that line.
 fn print(changes: &Changes<Values>, table: &Table<Values>) -> Result<()> {
     let schema = table.schema();
-    let mut stdout = std::io::stdout().lock();
     for (change, cursor) in changes.with_cursors() {
         let what = if matches!(change, Change::Put(_)) { "put" } else { "delete" };
         let mut members = Map::new();
@@ -163,8 +169,8 @@ fn print(changes: &Changes<Values>, table: &Table<Values>) -> Result<()> {
                 members.insert(name.to_owned(), json_of(schema, column, value));
             }
         }
-        writeln!(stdout, "{}", shown_json(&Json::Object(members)))?;
-        stdout.flush()?;
+        let line = format!("{}\n", shown_json(&Json::Object(members)));
+        Stdout.write_all(line.as_bytes())?;
     }
     Ok(())
 }

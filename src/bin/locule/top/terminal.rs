@@ -85,14 +85,10 @@ pub fn end_raw_mode() {
 }
 
 #[cfg(test)]
-#[path = "../../../../tests/common/terminal.rs"]
-mod test_terminal;
-
-#[cfg(test)]
 mod tests {
-    use super::test_terminal::Terminal as Outside;
     use super::*;
     use std::process::Command;
+    use test_kit::terminal::Terminal as Outside;
 
     const ROLE: &str = "LOCULE_TEST_SCREEN";
 

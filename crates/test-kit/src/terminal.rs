@@ -1,7 +1,5 @@
 //! A terminal for a command, of 80 × 24 unless said otherwise.
 
-#![allow(dead_code, reason = "no file of tests uses all of this")]
-
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::{Signal, kill};

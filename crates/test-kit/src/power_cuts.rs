@@ -5,7 +5,7 @@
 //! is put together from that is in another directory, where a table is recovered as it is after a boot: its file is not
 //! the one that its locks were in.
 
-use super::system_calls::{Stop, fork_traced, go_to_next_stop, kill_traced, stop_of};
+use crate::system_calls::{Stop, fork_traced, go_to_next_stop, kill_traced, stop_of};
 use nix::libc::{SYS_fdatasync, SYS_fsync};
 use nix::unistd::Pid;
 use std::collections::{BTreeMap, BTreeSet};

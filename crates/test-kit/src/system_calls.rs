@@ -1,6 +1,6 @@
 //! Processes whose system calls fail, or are watched, with nothing changed in the library.
 
-use super::{Child, say};
+use crate::process::{Child, say};
 use nix::libc;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill, raise};

@@ -1,15 +1,21 @@
 //! Runs the command as a user does: lines for a shell, in a directory of their own.
 
-#![allow(dead_code, reason = "no file of tests uses all of this")]
-
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+/// The command that was built together with the tests: Cargo puts them into `deps` beside it.
+fn command() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let command = test.parent().and_then(Path::parent).unwrap().join("locule");
+    assert!(command.is_file(), "{command:?} is not there: run the tests with `--features cli`");
+    command
+}
 
 /// A shell in this directory, in which `locule` is the command that is tested.
 pub fn shell(directory: &Path, line: &str) -> Command {
     obey_signals();
-    let command = Path::new(env!("CARGO_BIN_EXE_locule"));
+    let command = command();
     let path = std::env::var("PATH").unwrap_or_default();
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(line).current_dir(directory).stdin(Stdio::null()).env_remove("NO_COLOR");
