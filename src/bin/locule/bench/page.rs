@@ -33,7 +33,21 @@ fn picture(report: &Report) -> Result<String> {
     let heading =
         format!("locule bench: {} processes, {rate} operations a second", grouped(report.iterations.len() as u64));
     let below = facts::in_short(&report.parameters, &report.machine);
-    Ok(plots::stacked(&all, &heading, &below, &format!("{}\n<style>{PLOT_STYLE}</style>", mark())))
+    Ok(plots::stacked(&all, &heading, &below, &format!("{}\n<style>{}{PLOT_STYLE}</style>", mark(), plain_style())))
+}
+
+/// The rules with the colours of the light instead of variables, for viewers of pictures that know none. Other viewers obey the
+/// rules that come after these.
+fn plain_style() -> String {
+    let (variables, rules) = style_parts();
+    let colours = variables.split(';').filter_map(|part| part.trim().strip_prefix("--")?.split_once(": "));
+    colours.fold(rules.to_owned(), |rules, (name, colour)| rules.replace(&format!("var(--{name})"), colour))
+}
+
+/// The variables of the light, and the rules.
+fn style_parts() -> (&'static str, &'static str) {
+    let (light, rest) = PLOT_STYLE.split_once("@media").unwrap_or_default();
+    (light, rest.split_once("\n}\n").unwrap_or_default().1)
 }
 
 fn page(report: &Report) -> Result<String> {

@@ -159,6 +159,10 @@ fn each_colour_has_one_for_the_dark() {
     }
     let picture = content(&report(10, 1, "x"), Kind::Picture).unwrap();
     assert!(picture.contains("prefers-color-scheme: dark"));
+    // Some viewers know no variables, and showed it all black.
+    let plain = picture.split_once("<style>").unwrap().1.split_once(":root").unwrap().0;
+    assert_eq!(plain.lines().count(), rules.lines().count());
+    assert!(plain.contains(".plot .paper { fill: #ffffff; }") && !plain.contains("var("), "{plain}");
     let drawn = picture.split_once("</style>").unwrap().1;
     assert!(!drawn.contains('#') && !drawn.contains("style="), "{drawn}");
     for (_, class) in super::super::canvas::Ink::ALL {
