@@ -434,7 +434,7 @@ impl fmt::Display for Error {
                 )
             }
             Error::SyncAfterWrite { source } => {
-                write!(f, "the write is published, but the sync after it failed: {source}")
+                write!(f, "the write is published, and not to be repeated, but the sync after it failed: {source}")
             }
             Error::ReadOnly { operation } => write!(f, "{operation} on a read-only handle: open the file for writing"),
             Error::Nested => f.write_str(

@@ -251,7 +251,23 @@ fn a_copy_needs_a_recovery_and_is_told_so() {
     let dump = locule("dump", &copy, &["--format", "jsonl"]);
     assert_eq!((dump.code, dump.stdout.lines().count()), (Some(0), 3));
     assert!(dump.stderr.contains("copy.loc: this is its state of 2"), "{}", dump.stderr);
-    assert!(dump.stderr.contains("what was written later is lost"), "{}", dump.stderr);
+    let left_out = "what was written later is lost as soon as a program writes to it; `locule repair ";
+    assert!(dump.stderr.contains(left_out), "{}", dump.stderr);
+    for verb in ["count", "backup"] {
+        let out = directory.path().join(verb);
+        let arguments = if verb == "backup" { vec![out.to_str().unwrap()] } else { Vec::new() };
+        let looked = locule(verb, &copy, &arguments);
+        assert!(looked.code == Some(0) && looked.stderr.contains(left_out), "{verb}: {}", looked.stderr);
+    }
+    // It once was taken back to an older state without a word.
+    for verb in ["sync", "scrub", "delete"] {
+        std::fs::write(&copy, &bytes).unwrap();
+        let arguments: &[&str] = if verb == "delete" { &["--where", "id == 2", "--yes"] } else { &[] };
+        let written = locule(verb, &copy, arguments);
+        assert!(written.code == Some(0), "{verb}: {}", written.stderr);
+        assert!(written.stderr.contains("copy.loc: this is now its state of 2"), "{verb}: {}", written.stderr);
+        assert_eq!(locule("count", &copy, &[]).stderr, "", "{verb}");
+    }
 }
 
 #[test]

@@ -8,7 +8,6 @@ use crate::engine::Store;
 use crate::engine::inspect::COPY_ATTEMPT_COUNT;
 use crate::error::{Error, Result};
 use crate::file::open_read_only::{Belief, FileForReading};
-use crate::format::geometry::word;
 use std::path::Path;
 
 /// Reads a whole file and reports every contradiction in it. If the file is damaged, or not a table at all, that is a
@@ -54,7 +53,6 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
             }
             Err(error) => return Err(error),
         };
-    check_length(&store, &mut verification)?;
     if recovery_reason.is_some() {
         // The recovery wipes what it does not need.
         let broken_cells = check::broken_cells(&store, PROBLEM_LIMIT);
@@ -111,15 +109,6 @@ pub(super) fn usable(store: &Store, verification: &mut Verification) -> Result<(
             Location::Control,
             "what a writer left half done, or a sync, contradicts the records: the next opener would recover them",
         ),
-    }
-    Ok(())
-}
-
-fn check_length(store: &Store, verification: &mut Verification) -> Result<()> {
-    let expected_bytes = word(store.geometry().file_bytes());
-    let found_bytes = store.file_bytes()?;
-    if found_bytes != expected_bytes {
-        verification.report(Location::File, format!("expected {expected_bytes} bytes, found {found_bytes}"));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Copies of a table: made, and put in its place.
 
 use crate::engine::copy::CopyOfNewest;
+use crate::engine::outcome::Recovery;
 use crate::engine::{Settings, Store};
 use crate::error::{Error, Result};
 use crate::file::create::{Fate, Permissions, retire};
@@ -33,6 +34,8 @@ pub struct Copied {
     pub live_count: u64,
     /// The number of the last transaction that they include.
     pub number: u64,
+    /// What opening the original found. If that needs a recovery, this tells what the copy lacks.
+    pub recovery: Recovery,
 }
 
 /// Copies a table into a new file, as its newest transaction left it. The copy is a whole table, on the disk when this
@@ -40,7 +43,7 @@ pub struct Copied {
 /// [replacement](crate::OpenOptions::replace) of it would have them.
 ///
 /// No lock of the table is taken, and nobody waits: others can write meanwhile. A table that needs a recovery is copied as it
-/// will be after it, and is left as it is. The copy can be on any file system, and no process sees it before it is whole.
+/// will be after it, and is left as it is: [`Copied::recovery`] tells what is lost in that. The copy can be on any file system, and no process sees it before it is whole.
 ///
 /// The copy can be opened, read and checked like any table. To go back to it, use [`restore`]: if it is put over the original
 /// by other means, ids and numbers that the original has given out since may come again.
@@ -75,7 +78,7 @@ pub fn backup(path: impl AsRef<Path>, copy: impl AsRef<Path>) -> Result<Copied> 
     let Sealed { image, number, .. } = copy_of(&source, copy, path.as_ref(), settings)?;
     let live_count = image.live_count();
     image.give_name()?;
-    Ok(Copied { live_count, number })
+    Ok(Copied { live_count, number, recovery: *source.recovery() })
 }
 
 /// Puts a backup in the place of a table, or where none is. The table's users get [`Superseded`](Error::Superseded), as
@@ -137,7 +140,7 @@ pub fn restore(backup: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<Copie
             image.exchange()
         })?),
     }
-    Ok(Copied { live_count, number })
+    Ok(Copied { live_count, number, recovery: *source.recovery() })
 }
 
 /// A copy that is on the disk, but for its name.

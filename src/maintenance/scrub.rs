@@ -1,5 +1,6 @@
 //! Wiping what nobody can read any more, but somebody who looks at the bytes of the file.
 
+use crate::engine::outcome::Recovery;
 use crate::engine::{Settings, Store};
 use crate::error::Result;
 use std::path::Path;
@@ -22,6 +23,8 @@ use std::path::Path;
 pub struct Scrubbed {
     /// How many old contents, of records that were changed or deleted.
     pub cell_count: u64,
+    /// What opening the table found and repaired.
+    pub recovery: Recovery,
 }
 
 /// Overwrites with zeros what is left in the file of records that were deleted, and of older contents of those that were
@@ -52,5 +55,5 @@ pub struct Scrubbed {
 /// have been wiped.
 pub fn scrub(path: impl AsRef<Path>) -> Result<Scrubbed> {
     let store = Store::open(path.as_ref(), &Settings::default())?;
-    Ok(Scrubbed { cell_count: store.scrub()? })
+    Ok(Scrubbed { cell_count: store.scrub()?, recovery: *store.recovery() })
 }

@@ -7,7 +7,7 @@ use locule::maintenance;
 
 use crate::failure::{Failure, shown};
 use crate::writing::Reporting;
-use crate::{Result, Verdict};
+use crate::{Result, Verdict, opening};
 
 /// Copies a table into a new file, as of one moment, while others write.
 ///
@@ -31,6 +31,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<Verdict> {
     let Options { file, out, .. } = options;
     let copied = maintenance::backup(file, out).map_err(Failure::about(file))?;
+    opening::say_what_is_left_out(file, &copied.recovery);
     let members =
         || vec![("record_count", copied.live_count.into()), ("newest_number", copied.number.to_string().into())];
     options.reporting.print(members, || format!("{} records in {}\n", copied.live_count, shown(out)))?;

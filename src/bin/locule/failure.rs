@@ -175,9 +175,23 @@ fn explain(error: &Error, path: Option<&Path>) -> String {
                  closed it"
             )
         }
-        Error::SyncAfterWrite { source } => {
-            format!("the write happened, but may not survive a power cut: {}", explain(source, path))
-        }
+        Error::SyncAfterWrite { source } => match **source {
+            Error::Superseded => format!(
+                "the write happened, and then {table} was altered, which keeps it, or replaced or destroyed, which does not: \
+                 look whether it is there before you repeat it"
+            ),
+            Error::Recovered => format!(
+                "the write happened, and then another process recovered {table}: look whether it is there before you repeat it"
+            ),
+            _ => {
+                let reason = explain(source, path);
+                let reason = reason.trim_end_matches(": try again").trim_end_matches(", and try again");
+                format!(
+                    "the write happened, and is not to be repeated, but may not survive a power cut until `locule sync {file}` \
+                     has succeeded: {reason}"
+                )
+            }
+        },
         Error::Full { live_count, capacity, retired_count } => {
             let worn_out = if *retired_count > 0 { format!(", {retired_count} of it worn out") } else { String::new() };
             let larger = capacity.saturating_mul(2).max(live_count.saturating_add(10));
@@ -287,6 +301,16 @@ mod tests {
                     assert!(!text.contains(word), "{word}: {text}");
                 }
             }
+        }
+    }
+
+    /// It once was to be tried again, which does it twice, or finds that it is done.
+    #[test]
+    fn nobody_is_told_to_repeat_a_write_that_happened() {
+        for source in one_of_each() {
+            let said = report(&Failure::about(Path::new("v.loc"))(Error::SyncAfterWrite { source: Box::new(source) }));
+            assert!(said.starts_with("the write happened, and ") && !said.contains("try again"), "{said}");
+            assert!(said.contains("is not to be repeated") || said.contains("before you repeat it"), "{said}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::output;
 pub fn to_read(path: &Path) -> Result<Table<Values>, Failure> {
     let options = Table::<Values>::options().allow_any_file_system(true);
     let table = options.open_read_only(path).map_err(Failure::about(path))?;
-    say_what_is_lost(path, table.recovery());
+    say_what_is_left_out(path, table.recovery());
     Ok(table)
 }
 
@@ -21,22 +21,42 @@ pub fn id_of(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Says which state is seen of a file that needs a recovery, if something was written later. A backup, and a table that was
-/// synced before the system was started again, are as they were left.
-pub fn say_what_is_lost(path: &Path, recovery: &Recovery) {
-    if recovery.nothing_lost || recovery.highest_number_seen <= recovery.number {
-        return;
+/// Says which state is seen of a file that needs a recovery, if something was written later. It is still there, until a program
+/// opens the file to write to it.
+pub fn say_what_is_left_out(path: &Path, recovery: &Recovery) {
+    if let Some(state) = older_state(recovery) {
+        let file = shown(path);
+        output::complain(format_args!(
+            "locule: {file}: this is {state}: what was written later is lost as soon as a program writes to it; \
+             `locule repair {file} NEW` before saves what is whole of that, too"
+        ));
     }
-    let state = match recovery.outcome {
+}
+
+/// Says to which state a file was taken back by opening it to write to it, if something was written later.
+pub fn say_what_is_lost(path: &Path, recovery: &Recovery) {
+    if let Some(state) = older_state(recovery) {
+        output::complain(format_args!("locule: {}: this is now {state}: what was written later is lost", shown(path)));
+    }
+}
+
+/// The state that a recovery went back to, if something was written later. A backup, and a table that was synced before the
+/// system was started again, are as they were left.
+fn older_state(recovery: &Recovery) -> Option<String> {
+    if recovery.nothing_lost || recovery.highest_number_seen <= recovery.number {
+        return None;
+    }
+    Some(match recovery.outcome {
         RecoveryOutcome::Checkpoint { wall_time } => format!("its state of {wall_time}"),
         _ => "its newest whole state".to_owned(),
-    };
-    output::complain(format_args!("locule: {}: this is {state}: what was written later is lost", shown(path)));
+    })
 }
 
 /// A table that is written to.
 pub fn to_write(path: &Path) -> Result<Table<Values>, Failure> {
-    Table::<Values>::open(path).map_err(Failure::about(path))
+    let table = Table::<Values>::open(path).map_err(Failure::about(path))?;
+    say_what_is_lost(path, table.recovery());
+    Ok(table)
 }
 
 /// Opens a new file once. Before that it counts as copied from elsewhere, and whoever only reads it has to recover a copy of

@@ -17,8 +17,9 @@ const NAMED_COUNT: usize = 20;
 ///
 /// The damaged file stays as it is. A record is what a writer once put there, and may be older or newer than the last sync;
 /// deleted ones may be there again. Of two records with one key the newer is kept. A table that can be opened needs no
-/// repair: `locule backup` copies it; one that is in use is refused. Exit status 0 if nothing was wrong, 1 if there was damage: the new table is there in
-/// both cases.
+/// repair: `locule backup` copies it, as of one moment. But if that says that it leaves out what was written later, a repair
+/// saves what is whole of that too. One that is in use is refused. Exit status 0 if nothing was wrong, 1 if there was damage:
+/// the new table is there in both cases.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

@@ -38,6 +38,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         return Ok(Verdict::Bad);
     }
     let copied = maintenance::restore(backup, file).map_err(Failure::about(file))?;
+    opening::say_what_is_left_out(backup, &copied.recovery);
     opening::settle(file);
     let members =
         || vec![("record_count", copied.live_count.into()), ("newest_number", copied.number.to_string().into())];

@@ -20,7 +20,7 @@ impl Rows {
     /// The records of a table.
     pub fn of(path: &Path) -> Result<Self, Failure> {
         let dump = admin::dump(path).map_err(Failure::about(path))?;
-        opening::say_what_is_lost(path, dump.recovery());
+        opening::say_what_is_left_out(path, dump.recovery());
         if !dump.is_of_one_moment() {
             output::complain(format_args!(
                 "locule: {}: no copy of one moment could be made: each record is whole, but they are not of one moment",

@@ -7,7 +7,7 @@ use locule::maintenance;
 
 use crate::failure::Failure;
 use crate::writing::Reporting;
-use crate::{Result, Verdict};
+use crate::{Result, Verdict, opening};
 
 /// Overwrites what is left in the file of deleted records and of older contents.
 ///
@@ -25,7 +25,9 @@ pub struct Options {
 /// Wipes the cells.
 pub fn run(options: &Options) -> Result<Verdict> {
     let file = &options.file;
-    let cell_count = maintenance::scrub(file).map_err(Failure::about(file))?.cell_count;
+    let scrubbed = maintenance::scrub(file).map_err(Failure::about(file))?;
+    opening::say_what_is_lost(file, &scrubbed.recovery);
+    let cell_count = scrubbed.cell_count;
     let members = || vec![("wiped_count", cell_count.into())];
     options.reporting.print(members, || format!("{cell_count} old contents wiped\n"))?;
     Ok(Verdict::Good)
