@@ -16,6 +16,7 @@
 use crate::engine::choose::GivenOut;
 use crate::engine::copy::CopyOfNewest;
 use crate::engine::guard::inside_closure;
+use crate::engine::outcome::Recovery;
 use crate::engine::{Settings, Store};
 use crate::error::{Error, Result};
 use crate::file::create::{Fate, Permissions, retire};
@@ -57,6 +58,7 @@ pub type Convert<'c> = dyn FnMut(RecordId, &[u64], &mut [u64]) -> Result<()> + '
 /// # drop(locule::Table::<Visit>::create(&path, 100)?);
 /// let rebuilt = locule::maintenance::Alteration::of(&path).capacity(200).apply()?;
 /// assert_eq!((rebuilt.live_count, rebuilt.changed_count), (0, 0));
+/// assert!(rebuilt.recovery.nothing_lost);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub struct Rebuilt {
     pub changed_count: u64,
     /// For how long nobody else could write.
     pub locked: Duration,
+    /// What opening the table found and repaired, before it was made anew.
+    pub recovery: Recovery,
 }
 
 /// How many records that do not fit an error names.
@@ -103,7 +107,8 @@ pub fn rebuild<'c>(
         work.seal(settings)?;
         let live_count = work.image.live_count();
         leaving.announce();
-        Ok((work.image.exchange()?, Rebuilt { live_count, changed_count, locked: Duration::ZERO }))
+        let recovery = *source.recovery();
+        Ok((work.image.exchange()?, Rebuilt { live_count, changed_count, locked: Duration::ZERO, recovery }))
     });
     let locked = locked_since.elapsed();
     // The old file is deleted here, when nobody waits any more.

@@ -24,6 +24,7 @@ use std::sync::Arc;
 /// let id = table.insert(&Visit { id: 42, hits: 7 })?;
 /// let copied = locule::maintenance::backup(&path, &copy)?;
 /// assert_eq!(copied.live_count, 1);
+/// assert!(copied.recovery.nothing_lost);
 /// assert_eq!(Some(copied.number), table.get(id)?.map(|row| row.version()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
