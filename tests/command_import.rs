@@ -164,6 +164,22 @@ fn an_empty_table_comes_back_from_every_format() {
     }
 }
 
+/// Each of both was written before: import refused the CSV, and in JSON one was gone.
+#[test]
+fn a_field_that_is_named_twice_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    printed(here, "locule create t.loc --schema 'key id: u8, note: text(8)?' && locule put t.loc id=1");
+    for (fields, twice) in [("note,id,note", "note"), ("@id,@id", "@id")] {
+        let expected = format!("locule: --fields {fields}: `{twice}` is named twice\n");
+        for verb in ["export", "dump"] {
+            let line = format!("locule {verb} t.loc --fields {fields}");
+            assert_eq!(complaint(here, &line), (Some(2), expected.clone()), "{line}");
+            assert_eq!(printed(here, &format!("{line} 2> /dev/null || true")), "", "{line}");
+        }
+    }
+}
+
 /// An empty line is no row of CSV.
 #[test]
 fn a_table_of_one_column_comes_back() {
