@@ -423,6 +423,15 @@ fn every_manual_page_that_a_page_names_is_written() {
     assert_eq!((code, said.as_str()), (Some(2), "locule: there is no verb \"alter ad\": `locule --help` lists them\n"));
 }
 
+#[test]
+fn a_link_to_nothing_is_told_in_one_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (code, said) = complaint(here, "ln -s nowhere link.loc; locule put link.loc id=1");
+    let expected = "locule: link.loc cannot be read as a table: the path is a symbolic link that leads to no file\n";
+    assert_eq!((code, said.as_str()), (Some(2), expected));
+}
+
 /// The command that is named is typed as it is written, in a shell that knows `$'…'`.
 #[test]
 fn a_file_of_any_name_is_shown_as_bash_takes_it_back() {
