@@ -419,6 +419,7 @@ fn every_manual_page_that_a_page_names_is_written() {
     let page = printed(here, "locule man alter add");
     assert_eq!(page, std::fs::read_to_string(here.join("pages/locule-alter-add.1")).unwrap());
     assert!(page.contains("locule\\-alter\\-add \\- Adds a field") && page.contains("\\-\\-after"), "{page}");
+    assert!(page.contains("\\fBlocule alter <FILE> add\\fR"), "the file is in front of the verb: {page}");
     let (code, said) = complaint(here, "locule man alter ad");
     assert_eq!((code, said.as_str()), (Some(2), "locule: there is no verb \"alter ad\": `locule --help` lists them\n"));
 }

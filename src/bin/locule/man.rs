@@ -32,7 +32,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<Verdict> {
     let mut command = arguments::command();
     command.build();
-    let commands = named(&command, "locule".to_owned());
+    let commands = named(&command, "locule", "locule");
     if let Some(directory) = &options.into {
         for command in &commands {
             write(directory, command.get_name(), &page(command)?)?;
@@ -48,11 +48,16 @@ pub fn run(options: &Options) -> Result<Verdict> {
     Ok(Verdict::Good)
 }
 
-/// A command, its verbs, and theirs, each with the name of its page.
-fn named(command: &Command, name: String) -> Vec<Command> {
+/// A command, its verbs, and theirs, each with the name of its page, and with what is typed up to its own arguments.
+fn named(command: &Command, name: &str, typed: &str) -> Vec<Command> {
+    let own = command.clone().name(name.to_owned()).bin_name(typed);
+    let typed = command.get_positionals().fold(typed.to_owned(), |typed, argument| format!("{typed} {argument}"));
     let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
-    let below: Vec<_> = verbs.flat_map(|verb| named(verb, format!("{name}-{}", verb.get_name()))).collect();
-    iter::once(command.clone().name(name)).chain(below).collect()
+    let below = verbs.flat_map(|verb| {
+        let verb_name = verb.get_name();
+        named(verb, &format!("{name}-{verb_name}"), &format!("{typed} {verb_name}"))
+    });
+    iter::once(own).chain(below).collect()
 }
 
 fn page(command: &Command) -> Result<Vec<u8>> {
