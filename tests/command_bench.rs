@@ -105,6 +105,21 @@ fn errors_are_told_apart_from_failed_checks() -> Result {
     Ok(())
 }
 
+/// It once said only that there are too many.
+#[test]
+fn what_cannot_be_opened_is_named() -> Result {
+    let directory = tempfile::tempdir()?;
+    // With fewer than four files no program is even loaded.
+    for file_count in 4..10 {
+        let line = format!("ulimit -n {file_count}; exec locule bench --processes 1 --seconds 0.1");
+        let output = test_kit::command_line::shell(directory.path(), &line).env("TMPDIR", directory.path()).output()?;
+        let text = text_of(&output);
+        assert_eq!(output.status.code(), Some(2), "{file_count}: {text}");
+        assert!(text.contains("locule: cannot ") && text.contains("Too many open files"), "{file_count}: {text}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_reader_that_has_seen_enough_changes_nothing() -> Result {
     let directory = tempfile::tempdir()?;

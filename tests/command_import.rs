@@ -134,6 +134,52 @@ fn every_type_and_hostile_text_come_back_from_every_format() {
     }
 }
 
+/// JSON lines of no records are no bytes, which were once refused as CSV without names.
+#[test]
+fn an_empty_table_comes_back_from_every_format() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    printed(here, "locule create t.loc --schema 'key id: u8'; : > empty.csv; echo > blank");
+    for line in [
+        "locule export t.loc --format csv | locule import t.loc -",
+        "locule export t.loc --format json | locule import t.loc -",
+        "locule export t.loc --format jsonl | locule import t.loc -",
+        "locule export t.loc --format csv | locule import t.loc - --format csv",
+        "locule export t.loc --format json | locule import t.loc - --format json",
+        "locule export t.loc --format jsonl | locule import t.loc - --format jsonl",
+        "locule import t.loc blank",
+    ] {
+        assert_eq!(printed(here, line), "0 inserted\n", "{line}");
+    }
+    // Whoever says what it is means a file with the names of the fields, or with an array.
+    for (arguments, said) in [
+        ("empty.csv", "the input is empty: expected CSV, whose first line has the names of the fields"),
+        ("empty.csv --format csv", "the input is empty: expected CSV, whose first line has the names of the fields"),
+        ("empty.csv --format json", "the input is empty: expected an array of JSON objects"),
+        ("blank --format json", "the input is empty: expected an array of JSON objects"),
+    ] {
+        let source = arguments.split(' ').next().unwrap();
+        let expected = format!("locule: {source}: {said}; nothing was imported\n");
+        assert_eq!(complaint(here, &format!("locule import t.loc {arguments}")), (Some(2), expected));
+    }
+}
+
+/// Each of both was written before: import refused the CSV, and in JSON one was gone.
+#[test]
+fn a_field_that_is_named_twice_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    printed(here, "locule create t.loc --schema 'key id: u8, note: text(8)?' && locule put t.loc id=1");
+    for (fields, twice) in [("note,id,note", "note"), ("@id,@id", "@id")] {
+        let expected = format!("locule: --fields {fields}: `{twice}` is named twice\n");
+        for verb in ["export", "dump"] {
+            let line = format!("locule {verb} t.loc --fields {fields}");
+            assert_eq!(complaint(here, &line), (Some(2), expected.clone()), "{line}");
+            assert_eq!(printed(here, &format!("{line} 2> /dev/null || true")), "", "{line}");
+        }
+    }
+}
+
 /// An empty line is no row of CSV.
 #[test]
 fn a_table_of_one_column_comes_back() {

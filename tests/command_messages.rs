@@ -400,6 +400,39 @@ fn completions_and_manual_pages_know_every_verb() {
     }
 }
 
+/// `man locule-alter-add` once found nothing, although the page of `alter` named it.
+#[test]
+fn every_manual_page_that_a_page_names_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    printed(here, "mkdir pages && locule man --into pages");
+    let names = |text: &str| -> BTreeSet<String> {
+        let before = text.split("(1)").map(|before| before.rsplit([' ', '\n']).next().unwrap_or_default());
+        before.filter(|name| name.starts_with("locule\\-")).map(|name| name.replace('\\', "")).collect()
+    };
+    let written: BTreeSet<String> = printed(here, "ls pages").lines().map(str::to_owned).collect();
+    let mut named = BTreeSet::from(["locule".to_owned()]);
+    for page in &written {
+        named.extend(names(&std::fs::read_to_string(here.join("pages").join(page)).unwrap()));
+    }
+    assert_eq!(written, named.iter().map(|name| format!("{name}.1")).collect());
+    let page = printed(here, "locule man alter add");
+    assert_eq!(page, std::fs::read_to_string(here.join("pages/locule-alter-add.1")).unwrap());
+    assert!(page.contains("locule\\-alter\\-add \\- Adds a field") && page.contains("\\-\\-after"), "{page}");
+    assert!(page.contains("\\fBlocule alter <FILE> add\\fR"), "the file is in front of the verb: {page}");
+    let (code, said) = complaint(here, "locule man alter ad");
+    assert_eq!((code, said.as_str()), (Some(2), "locule: there is no verb \"alter ad\": `locule --help` lists them\n"));
+}
+
+#[test]
+fn a_link_to_nothing_is_told_in_one_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let (code, said) = complaint(here, "ln -s nowhere link.loc; locule put link.loc id=1");
+    let expected = "locule: link.loc cannot be read as a table: the path is a symbolic link that leads to no file\n";
+    assert_eq!((code, said.as_str()), (Some(2), expected));
+}
+
 /// The command that is named is typed as it is written, in a shell that knows `$'…'`.
 #[test]
 fn a_file_of_any_name_is_shown_as_bash_takes_it_back() {

@@ -168,6 +168,8 @@ fn a_csv_file_that_does_not_fit_leaves_no_table() {
              locule create new.loc --from short.csv --key id
              locule create new.loc --from empty.csv
              locule create new.loc --from twice.csv --type id=bool
+             locule create new.loc --from twice.csv --mode 4755
+             locule create new.loc --from twice.csv --capacity 16777217
              locule create new.loc
              ls"
         ),
@@ -183,6 +185,12 @@ locule: empty.csv: the input is empty: expected CSV, whose first line has the na
 [exit 2]
 $ locule create new.loc --from twice.csv --type id=bool
 locule: twice.csv: row 1 (line 2), field `id`: expected true or false, found "1"
+[exit 2]
+$ locule create new.loc --from twice.csv --mode 4755
+locule: a mode is up to 0o777, read and write for whom it is to be, and not 0o4755
+[exit 2]
+$ locule create new.loc --from twice.csv --capacity 16777217
+locule: a table has 1 to 16777216 slots, not 16777217
 [exit 2]
 $ locule create new.loc
 locule: expected --schema TEXT or --from CSV; see `locule create --help`

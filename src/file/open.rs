@@ -109,11 +109,11 @@ pub(super) fn open_file(path: &Path, is_writable: bool, settings: &Settings) -> 
 /// A table must be opened by its own path, since replacing or deleting it would change the link.
 fn symbolic_link(path: &Path) -> Error {
     let target = std::fs::canonicalize(path).ok();
-    let advice = match target {
-        Some(target) => format!("open {}, which it leads to", target.display()),
-        None => "and it leads to no file".to_owned(),
+    let reason = match target {
+        Some(target) => format!("the path is a symbolic link: open {}, which it leads to", target.display()),
+        None => "the path is a symbolic link that leads to no file".to_owned(),
     };
-    Error::Foreign { path: path.to_owned(), reason: format!("the path is a symbolic link: {advice}") }
+    Error::Foreign { path: path.to_owned(), reason }
 }
 
 impl Store {

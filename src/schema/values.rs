@@ -45,7 +45,7 @@ impl FieldSchema {
     /// [`offset_bytes`](Self::offset_bytes) on, [`field_bytes`](Self::field_bytes) of them. [`decode_value`] reads it.
     ///
     /// Integers fit by value, whichever type they had. An integer fits a float field if it is such a float exactly. An
-    /// `f64` is rounded to the nearest `f32`, and one beyond the greatest does not fit. Nothing else is converted, and
+    /// `f64` is rounded to the nearest `f32`, and one beyond the greatest, or that would become 0, does not fit. Nothing else is converted, and
     /// no text or byte string is cut.
     ///
     /// ```
@@ -78,7 +78,7 @@ impl FieldSchema {
 
     /// Reads a value from the text that `Display` of [`Value`] writes: `true` and `false`, integers and floats in
     /// decimal digits, `inf`, `-inf`, `NaN`, bytes in hexadecimal digits, times and dates in ISO 8601, texts as they are.
-    /// Digits of a float are rounded to the nearest one.
+    /// Digits of a float are rounded to the nearest one, but not to 0 or to infinity.
     ///
     /// `null` is nothing, if the field is nullable and not a text: a text can say that. What else means nothing, such as
     /// a text of no length, is for the caller to say.
@@ -255,6 +255,11 @@ mod tests {
         assert_eq!(bytes_of(FieldType::F32, 0.1_f64.into()), 0.1_f32.to_ne_bytes());
         assert_eq!(bytes_of(FieldType::F64, 0.5_f32.into()), 0.5_f64.to_ne_bytes());
         assert!(!fits(FieldType::F32, 1e39.into()) && fits(FieldType::F32, f64::INFINITY.into()));
+        assert!(
+            !fits(FieldType::F32, 1e-50.into())
+                && fits(FieldType::F32, 1e-45.into())
+                && fits(FieldType::F32, (-0.0).into())
+        );
     }
 
     #[test]
@@ -272,6 +277,11 @@ mod tests {
                 "expected an f32, at most 3.4028235e38, found the integer 16777217, which no float of this width is exactly",
             ),
             (FieldType::F32, Value::from(1e39), "expected an f32, at most 3.4028235e38, found the float 1e39"),
+            (
+                FieldType::F32,
+                Value::from(1e-50),
+                "expected an f32, at most 3.4028235e38, found the float 1e-50, which would be rounded to 0",
+            ),
             (
                 FieldType::Text(3),
                 Value::from("Łódź"),
@@ -309,6 +319,11 @@ mod tests {
             (FieldType::U8, "null", "expected a u8, 0 to 255, found \"null\""),
             (FieldType::I8, "1.0", "expected an i8, -128 to 127, found \"1.0\""),
             (FieldType::F64, "1e309", "expected an f64, at most 1.7976931348623157e308, found \"1e309\""),
+            (
+                FieldType::F32,
+                "1e-50",
+                "expected an f32, at most 3.4028235e38, found \"1e-50\", which would be rounded to 0",
+            ),
             (FieldType::Text(3), "abcd", "expected a text of at most 3 bytes, found one of 4 bytes, \"abcd\""),
             (FieldType::Bytes(1), "cafe", "expected at most 1 bytes, two hexadecimal digits each, found \"cafe\""),
             (FieldType::Date, "2023-02-29", "expected a date such as 2024-02-29, found \"2023-02-29\""),

@@ -59,11 +59,12 @@ impl Value {
     }
 
     /// An integer that is such a float exactly. A wider float is rounded, as in all arithmetic with such floats, unless
-    /// it is more than the greatest.
+    /// it is more than the greatest, or would be 0.
     fn to_f32(&self) -> Option<f32> {
         match self {
             Value::Float32(value) => Some(*value),
-            Value::Float64(value) => Some(*value as f32).filter(|narrow| narrow.is_infinite() == value.is_infinite()),
+            Value::Float64(value) => Some(*value as f32)
+                .filter(|narrow| narrow.is_infinite() == value.is_infinite() && (*narrow == 0.0) == (*value == 0.0)),
             _ => self.exact_integer(f32::MANTISSA_DIGITS).map(|integer| integer as f32),
         }
     }
@@ -92,6 +93,7 @@ impl Value {
     fn misfit(&self, field_type: FieldType) -> String {
         let why = match (field_type, self) {
             (_, Value::Null) => ": the field is not nullable",
+            (FieldType::F32, Value::Float64(value)) if *value as f32 == 0.0 => ", which would be rounded to 0",
             (FieldType::F32 | FieldType::F64, Value::Signed(_) | Value::Unsigned(_)) => {
                 ", which no float of this width is exactly"
             }

@@ -20,7 +20,7 @@ macro_rules! float_text {
         }
 
         /// Reads a number in decimal digits, which is rounded to the nearest float, an infinity, or a NaN. Digits that
-        /// mean more than the greatest float are not read as infinity.
+        /// mean more than the greatest float are not read as infinity, and those that do not mean 0 are not read as 0.
         pub fn $read(text: &str) -> Option<$float> {
             if let Some(bits) = nan_bits(text) {
                 let value = <$float>::from_bits(<$bits>::try_from(bits).ok()?);
@@ -31,7 +31,9 @@ macro_rules! float_text {
                 return Some(<$float>::from_bits($usual));
             }
             let is_too_large = value.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit());
-            (!is_too_large).then_some(value)
+            let mut mantissa = text.bytes().take_while(|byte| !byte.eq_ignore_ascii_case(&b'e'));
+            let is_too_small = value == 0.0 && mantissa.any(|byte| matches!(byte, b'1'..=b'9'));
+            (!is_too_large && !is_too_small).then_some(value)
         }
     };
 }
@@ -80,8 +82,21 @@ mod tests {
 
     #[test]
     fn what_is_no_float_of_this_width_is_not_read() {
-        for text in ["", " 1", "1 ", "one", "1e39", "-1e39", "0x10", "NaN()", "NaN(0x)", "NaN(0x+7fc00001)", "NaN(0x1)"]
-        {
+        for text in [
+            "",
+            " 1",
+            "1 ",
+            "one",
+            "1e39",
+            "-1e39",
+            "1e-50",
+            "-0.01E-50",
+            "0x10",
+            "NaN()",
+            "NaN(0x)",
+            "NaN(0x+7fc00001)",
+            "NaN(0x1)",
+        ] {
             assert_eq!(read_f32(text), None, "{text:?}");
         }
         // Infinity has the same exponent, and is another value.
@@ -89,6 +104,9 @@ mod tests {
             assert_eq!(read_f32(text), None, "{text:?}");
         }
         assert_eq!((read_f64("1e39"), read_f64("1e309"), read_f64("inf")), (Some(1e39), None, Some(f64::INFINITY)));
+        // What is not 0 is not read as 0.
+        assert_eq!((read_f64("1e-50"), read_f64("1e-400"), read_f64("-1e-400")), (Some(1e-50), None, None));
+        assert_eq!((read_f32("1e-45"), read_f32("0.00e-99"), read_f32("-0")), (Some(1e-45), Some(0.0), Some(-0.0)));
         assert_eq!((read_f64("-Infinity"), read_f64("7")), (Some(f64::NEG_INFINITY), Some(7.0)));
     }
 }

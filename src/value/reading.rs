@@ -39,7 +39,11 @@ impl Value {
                 FieldType::Text(_) => format!("one of {} bytes, {}", text.len(), shortened(text)),
                 _ => shortened(text),
             };
-            format!("expected {}{form}, found {found}", content_of(field_type))
+            let why = match field_type {
+                FieldType::F32 | FieldType::F64 if text.parse() == Ok(0.0_f32) => ", which would be rounded to 0",
+                _ => "",
+            };
+            format!("expected {}{form}, found {found}{why}", content_of(field_type))
         })
     }
 }

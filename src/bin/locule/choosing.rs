@@ -50,7 +50,7 @@ impl Choice {
     /// Checks the choice against a schema.
     pub fn of(&self, schema: &Arc<Schema>) -> Result<Chosen> {
         let orders = self.sort.iter().map(|name| order_of(name, schema)).collect::<Result<_>>()?;
-        let columns = self.fields.iter().map(|name| Column::named(name, schema)).collect::<Result<Vec<_>>>()?;
+        let columns = self.columns(schema)?;
         Ok(Chosen {
             schema: Arc::clone(schema),
             condition: self.condition.condition(schema)?,
@@ -58,6 +58,19 @@ impl Choice {
             columns: if self.fields.is_empty() { None } else { Some(columns) },
             limit: self.limit.unwrap_or(usize::MAX),
         })
+    }
+
+    /// The columns of `--fields`. None comes twice: such CSV is not imported again, and an object has a member only once.
+    fn columns(&self, schema: &Schema) -> Result<Vec<Column>> {
+        let mut columns = Vec::new();
+        for name in &self.fields {
+            let column = Column::named(name, schema)?;
+            if columns.contains(&column) {
+                return Err(format!("--fields {}: `{name}` is named twice", self.fields.join(",")).into());
+            }
+            columns.push(column);
+        }
+        Ok(columns)
     }
 }
 

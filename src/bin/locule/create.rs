@@ -86,11 +86,8 @@ pub fn run(options: &Options) -> Result<Verdict> {
     };
     let record_count = u64::try_from(records.len()).unwrap_or(u64::MAX);
     let capacity = capacity.unwrap_or(record_count.saturating_mul(2).clamp(CAPACITY, CAPACITY_MAX));
-    let is_shown = from.is_some() || options.dry_run;
     let text = schema.to_string();
-    if is_shown && !options.reporting.is_for_programs() {
-        output::print(&format!("{}\n", output::visible_lines(&text)))?;
-    }
+    let shown_schema = format!("{}\n", output::visible_lines(&text));
     let members = || {
         vec![
             ("schema", text.into()),
@@ -100,7 +97,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         ]
     };
     if options.dry_run {
-        options.reporting.print_findings(members, String::new)?;
+        options.reporting.print_findings(members, || shown_schema)?;
         return Ok(Verdict::Good);
     }
     let new: OpenOptions<Values> = Table::<Values>::options().schema(schema).capacity(capacity).mode(options.mode);
@@ -113,7 +110,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
             return Err(error);
         }
     }
-    let filled = || format!("{record_count} records in {}, room for {capacity}\n", shown(file));
+    let filled = || format!("{shown_schema}{record_count} records in {}, room for {capacity}\n", shown(file));
     options.reporting.print(members, || if from.is_some() { filled() } else { String::new() })?;
     Ok(Verdict::Good)
 }

@@ -31,7 +31,7 @@ pub struct Options {
     /// A file of CSV, whose first line has the names of the fields, or of JSON objects, one per line or in an array; -
     /// for standard input.
     source: PathBuf,
-    /// What the source is: by default that is seen from its beginning.
+    /// What the source is: by default that is seen from its beginning. Nothing at all is JSON lines of no records.
     #[arg(long, value_enum)]
     format: Option<SourceFormat>,
     /// What to do with a record whose key is there already.
@@ -118,7 +118,8 @@ fn read(options: &Options, schema: &Arc<Schema>) -> Result<Records> {
         Some(format) => format == SourceFormat::Csv,
         None => {
             let is_named_so = options.source.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-            is_named_so || !matches!(input.first_byte()?, Some(b'{' | b'['))
+            // An export of no records as JSON lines has no bytes.
+            is_named_so || !matches!(input.first_byte()?, None | Some(b'{' | b'['))
         }
     };
     if is_csv {
@@ -126,6 +127,9 @@ fn read(options: &Options, schema: &Arc<Schema>) -> Result<Records> {
         let null = csv_cells::null_text(options.null.as_deref(), rows.names().len());
         let columns = Columns::of(rows.names(), schema, &options.ignore, null)?;
         return Ok(Box::new(rows.map(move |row| columns.record(&row?))));
+    }
+    if options.format == Some(SourceFormat::Json) && input.first_byte()?.is_none() {
+        return Err("the input is empty: expected an array of JSON objects".into());
     }
     let (schema, ignored) = (Arc::clone(schema), options.ignore.clone());
     let record = move |row: Result<_>| {

@@ -89,7 +89,8 @@ fn is_written_as(text: &str, field_type: FieldType) -> bool {
     let is_plain = !(digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0."))
         && digits.starts_with(|first: char| first.is_ascii_digit());
     let has_form = match field_type {
-        FieldType::U64 | FieldType::I64 | FieldType::U128 | FieldType::I128 => is_plain,
+        // As an integer, -0 would lose its sign.
+        FieldType::U64 | FieldType::I64 | FieldType::U128 | FieldType::I128 => is_plain && text != "-0",
         FieldType::F64 => is_plain && keeps_its_digits(text),
         _ => true,
     };
@@ -166,6 +167,8 @@ mod tests {
             (&["99999999999999999999", "99999999999999999998"][..], "u128"),
             (&["-1", "18446744073709551615"], "i128"),
             (&["-9223372036854775809"], "i128"),
+            (&["1", "-0"], "f64"),
+            (&["-00"], "text(8)"),
             (&["340282366920938463463374607431768211455"], "u128"),
             (&["340282366920938463463374607431768211456"], "text(64)"),
             (&["-1", "340282366920938463463374607431768211455"], "text(64)"),

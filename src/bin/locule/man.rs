@@ -1,10 +1,11 @@
 //! `locule man`: the manual pages.
 
 use std::io::Write;
+use std::iter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, Command};
 use clap_mangen::Man;
 
 use crate::failure::{cause, shown};
@@ -16,12 +17,14 @@ use crate::{Result, Verdict, arguments, output};
 Examples:
   locule man | man -l -
   locule man import | man -l -
+  locule man alter add | man -l -
   locule man --into ~/.local/share/man/man1")]
 pub struct Options {
-    /// The verb whose page it is, instead of that of the command as a whole.
-    verb: Option<String>,
+    /// The verb whose page it is, instead of that of the command as a whole; for one of `locule alter`, both words.
+    #[arg(value_name = "VERB")]
+    verbs: Vec<String>,
     /// Write the page of each verb into this directory, which has to exist.
-    #[arg(long, value_name = "DIRECTORY", conflicts_with = "verb")]
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "verbs")]
     into: Option<PathBuf>,
 }
 
@@ -29,32 +32,35 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<Verdict> {
     let mut command = arguments::command();
     command.build();
+    let commands = named(&command, "locule", "locule");
     if let Some(directory) = &options.into {
-        write(directory, "locule", &page(&command)?)?;
-        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-            write(directory, &format!("locule-{}", verb.get_name()), &page(&named(verb))?)?;
+        for command in &commands {
+            write(directory, command.get_name(), &page(command)?)?;
         }
         return Ok(Verdict::Good);
     }
-    let text = match &options.verb {
-        None => page(&command)?,
-        Some(name) => {
-            let verb = command.find_subcommand(name).filter(|verb| !verb.is_hide_set());
-            page(&named(verb.ok_or_else(|| format!("there is no verb {name:?}: `locule --help` lists them"))?))?
-        }
-    };
+    let name = options.verbs.iter().fold("locule".to_owned(), |name, verb| format!("{name}-{verb}"));
+    let there_is_none = || format!("there is no verb {:?}: `locule --help` lists them", options.verbs.join(" "));
+    let text = page(commands.iter().find(|command| command.get_name() == name).ok_or_else(there_is_none)?)?;
     let mut stdout = output::buffered();
     stdout.write_all(&text)?;
     stdout.flush()?;
     Ok(Verdict::Good)
 }
 
-fn named(verb: &clap::Command) -> clap::Command {
-    let name = format!("locule-{}", verb.get_name());
-    verb.clone().name(name)
+/// A command, its verbs, and theirs, each with the name of its page, and with what is typed up to its own arguments.
+fn named(command: &Command, name: &str, typed: &str) -> Vec<Command> {
+    let own = command.clone().name(name.to_owned()).bin_name(typed);
+    let typed = command.get_positionals().fold(typed.to_owned(), |typed, argument| format!("{typed} {argument}"));
+    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+    let below = verbs.flat_map(|verb| {
+        let verb_name = verb.get_name();
+        named(verb, &format!("{name}-{verb_name}"), &format!("{typed} {verb_name}"))
+    });
+    iter::once(own).chain(below).collect()
 }
 
-fn page(command: &clap::Command) -> Result<Vec<u8>> {
+fn page(command: &Command) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     Man::new(command.clone()).render(&mut text)?;
     Ok(text)

@@ -115,7 +115,8 @@ impl TemporaryDirectory {
         let lock = lock(directory.path()).ok();
         if let Some(lock) = &lock {
             // Not before it is locked: others take what nobody has locked for left behind.
-            File::create(directory.path().join(MARK))?;
+            let mark = directory.path().join(MARK);
+            File::create(&mark).map_err(|error| format!("cannot create {}: {error}", shown(&mark)))?;
             remove_leftovers(&parent, lock.metadata()?.uid());
         }
         Ok(TemporaryDirectory { directory, _lock: lock })
