@@ -251,7 +251,8 @@ fn a_copy_needs_a_recovery_and_is_told_so() {
     let dump = locule("dump", &copy, &["--format", "jsonl"]);
     assert_eq!((dump.code, dump.stdout.lines().count()), (Some(0), 3));
     assert!(dump.stderr.contains("copy.loc: this is its state of 2"), "{}", dump.stderr);
-    let left_out = "what was written later is lost as soon as a program writes to it; `locule repair ";
+    let left_out =
+        "what was written later, finished or not, is lost as soon as a program writes to it; `locule repair ";
     assert!(dump.stderr.contains(left_out), "{}", dump.stderr);
     for verb in ["count", "backup"] {
         let out = directory.path().join(verb);

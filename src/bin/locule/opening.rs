@@ -27,7 +27,7 @@ pub fn say_what_is_left_out(path: &Path, recovery: &Recovery) {
     if let Some(state) = older_state(recovery) {
         let file = shown(path);
         output::complain(format_args!(
-            "locule: {file}: this is {state}: what was written later is lost as soon as a program writes to it; \
+            "locule: {file}: this is {state}: what was written later, finished or not, is lost as soon as a program writes to it; \
              `locule repair {file} NEW` before saves what is whole of that, too"
         ));
     }
@@ -36,7 +36,10 @@ pub fn say_what_is_left_out(path: &Path, recovery: &Recovery) {
 /// Says to which state a file was taken back by opening it to write to it, if something was written later.
 pub fn say_what_is_lost(path: &Path, recovery: &Recovery) {
     if let Some(state) = older_state(recovery) {
-        output::complain(format_args!("locule: {}: this is now {state}: what was written later is lost", shown(path)));
+        output::complain(format_args!(
+            "locule: {}: this is now {state}: what was written later, finished or not, is lost",
+            shown(path)
+        ));
     }
 }
 
