@@ -251,8 +251,7 @@ fn a_copy_needs_a_recovery_and_is_told_so() {
     let dump = locule("dump", &copy, &["--format", "jsonl"]);
     assert_eq!((dump.code, dump.stdout.lines().count()), (Some(0), 3));
     assert!(dump.stderr.contains("copy.loc: this is its state of 2"), "{}", dump.stderr);
-    let left_out =
-        "what was written later, finished or not, is lost as soon as a program writes to it; `locule repair ";
+    let left_out = "what was written later, finished or not, is lost as soon as a program opens it to write to it; `locule repair ";
     assert!(dump.stderr.contains(left_out), "{}", dump.stderr);
     for verb in ["count", "backup"] {
         let out = directory.path().join(verb);
@@ -260,6 +259,14 @@ fn a_copy_needs_a_recovery_and_is_told_so() {
         let looked = locule(verb, &copy, &arguments);
         assert!(looked.code == Some(0) && looked.stderr.contains(left_out), "{verb}: {}", looked.stderr);
     }
+    let verified = locule("verify", &copy, &["--json"]);
+    assert!(verified.stdout.contains(r#""recovery":"went back to the sync of 2"#), "{}", verified.stdout);
+    // The counters are gone, and once were shown as they lay there: no slot was free, and as many were worn out.
+    let mut without_counters = bytes.clone();
+    without_counters[4096..8192].fill(0);
+    std::fs::write(&copy, &without_counters).unwrap();
+    let info = locule("info", &copy, &[]).stdout;
+    assert!(info.contains("3 of ") && !info.contains("worn out") && !info.contains("0 published"), "{info}");
     // It once was taken back to an older state without a word.
     for verb in ["sync", "scrub", "delete"] {
         std::fs::write(&copy, &bytes).unwrap();

@@ -22,7 +22,7 @@ const REPORTS: [(&str, &str); 20] = [
          condition pending newest_number synced_number since_sync_seconds syncs has_flush_failed is_in_use users writer \
          sync_count recovery_count owner_deaths index_rebuild_count",
     ),
-    ("verify visits.loc", "is_good record_count problem_count problems"),
+    ("verify visits.loc", "is_good record_count problem_count problems recovery"),
     ("sync visits.loc", "synced_number"),
     ("backup visits.loc copy.loc", "record_count newest_number"),
     ("restore copy.loc visits.loc", "record_count newest_number"),

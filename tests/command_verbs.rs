@@ -644,7 +644,7 @@ ada
 $ locule verify visits.loc
 checked everything, 3 records
 $ locule verify visits.loc --json
-{"is_good":true,"record_count":3,"problem_count":0,"problems":[]}
+{"is_good":true,"record_count":3,"problem_count":0,"problems":[],"recovery":null}
 $ locule repair visits.loc new.loc
 3 records saved in new.loc
 $ locule repair visits.loc new.loc

@@ -176,7 +176,7 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
     let path = path.as_ref();
     let FileForReading { store, is_same_boot, recovery_reason, is_in_use } =
         Store::open_for_reading(path, &super::settings(), Belief::Proof)?;
-    let (mut status, free_count) = counts_of(&store);
+    let (mut status, mut free_count) = counts_of(&store);
     let pending = if recovery_reason.is_none() { store.pending() } else { None };
     let syncs = store.sync_records().map(|record| record.map(SyncInfo::from));
     let condition = match recovery_reason {
@@ -184,7 +184,13 @@ pub fn info(path: impl AsRef<Path>) -> Result<Info> {
         Some(reason) => {
             let outcome = store.recover_copy(is_same_boot);
             if let Ok(recovery) = &outcome {
+                // The counters may be gone, or older than the records.
                 status.live_count = recovery.live_count;
+                status.last = status.last.max(recovery.number);
+                if matches!(recovery.outcome, RecoveryOutcome::Checkpoint { .. }) {
+                    status.durable = status.durable.max(recovery.number);
+                }
+                free_count = store.free_count();
             }
             match outcome {
                 Ok(Recovery { outcome: RecoveryOutcome::Unopened { wall_time }, .. }) => {

@@ -22,12 +22,12 @@ pub fn id_of(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Says which state is seen of a file that needs a recovery, if something was written later. It is still there, until a program
-/// opens the file to write to it.
+/// opens the file to write to it, even if that then writes nothing.
 pub fn say_what_is_left_out(path: &Path, recovery: &Recovery) {
     if let Some(state) = older_state(recovery) {
         let file = shown(path);
         output::complain(format_args!(
-            "locule: {file}: this is {state}: what was written later, finished or not, is lost as soon as a program writes to it; \
+            "locule: {file}: this is {state}: what was written later, finished or not, is lost as soon as a program opens it to write to it; \
              `locule repair {file} NEW` before saves what is whole of that, too"
         ));
     }

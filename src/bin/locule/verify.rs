@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use locule::admin::Problem;
+use locule::admin::{Extent, Problem};
 use serde_json::{Value as Json, json};
 
 use crate::failure::{Failure, naming};
@@ -27,12 +27,18 @@ pub struct Options {
 /// Prints a line for each problem, and one that says how much was checked.
 pub fn run(options: &Options) -> Result<Verdict> {
     let verification = locule::admin::verify(&options.file).map_err(Failure::about(&options.file))?;
+    // What the next writer will find is what was checked.
+    let recovery = match &verification.extent {
+        Extent::Recovery(recovery) => Some(recovery.to_string()),
+        _ => None,
+    };
     let members = || {
         vec![
             ("is_good", verification.is_good().into()),
             ("record_count", verification.record_count.into()),
             ("problem_count", verification.problem_count.into()),
             ("problems", verification.problems.iter().map(json_of_problem).collect()),
+            ("recovery", recovery.into()),
         ]
     };
     options.reporting.print_findings(members, || {
