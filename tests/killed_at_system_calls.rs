@@ -156,6 +156,8 @@ fn look_at(path: &Path, scenario: &Scenario, user: Option<Visits>) -> bool {
 /// A process had the table open all the time. If the path still names it, the process goes on; if not, none of its
 /// writes is taken.
 fn look_as_user(path: &Path, user: &Visits, is_still_there: bool) {
+    // Readers take no lock, so nobody tells them but what was announced.
+    assert!(is_still_there || matches!(user.find(&0), Err(Error::Superseded)));
     let inserted = user.insert(&visit(50, 0));
     if is_still_there {
         inserted.unwrap();

@@ -152,7 +152,7 @@ FAULTS = {
  'names: what is replaced is flushed with its directory': [("src/file/name.rs","self.make_last().and_then(|()| last())","last()")],
  'names: what is destroyed is flushed with its directory': [(N,"    name.make_last()\n}","    let _ = name;\n    Ok(())\n}")],
  'names: what cannot be made to last is taken away': [(N,"        name.take_away();\n        store","        store")],
- 'replaced: a writer looks again under the lock': [(GU,"turns out not to be\n        // attached.\n        store.check_marks()?;","turns out not to be\n        // attached.")],
+ 'stale: a writer looks again under the lock': [(GU,"turns out not to be\n        // attached.\n        store.check_marks()?;","turns out not to be\n        // attached.")],
  'replaced: an opener looks again behind the gate': [(O,"if attachment.is_named_by_path()? {","if attachment.is_named_by_path()? || true {")],
  'dead-flush: its failure is one': [(C,"            self.dirty_durable_group();\n            self.flush_or_fail()?;","            self.dirty_durable_group();\n            let _ = self.flush_or_fail();")],
  'predecessor: of a sync': [(C,"predecessor: durable,","predecessor: 0,")],
@@ -429,7 +429,7 @@ def red_tests(tree, target, name):
     red = sorted({match[1] for line in lines if (match := re.match(r"    (?:\w+::)*(\w+)$", line))})
     if hung:
         return [*red, "hung"], f"no end after {TEST_LIMIT_S} s"
-    reasons = [lines[n + 1] for n, line in enumerate(lines[:-1]) if re.search(r"panicked at (src/(engine/tests|sys|layout)|tests)/", line)]
+    reasons = [lines[n + 1] for n, line in enumerate(lines[:-1]) if re.search(r"panicked at (src/(engine/tests|sys|layout)|tests|crates)/", line)]
     return red, reasons[0][:120] if reasons else ""
 
 

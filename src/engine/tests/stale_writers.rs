@@ -96,3 +96,23 @@ fn a_write_that_a_recovery_overtakes_is_acknowledged_only_if_it_is_kept() {
     }
     assert!(refused_count > 10);
 }
+
+#[test]
+fn a_writer_that_waits_for_the_lock_during_a_recovery_writes_nothing() {
+    let store = table();
+    let (recovering, left) = (Arc::clone(&store), Arc::new(Mutex::new(None)));
+    let recovered = Arc::clone(&left);
+    let hook = move |event: &Event<'_>| {
+        let mut recovered = recovered.lock().unwrap();
+        if matches!(event, Event::Lock) && recovered.is_none() {
+            let before = recovering.control().load(RECOVERY_NUMBER, Ordering::Relaxed);
+            recovering.recover(true).unwrap();
+            // The recovery was made by another handle: this one goes on with what it knew.
+            recovering.recovery_number.set(before);
+            *recovered = Some(words_of(&recovering));
+        }
+    };
+    let outcome = probe::with_hook(hook, || store.insert(Encoded::new(&[4, 40])).map_err(Error::from).map(drop));
+    assert!(matches!(outcome, Some(Err(Error::Recovered))));
+    assert!(*left.lock().unwrap() == Some(words_of(&store)), "it was refused, and had written");
+}
