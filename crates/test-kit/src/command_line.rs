@@ -12,13 +12,21 @@ fn command() -> PathBuf {
     command
 }
 
+/// Closes what another thread was just opening, such as a terminal: where few files may be open, that is one too many.
+const CLOSE_INHERITED: &str = "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-";
+
 /// A shell in this directory, in which `locule` is the command that is tested.
 pub fn shell(directory: &Path, line: &str) -> Command {
     obey_signals();
     let command = command();
     let path = std::env::var("PATH").unwrap_or_default();
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(line).current_dir(directory).stdin(Stdio::null()).env_remove("NO_COLOR");
+    shell
+        .arg("-c")
+        .arg(format!("{CLOSE_INHERITED}\n{line}"))
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .env_remove("NO_COLOR");
     shell.env("PATH", format!("{}:{path}", command.parent().unwrap().display()));
     shell
 }
