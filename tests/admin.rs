@@ -428,6 +428,8 @@ fn a_file_that_is_no_table_or_no_whole_one_is_a_result() {
     std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(1 << 40).unwrap();
     let longest = admin::verify(&file).unwrap();
     assert!(longest.is_good(), "{longest}");
+    let no_table = admin::verify("/proc/version").unwrap();
+    assert!(!no_table.to_string().contains("Invalid argument"), "{no_table}");
     assert!(matches!(admin::verify(file.with_extension("none")), Err(Error::DoesNotExist { .. })));
 }
 

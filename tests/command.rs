@@ -268,9 +268,13 @@ fn a_copy_needs_a_recovery_and_is_told_so() {
     let info = locule("info", &copy, &[]).stdout;
     assert!(info.contains("3 of ") && !info.contains("worn out") && !info.contains("0 published"), "{info}");
     // It once was taken back to an older state without a word.
-    for verb in ["sync", "scrub", "delete"] {
+    for verb in ["sync", "scrub", "delete", "alter"] {
         std::fs::write(&copy, &bytes).unwrap();
-        let arguments: &[&str] = if verb == "delete" { &["--where", "id == 2", "--yes"] } else { &[] };
+        let arguments: &[&str] = match verb {
+            "delete" => &["--where", "id == 2", "--yes"],
+            "alter" => &["resize", "50"],
+            _ => &[],
+        };
         let written = locule(verb, &copy, arguments);
         assert!(written.code == Some(0), "{verb}: {}", written.stderr);
         assert!(written.stderr.contains("copy.loc: this is now its state of 2"), "{verb}: {}", written.stderr);

@@ -20,12 +20,14 @@ pub fn read_through(path: &Path) -> Result<()> {
 }
 
 /// Reads what a file has on the disk. Its holes can be read everywhere, and a file may be terabytes of them.
-fn read_data(file: &File) -> io::Result<()> {
+fn read_data(mut file: &File) -> io::Result<()> {
     let mut end = 0;
     loop {
         let start = match lseek(file, end, Whence::SeekData) {
             Ok(start) => start,
             Err(Errno::ENXIO) => return Ok(()),
+            // Not every file system knows of holes: /proc does not.
+            Err(Errno::EINVAL) => return io::copy(&mut file, &mut io::sink()).map(drop),
             Err(error) => return Err(error.into()),
         };
         end = lseek(file, start, Whence::SeekHole)?;

@@ -105,6 +105,7 @@ pub fn run(options: &Options) -> Result<Verdict> {
         Change::Rename { field, name } => vec![format!("`{field}` is called `{name}`")],
         _ => table.schema().difference(&schema).iter().map(ToString::to_string).collect(),
     };
+    let recovery = *table.recovery();
     drop(table);
     if !options.reporting.is_for_programs() {
         let lines: String = changes.iter().map(|change| format!("{}\n", visible(change))).collect();
@@ -116,7 +117,10 @@ pub fn run(options: &Options) -> Result<Verdict> {
         if matches!(options.change, Change::Drop { .. }) && !options.consent.to(&question)? {
             return Ok(Verdict::Bad);
         }
-        record_count = Some(alteration.apply().map_err(|error| explain(error, options))?.live_count);
+        let rebuilt = alteration.apply();
+        // Also if it was refused: to see whether the records fit, the table was opened to write to it.
+        opening::say_what_is_lost(file, &recovery);
+        record_count = Some(rebuilt.map_err(|error| explain(error, options))?.live_count);
         opening::settle(file);
     }
     let members = || {
